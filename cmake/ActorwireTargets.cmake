@@ -1,0 +1,56 @@
+# How every target of this project is compiled, and one function that declares a library.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CXX_VISIBILITY_PRESET hidden)
+set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
+# Objects of the engine end up in the transports library, static or shared.
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+
+# These reach this directory and those below, so neither CAF, nor Boost, nor a parent project sees them.
+add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(ACTORWIRE_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(ACTORWIRE_SANITIZE)
+  add_compile_options("-fsanitize=${ACTORWIRE_SANITIZE}" -fno-omit-frame-pointer)
+  add_link_options("-fsanitize=${ACTORWIRE_SANITIZE}")
+  if(ACTORWIRE_SANITIZE MATCHES "undefined")
+    # Without this a report of undefined behaviour is a line in a log of a test that passes.
+    add_compile_options(-fno-sanitize-recover=undefined)
+  endif()
+endif()
+
+configure_file("${PROJECT_SOURCE_DIR}/cmake/version.hpp.in"
+  "${PROJECT_BINARY_DIR}/include/actorwire/version.hpp" @ONLY)
+
+# actorwire_library(<folder> <sources>...) declares the target actorwire_<folder> with its alias actorwire::<folder>,
+# its public headers and its installation.
+#
+# Callers collect sources with a glob. One folder is one target here, so a list would only repeat the folder's content;
+# CONFIGURE_DEPENDS makes the build notice a new file.
+function(actorwire_library folder)
+  set(target "actorwire_${folder}")
+  add_library(${target} ${ARGN})
+  add_library(actorwire::${folder} ALIAS ${target})
+
+  file(GLOB_RECURSE headers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/include/*.hpp")
+  target_sources(${target} PUBLIC FILE_SET HEADERS
+    BASE_DIRS "${CMAKE_CURRENT_SOURCE_DIR}/include"
+    FILES ${headers})
+  target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/src")
+  target_compile_features(${target} PUBLIC cxx_std_20)
+  # Below 1.0 every minor version may break the ABI, so it is part of the SONAME.
+  set_target_properties(${target} PROPERTIES
+    EXPORT_NAME ${folder}
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
+    VERIFY_INTERFACE_HEADER_SETS ON)
+
+  install(TARGETS ${target} EXPORT actorwire
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+endfunction()
