@@ -17,10 +17,17 @@ endif()
 if(ACTORWIRE_SANITIZE)
   add_compile_options("-fsanitize=${ACTORWIRE_SANITIZE}" -fno-omit-frame-pointer)
   add_link_options("-fsanitize=${ACTORWIRE_SANITIZE}")
-  if(ACTORWIRE_SANITIZE MATCHES "undefined")
-    # Without this a report of undefined behaviour is a line in a log of a test that passes.
-    add_compile_options(-fno-sanitize-recover=undefined)
-  endif()
+endif()
+
+# For the ENVIRONMENT of tests. A report of undefined behaviour or of a race would else be a line in the log of a test that
+# passes; AddressSanitizer stops on its own. Stopping is decided here and not by -fno-sanitize-recover, because that would
+# also stop at what the suppressions name.
+set(ACTORWIRE_TEST_ENVIRONMENT "")
+if(ACTORWIRE_SANITIZE MATCHES "undefined")
+  set(ACTORWIRE_TEST_ENVIRONMENT
+    "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1:suppressions=${PROJECT_SOURCE_DIR}/tests/support/ubsan.supp")
+elseif(ACTORWIRE_SANITIZE MATCHES "thread")
+  set(ACTORWIRE_TEST_ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
 endif()
 
 configure_file("${PROJECT_SOURCE_DIR}/cmake/version.hpp.in"
