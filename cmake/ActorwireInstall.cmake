@@ -22,16 +22,13 @@ install(FILES
   "${PROJECT_SOURCE_DIR}/cmake/FindCAF.cmake"
   DESTINATION "${package_dir}")
 
-# CAF has no pkg-config file of its own, so it cannot be named in Requires; its flags stand in Cflags and Libs. They are
-# left out for the system's folders, where the compiler looks anyway.
-set(caf_cflags "")
-set(caf_libs "-lcaf_core")
-if(NOT CAF_INCLUDE_DIR IN_LIST CMAKE_CXX_IMPLICIT_INCLUDE_DIRECTORIES)
-  set(caf_cflags "-I${CAF_INCLUDE_DIR}")
-  cmake_path(GET CAF_INCLUDE_DIR PARENT_PATH caf_prefix)
-  set(caf_libs "-L${caf_prefix}/lib -lcaf_core")
-endif()
+# CAF has no pkg-config file of its own, so Requires cannot name it; its flags stand in Cflags and Libs. pkg-config leaves
+# out the folders that the compiler searches anyway. The prefix follows the file, so that the tree may be moved.
+set(pc_dir "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+cmake_path(ABSOLUTE_PATH pc_dir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE pc_full_dir)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${pc_full_dir}" OUTPUT_VARIABLE pc_to_prefix)
 cmake_path(APPEND pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
 cmake_path(APPEND pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
-configure_file("${PROJECT_SOURCE_DIR}/cmake/actorwire.pc.in" "${PROJECT_BINARY_DIR}/actorwire.pc" @ONLY)
-install(FILES "${PROJECT_BINARY_DIR}/actorwire.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+configure_file("${PROJECT_SOURCE_DIR}/cmake/actorwire.pc.in" "${PROJECT_BINARY_DIR}/cmake/actorwire.pc.in" @ONLY)
+file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/actorwire.pc" INPUT "${PROJECT_BINARY_DIR}/cmake/actorwire.pc.in")
+install(FILES "${PROJECT_BINARY_DIR}/actorwire.pc" DESTINATION "${pc_dir}")

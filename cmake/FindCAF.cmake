@@ -33,8 +33,8 @@ if(CAF_CONFIG AND TARGET CAF::core)
   return()
 endif()
 
-# Headers and libraries have to be of one installation: the library is looked for beside the headers first, else a stale
-# library of the system could join newer headers.
+# Headers and libraries have to be of one installation, so libraries are looked for beside the headers only: else CAF 1.x
+# in a folder of its own without one component would be joined by the system's 0.17.
 find_path(CAF_INCLUDE_DIR caf/actor_system.hpp)
 mark_as_advanced(CAF_INCLUDE_DIR)
 if(CAF_INCLUDE_DIR)
@@ -43,7 +43,8 @@ endif()
 
 foreach(component IN LISTS CAF_FIND_COMPONENTS)
   find_library(CAF_${component}_LIBRARY caf_${component}
-    HINTS "${prefix}/lib" "${prefix}/lib64" "${prefix}/lib/${CMAKE_LIBRARY_ARCHITECTURE}")
+    PATHS "${prefix}/lib" "${prefix}/lib64" "${prefix}/lib/${CMAKE_LIBRARY_ARCHITECTURE}"
+    NO_DEFAULT_PATH)
   mark_as_advanced(CAF_${component}_LIBRARY)
   if(CAF_INCLUDE_DIR AND CAF_${component}_LIBRARY)
     set(CAF_${component}_FOUND TRUE)
