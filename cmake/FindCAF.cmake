@@ -18,9 +18,11 @@ if(NOT CAF_FIND_COMPONENTS)
   set(CAF_FIND_COMPONENTS core)
 endif()
 
-# Asked without a version: the configuration of 1.x calls itself incompatible with a request for 0.17.6 or newer. The
-# check at the end compares.
-find_package(CAF CONFIG QUIET)
+# Asked for as 1, since without a version CMake passes on the caller's, and 1.x calls itself incompatible with a request
+# for 0.17.6 or newer. The check at the end compares with what the caller wants.
+if(NOT (CAF_FIND_VERSION_EXACT AND CAF_FIND_VERSION VERSION_LESS 1))
+  find_package(CAF 1 CONFIG QUIET)
+endif()
 if(CAF_CONFIG AND TARGET CAF::core)
   foreach(component IN LISTS CAF_FIND_COMPONENTS)
     if(TARGET CAF::${component})
