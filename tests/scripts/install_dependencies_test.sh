@@ -59,8 +59,9 @@ cat > "$ROOT/etc/apt/sources.list.d/debian.sources" <<END
 Types: deb
 # http://old.example.org/archive/debian
 URIs: http://mirror.example.org/debian
-Suites: bookworm
- bookworm-updates
+Suites: bookworm-updates
+# bookworm-proposed-updates
+ bookworm
 Components: main
 Signed-By: $keyring
 
