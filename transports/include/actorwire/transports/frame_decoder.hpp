@@ -1,0 +1,98 @@
+#pragma once
+
+#include <actorwire/export.hpp>
+#include <actorwire/messages/framing.hpp>
+#include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+
+namespace actorwire {
+
+/// Cuts messages out of a byte stream. Pure: bytes go in with `feed`, messages come out of `next`.
+///
+///     decoder.feed(std::move(bytes));
+///     for (;;) {
+///       auto frame = decoder.next();
+///       if (!frame)      return fail(frame.error());
+///       if (!*frame)     break;                       // wait for more bytes
+///       deliver(std::move(**frame));
+///     }
+///
+/// A message that lies within one fed payload is a slice of it; nothing is copied. One that spans several is put
+/// together in memory of its own, which grows with what really arrived (at most twice that, and at least 1 KiB) and
+/// never with what a peer merely announces. While no message has begun, a decoder is these 64 bytes and nothing else.
+/// *Thread:* one at a time. *Source:* formats in `framing_mode`.
+class frame_decoder {
+public:
+  /// Takes a configuration that `validate` accepted; `partial_frame_timeout` is the caller's to keep, see `has_partial`.
+  explicit ACTORWIRE_EXPORT frame_decoder(const framing_config& config) noexcept;
+
+  /// Appends bytes of the stream. Nothing is decoded yet. After an error they are dropped.
+  ACTORWIRE_EXPORT void feed(payload bytes);
+
+  /// Takes the next message off the stream; empty when it needs more bytes. An empty message is a message, except in
+  /// mode `none`, where whatever was fed passes through. The work is bounded by one message.
+  /// *Errors:* `frame_too_large` naming the size and the limit, before a byte of that message is stored. Once it failed
+  /// it fails for ever with the same error: there is no way back into step with the peer.
+  [[nodiscard]] ACTORWIRE_EXPORT result<std::optional<payload>> next();
+
+  /// Whether a message has begun and is not complete, as of the last `next`. A caller that limits how long this may
+  /// last starts its timer when it turns true after a message, and stops it when it turns false.
+  [[nodiscard]] bool has_partial() const noexcept { return header_size_ > 0 || assembled_size_ > 0; }
+
+  /// Tells that the stream has ended, after `next` ran dry.
+  /// *Errors:* `truncated_frame` when it ended inside a message (in mode `line`: without a line end); the earlier error
+  /// when there was one.
+  [[nodiscard]] ACTORWIRE_EXPORT result<void> finish();
+
+  /// Bytes that were fed and not looked at yet.
+  [[nodiscard]] ACTORWIRE_EXPORT std::size_t unread_size() const noexcept;
+
+  /// Memory taken for the message that has begun, in bytes.
+  [[nodiscard]] std::size_t assembly_capacity() const noexcept { return assembly_.size(); }
+
+private:
+  using poll_result = result<std::optional<payload>>;
+
+  /// What few decoders ever need.
+  struct rarity {
+    /// Fed before `unread_` was used up.
+    std::deque<payload> queued;
+    std::optional<transport_error> failure;
+  };
+
+  [[nodiscard]] poll_result next_length_prefixed();
+  [[nodiscard]] poll_result next_line();
+  [[nodiscard]] bool ends_in_carriage_return(std::uint32_t size) const noexcept;
+  [[nodiscard]] bool read_header() noexcept;
+  [[nodiscard]] std::uint32_t unread_here() const noexcept { return unread_.size() - unread_offset_; }
+  [[nodiscard]] const std::byte* unread_data() const noexcept { return unread_.data() + unread_offset_; }
+  [[nodiscard]] payload take_unread(std::uint32_t size) noexcept;
+  void skip_unread(std::uint32_t size) noexcept;
+  void append(std::uint32_t size, std::uint32_t final_size_max);
+  [[nodiscard]] payload take_assembled(std::uint32_t size);
+  [[nodiscard]] bool has_failed() const noexcept { return rare_ != nullptr && rare_->failure.has_value(); }
+  [[nodiscard]] transport_error fail(transport_error reason);
+
+  /// What is decoded next; its first `unread_offset_` bytes are used up.
+  payload unread_;
+  /// A message that spans several payloads: its memory, of which the first `assembled_size_` bytes are filled.
+  payload assembly_;
+  std::unique_ptr<rarity> rare_;
+  std::uint32_t unread_offset_ = 0;
+  std::uint32_t assembled_size_ = 0;
+  /// The size announced by the header, of which `header_size_` bytes have arrived.
+  std::uint32_t frame_size_ = 0;
+  std::uint32_t frame_size_max_;
+  framing_mode mode_;
+  std::uint8_t header_size_ = 0;
+};
+
+static_assert(sizeof(frame_decoder) <= 64, "ten thousand idle connections hold ten thousand decoders");
+
+} // namespace actorwire

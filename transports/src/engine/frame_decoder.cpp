@@ -1,0 +1,213 @@
+#include <actorwire/transports/frame_decoder.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+constexpr std::uint8_t length_prefix_size = 4;
+
+// First allocation for a message in parts. Peers that dribble bytes into many connections cost this much each.
+constexpr std::uint32_t assembly_size_min = 1'024;
+
+constexpr char line_feed = '\n';
+constexpr std::byte carriage_return{'\r'};
+
+transport_error too_large(std::string what, std::uint32_t limit) {
+  return make_error(error_code::frame_too_large, phase::established, origin::remote,
+                    std::move(what) + " is larger than max_frame_size = " + std::to_string(limit));
+}
+
+} // namespace
+
+frame_decoder::frame_decoder(const framing_config& config) noexcept
+  : frame_size_max_(static_cast<std::uint32_t>(
+      std::min<std::size_t>(config.max_frame_size, std::numeric_limits<std::uint32_t>::max() - 2))),
+    mode_(config.mode) {}
+
+void frame_decoder::feed(payload bytes) {
+  if (bytes.empty() || has_failed())
+    return;
+  if (unread_.empty()) {
+    unread_ = std::move(bytes);
+    return;
+  }
+  if (rare_ == nullptr)
+    rare_ = std::make_unique<rarity>();
+  rare_->queued.push_back(std::move(bytes));
+}
+
+result<std::optional<payload>> frame_decoder::next() {
+  if (has_failed())
+    return *rare_->failure;
+  switch (mode_) {
+    case framing_mode::none:
+      if (unread_.empty())
+        return std::optional<payload>{};
+      return std::optional{take_unread(unread_here())};
+    case framing_mode::length_prefixed:
+      return next_length_prefixed();
+    case framing_mode::line:
+      return next_line();
+  }
+  return std::optional<payload>{};
+}
+
+result<void> frame_decoder::finish() {
+  if (has_failed())
+    return *rare_->failure;
+  assert(unread_.empty());
+  if (!has_partial())
+    return {};
+  std::string text{"stream ended "};
+  if (mode_ == framing_mode::line)
+    text += "inside a line, after " + std::to_string(assembled_size_) + " bytes of it";
+  else if (header_size_ < length_prefix_size)
+    text += "inside a length prefix";
+  else
+    text += "after " + std::to_string(assembled_size_) + " of " + std::to_string(frame_size_) + " bytes of a frame";
+  return fail(make_error(error_code::truncated_frame, phase::established, origin::remote, std::move(text)));
+}
+
+std::size_t frame_decoder::unread_size() const noexcept {
+  std::size_t size = unread_here();
+  if (rare_ != nullptr)
+    for (const auto& each : rare_->queued)
+      size += each.size();
+  return size;
+}
+
+frame_decoder::poll_result frame_decoder::next_length_prefixed() {
+  if (!read_header())
+    return std::optional<payload>{};
+  if (frame_size_ > frame_size_max_)
+    return fail(too_large("frame of " + std::to_string(frame_size_) + " bytes", frame_size_max_));
+
+  std::optional<payload> frame;
+  if (assembled_size_ == 0 && unread_here() >= frame_size_) {
+    frame = take_unread(frame_size_);
+  } else {
+    while (assembled_size_ < frame_size_ && !unread_.empty())
+      append(std::min(unread_here(), frame_size_ - assembled_size_), frame_size_);
+    if (assembled_size_ < frame_size_)
+      return std::optional<payload>{};
+    frame = take_assembled(frame_size_);
+  }
+  header_size_ = 0;
+  frame_size_ = 0;
+  return frame;
+}
+
+frame_decoder::poll_result frame_decoder::next_line() {
+  while (!unread_.empty()) {
+    // A line is followed by CR and LF at most: one that is longer than the limit and both cannot become legal.
+    const auto searched = std::min(unread_here(), frame_size_max_ + 2 - assembled_size_);
+    const auto* begin = unread_data();
+    const auto* end = static_cast<const std::byte*>(std::memchr(begin, line_feed, searched));
+    const auto found = end != nullptr;
+    const auto size = found ? static_cast<std::uint32_t>(end - begin) : searched;
+
+    const auto total = assembled_size_ + size;
+    const auto content = total - (ends_in_carriage_return(size) ? 1 : 0);
+    if (content > frame_size_max_)
+      return fail(
+          too_large((found ? "line of " : "line of at least ") + std::to_string(content) + " bytes", frame_size_max_));
+
+    if (found && assembled_size_ == 0) {
+      auto line = unread_.slice(unread_offset_, content);
+      skip_unread(size + 1);
+      return std::optional{std::move(line)};
+    }
+    append(size, frame_size_max_ + 1);
+    if (found) {
+      skip_unread(1);
+      return std::optional{take_assembled(content)};
+    }
+  }
+  return std::optional<payload>{};
+}
+
+/// Whether the line ends in CR when `size` more bytes are added; the CR may have come with an earlier payload.
+bool frame_decoder::ends_in_carriage_return(std::uint32_t size) const noexcept {
+  if (size > 0)
+    return unread_data()[size - 1] == carriage_return;
+  return assembled_size_ > 0 && assembly_.data()[assembled_size_ - 1] == carriage_return;
+}
+
+/// Reads what has arrived of the length; returns whether it is complete.
+bool frame_decoder::read_header() noexcept {
+  while (header_size_ < length_prefix_size && !unread_.empty()) {
+    frame_size_ = frame_size_ << 8U | std::to_integer<std::uint32_t>(*unread_data());
+    ++header_size_;
+    skip_unread(1);
+  }
+  return header_size_ == length_prefix_size;
+}
+
+payload frame_decoder::take_unread(std::uint32_t size) noexcept {
+  auto taken = unread_.slice(unread_offset_, size);
+  skip_unread(size);
+  return taken;
+}
+
+void frame_decoder::skip_unread(std::uint32_t size) noexcept {
+  unread_offset_ += size;
+  if (unread_offset_ < unread_.size())
+    return;
+  unread_ = {};
+  unread_offset_ = 0;
+  if (rare_ == nullptr)
+    return;
+  unread_ = std::move(rare_->queued.front());
+  rare_->queued.pop_front();
+  if (rare_->queued.empty())
+    rare_.reset();
+}
+
+/// Moves `size` unread bytes to the assembly. The memory at least doubles, so that all copying together is linear, but
+/// follows what has arrived: `final_size_max` only keeps the last step from being too large.
+void frame_decoder::append(std::uint32_t size, std::uint32_t final_size_max) {
+  if (size == 0)
+    return;
+  const auto needed = assembled_size_ + size;
+  assert(needed <= final_size_max);
+  if (needed > assembly_.size()) {
+    const auto grown = std::max<std::uint64_t>(assembly_size_min, std::uint64_t{needed} * 2);
+    assembly_ = payload::made_by(std::min<std::uint64_t>(grown, final_size_max), [this](std::span<std::byte> memory) {
+      if (assembled_size_ > 0)
+        std::memcpy(memory.data(), assembly_.data(), assembled_size_);
+    });
+  }
+  // The assembly was made here and nobody else has seen it yet, so it is still ours to write.
+  std::memcpy(const_cast<std::byte*>(assembly_.data()) + assembled_size_, unread_data(), size);
+  assembled_size_ = needed;
+  skip_unread(size);
+}
+
+payload frame_decoder::take_assembled(std::uint32_t size) {
+  assembled_size_ = 0;
+  const auto whole = std::exchange(assembly_, payload{});
+  // A line's memory may be twice what it needs. Receivers may keep what they get, so it is not left to them.
+  if (whole.size() - size > assembly_size_min)
+    return whole.slice(0, size).detach();
+  return whole.slice(0, size);
+}
+
+transport_error frame_decoder::fail(transport_error reason) {
+  unread_ = {};
+  unread_offset_ = 0;
+  assembly_ = {};
+  assembled_size_ = 0;
+  header_size_ = 0;
+  rare_ = std::make_unique<rarity>();
+  rare_->failure = std::move(reason);
+  return *rare_->failure;
+}
+
+} // namespace actorwire
