@@ -1,0 +1,57 @@
+#include "range_check.hpp"
+
+#include <actorwire/messages/transport_config.hpp>
+
+namespace actorwire {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+// tcp(7), TCP_MAXSEG: Linux takes 88 .. 32,767; below 536, the size that every host accepts (RFC 9293, 3.7.1), headers
+// would outweigh data.
+constexpr std::size_t least_segment = 536;
+constexpr std::size_t largest_segment = 32'767;
+
+// RFC 9000, 14 and 18.2: a path that carries less than 1,200 bytes cannot carry QUIC, and UDP over IPv6 no more than
+// 65,527.
+constexpr std::size_t least_quic_payload = 1'200;
+constexpr std::size_t largest_quic_payload = 65'527;
+
+// The kernel counts the time between keepalive probes in seconds and takes at most 32,767 (TCP_KEEPIDLE).
+constexpr std::chrono::milliseconds least_keepalive_interval = 1s;
+constexpr std::chrono::milliseconds longest_keepalive_interval = 32'767s;
+
+void check(range_check& checks, const transport_config& config, const tcp_config& tcp) {
+  checks.zero_or_within("mtu", config.mtu, "the path decides", least_segment, largest_segment).nested(validate(tcp));
+}
+
+void check(range_check& checks, const transport_config& config, const quic_config& quic) {
+  checks.zero_or_within("mtu", config.mtu, "the path decides", least_quic_payload, largest_quic_payload)
+      .nested(validate(quic));
+  // A probe that comes after the idle timeout finds the connection gone.
+  if (quic.idle_timeout != 0ms && config.keepalive_interval != 0ms)
+    checks.below("keepalive_interval", config.keepalive_interval, "quic.idle_timeout", quic.idle_timeout);
+}
+
+} // namespace
+
+result<void> validate(const transport_config& config) {
+  range_check checks{"transport"};
+  checks
+      .zero_or_within("keepalive_interval", config.keepalive_interval, "off", least_keepalive_interval,
+                      longest_keepalive_interval)
+      .within("keepalive_timeout", config.keepalive_timeout, shortest_time, longest_time)
+      .within("connect_timeout", config.connect_timeout, shortest_time, longest_time)
+      .within("attempt_timeout", config.attempt_timeout, shortest_time, longest_time)
+      .within("operation_timeout", config.operation_timeout, shortest_time, longest_time)
+      // RFC 8305, 8: less than 10 ms floods the addresses at once, more than 2 s helps nobody.
+      .within("happy_eyeballs_delay", config.happy_eyeballs_delay, 10ms, 2s)
+      .at_most("connect_timeout", config.connect_timeout, "attempt_timeout", config.attempt_timeout)
+      .nested(validate(config.framing))
+      .nested(validate(config.flow));
+  std::visit([&](const auto& settings) { check(checks, config, settings); }, config.protocol_settings);
+  return checks.verdict();
+}
+
+} // namespace actorwire
