@@ -1,0 +1,482 @@
+#include <actorwire/messages/listen_config.hpp>
+#include <actorwire/messages/pool_limits.hpp>
+#include <actorwire/messages/reconnection_policy.hpp>
+#include <actorwire/messages/transport_config.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <concepts>
+#include <limits>
+#include <string>
+#include <string_view>
+
+using namespace actorwire;
+using namespace std::chrono_literals;
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t gibibyte = std::size_t{1} << 30U;
+constexpr milliseconds day = 24h;
+
+std::string written(std::integral auto value) {
+  return std::to_string(value);
+}
+std::string written(milliseconds value) {
+  return std::to_string(value.count()) + " ms";
+}
+
+/// Checks that `config` is refused, and that the text is exactly this.
+template <class Config>
+void check_refused(const Config& config, error_code code, const std::string& text) {
+  INFO("expected: " << text);
+  const auto checked = validate(config);
+  REQUIRE_FALSE(checked);
+  CHECK(checked.error().text == text);
+  CHECK(checked.error().code == code);
+  CHECK(checked.error().kind == error_kind::configuration);
+  CHECK(checked.error().where == phase::setup);
+  CHECK_FALSE(checked.error().retryable);
+}
+
+/// One number or time of a configuration with its documented limits.
+template <class Config, class T>
+struct limited_field {
+  std::string_view path;
+  T Config::*member;
+  T least;
+  T most;
+  /// The limits as the error names them.
+  std::string_view allowed;
+
+  void check_accepted(Config config, T value) const {
+    INFO(path << " = " << written(value));
+    config.*member = value;
+    const auto checked = validate(config);
+    CHECK((checked ? std::string{} : checked.error().text) == "");
+  }
+
+  void check_refused(Config config, T value) const {
+    config.*member = value;
+    std::string text{path};
+    text.append(" = ").append(written(value)).append(": must be ").append(allowed);
+    ::check_refused(config, error_code::invalid_value, text);
+  }
+
+  /// Valid at both limits, refused one step beyond either and at the extremes of the type. `config` must leave room.
+  void check(const Config& config) const {
+    check_accepted(config, least);
+    check_accepted(config, most);
+    const T one{1};
+    if constexpr (std::unsigned_integral<T>) {
+      // 0 is a limit, or has a meaning of its own and a case of its own.
+      if (least > one)
+        check_refused(config, static_cast<T>(least - one));
+      check_refused(config, std::numeric_limits<T>::max());
+    } else {
+      if (least - one != T{0} || allowed.find("0 (") == std::string_view::npos)
+        check_refused(config, least - one);
+      check_refused(config, T{-1});
+      check_refused(config, T::min());
+      check_refused(config, T::max());
+    }
+    check_refused(config, static_cast<T>(most + one));
+  }
+};
+
+template <class Config, class T>
+limited_field(std::string_view, T Config::*, T, T, std::string_view) -> limited_field<Config, T>;
+
+/// Every field valid at its upper limit, so that none is refused because of its neighbours.
+flow_limits widest_flow() {
+  flow_limits limits;
+  limits.low_water = 1;
+  limits.high_water = gibibyte;
+  limits.write_limit = gibibyte;
+  return limits;
+}
+
+transport_config widest_transport() {
+  transport_config config;
+  config.connect_timeout = 1ms;
+  config.attempt_timeout = day;
+  return config;
+}
+
+constexpr std::string_view any_time = "1..86400000 ms";
+constexpr std::string_view any_size = "1..1073741824";
+
+} // namespace
+
+TEST_CASE("defaults are valid") {
+  CHECK(validate(tcp_config{}));
+  CHECK(validate(quic_config{}));
+  CHECK(validate(framing_config{}));
+  CHECK(validate(flow_limits{}));
+  CHECK(validate(transport_config{}));
+  CHECK(validate(reconnection_policy{}));
+  CHECK(validate(pool_limits{}));
+  CHECK(validate(listen_config{}));
+  transport_config config;
+  config.protocol_settings = quic_config{};
+  CHECK(validate(config));
+}
+
+// -- tcp_config -------------------------------------------------------------------------------------------------------
+
+TEST_CASE("tcp: buffer sizes are 0 or a page to 1 GiB") {
+  constexpr std::string_view allowed = "0 (kernel autotuning) or 4096..1073741824";
+  const limited_field send{"tcp.send_buffer_size", &tcp_config::send_buffer_size, std::size_t{4'096}, gibibyte,
+                           allowed};
+  send.check({});
+  send.check_accepted({}, 0);
+  send.check_refused({}, 1);
+  const limited_field recv{"tcp.recv_buffer_size", &tcp_config::recv_buffer_size, std::size_t{4'096}, gibibyte,
+                           allowed};
+  recv.check({});
+  recv.check_accepted({}, 0);
+  recv.check_refused({}, 1);
+}
+
+TEST_CASE("tcp: 1 to 127 keepalive probes") {
+  const limited_field probes{"tcp.keepalive_probes", &tcp_config::keepalive_probes, 1U, 127U, "1..127"};
+  probes.check({});
+  probes.check_refused({}, 0);
+}
+
+TEST_CASE("tcp: small writes may go at once or be collected") {
+  for (const bool nodelay : {true, false}) {
+    tcp_config config;
+    config.nodelay = nodelay;
+    CHECK(validate(config));
+  }
+}
+
+// -- quic_config ------------------------------------------------------------------------------------------------------
+
+TEST_CASE("quic: 1 to 65,535 streams") {
+  const limited_field streams{"quic.max_streams", &quic_config::max_streams, 1U, 65'535U, "1..65535"};
+  streams.check({});
+  streams.check_refused({}, 0);
+}
+
+TEST_CASE("quic: the idle timeout is off or 100 ms to 24 h") {
+  const limited_field timeout{"quic.idle_timeout", &quic_config::idle_timeout, milliseconds{100}, day,
+                              "0 (off) or 100..86400000 ms"};
+  timeout.check({});
+  timeout.check_accepted({}, 0ms);
+}
+
+TEST_CASE("quic: datagrams may wait in 1,200 bytes to 1 GiB") {
+  const limited_field buffer{"quic.datagram_send_buffer_size", &quic_config::datagram_send_buffer_size,
+                             std::size_t{1'200}, gibibyte, "1200..1073741824"};
+  buffer.check({});
+  buffer.check_refused({}, 0);
+}
+
+// -- framing_config ---------------------------------------------------------------------------------------------------
+
+TEST_CASE("framing: the mode is one of the named ones") {
+  framing_config config;
+  for (const auto mode : {framing_mode::none, framing_mode::length_prefixed, framing_mode::line}) {
+    config.mode = mode;
+    CHECK(validate(config));
+  }
+  config.mode = static_cast<framing_mode>(3);
+  check_refused(config, error_code::invalid_value, "framing.mode = 3: must be one of none, length_prefixed, line");
+}
+
+TEST_CASE("framing: a frame has 1 byte to 1 GiB") {
+  const limited_field size{"framing.max_frame_size", &framing_config::max_frame_size, std::size_t{1}, gibibyte,
+                           any_size};
+  size.check({});
+  size.check_refused({}, 0);
+}
+
+TEST_CASE("framing: a frame is complete within 1 ms to 24 h") {
+  limited_field{"framing.partial_frame_timeout", &framing_config::partial_frame_timeout, milliseconds{1}, day, any_time}
+      .check({});
+}
+
+// -- flow_limits ------------------------------------------------------------------------------------------------------
+
+TEST_CASE("flow: sizes are 1 byte to 1 GiB") {
+  const auto check = [](std::string_view path, std::size_t flow_limits::*member) {
+    const limited_field size{path, member, std::size_t{1}, gibibyte, any_size};
+    auto limits = widest_flow();
+    // The limit that is tested takes its neighbours along, so that their order holds.
+    if (member == &flow_limits::low_water) {
+      size.check(limits);
+    } else {
+      size.check_accepted(limits, gibibyte);
+      size.check_refused(limits, gibibyte + 1);
+      size.check_refused(limits, std::numeric_limits<std::size_t>::max());
+      limits.high_water = 1;
+      size.check_accepted(limits, 1);
+    }
+    size.check_refused(limits, 0);
+  };
+  check("flow.read_credit", &flow_limits::read_credit);
+  check("flow.high_water", &flow_limits::high_water);
+  check("flow.low_water", &flow_limits::low_water);
+  check("flow.write_limit", &flow_limits::write_limit);
+  check("flow.queue_bytes", &flow_limits::queue_bytes);
+}
+
+TEST_CASE("flow: 1 to 1,000,000 messages wait") {
+  const limited_field messages{"flow.queue_messages", &flow_limits::queue_messages, 1U, 1'000'000U, "1..1000000"};
+  messages.check({});
+  messages.check_refused({}, 0);
+}
+
+TEST_CASE("flow: messages wait 1 ms to 24 h") {
+  limited_field{"flow.queue_age", &flow_limits::queue_age, milliseconds{1}, day, any_time}.check({});
+}
+
+TEST_CASE("flow: low water, high water and write limit rise or are equal") {
+  flow_limits limits;
+  limits.low_water = limits.high_water = limits.write_limit = 10;
+  CHECK(validate(limits));
+  limits.low_water = 11;
+  check_refused(limits, error_code::conflicting_values, "flow.low_water = 11: must be at most flow.high_water = 10");
+  limits.low_water = 10;
+  limits.high_water = 11;
+  check_refused(limits, error_code::conflicting_values, "flow.high_water = 11: must be at most flow.write_limit = 10");
+}
+
+// -- transport_config -------------------------------------------------------------------------------------------------
+
+TEST_CASE("transport: a TCP segment has 536 to 32,767 bytes or what the path decides") {
+  const limited_field mtu{"transport.mtu", &transport_config::mtu, std::size_t{536}, std::size_t{32'767},
+                          "0 (the path decides) or 536..32767"};
+  mtu.check({});
+  mtu.check_accepted({}, 0);
+}
+
+TEST_CASE("transport: a QUIC datagram has 1,200 to 65,527 bytes or what the path decides") {
+  transport_config config;
+  config.protocol_settings = quic_config{};
+  const limited_field mtu{"transport.mtu", &transport_config::mtu, std::size_t{1'200}, std::size_t{65'527},
+                          "0 (the path decides) or 1200..65527"};
+  mtu.check(config);
+  mtu.check_accepted(config, 0);
+}
+
+TEST_CASE("transport: probing is off or every second to every 32,767 seconds") {
+  const limited_field interval{"transport.keepalive_interval", &transport_config::keepalive_interval,
+                               milliseconds{1'000}, milliseconds{32'767'000}, "0 (off) or 1000..32767000 ms"};
+  interval.check({});
+  interval.check_accepted({}, 0ms);
+  interval.check_refused({}, 1ms);
+}
+
+TEST_CASE("transport: timeouts are 1 ms to 24 h") {
+  const auto check = [](std::string_view path, milliseconds transport_config::*member) {
+    limited_field{path, member, milliseconds{1}, day, any_time}.check(widest_transport());
+  };
+  check("transport.keepalive_timeout", &transport_config::keepalive_timeout);
+  check("transport.connect_timeout", &transport_config::connect_timeout);
+  check("transport.attempt_timeout", &transport_config::attempt_timeout);
+  check("transport.operation_timeout", &transport_config::operation_timeout);
+}
+
+TEST_CASE("transport: the next address is tried after 10 ms to 2 s") {
+  limited_field{"transport.happy_eyeballs_delay", &transport_config::happy_eyeballs_delay, milliseconds{10},
+                milliseconds{2'000}, "10..2000 ms"}
+      .check({});
+}
+
+TEST_CASE("transport: the connection may outlive the end of the peer's stream or not") {
+  for (const bool allow : {true, false}) {
+    transport_config config;
+    config.allow_half_open = allow;
+    CHECK(validate(config));
+  }
+}
+
+TEST_CASE("transport: connecting to one address takes no longer than the whole attempt") {
+  transport_config config;
+  config.attempt_timeout = config.connect_timeout = 5s;
+  CHECK(validate(config));
+  config.connect_timeout = 5'001ms;
+  check_refused(config, error_code::conflicting_values,
+                "transport.connect_timeout = 5001 ms: must be at most transport.attempt_timeout = 5000 ms");
+}
+
+TEST_CASE("transport: QUIC probes before the connection counts as idle") {
+  transport_config config;
+  config.keepalive_interval = 15s;
+  config.protocol_settings = quic_config{.idle_timeout = 15'001ms};
+  CHECK(validate(config));
+  config.protocol_settings = quic_config{.idle_timeout = 15s};
+  check_refused(config, error_code::conflicting_values,
+                "transport.keepalive_interval = 15000 ms: must be below quic.idle_timeout = 15000 ms");
+  config.protocol_settings = quic_config{.idle_timeout = 0ms};
+  CHECK(validate(config));
+  config.protocol_settings = quic_config{.idle_timeout = 1s};
+  config.keepalive_interval = 0ms;
+  CHECK(validate(config));
+}
+
+TEST_CASE("transport: a fault in a nested configuration is found and named") {
+  transport_config config;
+  config.framing.max_frame_size = 0;
+  check_refused(config, error_code::invalid_value, "framing.max_frame_size = 0: must be 1..1073741824");
+  config = {};
+  config.flow.read_credit = 0;
+  check_refused(config, error_code::invalid_value, "flow.read_credit = 0: must be 1..1073741824");
+  config = {};
+  config.protocol_settings = tcp_config{.send_buffer_size = 5};
+  check_refused(config, error_code::invalid_value,
+                "tcp.send_buffer_size = 5: must be 0 (kernel autotuning) or 4096..1073741824");
+  config.protocol_settings = quic_config{.max_streams = 0};
+  check_refused(config, error_code::invalid_value, "quic.max_streams = 0: must be 1..65535");
+}
+
+// -- reconnection_policy ----------------------------------------------------------------------------------------------
+
+TEST_CASE("reconnection: any number of attempts may be allowed") {
+  for (const auto attempts : {0U, 1U, std::numeric_limits<std::uint32_t>::max()}) {
+    reconnection_policy policy;
+    policy.max_attempts = attempts;
+    CHECK(validate(policy));
+  }
+}
+
+TEST_CASE("reconnection: delays are 1 ms to 24 h") {
+  reconnection_policy policy;
+  policy.max_delay = day;
+  limited_field{"reconnection.base_delay", &reconnection_policy::base_delay, milliseconds{1}, day, any_time}.check(
+      policy);
+  policy.base_delay = 1ms;
+  limited_field{"reconnection.max_delay", &reconnection_policy::max_delay, milliseconds{1}, day, any_time}.check(
+      policy);
+}
+
+TEST_CASE("reconnection: the first delay is not longer than the longest") {
+  reconnection_policy policy;
+  policy.base_delay = policy.max_delay = 1s;
+  CHECK(validate(policy));
+  policy.base_delay = 1'001ms;
+  check_refused(policy, error_code::conflicting_values,
+                "reconnection.base_delay = 1001 ms: must be at most reconnection.max_delay = 1000 ms");
+}
+
+TEST_CASE("reconnection: delays grow by a factor of 1 to 100") {
+  reconnection_policy policy;
+  for (const double factor : {1.0, 100.0}) {
+    policy.backoff_factor = factor;
+    CHECK(validate(policy));
+  }
+  const auto refuse = [&](double factor, const std::string& shown) {
+    policy.backoff_factor = factor;
+    check_refused(policy, error_code::invalid_value, "reconnection.backoff_factor = " + shown + ": must be 1..100");
+  };
+  refuse(0.99, "0.99");
+  refuse(100.5, "100.5");
+  refuse(0.0, "0");
+  refuse(-2.0, "-2");
+  refuse(std::nextafter(1.0, 0.0), "0.9999999999999999");
+  refuse(std::numeric_limits<double>::quiet_NaN(), "nan");
+  refuse(std::numeric_limits<double>::infinity(), "inf");
+  refuse(-std::numeric_limits<double>::infinity(), "-inf");
+  refuse(std::numeric_limits<double>::lowest(), "-1.7976931348623157e+308");
+}
+
+TEST_CASE("reconnection: jitter is a share from 0 to below 1") {
+  reconnection_policy policy;
+  for (const double jitter : {0.0, 0.5, std::nextafter(1.0, 0.0)}) {
+    policy.jitter = jitter;
+    CHECK(validate(policy));
+  }
+  const auto refuse = [&](double jitter, const std::string& shown) {
+    policy.jitter = jitter;
+    check_refused(policy, error_code::invalid_value,
+                  "reconnection.jitter = " + shown + ": must be at least 0 and below 1");
+  };
+  refuse(1.0, "1");
+  refuse(-0.1, "-0.1");
+  refuse(std::numeric_limits<double>::quiet_NaN(), "nan");
+  refuse(std::numeric_limits<double>::infinity(), "inf");
+}
+
+TEST_CASE("reconnection: delays start again after 0 to 24 h") {
+  limited_field{"reconnection.reset_after", &reconnection_policy::reset_after, milliseconds{0}, day, "0..86400000 ms"}
+      .check({});
+}
+
+TEST_CASE("reconnection: the answer to permanent errors is one of the named ones") {
+  reconnection_policy policy;
+  policy.on_permanent = permanent_error_policy::keep_trying;
+  CHECK(validate(policy));
+  policy.on_permanent = static_cast<permanent_error_policy>(200);
+  check_refused(policy, error_code::invalid_value, "reconnection.on_permanent = 200: must be one of fail, keep_trying");
+}
+
+// -- pool_limits ------------------------------------------------------------------------------------------------------
+
+TEST_CASE("pool: connections are counted from 1 to 1,000,000") {
+  const auto check = [](std::string_view path, std::uint32_t pool_limits::*member) {
+    const limited_field count{path, member, 1U, 1'000'000U, "1..1000000"};
+    count.check({});
+    count.check_refused({}, 0);
+  };
+  check("pool.max_connections", &pool_limits::max_connections);
+  check("pool.max_connecting", &pool_limits::max_connecting);
+  check("pool.reconnect_burst", &pool_limits::reconnect_burst);
+}
+
+TEST_CASE("pool: reconnects come at 0.001 to 1,000,000 a second") {
+  pool_limits limits;
+  for (const double rate : {0.001, 1'000'000.0}) {
+    limits.reconnects_per_second = rate;
+    CHECK(validate(limits));
+  }
+  const auto refuse = [&](double rate, const std::string& shown) {
+    limits.reconnects_per_second = rate;
+    check_refused(limits, error_code::invalid_value,
+                  "pool.reconnects_per_second = " + shown + ": must be 0.001..1000000");
+  };
+  refuse(0.0, "0");
+  refuse(0.00095, "0.00095");
+  refuse(1'000'000.5, "1000000.5");
+  refuse(-1.0, "-1");
+  refuse(std::numeric_limits<double>::quiet_NaN(), "nan");
+  refuse(std::numeric_limits<double>::infinity(), "inf");
+}
+
+TEST_CASE("pool: 0 to 1,000 crashes are healed within 1 ms to 24 h") {
+  limited_field{"pool.crash_limit", &pool_limits::crash_limit, 0U, 1'000U, "0..1000"}.check({});
+  limited_field{"pool.crash_window", &pool_limits::crash_window, milliseconds{1}, day, any_time}.check({});
+}
+
+// -- listen_config ----------------------------------------------------------------------------------------------------
+
+TEST_CASE("listen: the kernel holds 1 to 65,535 connections") {
+  const limited_field backlog{"listen.backlog", &listen_config::backlog, 1U, 65'535U, "1..65535"};
+  backlog.check({});
+  backlog.check_refused({}, 0);
+}
+
+TEST_CASE("listen: 1 to 1,000,000 connections live at once") {
+  const limited_field count{"listen.max_connections", &listen_config::max_connections, 1U, 1'000'000U, "1..1000000"};
+  count.check({});
+  count.check_refused({}, 0);
+}
+
+TEST_CASE("listen: sockets may be shared by the shards or not") {
+  for (const bool reuse : {true, false}) {
+    listen_config config;
+    config.reuse_port = reuse;
+    CHECK(validate(config));
+  }
+}
+
+TEST_CASE("listen: a fault in the settings of accepted connections is found and named") {
+  listen_config config;
+  config.transport.mtu = 1;
+  check_refused(config, error_code::invalid_value, "transport.mtu = 1: must be 0 (the path decides) or 536..32767");
+}
