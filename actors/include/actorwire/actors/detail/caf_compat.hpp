@@ -1,0 +1,360 @@
+#pragma once
+
+// Everything that differs between the two families of CAF, 0.17 and 1.x, and nothing else: the rest of the library is
+// one source for both. Not part of the public interface, installed only because the public headers need it.
+
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/enumeration.hpp>
+#include <actorwire/messages/payload.hpp>
+
+#include <caf/config.hpp>
+
+// CAF 1.x defines CAF_VERSION as an octal number by mistake (0100 for 1.1.0), so the version is told by the presence
+// of the macros that only 1.x has.
+#if !defined(CAF_VERSION_MAJOR)
+#  define ACTORWIRE_CAF_0_17 1
+#else
+#  define ACTORWIRE_CAF_0_17 0
+#endif
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/actor_system_config.hpp>
+#include <caf/error.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/mailbox_element.hpp>
+#include <caf/resumable.hpp>
+#include <caf/typed_actor.hpp>
+#include <caf/typed_event_based_actor.hpp>
+#include <caf/typed_response_promise.hpp>
+
+#if ACTORWIRE_CAF_0_17
+#  include <caf/execution_unit.hpp>
+#  include <caf/logger.hpp>
+#  include <caf/meta/type_name.hpp>
+#  include <caf/scheduler/abstract_coordinator.hpp>
+#else
+#  include <caf/anon_mail.hpp>
+#  include <caf/init_global_meta_objects.hpp>
+#  include <caf/scheduler.hpp>
+#  include <caf/thread_owner.hpp>
+#endif
+
+#include <chrono>
+#include <exception>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace actorwire {
+
+// -- messages: how a described struct becomes a CAF message --------------------------------------------------------------
+
+#if ACTORWIRE_CAF_0_17
+
+template <class Inspector, described T>
+typename Inspector::result_type inspect(Inspector& f, T& x) {
+  return T::describe(x, [&f](std::string_view name, auto... members) {
+    return f(caf::meta::type_name(name.data()), members.value...);
+  });
+}
+
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, payload& x) {
+  if constexpr (Inspector::reads_state) {
+    std::string bytes{x.text()};
+    return f(bytes);
+  } else {
+    std::string bytes;
+    auto result = f(bytes);
+    x = payload::copy_of(bytes);
+    return result;
+  }
+}
+
+template <class Inspector, class First, class Second>
+typename Inspector::result_type inspect(Inspector& f, std::variant<First, Second>& x) {
+  auto is_second = x.index() == 1;
+  if constexpr (Inspector::reads_state) {
+    return is_second ? f(is_second, std::get<1>(x)) : f(is_second, std::get<0>(x));
+  } else {
+    if (auto failure = f(is_second))
+      return failure;
+    if (is_second)
+      return f(x.template emplace<1>());
+    return f(x.template emplace<0>());
+  }
+}
+
+#else
+
+template <class Inspector, described T>
+bool inspect(Inspector& f, T& x) {
+  return T::describe(x, [&f, &x](std::string_view name, auto... members) {
+    return f.object(x).pretty_name(name).fields(f.field(members.name, members.value)...);
+  });
+}
+
+template <class Inspector, class E>
+  requires std::is_enum_v<E> && (named_enumeration<E> || requires(E e) { includes(e, e); })
+bool inspect(Inspector& f, E& x) {
+  using number = std::underlying_type_t<E>;
+  return f.apply([&x] { return static_cast<number>(x); },
+                 [&x](number value) {
+                   if constexpr (named_enumeration<E>)
+                     if (!names_a_value<E>(value))
+                       return false;
+                   x = static_cast<E>(value);
+                   return true;
+                 });
+}
+
+template <class Inspector>
+bool inspect(Inspector& f, payload& x) {
+  return f.apply([&x] { return std::string{x.text()}; },
+                 [&x](std::string bytes) {
+                   x = payload::copy_of(bytes);
+                   return true;
+                 });
+}
+
+#endif
+
+// -- interfaces: sig<Result(Args...)> is one message of a typed actor ----------------------------------------------------
+
+template <class>
+struct sig_of;
+
+#if ACTORWIRE_CAF_0_17
+
+template <class... Args>
+struct sig_of<void(Args...)> {
+  using type = caf::reacts_to<Args...>;
+};
+
+template <class Result, class... Args>
+struct sig_of<Result(Args...)> {
+  using type = typename caf::replies_to<Args...>::template with<Result>;
+};
+
+#else
+
+template <class Result, class... Args>
+struct sig_of<Result(Args...)> {
+  using type = caf::result<Result>(Args...);
+};
+
+#endif
+
+template <class F>
+using sig = typename sig_of<F>::type;
+
+// -- sending -------------------------------------------------------------------------------------------------------------
+
+#if ACTORWIRE_CAF_0_17
+
+template <class Self, class Dest, class... Ts>
+void tell(Self* self, const Dest& dest, Ts&&... contents) {
+  self->send(dest, std::forward<Ts>(contents)...);
+}
+
+template <class Dest, class... Ts>
+void anonymous_tell(const Dest& dest, Ts&&... contents) {
+  caf::anon_send(dest, std::forward<Ts>(contents)...);
+}
+
+template <class Self, class Dest, class Timeout, class... Ts>
+auto ask(Self* self, const Dest& dest, Timeout timeout, Ts&&... contents) {
+  return self->request(dest, timeout, std::forward<Ts>(contents)...);
+}
+
+#else
+
+template <class Self, class Dest, class... Ts>
+void tell(Self* self, const Dest& dest, Ts&&... contents) {
+  self->mail(std::forward<Ts>(contents)...).send(dest);
+}
+
+template <class Dest, class... Ts>
+void anonymous_tell(const Dest& dest, Ts&&... contents) {
+  caf::anon_mail(std::forward<Ts>(contents)...).send(dest);
+}
+
+template <class Self, class Dest, class Timeout, class... Ts>
+auto ask(Self* self, const Dest& dest, Timeout timeout, Ts&&... contents) {
+  return self->mail(std::forward<Ts>(contents)...).request(dest, timeout);
+}
+
+#endif
+
+} // namespace actorwire
+
+namespace actorwire::detail {
+
+// -- execution: what an actor runs on ------------------------------------------------------------------------------------
+
+#if ACTORWIRE_CAF_0_17
+
+using execution_context = caf::execution_unit;
+
+/// An execution context that hands every resumable to `route`. *Thread:* `route` is called by any thread.
+class routing_context : public caf::execution_unit {
+public:
+  explicit routing_context(caf::actor_system& system) : caf::execution_unit(&system) {}
+
+  void exec_later(caf::resumable* what) final { route(what); }
+
+  virtual void route(caf::resumable* what) = 0;
+};
+
+inline void run_on_main_scheduler(caf::actor_system& system, caf::resumable* what) {
+  system.scheduler().enqueue(what);
+}
+
+/// Tells CAF's logger that the calling thread works for `system`.
+inline void thread_starts(caf::actor_system& system) {
+  CAF_SET_LOGGER_SYS(&system);
+  system.thread_started();
+}
+
+#else
+
+using execution_context = caf::scheduler;
+
+/// An execution context that hands every resumable to `route`. *Thread:* `route` is called by any thread.
+class routing_context : public caf::scheduler {
+public:
+  explicit routing_context(caf::actor_system&) {}
+
+  void schedule(caf::resumable* what) final { route(what); }
+  void delay(caf::resumable* what) final { route(what); }
+  void start() final {}
+  void stop() final {}
+
+  virtual void route(caf::resumable* what) = 0;
+};
+
+inline void run_on_main_scheduler(caf::actor_system& system, caf::resumable* what) {
+  system.scheduler().schedule(what);
+}
+
+/// Tells CAF's logger that the calling thread works for `system`.
+inline void thread_starts(caf::actor_system& system) {
+  system.thread_started(caf::thread_owner::pool);
+}
+
+#endif
+
+inline void thread_ends(caf::actor_system& system) {
+  system.thread_terminates();
+}
+
+/// Sends one message as cheaply as CAF can: one allocation on 0.17.
+template <class T>
+void enqueue_to(const caf::strong_actor_ptr& dest, const caf::strong_actor_ptr& sender, execution_context* context,
+                T&& content) {
+#if ACTORWIRE_CAF_0_17
+  dest->enqueue(caf::make_mailbox_element(sender, caf::make_message_id(), caf::no_stages, std::forward<T>(content)),
+                context);
+#else
+  dest->enqueue(caf::make_mailbox_element(sender, caf::make_message_id(), std::forward<T>(content)), context);
+#endif
+}
+
+/// The base of actors that run on a context of our own: overrides the few functions in which CAF chooses where an actor
+/// runs, and offers what event loops need to enter an actor from outside a message handler.
+template <class Base>
+class hosted_actor : public Base {
+public:
+  using Base::Base;
+  using Base::enqueue;
+
+#if ACTORWIRE_CAF_0_17
+  void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
+    Base::enqueue(std::move(what), host());
+  }
+
+  void launch(caf::execution_unit*, bool lazy, bool hide) override { Base::launch(host(), lazy, hide); }
+
+  caf::resumable::subtype_t subtype() const override { return caf::resumable::io_actor; }
+
+  bool cleanup(caf::error&& reason, caf::execution_unit* context) override {
+    leave(reason);
+    return Base::cleanup(std::move(reason), context);
+  }
+#else
+  bool enqueue(caf::mailbox_element_ptr what, caf::scheduler*) override {
+    return Base::enqueue(std::move(what), host());
+  }
+
+  void launch(caf::scheduler*, bool lazy, bool hide) override { Base::launch(host(), lazy, hide); }
+
+  caf::resumable::subtype_t subtype() const noexcept override { return caf::resumable::io_actor; }
+
+  void on_cleanup(const caf::error& reason) override {
+    leave(reason);
+    Base::on_cleanup(reason);
+  }
+#endif
+
+protected:
+  /// Where this actor runs.
+  [[nodiscard]] virtual execution_context* host() const noexcept = 0;
+
+  /// The actor ends: the last call on it. May come more than once, and, for an actor that never ran, on any thread.
+  virtual void leave(const caf::error& reason) noexcept = 0;
+
+  /// A watched actor has ended.
+  virtual void on_down(const caf::actor_addr& whom, const caf::error& reason) = 0;
+
+  [[nodiscard]] bool has_ended() const noexcept {
+#if ACTORWIRE_CAF_0_17
+    return this->getf(caf::abstract_actor::is_cleaned_up_flag);
+#else
+    return this->is_terminated();
+#endif
+  }
+
+  /// Has `on_down` called when `whom` ends; at once, if it has ended already.
+  void watch(const caf::strong_actor_ptr& whom) {
+#if ACTORWIRE_CAF_0_17
+    if (!handles_down_) {
+      handles_down_ = true;
+      this->set_down_handler([this](caf::down_msg& down) { on_down(down.source, down.reason); });
+    }
+    this->monitor(whom);
+#else
+    this->monitor(caf::actor_cast<caf::actor>(whom),
+                  [this, address = caf::actor_cast<caf::actor_addr>(whom)](const caf::error& reason) {
+                    on_down(address, reason);
+                  });
+#endif
+  }
+
+  /// Runs `body` as if it were a message handler of this actor: with its context, its exception handler, and its end
+  /// when the body called `quit`. Nothing happens once the actor has ended.
+  template <class Body>
+  void run_as_handler(Body&& body) {
+    if (has_ended())
+      return;
+    this->context(host());
+    try {
+      body();
+    } catch (...) {
+      auto failure = std::current_exception();
+      this->quit(this->call_handler(this->exception_handler_, this, failure));
+    }
+    this->bhvr_stack_.cleanup();
+    this->finalize();
+  }
+
+private:
+#if ACTORWIRE_CAF_0_17
+  bool handles_down_ = false;
+#endif
+};
+
+} // namespace actorwire::detail

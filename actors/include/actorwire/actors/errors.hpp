@@ -1,0 +1,20 @@
+#pragma once
+
+#include <actorwire/actors/type_ids.hpp>
+#include <actorwire/export.hpp>
+#include <actorwire/messages/error.hpp>
+
+#include <caf/error.hpp>
+
+namespace actorwire {
+
+/// Packs `reason` into a CAF error of category `error_code`, as it appears in error responses and exit reasons.
+[[nodiscard]] ACTORWIRE_EXPORT caf::error to_caf_error(const transport_error& reason);
+
+/// Unpacks what `to_caf_error` packed. Any other error comes back with code `crashed` and CAF's text.
+[[nodiscard]] ACTORWIRE_EXPORT transport_error to_transport_error(const caf::error& reason);
+
+/// Whether `reason` was made by `to_caf_error`: a failure that the network explains, not a crash.
+[[nodiscard]] ACTORWIRE_EXPORT bool is_transport_error(const caf::error& reason);
+
+} // namespace actorwire

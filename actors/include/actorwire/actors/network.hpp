@@ -1,0 +1,133 @@
+#pragma once
+
+#include <actorwire/actors/type_ids.hpp>
+#include <actorwire/export.hpp>
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/listen_config.hpp>
+#include <actorwire/messages/pool_limits.hpp>
+#include <actorwire/messages/requests.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/transports/clock.hpp>
+#include <actorwire/transports/shard.hpp>
+#include <actorwire/transports/transport_factory.hpp>
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/behavior.hpp>
+#include <caf/event_based_actor.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace actorwire {
+
+/// How a network is set up.
+struct network_options {
+  /// Threads that run connections; 0: one for each core. At most 1,024.
+  std::size_t shards = 0;
+  /// Bytes of buffers over all connections. At the limit reads pause and sends fail with `would_block`.
+  std::size_t memory_limit = std::size_t{256} << 20U;
+  /// Limits of the supervisor that the network comes with.
+  pool_limits pool;
+  /// How long the destructor lets connections send what they have.
+  std::chrono::milliseconds drain_timeout{5'000};
+  /// Start of the random numbers that spread delays; 0: the system's.
+  std::uint64_t seed = 0;
+  /// Null: the operating system's sockets.
+  std::shared_ptr<transport_factory> transports;
+  /// Null: the machine's clock. Must outlive the network.
+  const clock* time = nullptr;
+  /// `stepped` is for tests: nothing runs but by `network::run_ready`.
+  shard::mode run = shard::mode::threaded;
+};
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const network_options& options);
+
+/// What an actor that lives on a shard does: like the function that is passed to `caf::actor_system::spawn`.
+using shard_function = std::function<caf::behavior(caf::event_based_actor*)>;
+
+/// Makes the actor that serves one accepted connection; it gets the connection's events.
+using accept_function = std::function<caf::behavior(caf::event_based_actor*, const connection_actor&)>;
+
+/// A listener, and the port that it got.
+struct listening {
+  listener_actor listener;
+  std::uint16_t port = 0;
+};
+
+/// The shards on which connections run, and a supervisor to start with. Declare it after the actor system: its
+/// destructor lets connections send what they have, ends every actor on its shards, and waits for them.
+///
+///     actorwire::system_config config;
+///     caf::actor_system system{config};
+///     actorwire::network net{system};
+///     auto peer = net.acquire("tcp://127.0.0.1:6379").value();
+///
+/// *Thread:* any thread; the functions that return a `result` wait for the shard, so not from within an actor: actors
+/// send `acquire` to the supervisor. *Errors:* the constructor throws `std::invalid_argument` for invalid options.
+class network {
+public:
+  explicit ACTORWIRE_EXPORT network(caf::actor_system& system, network_options options = {});
+  ACTORWIRE_EXPORT ~network();
+
+  network(const network&) = delete;
+  network& operator=(const network&) = delete;
+
+  /// The supervisor that comes with the network.
+  [[nodiscard]] ACTORWIRE_EXPORT const supervisor_actor& supervisor() const noexcept;
+
+  /// Makes another one, with a pool of its own. *Errors:* invalid limits.
+  [[nodiscard]] ACTORWIRE_EXPORT result<supervisor_actor> make_supervisor(const pool_limits& limits);
+
+  /// Asks the network's supervisor for a peer. It dials at once and for ever; see `acquire`.
+  [[nodiscard]] ACTORWIRE_EXPORT result<connection_actor> acquire(std::string_view uri, acquire_options options = {});
+
+  /// Listens, and sends `accepted` to `receiver` for each connection.
+  /// *Errors:* what the address, the port or the configuration do not allow.
+  [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, const caf::actor& receiver,
+                                                          listen_config config = {});
+
+  /// Listens, and makes an actor by `serve` on the shard of each accepted connection. It is subscribed to all events,
+  /// ends when the connection does, and ends the connection when it ends.
+  [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, accept_function serve,
+                                                          listen_config config = {});
+
+  /// Makes an actor on shard `index`, which must be less than `shard_count()`.
+  ACTORWIRE_EXPORT caf::actor spawn_on_shard(std::size_t index, shard_function body);
+
+  [[nodiscard]] ACTORWIRE_EXPORT std::size_t shard_count() const noexcept;
+
+  /// Bytes of buffers that are in use or pooled.
+  [[nodiscard]] ACTORWIRE_EXPORT std::size_t memory_used() const noexcept;
+
+  /// Stepped mode: runs all that is ready; returns whether anything was.
+  ACTORWIRE_EXPORT bool run_ready();
+
+  /// Stepped mode: the earliest deadline of any timer.
+  [[nodiscard]] ACTORWIRE_EXPORT std::optional<time_point> next_timeout() const;
+
+private:
+  class implementation;
+  std::unique_ptr<implementation> impl_;
+};
+
+/// Makes an actor on the shard on which `neighbour` lives, so that messages between the two cross no thread. It must not
+/// block. *Errors:* throws `std::invalid_argument` if `neighbour` is not a connection or peer of this process.
+ACTORWIRE_EXPORT caf::actor spawn_beside(const connection_actor& neighbour, shard_function body);
+
+/// The same for a function with arguments: `spawn_beside(peer, serve, peer, 42)`.
+template <class Function, class... Args>
+  requires(sizeof...(Args) > 0)
+caf::actor spawn_beside(const connection_actor& neighbour, Function function, Args... args) {
+  return spawn_beside(neighbour,
+                      shard_function{[function, args...](caf::event_based_actor* self) { return function(self, args...); }});
+}
+
+} // namespace actorwire

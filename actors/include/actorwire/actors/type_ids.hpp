@@ -1,0 +1,204 @@
+#pragma once
+
+#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/listen_config.hpp>
+#include <actorwire/messages/pool_limits.hpp>
+#include <actorwire/messages/requests.hpp>
+
+#include <caf/type_id.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+/// The first of the CAF type IDs that this library takes; it takes fewer than 100. Change it, for the library and all
+/// programs alike, when another library in the same program uses that range.
+#ifndef ACTORWIRE_FIRST_TYPE_ID
+#  define ACTORWIRE_FIRST_TYPE_ID 2000
+#endif
+
+namespace actorwire {
+
+/// A TCP, TLS or QUIC connection, or a peer that keeps one alive: both understand the same messages, so a program does
+/// not care which of them it holds. Requests are described in `messages/requests.hpp`, what subscribers get in
+/// `messages/events.hpp`.
+using connection_actor
+  = caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<received(receive)>,
+                     sig<connection_status(subscribe)>, sig<void(unsubscribe)>, sig<void(grant)>,
+                     sig<void(finish_stream)>, sig<stats(get_stats)>, sig<void(stream_stats)>,
+                     sig<connection_status(get_state)>, sig<close_report(close)>>;
+
+/// A listener has accepted a connection. Its bytes wait until somebody subscribes.
+struct accepted {
+  connection_actor connection;
+  connection_info info;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("accepted", field{"connection", self.connection}, field{"info", self.info});
+  }
+};
+
+/// What a supervisor decides about one of its peers. Only supervisors send it.
+struct peer_directive {
+  enum class kind : std::uint8_t {
+    /// A connection actor was made for the peer and waits to be started.
+    dial,
+    /// The last attempt or connection failed; the next begins after `delay`.
+    wait,
+    /// There will be no further attempt until `reset`.
+    give_up,
+    /// The user wants a new start.
+    revive,
+  };
+  kind what = kind::dial;
+  caf::strong_actor_ptr connection;
+  std::uint32_t attempt = 0;
+  std::chrono::milliseconds delay{0};
+  transport_error reason;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("peer_directive", field{"what", self.what}, field{"connection", self.connection},
+                 field{"attempt", self.attempt}, field{"delay", self.delay}, field{"reason", self.reason});
+  }
+};
+
+constexpr std::array<std::string_view, 4> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive"};
+}
+
+/// Holds a pool of peers: dials, restarts and lists them. No payload passes through it. A subscriber with
+/// `event_mask::pool` gets `pool_event`.
+using supervisor_actor
+  = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
+                     sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
+                     sig<pool_stats(get_pool_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>,
+                     sig<close_report(close)>>;
+
+/// Accepts connections on one address, over all shards.
+using listener_actor
+  = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
+                     sig<listener_stats(get_listener_stats)>, sig<close_report(close)>>;
+
+} // namespace actorwire
+
+CAF_BEGIN_TYPE_ID_BLOCK(actorwire, ACTORWIRE_FIRST_TYPE_ID)
+
+CAF_ADD_TYPE_ID(actorwire, (actorwire::accepted))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::acquire))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::acquire_options))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::backpressure))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::cast))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::close))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::close_mode))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::close_report))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::connect))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_actor))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_info))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_state))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_status))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::credit_mode))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::data_lost))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::delivery_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::endpoint))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::error_code))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::error_kind))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::event_mask))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::finish_stream))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::flow_limits))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::framing_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::framing_mode))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::get_listener_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::get_pool_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::get_state))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::get_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::grant))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::list))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::listen_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_actor))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::lookup))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::opened))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::origin))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::outcome))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::passivated))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::payload))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_closing))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_directive))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::permanent_error_policy))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::phase))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_change))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_event))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_limits))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::protocol))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::protocol_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::protocol_metrics))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::quic_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::quic_metrics))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::receive))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::received))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::reconnection_policy))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::reset))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::resume))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::send))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::send_options))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::sent))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::set_limit))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::set_policy))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::state_changed))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::subscribe))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::supervisor_actor))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::suspend))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::tally))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::tcp_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::tcp_metrics))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::transport_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::transport_error))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::transport_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::unsubscribe))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::when_down))
+CAF_ADD_TYPE_ID(actorwire, (std::vector<actorwire::connection_status>) )
+
+CAF_END_TYPE_ID_BLOCK(actorwire)
+
+#if ACTORWIRE_CAF_0_17
+CAF_ERROR_CODE_ENUM(actorwire::error_code, "actorwire")
+#else
+CAF_ERROR_CODE_ENUM(actorwire::error_code)
+#endif
+
+namespace actorwire::detail {
+
+#if ACTORWIRE_CAF_0_17
+
+inline constexpr std::string_view config_prefix = "";
+
+inline void register_meta_objects() {}
+
+inline void register_message_types(caf::actor_system_config& config) {
+  config.add_message_types<caf::id_block::actorwire>();
+}
+
+#else
+
+inline constexpr std::string_view config_prefix = "caf.";
+
+inline void register_meta_objects() {
+  caf::core::init_global_meta_objects();
+  caf::init_global_meta_objects<caf::id_block::actorwire>();
+}
+
+inline void register_message_types(caf::actor_system_config&) {
+  register_meta_objects();
+}
+
+#endif
+
+} // namespace actorwire::detail

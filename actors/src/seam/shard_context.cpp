@@ -1,0 +1,85 @@
+#include "seam/shard_context.hpp"
+
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+/// Messages that one actor handles before the next has its turn.
+constexpr std::size_t messages_per_run = 64;
+
+/// Actors that run before sockets have their turn again.
+constexpr int runs_per_turn = 256;
+
+} // namespace
+
+shard_context::shard_context(caf::actor_system& system, shard::options settings)
+  : routing_context(system), system_(system), shard_(std::move(settings)) {
+  shard_.set_turn_work([this] { return run_actors(); });
+}
+
+void shard_context::start() {
+  shard_.start([this] { detail::thread_starts(system_); }, [this] { detail::thread_ends(system_); });
+}
+
+void shard_context::stop() {
+  shard_.stop();
+  // Every actor of the shard has ended. What still comes in is a sender that was on its way: between the moment in
+  // which its message reached the mailbox and the call of `route`, the actor ended.
+  std::vector<caf::resumable*> late;
+  {
+    const std::lock_guard guard{mutex_};
+    stopped_ = true;
+    late.swap(inbox_);
+  }
+  for (auto* what : late)
+    caf::intrusive_ptr_release(what);
+}
+
+void shard_context::route(caf::resumable* what) {
+  // CAF passes the sender's context along when it wakes the receiver, so actors that live elsewhere turn up here too.
+  // They must not run on a shard: they are allowed to block.
+  if (what->subtype() != caf::resumable::io_actor) {
+    detail::run_on_main_scheduler(system_, what);
+    return;
+  }
+  if (shard_.is_current()) {
+    ready_.push_back(what);
+    shard_.wake_if_idle();
+    return;
+  }
+  auto is_first = false;
+  {
+    const std::lock_guard guard{mutex_};
+    if (!stopped_) {
+      is_first = inbox_.empty();
+      inbox_.push_back(what);
+      what = nullptr;
+    }
+  }
+  if (what != nullptr)
+    caf::intrusive_ptr_release(what);
+  // One wake-up for each burst. The task needs nothing but the turn it runs in: `run_actors` finds the inbox.
+  if (is_first)
+    shard_.post([] {});
+}
+
+bool shard_context::run_actors() {
+  {
+    const std::lock_guard guard{mutex_};
+    ready_.insert(ready_.end(), inbox_.begin(), inbox_.end());
+    inbox_.clear();
+  }
+  for (int budget = runs_per_turn; budget > 0 && !ready_.empty(); --budget) {
+    auto* what = ready_.front();
+    ready_.pop_front();
+    if (what->resume(this, messages_per_run) == caf::resumable::resume_later)
+      ready_.push_back(what);
+    else
+      caf::intrusive_ptr_release(what);
+  }
+  return !ready_.empty();
+}
+
+} // namespace actorwire

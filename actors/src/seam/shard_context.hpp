@@ -1,0 +1,51 @@
+#pragma once
+
+#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/transports/shard.hpp>
+
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace actorwire {
+
+/// A shard seen as a place where CAF actors run: the seam between the two. Actors that live on the shard are run at the
+/// end of each turn; a message between two of them crosses neither lock nor thread.
+///
+/// *Lifetime:* each of its actors holds the context, so it outlives the network as long as somebody still refers to one
+/// of them. A message that arrives after the shard's thread has ended finds a closed mailbox, and all that is left to do
+/// is to release the actor.
+class shard_context final : public detail::routing_context, public std::enable_shared_from_this<shard_context> {
+public:
+  shard_context(caf::actor_system& system, shard::options settings);
+
+  /// Starts the shard's thread.
+  void start();
+
+  /// Waits for the last actor of the shard, then ends its thread. *Thread:* any but the shard's own.
+  void stop();
+
+  [[nodiscard]] actorwire::shard& shard() noexcept { return shard_; }
+  [[nodiscard]] caf::actor_system& system() noexcept { return system_; }
+
+  /// Takes what CAF wants to have run. *Thread:* any thread.
+  void route(caf::resumable* what) override;
+
+private:
+  /// Runs the actors that have messages; returns whether some are left for the next turn.
+  bool run_actors();
+
+  caf::actor_system& system_;
+  actorwire::shard shard_;
+
+  // -- shard only
+  std::deque<caf::resumable*> ready_;
+
+  // -- the seam: the only state that other threads touch
+  std::mutex mutex_;
+  std::vector<caf::resumable*> inbox_;
+  bool stopped_ = false;
+};
+
+} // namespace actorwire

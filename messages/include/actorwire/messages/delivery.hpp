@@ -1,0 +1,111 @@
+#pragma once
+
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/enumeration.hpp>
+
+#include <array>
+#include <cassert>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace actorwire {
+
+/// What became of a message that was accepted for sending. Every accepted message gets exactly one.
+/// - `not_sent`: no byte of it left; sending it again is safe.
+/// - `maybe_sent`: some or all of it left, and the connection was lost before more could be known.
+/// - `written`: the operating system, or the QUIC engine, has all of it.
+/// - `acked`: the peer's transport has acknowledged its last byte (TCP: `tcpi_bytes_acked`; QUIC: stream offsets).
+enum class outcome : std::uint8_t { not_sent, maybe_sent, written, acked };
+
+constexpr std::array<std::string_view, 4> names_of(outcome) {
+  return {"not_sent", "maybe_sent", "written", "acked"};
+}
+
+/// What happens to a message when the connection is not ready.
+/// - `queue`: it waits, within `flow_limits::queue_*`.
+/// - `fail`: it is answered at once with the last error of the connection.
+/// - `drop`: it is counted as `not_sent` and reported in `data_lost`, without an error to the sender.
+enum class when_down : std::uint8_t { queue, fail, drop };
+
+constexpr std::array<std::string_view, 3> names_of(when_down) {
+  return {"queue", "fail", "drop"};
+}
+
+/// How one message is to be sent.
+struct send_options {
+  when_down policy = when_down::queue;
+  /// The knowledge that is waited for: `written` or `acked`.
+  outcome wanted = outcome::written;
+  /// Longest time in the queue; 0 takes `flow_limits::queue_age`.
+  std::chrono::milliseconds ttl{0};
+
+  friend bool operator==(const send_options&, const send_options&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("send_options", field{"policy", self.policy}, field{"wanted", self.wanted}, field{"ttl", self.ttl});
+  }
+};
+
+/// Messages and bytes, counted together. *Units:* bytes of messages, without framing.
+struct tally {
+  std::uint64_t messages = 0;
+  std::uint64_t bytes = 0;
+
+  constexpr void add(std::uint64_t size) noexcept {
+    ++messages;
+    bytes += size;
+  }
+  /// Takes back what `add` counted.
+  constexpr void remove(std::uint64_t size) noexcept {
+    assert(messages >= 1 && bytes >= size);
+    --messages;
+    bytes -= size;
+  }
+  constexpr tally& operator+=(const tally& other) noexcept {
+    messages += other.messages;
+    bytes += other.bytes;
+    return *this;
+  }
+
+  friend constexpr bool operator==(const tally&, const tally&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("tally", field{"messages", self.messages}, field{"bytes", self.bytes});
+  }
+};
+
+/// The account of everything accepted for sending. At every instant
+/// `accepted = pending + not_sent + maybe_sent + written + acked`, in messages and in bytes.
+struct delivery_totals {
+  tally accepted;
+  /// Waiting, on its way, or waiting for the wanted outcome.
+  tally pending;
+  tally not_sent;
+  tally maybe_sent;
+  tally written;
+  tally acked;
+
+  constexpr delivery_totals& operator+=(const delivery_totals& other) noexcept {
+    accepted += other.accepted;
+    pending += other.pending;
+    not_sent += other.not_sent;
+    maybe_sent += other.maybe_sent;
+    written += other.written;
+    acked += other.acked;
+    return *this;
+  }
+
+  friend constexpr bool operator==(const delivery_totals&, const delivery_totals&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("delivery_totals", field{"accepted", self.accepted}, field{"pending", self.pending},
+                 field{"not_sent", self.not_sent}, field{"maybe_sent", self.maybe_sent},
+                 field{"written", self.written}, field{"acked", self.acked});
+  }
+};
+
+} // namespace actorwire

@@ -1,0 +1,279 @@
+#pragma once
+
+#include <actorwire/messages/connection_state.hpp>
+#include <actorwire/messages/delivery.hpp>
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/enumeration.hpp>
+#include <actorwire/messages/error.hpp>
+#include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/statistics.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace actorwire {
+
+/// What a subscriber wants to hear of; combine with `|`.
+enum class event_mask : std::uint32_t {
+  none = 0,
+  /// `received`, `peer_closing`, `passivated`: the bytes.
+  data = 1U << 0U,
+  /// `opened`, `state_changed`.
+  state = 1U << 1U,
+  /// `data_lost`.
+  loss = 1U << 2U,
+  /// `backpressure`.
+  backpressure = 1U << 3U,
+  /// `pool_event`, from a supervisor.
+  pool = 1U << 4U,
+  all = (1U << 5U) - 1U,
+};
+
+constexpr event_mask operator|(event_mask left, event_mask right) noexcept {
+  return static_cast<event_mask>(static_cast<std::uint32_t>(left) | static_cast<std::uint32_t>(right));
+}
+
+/// Whether `mask` holds all bits of `wanted`.
+constexpr bool includes(event_mask mask, event_mask wanted) noexcept {
+  return (static_cast<std::uint32_t>(mask) & static_cast<std::uint32_t>(wanted)) == static_cast<std::uint32_t>(wanted);
+}
+
+/// Identifies a connection or a peer within its network; never used twice.
+using connection_id = std::uint64_t;
+
+/// A stream of a connection; 0 is the byte stream that every transport has.
+using stream_id = std::uint64_t;
+
+/// Who one is connected to.
+struct connection_info {
+  connection_id id = 0;
+  /// Counts the transport connections of one peer, from 1.
+  std::uint64_t generation = 0;
+  endpoint remote;
+  /// Numeric address and port of both ends.
+  std::string remote_address;
+  std::string local_address;
+
+  friend bool operator==(const connection_info&, const connection_info&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("connection_info", field{"id", self.id}, field{"generation", self.generation},
+                 field{"remote", self.remote}, field{"remote_address", self.remote_address},
+                 field{"local_address", self.local_address});
+  }
+};
+
+/// The connection is ready. Sent at each generation.
+struct opened {
+  connection_info info;
+
+  friend bool operator==(const opened&, const opened&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("opened", field{"info", self.info});
+  }
+};
+
+/// Bytes, or one frame, from the peer. Take `body` by move where it is passed on.
+struct received {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  stream_id stream = 0;
+  payload body;
+
+  friend bool operator==(const received&, const received&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("received", field{"source", self.source}, field{"generation", self.generation},
+                 field{"stream", self.stream}, field{"body", self.body});
+  }
+};
+
+/// The peer will send no more on this generation; what we send still reaches it.
+struct peer_closing {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+
+  friend bool operator==(const peer_closing&, const peer_closing&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("peer_closing", field{"source", self.source}, field{"generation", self.generation});
+  }
+};
+
+/// A subscriber with manual credit has used all of it; nothing more comes until it grants some.
+struct passivated {
+  connection_id source = 0;
+
+  friend bool operator==(const passivated&, const passivated&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("passivated", field{"source", self.source});
+  }
+};
+
+/// What became of one `send`; the answer to it.
+struct sent {
+  /// Counts the messages accepted by one connection or peer, from 1.
+  std::uint64_t sequence = 0;
+  std::uint64_t generation = 0;
+  outcome result = outcome::written;
+
+  friend bool operator==(const sent&, const sent&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("sent", field{"sequence", self.sequence}, field{"generation", self.generation},
+                 field{"result", self.result});
+  }
+};
+
+/// Messages that were accepted and did not, or may not, arrive. Each is counted in exactly one such event.
+struct data_lost {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  tally not_sent;
+  tally maybe_sent;
+  transport_error why;
+
+  friend bool operator==(const data_lost&, const data_lost&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("data_lost", field{"source", self.source}, field{"generation", self.generation},
+                 field{"not_sent", self.not_sent}, field{"maybe_sent", self.maybe_sent}, field{"why", self.why});
+  }
+};
+
+/// More than `high_water` bytes wait to be sent (`on`), or again fewer than `low_water` (off).
+struct backpressure {
+  connection_id source = 0;
+  bool on = false;
+  std::uint64_t queued_bytes = 0;
+
+  friend bool operator==(const backpressure&, const backpressure&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("backpressure", field{"source", self.source}, field{"on", self.on},
+                 field{"queued_bytes", self.queued_bytes});
+  }
+};
+
+/// One transition of the state machine. `sequence` grows by one with each; a subscriber's first event is a snapshot in
+/// which `from` equals `to`.
+struct state_changed {
+  connection_id source = 0;
+  std::uint64_t sequence = 0;
+  std::uint64_t generation = 0;
+  connection_state from = connection_state::idle;
+  connection_state to = connection_state::idle;
+  /// Why, when `to` is backoff, failed or closed; `error_code::none` otherwise.
+  transport_error reason;
+  /// Failed attempts in a row.
+  std::uint32_t attempt = 0;
+  /// Time until the next attempt, when `to` is backoff.
+  std::chrono::milliseconds next_retry{0};
+
+  friend bool operator==(const state_changed&, const state_changed&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("state_changed", field{"source", self.source}, field{"sequence", self.sequence},
+                 field{"generation", self.generation}, field{"from", self.from}, field{"to", self.to},
+                 field{"reason", self.reason}, field{"attempt", self.attempt}, field{"next_retry", self.next_retry});
+  }
+};
+
+/// The figures of a connection or peer; the answer to `get_stats`, and sent at each interval of `stream_stats`.
+struct stats {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  connection_state state = connection_state::idle;
+  transport_stats transport;
+  delivery_totals delivery;
+  /// Bytes accepted and not yet taken by the transport.
+  std::uint64_t queued_bytes = 0;
+
+  friend bool operator==(const stats&, const stats&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("stats", field{"source", self.source}, field{"generation", self.generation},
+                 field{"state", self.state}, field{"transport", self.transport}, field{"delivery", self.delivery},
+                 field{"queued_bytes", self.queued_bytes});
+  }
+};
+
+/// What is going on; the answer to `get_state`.
+struct connection_status {
+  connection_info info;
+  connection_state state = connection_state::idle;
+  /// Failed attempts in a row.
+  std::uint32_t attempt = 0;
+  std::chrono::milliseconds next_retry{0};
+  /// The last failure; `error_code::none` if there was none.
+  transport_error last_error;
+
+  friend bool operator==(const connection_status&, const connection_status&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("connection_status", field{"info", self.info}, field{"state", self.state},
+                 field{"attempt", self.attempt}, field{"next_retry", self.next_retry},
+                 field{"last_error", self.last_error});
+  }
+};
+
+/// What a close or a drain left behind.
+struct close_report {
+  delivery_totals delivery;
+  /// Whether everything accepted had been written when the connection closed.
+  bool complete = false;
+
+  close_report& operator+=(const close_report& other) noexcept {
+    delivery += other.delivery;
+    complete = complete && other.complete;
+    return *this;
+  }
+
+  friend bool operator==(const close_report&, const close_report&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("close_report", field{"delivery", self.delivery}, field{"complete", self.complete});
+  }
+};
+
+/// What happened in a supervisor's pool.
+enum class pool_change : std::uint8_t { added, removed, crash_restart, gave_up };
+
+constexpr std::array<std::string_view, 4> names_of(pool_change) {
+  return {"added", "removed", "crash_restart", "gave_up"};
+}
+
+struct pool_event {
+  pool_change change = pool_change::added;
+  connection_id source = 0;
+  endpoint remote;
+  transport_error reason;
+
+  friend bool operator==(const pool_event&, const pool_event&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("pool_event", field{"change", self.change}, field{"source", self.source},
+                 field{"remote", self.remote}, field{"reason", self.reason});
+  }
+};
+
+} // namespace actorwire

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <actorwire/export.hpp>
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace actorwire {
+
+/// How much one connection may hold in each direction. Sizes are 1 byte .. 1 GiB, and
+/// `low_water <= high_water <= write_limit`. *Thread:* immutable value.
+struct flow_limits {
+  /// Bytes delivered to a subscriber that it has not handled yet; the socket is not read beyond it.
+  std::size_t read_credit = std::size_t{1} << 20U;
+  /// Bytes accepted for sending at which `backpressure{on}` is published ...
+  std::size_t high_water = std::size_t{1} << 20U;
+  /// ... and below which `backpressure{off}` follows.
+  std::size_t low_water = std::size_t{256} << 10U;
+  /// Bytes accepted for sending on a ready connection; a message beyond it fails with `would_block`.
+  std::size_t write_limit = std::size_t{4} << 20U;
+  /// Messages, bytes and age of what waits while the connection is not ready. Each is its own limit:
+  /// 1 .. 1,000,000 messages, 1 byte .. 1 GiB, 1 ms .. 24 h. A sender that wants no waiting says `when_down::fail`.
+  std::uint32_t queue_messages = 1024;
+  std::size_t queue_bytes = std::size_t{1} << 20U;
+  std::chrono::milliseconds queue_age{10'000};
+
+  friend bool operator==(const flow_limits&, const flow_limits&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("flow_limits", field{"read_credit", self.read_credit}, field{"high_water", self.high_water},
+                 field{"low_water", self.low_water}, field{"write_limit", self.write_limit},
+                 field{"queue_messages", self.queue_messages}, field{"queue_bytes", self.queue_bytes},
+                 field{"queue_age", self.queue_age});
+  }
+};
+
+/// Checks every field and their order. *Errors:* `invalid_value` or `conflicting_values` naming fields and values.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const flow_limits& limits);
+
+} // namespace actorwire

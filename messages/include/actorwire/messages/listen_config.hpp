@@ -1,0 +1,39 @@
+#pragma once
+
+#include <actorwire/export.hpp>
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/transport_config.hpp>
+
+#include <cstdint>
+
+namespace actorwire {
+
+/// How a listener accepts. *Thread:* immutable value.
+struct listen_config {
+  /// Connections that the kernel may hold before they are accepted (listen(2)). 1 .. 65,535; the kernel
+  /// lowers it to net.core.somaxconn.
+  std::uint32_t backlog = 4'096;
+  /// Accepted connections alive at once; at the limit the listener stops accepting and goes on after a close.
+  /// 1 .. 1,000,000.
+  std::uint32_t max_connections = 65'536;
+  /// One listening socket on every shard (SO_REUSEPORT) so that the kernel spreads the clients. Off: the first shard
+  /// accepts and deals them out in turn.
+  bool reuse_port = true;
+  /// Settings of each accepted connection.
+  transport_config transport;
+
+  friend bool operator==(const listen_config&, const listen_config&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("listen_config", field{"backlog", self.backlog}, field{"max_connections", self.max_connections},
+                 field{"reuse_port", self.reuse_port}, field{"transport", self.transport});
+  }
+};
+
+/// Checks every field, those of `transport` included.
+/// *Errors:* `invalid_value` or `conflicting_values` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const listen_config& config);
+
+} // namespace actorwire

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <actorwire/export.hpp>
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/result.hpp>
+
+#include <chrono>
+#include <cstdint>
+
+namespace actorwire {
+
+/// What a supervisor allows at once. *Thread:* immutable value.
+struct pool_limits {
+  /// Peers in the pool, in whatever state. 1 .. 1,000,000.
+  std::uint32_t max_connections = 1'024;
+  /// Attempts in flight at once, over all peers. 1 .. 1,000,000.
+  std::uint32_t max_connecting = 16;
+  /// Reconnects per second once `reconnect_burst` is used up. First connects are bounded by `max_connecting` only.
+  /// 0.001 .. 1,000,000.
+  double reconnects_per_second = 50.0;
+  /// Reconnects that need not wait after a quiet time. 1 .. 1,000,000.
+  std::uint32_t reconnect_burst = 50;
+  /// Crashes of one peer's connection actor within `crash_window` that are healed by a restart; one more and the peer
+  /// goes to `failed`. Losses of the transport are not crashes and never count. 0 .. 1,000.
+  std::uint32_t crash_limit = 5;
+  /// 1 ms .. 24 h.
+  std::chrono::milliseconds crash_window{30'000};
+
+  friend bool operator==(const pool_limits&, const pool_limits&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("pool_limits", field{"max_connections", self.max_connections},
+                 field{"max_connecting", self.max_connecting},
+                 field{"reconnects_per_second", self.reconnects_per_second},
+                 field{"reconnect_burst", self.reconnect_burst}, field{"crash_limit", self.crash_limit},
+                 field{"crash_window", self.crash_window});
+  }
+};
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const pool_limits& limits);
+
+} // namespace actorwire

@@ -1,0 +1,310 @@
+#pragma once
+
+#include <actorwire/messages/delivery.hpp>
+#include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/enumeration.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/reconnection_policy.hpp>
+#include <actorwire/messages/transport_config.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string_view>
+
+namespace actorwire {
+
+// -- to a connection or peer ------------------------------------------------------------------------------------------
+
+/// Waits until the connection is ready; answered with `connection_info`. A peer that is idle starts to dial.
+struct connect {
+  friend bool operator==(const connect&, const connect&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("connect");
+  }
+};
+
+/// Sends a message and asks what became of it; answered with `sent` once `options.wanted` is known, or with an error.
+struct send {
+  payload body;
+  send_options options;
+
+  friend bool operator==(const send&, const send&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("send", field{"body", self.body}, field{"options", self.options});
+  }
+};
+
+/// Sends a message without an answer. It is counted like every other; if it is lost, `data_lost` says so.
+struct cast {
+  payload body;
+  send_options options;
+
+  friend bool operator==(const cast&, const cast&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("cast", field{"body", self.body}, field{"options", self.options});
+  }
+};
+
+/// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data.
+struct receive {
+  friend bool operator==(const receive&, const receive&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("receive");
+  }
+};
+
+/// How a subscriber to data pays for what it gets.
+/// - `automatic`: each message counts as paid for once the subscriber's handler returned.
+/// - `manual`: the subscriber sends `grant{bytes}` when it is done with them; it starts with `read_credit` bytes.
+enum class credit_mode : std::uint8_t { automatic, manual };
+
+constexpr std::array<std::string_view, 2> names_of(credit_mode) {
+  return {"automatic", "manual"};
+}
+
+/// Sends the chosen events to the sender of this request, from now until it ends or unsubscribes; answered with
+/// `connection_status`, the snapshot that the events continue.
+struct subscribe {
+  event_mask mask = event_mask::all;
+  credit_mode credit = credit_mode::automatic;
+
+  friend bool operator==(const subscribe&, const subscribe&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("subscribe", field{"mask", self.mask}, field{"credit", self.credit});
+  }
+};
+
+/// Ends the sender's subscription.
+struct unsubscribe {
+  friend bool operator==(const unsubscribe&, const unsubscribe&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("unsubscribe");
+  }
+};
+
+/// Gives back credit after `bytes` bytes were dealt with; for `credit_mode::manual`.
+struct grant {
+  std::uint64_t bytes = 0;
+
+  friend bool operator==(const grant&, const grant&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("grant", field{"bytes", self.bytes});
+  }
+};
+
+/// Ends our side of a stream once everything accepted is written; the peer sees the end, and may still send.
+struct finish_stream {
+  stream_id stream = 0;
+
+  friend bool operator==(const finish_stream&, const finish_stream&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("finish_stream", field{"stream", self.stream});
+  }
+};
+
+/// Answered with `stats`.
+struct get_stats {
+  friend bool operator==(const get_stats&, const get_stats&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("get_stats");
+  }
+};
+
+/// Sends `stats` to the sender of this request at each interval; 0 ends it. At least 10 ms.
+struct stream_stats {
+  std::chrono::milliseconds interval{1'000};
+
+  friend bool operator==(const stream_stats&, const stream_stats&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("stream_stats", field{"interval", self.interval});
+  }
+};
+
+/// Answered with `connection_status`.
+struct get_state {
+  friend bool operator==(const get_state&, const get_state&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("get_state");
+  }
+};
+
+/// How a connection ends.
+/// - `drain`: takes no more messages, sends what it has, ends its side, and waits for the peer's end.
+/// - `flush`: takes no more messages, sends what it has, and closes.
+/// - `abort`: closes at once; what was not sent is reported.
+enum class close_mode : std::uint8_t { drain, flush, abort };
+
+constexpr std::array<std::string_view, 3> names_of(close_mode) {
+  return {"drain", "flush", "abort"};
+}
+
+/// Ends the connection, or the peer with all its future generations; answered with `close_report`. After `timeout` it
+/// is aborted. A supervisor and a listener take it too and end all they hold.
+struct close {
+  close_mode mode = close_mode::drain;
+  std::chrono::milliseconds timeout{30'000};
+
+  friend bool operator==(const close&, const close&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("close", field{"mode", self.mode}, field{"timeout", self.timeout});
+  }
+};
+
+// -- to a supervisor --------------------------------------------------------------------------------------------------
+
+/// What may differ from peer to peer.
+struct acquire_options {
+  transport_config transport;
+  reconnection_policy reconnection;
+
+  friend bool operator==(const acquire_options&, const acquire_options&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("acquire_options", field{"transport", self.transport}, field{"reconnection", self.reconnection});
+  }
+};
+
+/// Returns the peer for `remote`, new or from the pool, and lets it dial. Answered at once with its handle; the peer
+/// need not be ready. The same endpoint with the same options is the same peer.
+struct acquire {
+  endpoint remote;
+  acquire_options options;
+
+  friend bool operator==(const acquire&, const acquire&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("acquire", field{"remote", self.remote}, field{"options", self.options});
+  }
+};
+
+/// Lists the status of every peer in the pool.
+struct list {
+  friend bool operator==(const list&, const list&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("list");
+  }
+};
+
+/// Returns the peer with that id.
+struct lookup {
+  connection_id id = 0;
+
+  friend bool operator==(const lookup&, const lookup&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("lookup", field{"id", self.id});
+  }
+};
+
+/// Replaces the policy of one peer; takes effect at its next delay.
+struct set_policy {
+  connection_id id = 0;
+  reconnection_policy policy;
+
+  friend bool operator==(const set_policy&, const set_policy&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("set_policy", field{"id", self.id}, field{"policy", self.policy});
+  }
+};
+
+/// Revives a failed peer, and lets a waiting one dial now: its attempts, delays and crashes start from zero.
+struct reset {
+  connection_id id = 0;
+
+  friend bool operator==(const reset&, const reset&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("reset", field{"id", self.id});
+  }
+};
+
+/// Answered with `pool_stats`.
+struct get_pool_stats {
+  friend bool operator==(const get_pool_stats&, const get_pool_stats&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("get_pool_stats");
+  }
+};
+
+// -- to a listener ----------------------------------------------------------------------------------------------------
+
+/// Closes the listening sockets; accepted connections go on.
+struct suspend {
+  friend bool operator==(const suspend&, const suspend&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("suspend");
+  }
+};
+
+/// Listens again on the same port.
+struct resume {
+  friend bool operator==(const resume&, const resume&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("resume");
+  }
+};
+
+/// Changes `listen_config::max_connections`.
+struct set_limit {
+  std::uint32_t max_connections = 0;
+
+  friend bool operator==(const set_limit&, const set_limit&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("set_limit", field{"max_connections", self.max_connections});
+  }
+};
+
+/// Answered with `listener_stats`.
+struct get_listener_stats {
+  friend bool operator==(const get_listener_stats&, const get_listener_stats&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("get_listener_stats");
+  }
+};
+
+} // namespace actorwire

@@ -1,0 +1,133 @@
+#include <actorwire/messages/error.hpp>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace actorwire {
+
+error_kind kind_of(error_code code) noexcept {
+  // The enumeration lists the codes kind by kind, so the kind is a question of position.
+  if (code <= error_code::address_in_use)
+    return error_kind::initialization;
+  if (code <= error_code::connection_failed)
+    return error_kind::connection;
+  if (code <= error_code::send_failed)
+    return error_kind::send;
+  if (code <= error_code::receive_failed)
+    return error_kind::receive;
+  if (code <= error_code::unsupported)
+    return error_kind::configuration;
+  return error_kind::protocol;
+}
+
+bool is_retryable(error_code code) noexcept {
+  switch (code) {
+    case error_code::none:
+    case error_code::address_in_use:
+    case error_code::closed:
+    case error_code::draining:
+    case error_code::crash_limit:
+    case error_code::attempts_exhausted:
+    case error_code::message_too_large:
+    case error_code::invalid_value:
+    case error_code::conflicting_values:
+    case error_code::unsupported:
+      return false;
+    case error_code::reactor_unavailable:
+    case error_code::descriptor_limit:
+    case error_code::memory_limit:
+    case error_code::resolve_failed:
+    case error_code::refused:
+    case error_code::unreachable:
+    case error_code::connect_timeout:
+    case error_code::handshake_failed:
+    case error_code::peer_closed:
+    case error_code::reset:
+    case error_code::keepalive_timeout:
+    case error_code::idle_timeout:
+    case error_code::stalled:
+    case error_code::pool_exhausted:
+    case error_code::crashed:
+    case error_code::not_connected:
+    case error_code::connection_failed:
+    case error_code::would_block:
+    case error_code::expired:
+    case error_code::connection_lost:
+    case error_code::send_failed:
+    case error_code::frame_too_large:
+    case error_code::partial_frame_timeout:
+    case error_code::truncated_frame:
+    case error_code::receive_failed:
+    case error_code::malformed:
+    case error_code::peer_error:
+      return true;
+  }
+  return false;
+}
+
+transport_error make_error(error_code code, phase where, origin who, std::string text, std::int32_t system_code) {
+  return {kind_of(code), code, where, who, is_retryable(code), system_code, std::move(text)};
+}
+
+namespace {
+
+struct classification {
+  error_code code;
+  origin who;
+};
+
+classification classify(int errno_value, phase where) {
+  switch (errno_value) {
+    case ECONNREFUSED:
+      return {error_code::refused, origin::remote};
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+    case EADDRNOTAVAIL:
+      return {error_code::unreachable, origin::system};
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED:
+      return {error_code::reset, origin::remote};
+    case ETIMEDOUT:
+      // An established connection times out when keepalive probes or sent bytes stay unanswered (tcp(7)).
+      return {where == phase::established ? error_code::keepalive_timeout : error_code::connect_timeout,
+              origin::system};
+    case EMFILE:
+    case ENFILE:
+      return {error_code::descriptor_limit, origin::local};
+    case ENOMEM:
+    case ENOBUFS:
+      return {error_code::memory_limit, origin::local};
+    case EADDRINUSE:
+      return {error_code::address_in_use, origin::local};
+    default:
+      return {error_code::connection_failed, origin::system};
+  }
+}
+
+} // namespace
+
+transport_error make_system_error(int errno_value, phase where, std::string_view doing) {
+  const auto [code, who] = classify(errno_value, where);
+  return make_error(code, where, who, std::string{doing} + ": " + std::generic_category().message(errno_value),
+                    errno_value);
+}
+
+transport_error make_invalid_value(std::string_view field_name, std::string_view value, std::string_view allowed) {
+  std::string text{field_name};
+  text.append(" = ").append(value).append(": must be ").append(allowed);
+  return make_error(error_code::invalid_value, phase::setup, origin::local, std::move(text));
+}
+
+std::string to_string(const transport_error& reason) {
+  std::string text{name_of(reason.kind)};
+  text.append("/").append(name_of(reason.code));
+  text.append(" (").append(name_of(reason.where)).append(", ").append(name_of(reason.who)).append(")");
+  if (!reason.text.empty())
+    text.append(": ").append(reason.text);
+  return text;
+}
+
+} // namespace actorwire

@@ -1,0 +1,207 @@
+#pragma once
+
+#include <actorwire/export.hpp>
+#include <actorwire/transports/buffer_pool.hpp>
+#include <actorwire/transports/clock.hpp>
+#include <actorwire/transports/memory_budget.hpp>
+#include <actorwire/transports/timer.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <utility>
+
+namespace actorwire {
+
+class reactor;
+
+/// Work that is put off to the end of a turn, so that a burst of small changes costs one system call. Objects leave
+/// the list when they are destroyed. *Thread:* shard only.
+class flushable {
+public:
+  flushable() = default;
+  flushable(const flushable&) = delete;
+  flushable& operator=(const flushable&) = delete;
+
+  virtual void flush() = 0;
+
+protected:
+  ~flushable() { link_.unlink(); }
+
+private:
+  friend class shard;
+
+  /// A place in a ring; the ring's head is a link without an owner.
+  struct link {
+    link* previous = this;
+    link* next = this;
+    flushable* owner = nullptr;
+
+    [[nodiscard]] bool is_alone() const noexcept { return next == this; }
+
+    void unlink() noexcept {
+      previous->next = next;
+      next->previous = previous;
+      previous = next = this;
+    }
+
+    void insert_before(link& position) noexcept {
+      previous = position.previous;
+      next = &position;
+      previous->next = this;
+      position.previous = this;
+    }
+  };
+
+  link link_;
+};
+
+/// One thread that runs one event loop: sockets, timers, buffers, and everything that lives on it. Objects of a shard
+/// are touched by its thread only. Work is done in **turns**: the loop hands over one event, the event is handled, then
+/// what it caused is run to its end, and what is to be written is flushed once.
+class shard {
+public:
+  /// How a shard runs.
+  enum class mode : std::uint8_t {
+    /// On a thread of its own, on sockets.
+    threaded,
+    /// On the thread that calls `run_ready`, for tests: time moves when the clock is moved.
+    stepped,
+  };
+
+  struct options {
+    std::size_t index = 0;
+    mode run = mode::threaded;
+    /// Must outlive the shard.
+    const clock* time = &monotonic_clock();
+    std::shared_ptr<memory_budget> budget;
+  };
+
+  explicit ACTORWIRE_EXPORT shard(options settings);
+  ACTORWIRE_EXPORT ~shard();
+
+  shard(const shard&) = delete;
+  shard& operator=(const shard&) = delete;
+
+  // -- life: any thread ------------------------------------------------------------------------------------------------
+
+  /// Starts the thread. `prologue` and `epilogue` run first and last on it. In stepped mode only `prologue` runs.
+  ACTORWIRE_EXPORT void start(std::function<void()> prologue = {}, std::function<void()> epilogue = {});
+
+  /// Lets the loop end when the last lease is gone, and waits for that. In stepped mode it runs the loop meanwhile.
+  ACTORWIRE_EXPORT void stop();
+
+  /// Keeps the loop running as long as it lives. Each actor of the shard holds one. *Thread:* any thread.
+  class lease {
+  public:
+    lease() noexcept = default;
+    ACTORWIRE_EXPORT explicit lease(shard& owner);
+    lease(lease&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
+    lease& operator=(lease other) noexcept {
+      std::swap(owner_, other.owner_);
+      return *this;
+    }
+    ~lease() {
+      if (owner_ != nullptr)
+        give_back();
+    }
+    [[nodiscard]] explicit operator bool() const noexcept { return owner_ != nullptr; }
+
+  private:
+    ACTORWIRE_EXPORT void give_back() noexcept;
+    shard* owner_ = nullptr;
+  };
+
+  // -- any thread ------------------------------------------------------------------------------------------------------
+
+  /// Runs `task` in a turn of its own. Tasks of one thread keep their order.
+  ACTORWIRE_EXPORT void post(std::function<void()> task);
+
+  /// Whether the caller runs on this shard.
+  [[nodiscard]] ACTORWIRE_EXPORT bool is_current() const noexcept;
+
+  [[nodiscard]] std::size_t index() const noexcept { return settings_.index; }
+
+  // -- shard only ------------------------------------------------------------------------------------------------------
+
+  /// Brackets every entry from the event loop; the outermost one ends the turn.
+  class turn {
+  public:
+    explicit turn(shard& owner) noexcept : owner_(owner), outermost_(!owner.in_turn_) {
+      if (outermost_)
+        owner_.begin_turn();
+    }
+    ~turn() {
+      if (outermost_)
+        owner_.end_turn();
+    }
+    turn(const turn&) = delete;
+    turn& operator=(const turn&) = delete;
+
+  private:
+    shard& owner_;
+    bool outermost_;
+  };
+
+  /// The time of this turn: sampled once, so that all that happens in a turn happens at one instant.
+  [[nodiscard]] time_point now() noexcept {
+    if (!now_is_sampled_) {
+      now_ = settings_.time->now();
+      now_is_sampled_ = in_turn_;
+    }
+    return now_;
+  }
+
+  /// Sets `entry` to go off `delay` from now.
+  ACTORWIRE_EXPORT void arm(timer& entry, duration delay);
+
+  [[nodiscard]] const timer_queue& timers() const noexcept { return timers_; }
+
+  [[nodiscard]] buffer_pool& buffers() noexcept { return buffers_; }
+
+  /// Has `task.flush()` called once at the end of this turn, however often it is asked for.
+  ACTORWIRE_EXPORT void flush_later(flushable& task);
+
+  /// Called at the end of each turn until it returns false: runs queued work (the actors' mailboxes), at most about
+  /// 256 pieces at a time, and returns whether more is left.
+  void set_turn_work(std::function<bool()> work) { turn_work_ = std::move(work); }
+
+  /// Makes sure that another turn follows.
+  ACTORWIRE_EXPORT void wake();
+
+  /// Makes sure that the present turn, or else another, runs the work that was just queued.
+  void wake_if_idle() {
+    if (!in_turn_)
+      wake();
+  }
+
+  /// Stepped mode: runs all that is ready at the clock's present time; returns whether anything was.
+  ACTORWIRE_EXPORT bool run_ready();
+
+  /// The event loop behind it; a type that only the edge of this folder knows.
+  [[nodiscard]] reactor& loop() noexcept { return *reactor_; }
+
+private:
+  void begin_turn() noexcept;
+  void end_turn();
+  void run_flushes();
+  void follow_timers();
+  void run_due_timers();
+  void give_back_lease() noexcept;
+
+  options settings_;
+  buffer_pool buffers_;
+  timer_queue timers_;
+  std::unique_ptr<reactor> reactor_;
+  std::function<bool()> turn_work_;
+  flushable::link flushes_;
+  std::atomic<std::size_t> leases_{1};
+  time_point now_{};
+  bool now_is_sampled_ = false;
+  bool in_turn_ = false;
+  bool wake_is_pending_ = false;
+};
+
+} // namespace actorwire

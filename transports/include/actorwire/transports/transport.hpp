@@ -1,0 +1,93 @@
+#pragma once
+
+#include <actorwire/messages/connection_state.hpp>
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/statistics.hpp>
+#include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/local_ref.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace actorwire {
+
+/// Numeric addresses of both ends of a transport.
+struct transport_addresses {
+  std::string local;
+  std::string remote;
+};
+
+/// What a transport tells its user. *Thread:* all calls come on the transport's shard, never from within a call that
+/// the user makes into the transport. *Lifetime:* after `on_closed`, or after the user called `detach`, none follows.
+class transport_observer {
+public:
+  /// The attempt moved on: `resolving`, `connecting` or `handshaking`.
+  virtual void on_progress(connection_state where) = 0;
+  /// The transport is ready in both directions.
+  virtual void on_connected(const transport_addresses& addresses) = 0;
+  /// Bytes arrived, in order; no more than was asked for with `receive`.
+  virtual void on_received(payload bytes) = 0;
+  /// The peer sent its last byte, and all of them were delivered. Sending goes on.
+  virtual void on_peer_finished() = 0;
+  /// There is room again after `send` took less than it was given.
+  virtual void on_writable() = 0;
+  /// The transport has ended, for this reason; the last call. `error_code::closed` when both sides ended in order.
+  virtual void on_closed(const transport_error& reason) = 0;
+
+protected:
+  ~transport_observer() = default;
+};
+
+/// Bytes to be sent that somebody else owns. A transport that needs them beyond the call takes a reference to `owner`.
+struct outgoing {
+  const std::byte* data = nullptr;
+  std::size_t size = 0;
+  slab* owner = nullptr;
+};
+
+/// One connection to one peer, whatever the protocol: an ordered stream of bytes in each direction. It knows nothing of
+/// messages, actors or reconnection. The operations never block; what takes time ends in a call to the observer.
+///
+/// Life: `init`, then `connect` (an accepted transport is connected already and calls `on_connected` after `init`),
+/// then `send` and `receive`, then `close`. Exactly one `on_closed` follows a successful `init`, unless detached.
+/// *Thread:* shard only. *Lifetime:* counted; pending system calls keep the object, `detach` keeps them quiet.
+class transport : public locally_counted {
+public:
+  /// Takes the settings and who is to be told. *Errors:* `configuration` for invalid or unsupported settings.
+  virtual result<void> init(const transport_config& config, transport_observer& observer) = 0;
+
+  /// Starts to connect. *Errors:* reported by `on_closed`, with the phase in which it failed.
+  virtual void connect(const endpoint& remote) = 0;
+
+  /// Takes as many bytes as there is room for, from the front, and returns how many. If that is not all, `on_writable`
+  /// follows. *Errors:* `send` kind when the transport is not connected or `finish` was called; the loss of the
+  /// connection is not reported here but by `on_closed`.
+  virtual result<std::size_t> send(std::span<const outgoing> pieces) = 0;
+
+  /// Allows `bytes` more bytes to be delivered. The transport starts with an allowance of zero, and reads nothing
+  /// beyond it; while it is zero, the end or loss of an idle connection is still noticed where the protocol lets it.
+  virtual void receive(std::size_t bytes) = 0;
+
+  /// Sends the end of our stream after all that `send` took; the peer may still send (TCP: half-close).
+  virtual void finish() = 0;
+
+  /// Ends the transport at once and drops what is buffered (TCP: sends RST if there is such); `on_closed` follows with
+  /// `reason`. A second call does nothing.
+  virtual void close(const transport_error& reason) = 0;
+
+  /// Ends the transport at once, without a word to the observer.
+  virtual void detach() noexcept = 0;
+
+  /// The figures so far; after the end, the last ones.
+  [[nodiscard]] virtual transport_stats stats() const = 0;
+
+  /// Bytes of our stream that the peer's transport has acknowledged; never more than `send` took. *Source:* TCP
+  /// `tcpi_bytes_acked`, QUIC stream offsets.
+  [[nodiscard]] virtual std::uint64_t bytes_acked() const = 0;
+};
+
+} // namespace actorwire

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <actorwire/export.hpp>
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/resolver.hpp>
+#include <actorwire/transports/shard.hpp>
+#include <actorwire/transports/transport.hpp>
+
+#include <memory>
+
+namespace actorwire {
+
+/// Makes transports. Programs that bring a transport of their own, and tests that simulate one, derive from it.
+/// *Thread:* any thread; the transport belongs to `where` from then on.
+class transport_factory {
+public:
+  virtual ~transport_factory() = default;
+
+  /// Makes an unconnected transport that lives on `where`.
+  /// *Errors:* `unsupported` for a protocol that this factory does not know.
+  [[nodiscard]] virtual result<local_ref<transport>> create_transport(protocol proto, shard& where) = 0;
+};
+
+/// The transports on the operating system's sockets.
+class socket_transport_factory final : public transport_factory {
+public:
+  explicit ACTORWIRE_EXPORT socket_transport_factory(std::shared_ptr<resolver> names);
+
+  [[nodiscard]] ACTORWIRE_EXPORT result<local_ref<transport>> create_transport(protocol proto, shard& where) override;
+
+private:
+  std::shared_ptr<resolver> names_;
+};
+
+} // namespace actorwire
