@@ -1,0 +1,158 @@
+#pragma once
+
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+namespace actorwire {
+
+/// A first-in-first-out queue in a single block of memory, used as a ring. It is made for queues that are empty most of
+/// the time and deep now and then: empty it holds no memory at all, where `std::deque` holds 576 bytes, and a block that
+/// a burst has blown up is given back while the queue drains.
+///
+/// Both ends are amortised constant time. The capacity is a power of two; it doubles when full and drops to a quarter
+/// when an eighth of it is used, so that no sequence of calls makes it swing. References stay valid until the next call
+/// that adds or removes.
+/// *Errors:* `push_back` throws `std::bad_alloc` and has then changed nothing; removing never throws.
+template <class T>
+class ring_queue {
+  static_assert(std::is_nothrow_move_constructible_v<T>, "moving elements to another block must not fail half-way");
+
+public:
+  /// The smallest block; it holds this many elements.
+  static constexpr std::uint32_t capacity_min = 4;
+
+  ring_queue() noexcept = default;
+
+  ring_queue(ring_queue&& other) noexcept
+    : slots_(std::exchange(other.slots_, nullptr)),
+      capacity_(std::exchange(other.capacity_, 0)),
+      head_(std::exchange(other.head_, 0)),
+      size_(std::exchange(other.size_, 0)) {}
+
+  ring_queue& operator=(ring_queue&& other) noexcept {
+    ring_queue taken{std::move(other)};
+    swap(taken);
+    return *this;
+  }
+
+  ring_queue(const ring_queue&) = delete;
+  ring_queue& operator=(const ring_queue&) = delete;
+
+  ~ring_queue() { clear(); }
+
+  void swap(ring_queue& other) noexcept {
+    std::swap(slots_, other.slots_);
+    std::swap(capacity_, other.capacity_);
+    std::swap(head_, other.head_);
+    std::swap(size_, other.size_);
+  }
+
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// How many elements the block has room for; 0 without a block.
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+  /// The element `index` places behind the front.
+  [[nodiscard]] T& operator[](std::size_t index) noexcept {
+    assert(index < size_);
+    return *slot(static_cast<std::uint32_t>(index));
+  }
+  [[nodiscard]] const T& operator[](std::size_t index) const noexcept {
+    assert(index < size_);
+    return *slot(static_cast<std::uint32_t>(index));
+  }
+  [[nodiscard]] T& front() noexcept { return (*this)[0]; }
+  [[nodiscard]] const T& front() const noexcept { return (*this)[0]; }
+  [[nodiscard]] T& back() noexcept { return (*this)[size() - 1]; }
+  [[nodiscard]] const T& back() const noexcept { return (*this)[size() - 1]; }
+
+  /// Appends `value`; taken by value, so that an element of this queue may be appended to it.
+  void push_back(T value) {
+    if (size_ == capacity_)
+      grow();
+    std::construct_at(slot(size_), std::move(value));
+    ++size_;
+  }
+
+  void pop_front() noexcept {
+    assert(!empty());
+    std::destroy_at(slot(0));
+    head_ = (head_ + 1) & (capacity_ - 1);
+    --size_;
+    shrink();
+  }
+
+  /// Removes the front and returns it.
+  [[nodiscard]] T take_front() noexcept {
+    T taken{std::move(front())};
+    pop_front();
+    return taken;
+  }
+
+  /// Removes from the back what is beyond the first `count` elements.
+  void truncate(std::size_t count) noexcept {
+    assert(count <= size_);
+    while (size_ > count)
+      std::destroy_at(slot(--size_));
+    shrink();
+  }
+
+  /// Removes everything and gives the memory back.
+  void clear() noexcept { truncate(0); }
+
+private:
+  [[nodiscard]] T* slot(std::uint32_t index) const noexcept { return slots_ + ((head_ + index) & (capacity_ - 1)); }
+
+  void grow() {
+    const auto capacity = capacity_ == 0 ? capacity_min : capacity_ * 2;
+    assert(capacity > capacity_);
+    move_to(static_cast<T*>(::operator new (capacity * sizeof(T), std::align_val_t{alignof(T)})), capacity);
+  }
+
+  void shrink() noexcept {
+    if (size_ == 0) {
+      release();
+    } else if (capacity_ > capacity_min && size_ <= capacity_ / 8) {
+      const auto capacity = std::max(capacity_ / 4, capacity_min);
+      // Without memory for a smaller block the larger one serves as well: removing must not fail.
+      if (void* memory = ::operator new (capacity * sizeof(T), std::align_val_t{alignof(T)}, std::nothrow))
+        move_to(static_cast<T*>(memory), capacity);
+    }
+  }
+
+  void move_to(T* slots, std::uint32_t capacity) noexcept {
+    const auto size = size_;
+    for (std::uint32_t index = 0; index < size; ++index) {
+      std::construct_at(slots + index, std::move(*slot(index)));
+      std::destroy_at(slot(index));
+    }
+    release();
+    slots_ = slots;
+    capacity_ = capacity;
+    size_ = size;
+  }
+
+  /// Forgets the block, whose elements are gone already.
+  void release() noexcept {
+    ::operator delete (slots_, std::align_val_t{alignof(T)});
+    slots_ = nullptr;
+    capacity_ = 0;
+    head_ = 0;
+    size_ = 0;
+  }
+
+  T* slots_ = nullptr;
+  std::uint32_t capacity_ = 0;
+  std::uint32_t head_ = 0;
+  std::uint32_t size_ = 0;
+};
+
+static_assert(sizeof(ring_queue<int>) <= 24);
+
+} // namespace actorwire
