@@ -1,0 +1,367 @@
+#pragma once
+
+#include "delivery/framed_message.hpp"
+#include "delivery/outbox_ledger.hpp"
+#include "delivery/ring_queue.hpp"
+
+#include <actorwire/messages/delivery.hpp>
+#include <actorwire/messages/error.hpp>
+#include <actorwire/messages/flow_limits.hpp>
+#include <actorwire/messages/framing.hpp>
+#include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/transports/clock.hpp>
+#include <actorwire/transports/frame_encoder.hpp>
+#include <actorwire/transports/transport.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace actorwire {
+
+/// The outcome of one message, as told to its sender.
+struct settled {
+  std::uint64_t sequence = 0;
+  outcome result = outcome::written;
+  /// Why it did not, or may not, arrive; null for `written` and `acked`. Valid during the call only.
+  const transport_error* why = nullptr;
+};
+
+/// Tells a sender what became of its message. It must not throw, and may call `accept`, `drop` and the queries of the
+/// outbox that calls it, nothing else.
+template <class Settle, class Reply>
+concept settles = std::invocable<Settle&, Reply&&, const settled&>;
+
+/// What one event cost: messages and bytes of messages.
+struct loss {
+  tally not_sent;
+  tally maybe_sent;
+
+  friend constexpr bool operator==(const loss&, const loss&) = default;
+};
+
+/// Where every accepted message stands until its outcome is known. It belongs to the stable handle of a remote endpoint
+/// and outlives the transport connections that drain it one after another.
+///
+///     accept --> queued --> started --> in flight --> acked
+///                  |           |  |         |
+///                  |           |  written   |
+///                  v           v            v
+///               not_sent   maybe_sent   maybe_sent
+///
+/// A message is *queued* while no byte of it was handed to a transport, *started* while some were (only the front can
+/// be), *in flight* when all were and its sender waits for `acked`. A lost connection settles what was started or in
+/// flight; what was queued stays, in order, and begins anew on the next one. Nothing that was started is ever repeated:
+/// the rest of a torn message would be read as the beginning of another, and a second copy as a second message.
+///
+/// `Reply` is whatever answers a sender; it is moved in by `accept` and handed out exactly once, to `settle`. Time is
+/// passed in and never goes back. An empty outbox holds no memory but itself.
+/// *Limits:* those of `flow_limits`, measured in bytes of messages over everything pending; at the bound `accept`
+/// refuses. What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's
+/// limits; nothing is added until it fits below them again.
+/// *Thread:* shard only.
+template <class Reply>
+class outbox {
+public:
+  /// Takes settings that were validated.
+  outbox(const flow_limits& limits, const framing_config& framing) noexcept : ledger_(limits), encoder_(framing) {}
+
+  /// Accepts a message and returns its sequence number. Without a connection, `options.policy` must be `queue`: what
+  /// `fail` and `drop` mean then is the caller's to do.
+  /// *Errors:* `message_too_large`, `invalid_value` or `would_block`, see `frame_encoder::frame` and
+  /// `outbox_ledger::admit`; `body` and `reply` are left as they were then.
+  [[nodiscard]] result<std::uint64_t> accept(payload&& body, const send_options& options, Reply&& reply,
+                                             time_point now) {
+    assert(is_ready_ || options.policy == when_down::queue);
+    const auto envelope = encoder_.frame(body.bytes());
+    if (!envelope)
+      return envelope.error();
+    const std::size_t size = body.size();
+    const auto wire_size = size + envelope->head_size + envelope->tail_size;
+    if (const auto admitted = ledger_.admit(size, wire_size, options, is_ready_); !admitted)
+      return admitted.error();
+    queue_.push_back({framed_message{std::move(body), *envelope}, std::move(reply), options, now});
+    auto& added = queue_.back();
+    added.sequence = ledger_.accept(size, wire_size);
+    earliest_ = std::min(earliest_, deadline_of(added));
+    return added.sequence;
+  }
+
+  /// Counts a message of `size` bytes that its sender wanted dropped while there is no connection: accepted, and
+  /// `not_sent` at once. Returns its sequence number; nobody is told through `settle`.
+  std::uint64_t drop(std::size_t size) noexcept { return ledger_.drop(size); }
+
+  /// Describes the next bytes to write, beginning exactly where the transport stopped, and returns how many pieces that
+  /// took; 0 when all was taken. Call `expire` before, in the same turn, so that nothing leaves too late.
+  /// *Lifetime:* the pieces are valid until the next call that changes the outbox.
+  [[nodiscard]] std::size_t gather(std::span<outgoing> pieces) const noexcept {
+    assert(is_ready_);
+    std::size_t count = 0;
+    for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index)
+      count += queue_[index].message.gather(index == 0 ? started_bytes_ : 0, pieces.subspan(count));
+    return count;
+  }
+
+  /// The transport took the next `bytes` bytes. Messages that are wanted no more than `written` are settled when their
+  /// last byte is among them.
+  template <settles<Reply> Settle>
+  void handed_over(std::size_t bytes, Settle&& settle) {
+    assert(is_ready_ && bytes <= unwritten_bytes());
+    const settling_scope scope{is_settling_};
+    while (bytes > 0) {
+      auto& front = queue_.front();
+      const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
+      bytes -= taken;
+      started_bytes_ += taken;
+      stream_offset_ += taken;
+      ledger_.left_queue(taken);
+      if (started_bytes_ < front.message.wire_size())
+        return;
+      if (front.options.wanted == outcome::acked) {
+        move_front_to_flight();
+      } else {
+        auto complete = front_to_flight_form();
+        pop_front();
+        // Settled one by one: at each call the account is that of a transport that has taken this much so far.
+        ledger_.settle(outcome::written, complete.size);
+        settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
+      }
+    }
+  }
+
+  /// The peer's transport has acknowledged our stream up to `stream_offset`, counted from the beginning of this
+  /// connection. An offset that was known already changes nothing.
+  template <settles<Reply> Settle>
+  void acknowledged(std::uint64_t stream_offset, Settle&& settle) {
+    assert(is_ready_ && stream_offset <= stream_offset_);
+    const settling_scope scope{is_settling_};
+    while (!in_flight_.empty() && in_flight_.front().end <= stream_offset) {
+      auto arrived = in_flight_.take_front();
+      ledger_.settle(outcome::acked, arrived.size);
+      settle(std::move(arrived.reply), settled{arrived.sequence, outcome::acked, nullptr});
+    }
+  }
+
+  /// A transport connection is there; its stream begins at offset 0. Expires first what must not leave any more, and
+  /// returns how much that was.
+  template <settles<Reply> Settle>
+  tally connection_ready(time_point now, Settle&& settle) {
+    assert(!is_ready_);
+    const auto expired = expire(now, settle);
+    is_ready_ = true;
+    return expired;
+  }
+
+  /// The transport connection is gone. What was started or in flight is `maybe_sent`; what was queued stays, except
+  /// messages that do not want to wait for a connection (`fail`, `drop`), which are `not_sent`. Report the last
+  /// acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
+  template <settles<Reply> Settle>
+  loss connection_lost(time_point now, const transport_error& why, Settle&& settle) {
+    assert(is_ready_);
+    const settling_scope scope{is_settling_};
+    is_ready_ = false;
+    lost_at_ = now;
+    auto started = take_started();
+    auto unwilling = take_queued([](const queued& entry) { return entry.options.policy != when_down::queue; });
+    return settle_lost(std::move(started), std::move(unwilling), why, settle);
+  }
+
+  /// Gives up everything: what was queued is `not_sent`, what was started or in flight `maybe_sent`. The outbox is empty
+  /// then and without a connection.
+  template <settles<Reply> Settle>
+  loss abandon(const transport_error& why, Settle&& settle) {
+    const settling_scope scope{is_settling_};
+    is_ready_ = false;
+    auto started = take_started();
+    auto untouched = take_queued([](const queued&) { return true; });
+    return settle_lost(std::move(started), std::move(untouched), why, settle);
+  }
+
+  /// Settles queued messages whose time is over as `not_sent`, with the error `expired`, and returns how much that was.
+  /// A `ttl` counts from acceptance; without one, `queue_age` counts while there is no connection, from acceptance or
+  /// from the loss of the last one, whichever is later. A message lives shorter than its time: at `now` equal to its end
+  /// it expires. Constant time before `next_timeout`.
+  template <settles<Reply> Settle>
+  tally expire(time_point now, Settle&& settle) {
+    if (now < earliest_)
+      return {};
+    const settling_scope scope{is_settling_};
+    auto expired = take_queued([this, now](const queued& entry) { return deadline_of(entry) <= now; });
+    if (expired.empty())
+      return {};
+    const auto why = make_error(error_code::expired, is_ready_ ? phase::established : phase::connect, origin::local,
+                                "waited for longer than its ttl, or queue_age, without a byte sent");
+    return settle_lost({}, std::move(expired), why, settle).not_sent;
+  }
+
+  /// When `expire` is due, if ever. Never later than the first message expires; earlier when that message was sent
+  /// meanwhile or `queue_age` ceased to count: `expire` finds nothing then and moves it to the exact time.
+  /// Constant time.
+  [[nodiscard]] std::optional<time_point> next_timeout() const noexcept {
+    return earliest_ == never ? std::nullopt : std::optional{earliest_};
+  }
+
+  /// Returns `true` once when more than `high_water` bytes are unwritten, and `false` once when fewer than `low_water`,
+  /// or none, are again. Ask after each turn.
+  [[nodiscard]] std::optional<bool> poll_backpressure() noexcept { return ledger_.poll_backpressure(); }
+
+  /// The account. It adds up between any two calls and within each call of `settle`.
+  [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
+  /// Messages, and their bytes without framing, whose outcome is open.
+  [[nodiscard]] const tally& pending() const noexcept { return totals().pending; }
+  /// Bytes accepted that no transport has taken, with framing.
+  [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
+  /// Whether a transport has taken every byte of everything accepted and not given up.
+  [[nodiscard]] bool is_flushed() const noexcept { return queue_.empty(); }
+  /// Whether a message is in flight, so that acknowledgements are worth asking for.
+  [[nodiscard]] bool waits_for_acks() const noexcept { return !in_flight_.empty(); }
+  [[nodiscard]] bool is_ready() const noexcept { return is_ready_; }
+
+private:
+  static constexpr time_point never = time_point::max();
+
+  /// A message of which at most a part was handed over.
+  struct queued {
+    framed_message message;
+    Reply reply;
+    send_options options;
+    time_point accepted_at;
+    std::uint64_t sequence = 0;
+  };
+
+  /// What is left of a message when the transport holds its bytes.
+  struct flying {
+    Reply reply;
+    std::uint64_t sequence = 0;
+    /// The stream offset behind its last byte.
+    std::uint64_t end = 0;
+    std::size_t size = 0;
+  };
+
+  static_assert(std::is_nothrow_move_assignable_v<Reply>);
+
+  /// Marks that senders are being told, when the outbox may be asked and added to but not driven.
+  class settling_scope {
+  public:
+    explicit settling_scope(bool& flag) noexcept : flag_(flag) {
+      assert(!flag_);
+      flag_ = true;
+    }
+    ~settling_scope() { flag_ = false; }
+    settling_scope(const settling_scope&) = delete;
+    settling_scope& operator=(const settling_scope&) = delete;
+
+  private:
+    bool& flag_;
+  };
+
+  [[nodiscard]] static time_point later(time_point start, std::chrono::milliseconds age) noexcept {
+    // Any number of milliseconds may be asked for; nanoseconds reach only for 292 years.
+    const auto longest = std::chrono::floor<std::chrono::milliseconds>(never - start);
+    return age < longest ? start + age : never;
+  }
+
+  [[nodiscard]] time_point deadline_of(const queued& entry) const noexcept {
+    if (entry.options.ttl.count() > 0)
+      return later(entry.accepted_at, entry.options.ttl);
+    return is_ready_ ? never : later(std::max(entry.accepted_at, lost_at_), ledger_.limits().queue_age);
+  }
+
+  [[nodiscard]] flying front_to_flight_form() noexcept {
+    auto& front = queue_.front();
+    return {std::move(front.reply), front.sequence, stream_offset_, front.message.size()};
+  }
+
+  void pop_front() noexcept {
+    queue_.pop_front();
+    started_bytes_ = 0;
+    if (queue_.empty())
+      earliest_ = never;
+  }
+
+  void move_front_to_flight() {
+    in_flight_.push_back(front_to_flight_form());
+    pop_front();
+  }
+
+  /// Removes what must not be repeated, oldest first, and ends the stream.
+  [[nodiscard]] ring_queue<flying> take_started() {
+    if (started_bytes_ > 0) {
+      ledger_.left_queue(queue_.front().message.wire_size() - started_bytes_);
+      move_front_to_flight();
+    }
+    stream_offset_ = 0;
+    return std::move(in_flight_);
+  }
+
+  /// Removes the messages that `chosen` picks among those of which no byte left, keeps the order of the others, and
+  /// sees anew when the first of them expires.
+  template <std::predicate<const queued&> Chosen>
+  [[nodiscard]] ring_queue<queued> take_queued(Chosen&& chosen) {
+    ring_queue<queued> taken;
+    std::size_t kept = started_bytes_ > 0 ? 1 : 0;
+    earliest_ = never;
+    for (auto index = kept; index < queue_.size(); ++index) {
+      auto& entry = queue_[index];
+      if (chosen(std::as_const(entry))) {
+        ledger_.left_queue(entry.message.wire_size());
+        taken.push_back(std::move(entry));
+        continue;
+      }
+      earliest_ = std::min(earliest_, deadline_of(entry));
+      if (kept != index)
+        queue_[kept] = std::move(entry);
+      ++kept;
+    }
+    queue_.truncate(kept);
+    return taken;
+  }
+
+  /// Settles what has left both queues already. The whole account is up to date before the first sender is told, so
+  /// that a sender who sends again at once finds the room that its loss has made.
+  template <class Settle>
+  loss settle_lost(ring_queue<flying> started, ring_queue<queued> untouched, const transport_error& why,
+                   Settle& settle) {
+    loss lost;
+    for (std::size_t index = 0; index < started.size(); ++index)
+      account(outcome::maybe_sent, started[index].size, lost.maybe_sent);
+    for (std::size_t index = 0; index < untouched.size(); ++index)
+      account(outcome::not_sent, untouched[index].message.size(), lost.not_sent);
+    for (std::size_t index = 0; index < started.size(); ++index)
+      settle(std::move(started[index].reply), settled{started[index].sequence, outcome::maybe_sent, &why});
+    for (std::size_t index = 0; index < untouched.size(); ++index)
+      settle(std::move(untouched[index].reply), settled{untouched[index].sequence, outcome::not_sent, &why});
+    return lost;
+  }
+
+  void account(outcome known, std::size_t size, tally& lost) noexcept {
+    ledger_.settle(known, size);
+    lost.add(size);
+  }
+
+  outbox_ledger ledger_;
+  frame_encoder encoder_;
+  ring_queue<queued> queue_;
+  ring_queue<flying> in_flight_;
+  /// Bytes of the front that were handed over.
+  std::size_t started_bytes_ = 0;
+  /// Bytes handed over on this connection.
+  std::uint64_t stream_offset_ = 0;
+  time_point lost_at_ = time_point::min();
+  /// No queued message expires before.
+  time_point earliest_ = never;
+  bool is_ready_ = false;
+  bool is_settling_ = false;
+};
+
+static_assert(sizeof(outbox<int>) <= 300, "each supervised connection has one");
+
+} // namespace actorwire

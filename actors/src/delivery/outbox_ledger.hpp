@@ -1,0 +1,57 @@
+#pragma once
+
+#include <actorwire/messages/delivery.hpp>
+#include <actorwire/messages/flow_limits.hpp>
+#include <actorwire/messages/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+namespace actorwire {
+
+/// The figures behind an `outbox`: which messages may come in, what became of them, how many bytes still wait. It holds
+/// no message. The account of `delivery_totals` adds up between any two calls.
+/// *Thread:* shard only.
+class outbox_ledger {
+public:
+  explicit outbox_ledger(const flow_limits& limits) noexcept : limits_(limits) {}
+
+  /// Says whether a message of `size` bytes, `wire_size` with framing, may be accepted now; changes nothing.
+  /// *Errors:* `invalid_value` for options that make no sense, and for a message that is nothing on the wire;
+  /// `message_too_large` for one that will never fit; `would_block` for one that does not fit now. The text names the
+  /// limit and the size.
+  [[nodiscard]] result<void> admit(std::size_t size, std::size_t wire_size, const send_options& options,
+                                   bool is_ready) const;
+
+  /// Takes such a message into the account, and returns its sequence number.
+  std::uint64_t accept(std::size_t size, std::size_t wire_size) noexcept;
+
+  /// Takes a message into the account that is not sent at all, and returns its sequence number.
+  std::uint64_t drop(std::size_t size) noexcept;
+
+  /// Counts bytes that no longer wait: the transport took them, or their message was given up.
+  void left_queue(std::size_t wire_size) noexcept;
+
+  /// Moves a message of `size` bytes from `pending` to its outcome.
+  void settle(outcome known, std::size_t size) noexcept;
+
+  /// Returns `true` once when more than `high_water` bytes wait, and `false` once when fewer than `low_water`, or none,
+  /// do again.
+  [[nodiscard]] std::optional<bool> poll_backpressure() noexcept;
+
+  [[nodiscard]] const flow_limits& limits() const noexcept { return limits_; }
+  [[nodiscard]] const delivery_totals& totals() const noexcept { return totals_; }
+  /// Bytes, with framing, that have not left the queue.
+  [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
+
+private:
+  [[nodiscard]] result<void> check_room(std::size_t size, bool is_ready) const;
+
+  flow_limits limits_;
+  std::size_t unwritten_bytes_ = 0;
+  delivery_totals totals_;
+  bool is_pressed_ = false;
+};
+
+} // namespace actorwire

@@ -1,0 +1,506 @@
+#include "outbox_fixture.hpp"
+#include "seed.hpp"
+
+#include <actorwire/transports/frame_decoder.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace actorwire;
+using namespace actorwire::test;
+
+namespace {
+
+constexpr time_point never = time_point::max();
+
+/// The outbox once more, without any thought of speed: a list of everything ever accepted, and every answer found by
+/// looking through all of it.
+class reference {
+public:
+  struct message {
+    int id = 0;
+    std::string body;
+    std::string wire{};
+    send_options options{};
+    time_point accepted_at{};
+    /// Bytes handed over, and the offset of the stream behind the last of them.
+    std::size_t handed_over = 0;
+    std::uint64_t end = 0;
+    std::optional<outcome> result{};
+
+    [[nodiscard]] bool is_open() const { return !result; }
+    [[nodiscard]] bool is_whole() const { return handed_over == wire.size(); }
+    [[nodiscard]] bool is_queued() const { return is_open() && handed_over == 0; }
+    [[nodiscard]] bool is_unwritten() const { return is_open() && !is_whole(); }
+  };
+
+  reference(const flow_limits& limits, const framing_config& framing) : limits_(limits), framing_(framing) {}
+
+  [[nodiscard]] error_code refusal_of(std::string_view body) const {
+    if (body.empty() && framing_.mode == framing_mode::none)
+      return error_code::invalid_value;
+    if (body.size() > limits_.write_limit)
+      return error_code::message_too_large;
+    if (framing_.mode != framing_mode::none && body.size() > framing_.max_frame_size)
+      return error_code::message_too_large;
+    const auto pending = totals().pending;
+    const auto messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
+    const auto bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
+    const auto fits = pending.messages + 1 <= messages_max && pending.bytes + body.size() <= bytes_max;
+    return fits ? error_code::none : error_code::would_block;
+  }
+
+  void accept(int id, std::string body, const send_options& options, time_point now) {
+    auto wire = wire_of(body, framing_.mode);
+    all.push_back({.id = id, .body = std::move(body), .wire = std::move(wire), .options = options, .accepted_at = now});
+  }
+
+  void drop(std::size_t size) { all.push_back({.body = std::string(size, '.'), .result = outcome::not_sent}); }
+
+  [[nodiscard]] std::string offered() const {
+    std::string bytes;
+    for (const auto& each : all)
+      if (each.is_unwritten())
+        bytes += each.wire.substr(each.handed_over);
+    return bytes;
+  }
+
+  expected hand_over(std::size_t count) {
+    expected told;
+    for (std::size_t index = 0; count > 0; ++index) {
+      auto& each = all.at(index);
+      if (!each.is_unwritten())
+        continue;
+      const auto taken = std::min(count, each.wire.size() - each.handed_over);
+      count -= taken;
+      stream_offset += taken;
+      each.handed_over += taken;
+      each.end = stream_offset;
+      if (each.is_whole() && each.options.wanted == outcome::written)
+        told.push_back(settle(index, outcome::written, error_code::none));
+    }
+    return told;
+  }
+
+  expected acknowledge(std::uint64_t offset) {
+    return settle_where([offset](
+                            const message& each) { return each.is_open() && each.is_whole() && each.end <= offset; },
+                        outcome::acked, error_code::none);
+  }
+
+  void connect() {
+    is_ready = true;
+    stream_offset = 0;
+  }
+
+  expected lose(time_point now) {
+    is_ready = false;
+    lost_at_ = now;
+    auto told = settle_started(error_code::reset);
+    const auto refused =
+        settle_where([](const message& each) { return each.is_open() && each.options.policy != when_down::queue; },
+                     outcome::not_sent, error_code::reset);
+    told.insert(told.end(), refused.begin(), refused.end());
+    return told;
+  }
+
+  expected abandon() {
+    is_ready = false;
+    auto told = settle_started(error_code::closed);
+    const auto rest =
+        settle_where([](const message& each) { return each.is_open(); }, outcome::not_sent, error_code::closed);
+    told.insert(told.end(), rest.begin(), rest.end());
+    return told;
+  }
+
+  expected expire(time_point now) {
+    return settle_where([this, now](const message& each) { return each.is_queued() && deadline_of(each) <= now; },
+                        outcome::not_sent, error_code::expired);
+  }
+
+  [[nodiscard]] time_point next_deadline() const {
+    auto earliest = never;
+    for (const auto& each : all)
+      if (each.is_queued())
+        earliest = std::min(earliest, deadline_of(each));
+    return earliest;
+  }
+
+  [[nodiscard]] delivery_totals totals() const {
+    delivery_totals sum;
+    for (const auto& each : all) {
+      sum.accepted.add(each.body.size());
+      if (each.is_open())
+        sum.pending.add(each.body.size());
+      else if (each.result == outcome::not_sent)
+        sum.not_sent.add(each.body.size());
+      else if (each.result == outcome::maybe_sent)
+        sum.maybe_sent.add(each.body.size());
+      else if (each.result == outcome::written)
+        sum.written.add(each.body.size());
+      else
+        sum.acked.add(each.body.size());
+    }
+    return sum;
+  }
+
+  [[nodiscard]] bool waits_for_acks() const {
+    return std::any_of(all.begin(), all.end(), [](const message& each) { return each.is_open() && each.is_whole(); });
+  }
+
+  std::optional<bool> poll_backpressure() {
+    const auto unwritten = offered().size();
+    const auto was_pressed = is_pressed_;
+    if (unwritten > limits_.high_water)
+      is_pressed_ = true;
+    if (unwritten < limits_.low_water)
+      is_pressed_ = false;
+    return is_pressed_ == was_pressed ? std::nullopt : std::optional{is_pressed_};
+  }
+
+  std::vector<message> all;
+  bool is_ready = false;
+  std::uint64_t stream_offset = 0;
+
+private:
+  [[nodiscard]] time_point deadline_of(const message& each) const {
+    if (each.options.ttl > 0ms)
+      return each.accepted_at + each.options.ttl;
+    if (is_ready)
+      return never;
+    return (lost_at_ ? std::max(*lost_at_, each.accepted_at) : each.accepted_at) + limits_.queue_age;
+  }
+
+  answer settle(std::size_t index, outcome result, error_code why) {
+    all[index].result = result;
+    return {all[index].id, index + 1, result, why};
+  }
+
+  expected settle_where(const std::function<bool(const message&)>& chosen, outcome result, error_code why) {
+    expected told;
+    for (std::size_t index = 0; index < all.size(); ++index)
+      if (chosen(all[index]))
+        told.push_back(settle(index, result, why));
+    return told;
+  }
+
+  expected settle_started(error_code why) {
+    return settle_where([](const message& each) { return each.is_open() && each.handed_over > 0; }, outcome::maybe_sent,
+                        why);
+  }
+
+  flow_limits limits_;
+  framing_config framing_;
+  std::optional<time_point> lost_at_;
+  bool is_pressed_ = false;
+};
+
+/// One random life of an outbox, compared with the reference after every step, and at its end with what the peer saw.
+class trial {
+public:
+  trial(framing_mode mode, std::mt19937_64& chance)
+    : chance_(chance),
+      limits_(random_limits()),
+      framing_{.mode = mode, .max_frame_size = 20 + draw(60)},
+      box_(limits_, framing_),
+      model_(limits_, framing_) {}
+
+  void run(int steps) {
+    for (int step = 0; step < steps; ++step) {
+      take_step();
+      compare();
+    }
+    may_send_again_ = false;
+    expect(model_.abandon(), [&](auto& settle) { box_.abandon(closed_by_user(), settle); });
+    compare();
+    REQUIRE(box_.pending() == tally{});
+    check_answers();
+    check_peer();
+  }
+
+private:
+  std::size_t draw(std::size_t bound) { return static_cast<std::size_t>(chance_() % bound); }
+
+  flow_limits random_limits() {
+    flow_limits limits;
+    limits.write_limit = 60 + draw(100);
+    limits.queue_messages = static_cast<std::uint32_t>(1 + draw(8));
+    limits.queue_bytes = 20 + draw(80);
+    limits.low_water = 1 + draw(20);
+    limits.high_water = limits.low_water + draw(60);
+    limits.queue_age = std::chrono::milliseconds{1 + draw(40)};
+    return limits;
+  }
+
+  void take_step() {
+    switch (draw(12)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return accept();
+      case 4:
+        return drop();
+      case 5:
+      case 6:
+        return model_.is_ready ? hand_over() : pass_time();
+      case 7:
+        return model_.is_ready ? acknowledge() : pass_time();
+      case 8:
+        return pass_time();
+      case 9:
+        return draw(20) == 0 ? abandon() : pass_time();
+      default:
+        return model_.is_ready ? lose() : connect();
+    }
+  }
+
+  /// A body that no other message has and that is not part of one, unless it is empty.
+  std::string new_body(int id) {
+    if (draw(12) == 0)
+      return {};
+    auto body = "<" + std::to_string(id) + ":";
+    body.append(draw(draw(10) == 0 ? 100 : 20), 'x');
+    body.push_back('>');
+    return body;
+  }
+
+  send_options new_options() {
+    send_options options;
+    if (box_.is_ready())
+      options.policy = static_cast<when_down>(draw(3));
+    options.wanted = draw(2) == 0 ? outcome::written : outcome::acked;
+    if (draw(3) == 0)
+      options.ttl = std::chrono::milliseconds{1 + draw(60)};
+    return options;
+  }
+
+  void accept() {
+    const auto id = ++last_id_;
+    const auto body = new_body(id);
+    const auto options = new_options();
+    const auto refusal = model_.refusal_of(body);
+    const auto sequence = box_.accept(payload::copy_of(body), options, ticket{id}, now_);
+    REQUIRE(sequence.has_value() == (refusal == error_code::none));
+    if (sequence) {
+      model_.accept(id, body, options, now_);
+      REQUIRE(*sequence == model_.all.size());
+    } else {
+      REQUIRE(sequence.error().code == refusal);
+    }
+  }
+
+  void drop() {
+    const auto size = draw(10);
+    model_.drop(size);
+    REQUIRE(box_.drop(size) == model_.all.size());
+  }
+
+  void hand_over() {
+    expire();
+    // Re-entrant senders may just have added to the end.
+    const auto all = model_.offered();
+    const auto offered = offered_by(box_, draw(8));
+    REQUIRE(all.starts_with(offered));
+    if (offered.empty())
+      return;
+    const auto count = draw(4) == 0 ? offered.size() : draw(offered.size() + 1);
+    REQUIRE(now_ < model_.next_deadline());
+    peer_.back() += offered.substr(0, count);
+    expect(model_.hand_over(count), [&](auto& settle) { box_.handed_over(count, settle); });
+  }
+
+  void acknowledge() {
+    const auto offset = draw(3) == 0 ? model_.stream_offset : draw(model_.stream_offset + 1);
+    expect(model_.acknowledge(offset), [&](auto& settle) { box_.acknowledged(offset, settle); });
+  }
+
+  void pass_time() {
+    now_ += std::chrono::milliseconds{draw(12)};
+    // Sometimes to the point where something is due, exactly.
+    if (const auto next = box_.next_timeout(); next && *next > now_ && draw(3) == 0)
+      now_ = *next;
+    // Timers may be late.
+    if (draw(3) != 0)
+      expire();
+  }
+
+  void expire() {
+    expect(model_.expire(now_), [&](auto& settle) { box_.expire(now_, settle); });
+    const auto next = box_.next_timeout();
+    REQUIRE((!next || *next > now_));
+  }
+
+  void connect() {
+    peer_.emplace_back();
+    const auto expired = model_.expire(now_);
+    expect(expired, [&](auto& settle) {
+      const auto cost = box_.connection_ready(now_, settle);
+      REQUIRE(cost.messages == expired.size());
+    });
+    model_.connect();
+  }
+
+  void lose() {
+    const auto before = model_.totals();
+    const auto told = model_.lose(now_);
+    const auto after = model_.totals();
+    expect(told, [&](auto& settle) {
+      const auto lost = box_.connection_lost(now_, reset_by_peer(), settle);
+      auto not_sent = before.not_sent;
+      auto maybe_sent = before.maybe_sent;
+      REQUIRE((not_sent += lost.not_sent) == after.not_sent);
+      REQUIRE((maybe_sent += lost.maybe_sent) == after.maybe_sent);
+    });
+  }
+
+  void abandon() {
+    expect(model_.abandon(), [&](auto& settle) { box_.abandon(closed_by_user(), settle); });
+  }
+
+  /// Does something to the outbox and requires that exactly `wanted` is told meanwhile. Senders may send again from
+  /// within; the reference learns of that afterwards, which is the same because new messages come last.
+  template <class Action>
+  void expect(const expected& wanted, Action&& action) {
+    answers told;
+    std::vector<std::function<void()>> sent_again;
+    auto settle = [&](ticket&& reply, const settled& what) {
+      REQUIRE(adds_up(box_.totals()));
+      told(std::move(reply), what);
+      if (may_send_again_ && draw(6) == 0)
+        send_again(sent_again);
+    };
+    action(settle);
+    const auto heard = told.take();
+    REQUIRE(heard == wanted);
+    all_answers_.insert(all_answers_.end(), heard.begin(), heard.end());
+    for (const auto& learn : sent_again)
+      learn();
+  }
+
+  void send_again(std::vector<std::function<void()>>& sent_again) {
+    const auto id = ++last_id_;
+    auto body = new_body(id);
+    const auto options = new_options();
+    const auto sequence = box_.accept(payload::copy_of(body), options, ticket{id}, now_);
+    if (!sequence)
+      return;
+    REQUIRE(*sequence == model_.all.size() + sent_again.size() + 1);
+    REQUIRE(box_.pending().bytes <= (box_.is_ready() ? limits_.write_limit : limits_.queue_bytes));
+    REQUIRE((box_.is_ready() || box_.pending().messages <= limits_.queue_messages));
+    sent_again.emplace_back([this, id, body, options, at = now_] { model_.accept(id, body, options, at); });
+  }
+
+  void compare() {
+    const auto offered = model_.offered();
+    REQUIRE(box_.totals() == model_.totals());
+    REQUIRE(adds_up(box_.totals()));
+    REQUIRE(box_.unwritten_bytes() == offered.size());
+    REQUIRE(box_.is_flushed() == offered.empty());
+    REQUIRE(box_.waits_for_acks() == model_.waits_for_acks());
+    REQUIRE(box_.is_ready() == model_.is_ready);
+    REQUIRE(box_.next_timeout().value_or(never) <= model_.next_deadline());
+    REQUIRE(box_.poll_backpressure() == model_.poll_backpressure());
+  }
+
+  /// Every accepted message was answered once, nothing else was.
+  void check_answers() {
+    std::vector<int> accepted;
+    for (const auto& each : model_.all)
+      if (each.id != 0)
+        accepted.push_back(each.id);
+    std::vector<int> answered;
+    for (const auto& each : all_answers_)
+      answered.push_back(each.id);
+    std::sort(answered.begin(), answered.end());
+    REQUIRE(answered == accepted);
+  }
+
+  /// The messages that the peer can make out in the bytes of one connection, the last one perhaps torn.
+  [[nodiscard]] std::vector<std::string> seen_in(const std::string& bytes) const {
+    std::vector<std::string> seen;
+    if (framing_.mode == framing_mode::none) {
+      std::size_t begin = 0;
+      for (auto end = bytes.find('>'); end != std::string::npos; end = bytes.find('>', begin)) {
+        seen.push_back(bytes.substr(begin, end + 1 - begin));
+        begin = end + 1;
+      }
+      return seen;
+    }
+    frame_decoder decoder{framing_};
+    decoder.feed(payload::copy_of(bytes));
+    for (;;) {
+      const auto frame = decoder.next();
+      REQUIRE(frame);
+      if (!*frame)
+        return seen;
+      seen.emplace_back((*frame)->text());
+    }
+  }
+
+  /// Judges by the bytes that transports took, without asking the reference what should have happened.
+  void check_peer() const {
+    // What arrived is what was accepted, with gaps: nothing twice, torn, merged or out of order.
+    auto next = model_.all.begin();
+    std::vector<const reference::message*> arrived;
+    for (const auto& bytes : peer_)
+      for (const auto& body : seen_in(bytes)) {
+        next =
+            std::find_if(next, model_.all.end(), [&](const auto& each) { return each.id != 0 && each.body == body; });
+        REQUIRE(next != model_.all.end());
+        arrived.push_back(&*next++);
+      }
+
+    // And the outcomes are true of it. Empty messages cannot be told apart, so they are left out here.
+    for (const auto& told : all_answers_) {
+      const auto& message = model_.all.at(static_cast<std::size_t>(told.sequence - 1));
+      REQUIRE(message.id == told.id);
+      if (message.body.empty())
+        continue;
+      CAPTURE(told, message.body);
+      const auto has_arrived = std::find(arrived.begin(), arrived.end(), &message) != arrived.end();
+      if (told.result == outcome::written || told.result == outcome::acked)
+        REQUIRE(has_arrived);
+      if (told.result == outcome::not_sent) {
+        const auto label = message.body.substr(0, message.body.find(':') + 1);
+        for (const auto& bytes : peer_)
+          REQUIRE(bytes.find(label) == std::string::npos);
+      }
+    }
+  }
+
+  std::mt19937_64& chance_;
+  flow_limits limits_;
+  framing_config framing_;
+  test_outbox box_;
+  reference model_;
+  time_point now_{1'000s};
+  int last_id_ = 0;
+  bool may_send_again_ = true;
+  std::vector<answer> all_answers_;
+  /// What transports took, connection by connection.
+  std::vector<std::string> peer_;
+};
+
+} // namespace
+
+TEST_CASE("whatever happens, every accepted message has one outcome, and it is true",
+          "[outbox][D1][D2][D3][D4][D5][D6]") {
+  const test_seed seed;
+  for (const auto mode : all_framings)
+    for (std::uint32_t index = 0; index < 1'000; ++index) {
+      CAPTURE(mode, index);
+      auto chance = seed.engine(index);
+      trial{mode, chance}.run(80);
+    }
+}
