@@ -1,5 +1,9 @@
 #include "seam/shard_context.hpp"
 
+#include "seam/shard_actor.hpp"
+
+#include <caf/send.hpp>
+
 #include <utility>
 
 namespace actorwire {
@@ -30,11 +34,47 @@ void shard_context::stop() {
   std::vector<caf::resumable*> late;
   {
     const std::lock_guard guard{mutex_};
-    stopped_ = true;
+    is_stopped_ = true;
     late.swap(inbox_);
   }
   for (auto* what : late)
     caf::intrusive_ptr_release(what);
+}
+
+void shard_context::end_actors() {
+  std::vector<caf::weak_actor_ptr> residents;
+  {
+    const std::lock_guard guard{mutex_};
+    is_ending_ = true;
+    for (auto* who = residents_; who != nullptr; who = who->next_resident_)
+      residents.push_back(who->weak_handle());
+  }
+  for (const auto& weak : residents)
+    if (const auto who = caf::actor_cast<caf::strong_actor_ptr>(weak))
+      caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
+}
+
+void shard_context::move_in(shard_resident& who) {
+  const std::lock_guard guard{mutex_};
+  who.next_resident_ = residents_;
+  if (residents_ != nullptr)
+    residents_->previous_resident_ = &who;
+  residents_ = &who;
+}
+
+void shard_context::move_out(shard_resident& who) noexcept {
+  const std::lock_guard guard{mutex_};
+  if (who.next_resident_ != nullptr)
+    who.next_resident_->previous_resident_ = who.previous_resident_;
+  if (who.previous_resident_ != nullptr)
+    who.previous_resident_->next_resident_ = who.next_resident_;
+  else
+    residents_ = who.next_resident_;
+}
+
+bool shard_context::is_ending() {
+  const std::lock_guard guard{mutex_};
+  return is_ending_;
 }
 
 void shard_context::route(caf::resumable* what) {
@@ -52,7 +92,7 @@ void shard_context::route(caf::resumable* what) {
   auto is_first = false;
   {
     const std::lock_guard guard{mutex_};
-    if (!stopped_) {
+    if (!is_stopped_) {
       is_first = inbox_.empty();
       inbox_.push_back(what);
       what = nullptr;

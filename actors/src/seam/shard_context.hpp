@@ -10,6 +10,8 @@
 
 namespace actorwire {
 
+class shard_resident;
+
 /// A shard seen as a place where CAF actors run: the seam between the two. Actors that live on the shard are run at the
 /// end of each turn; a message between two of them crosses neither lock nor thread.
 ///
@@ -22,6 +24,14 @@ public:
 
   /// Starts the shard's thread.
   void start();
+
+  /// Tells every actor that lives here to end, and every one that comes later too. *Thread:* any thread.
+  void end_actors();
+
+  /// Keeps the book of who lives here. *Thread:* any thread.
+  void move_in(shard_resident& who);
+  void move_out(shard_resident& who) noexcept;
+  [[nodiscard]] bool is_ending();
 
   /// Waits for the last actor of the shard, then ends its thread. *Thread:* any but the shard's own.
   void stop();
@@ -45,7 +55,9 @@ private:
   // -- the seam: the only state that other threads touch
   std::mutex mutex_;
   std::vector<caf::resumable*> inbox_;
-  bool stopped_ = false;
+  shard_resident* residents_ = nullptr;
+  bool is_ending_ = false;
+  bool is_stopped_ = false;
 };
 
 } // namespace actorwire

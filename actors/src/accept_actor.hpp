@@ -1,0 +1,61 @@
+#pragma once
+
+#include "accept_budget.hpp"
+#include "close_round.hpp"
+#include "seam/shard_actor.hpp"
+
+#include <actorwire/actors/network.hpp>
+#include <actorwire/transports/acceptor.hpp>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace actorwire {
+
+/// What the acceptors of one listener share; immutable but for the budget.
+struct accept_settings {
+  endpoint local;
+  listen_config config;
+  /// One of the two is set: who hears of connections, or what serves them.
+  caf::actor receiver;
+  accept_function serve;
+  std::shared_ptr<const transport_config> transport;
+  std::shared_ptr<accept_budget> budget;
+  std::function<connection_id()> next_id;
+  /// All shards, for an acceptor that deals its connections out.
+  std::vector<std::shared_ptr<shard_context>> shards;
+};
+
+/// The part of a listener that lives on one shard: its socket, and the connections that were accepted there.
+/// Understands `suspend`, `resume`, `set_limit` (the limit may have been raised or a place become free) and `close`.
+class accept_actor final : public shard_actor<caf::event_based_actor>, private acceptor_observer {
+public:
+  accept_actor(caf::actor_config& config, std::shared_ptr<shard_context> home,
+               std::shared_ptr<const accept_settings> settings, caf::strong_actor_ptr listener);
+
+  caf::behavior make_behavior() override;
+
+  /// Opens the socket. *Thread:* shard only. *Errors:* those of `acceptor::open`.
+  [[nodiscard]] result<endpoint> open(const endpoint& where);
+
+private:
+  shard& choose_shard(shard& mine) override;
+  void on_accepted(local_ref<transport> accepted, const std::string& remote) override;
+  void on_accept_error(const transport_error& reason) override;
+
+  caf::typed_response_promise<close_report> handle(const close& request);
+  void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
+  void tear_down(const caf::error& reason) noexcept override;
+
+  std::shared_ptr<const accept_settings> settings_;
+  caf::strong_actor_ptr listener_;
+  local_ref<acceptor> socket_;
+  std::unordered_map<caf::actor_id, connection_actor> connections_;
+  close_round closing_;
+  std::size_t next_shard_ = 0;
+};
+
+} // namespace actorwire

@@ -1,0 +1,73 @@
+#pragma once
+
+#include "channel/wire.hpp"
+
+#include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/shard.hpp>
+#include <actorwire/transports/transport.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace actorwire {
+
+/// An actor that owns a wire: every event of the transport becomes a piece of message handling of that actor, so that
+/// what goes wrong in it ends this actor and no other.
+template <class Base>
+class transport_carrier : public Base, private transport_observer, private flushable {
+public:
+  using Base::Base;
+
+protected:
+  /// Connects a new transport with its user, the channel. *Errors:* those of `transport::init`.
+  result<void> carry(local_ref<transport> bearer, channel_actor& user) {
+    wire_.emplace(this->where(), bearer, user, static_cast<flushable&>(*this),
+                  [this] { this->in_actor([this] { wire_->handle_timeout(); }); });
+    return bearer->init(user.config(), *this);
+  }
+
+  /// The transport has ended, and the channel was told.
+  virtual void carried_to_the_end(const transport_error& reason) = 0;
+
+  /// The transport is ready; the channel was told.
+  virtual void carries() {}
+
+  std::optional<wire> wire_;
+
+private:
+  void on_progress(connection_state where) final {
+    this->in_actor([&] { wire_->handle_progress(where); });
+  }
+
+  void on_connected(const transport_addresses& addresses) final {
+    this->in_actor([&] {
+      wire_->handle_connected(addresses);
+      carries();
+    });
+  }
+
+  void on_received(payload bytes) final {
+    this->in_actor([&] { wire_->handle_received(std::move(bytes)); });
+  }
+
+  void on_peer_finished() final {
+    this->in_actor([&] { wire_->handle_peer_finished(); });
+  }
+
+  void on_writable() final {
+    this->in_actor([&] { wire_->handle_writable(); });
+  }
+
+  void on_closed(const transport_error& reason) final {
+    this->in_actor([&] {
+      wire_->handle_closed(reason);
+      carried_to_the_end(reason);
+    });
+  }
+
+  void flush() final {
+    this->in_actor([&] { wire_->flush(); });
+  }
+};
+
+} // namespace actorwire

@@ -1,0 +1,221 @@
+#include "channel/wire.hpp"
+
+#include "channel/channel_actor.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+/// Pieces gathered into one call of the transport; more only make the array longer (Linux takes 1,024).
+constexpr std::size_t pieces_per_send = 64;
+
+/// How long an acknowledgement is waited for before the transport is asked again.
+constexpr auto shortest_acknowledgement_wait = std::chrono::milliseconds{1};
+constexpr auto longest_acknowledgement_wait = std::chrono::milliseconds{50};
+
+} // namespace
+
+wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
+           std::function<void()> wake_me)
+  : where_(where),
+    bearer_(std::move(bearer)),
+    user_(&user),
+    flusher_(flusher),
+    decoder_(user.config().framing),
+    timer_(std::move(wake_me)) {}
+
+wire::~wire() {
+  bearer_->detach();
+}
+
+// -- from the transport -------------------------------------------------------------------------------------------------
+
+void wire::handle_progress(connection_state where) {
+  if (user_ != nullptr)
+    user_->note_progress(where);
+}
+
+void wire::handle_connected(const transport_addresses& addresses) {
+  is_connected_ = true;
+  if (user_ == nullptr)
+    return;
+  user_->attach(*this, addresses);
+  pump();
+}
+
+void wire::handle_received(payload bytes) {
+  allowance_ -= std::min<std::size_t>(allowance_, bytes.size());
+  decoder_.feed(std::move(bytes));
+  pump();
+  settle_acknowledged();
+}
+
+void wire::handle_peer_finished() {
+  peer_finished_ = true;
+  end_if_done();
+}
+
+void wire::handle_writable() {
+  is_blocked_ = false;
+  flush();
+}
+
+void wire::handle_closed(const transport_error& reason) {
+  is_connected_ = false;
+  timer_.cancel();
+  if (auto* user = std::exchange(user_, nullptr)) {
+    user->settle_acknowledged(bearer_->bytes_acked());
+    user->detach(*this, reason);
+  }
+}
+
+void wire::handle_timeout() {
+  const auto now = where_.now();
+  if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
+    abort(make_error(error_code::stalled, phase::established, origin::remote,
+                     "no byte was taken for operation_timeout although some wait"));
+    return;
+  }
+  if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
+    abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
+                     "a frame was begun and not completed within framing.partial_frame_timeout"));
+    return;
+  }
+  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now)
+    settle_acknowledged();
+  if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
+    where_.arm(timer_, next - now);
+}
+
+// -- from the channel ---------------------------------------------------------------------------------------------------
+
+void wire::flush() {
+  if (!is_connected_ || is_blocked_ || user_ == nullptr)
+    return;
+  std::array<outgoing, pieces_per_send> pieces;
+  while (const auto count = user_->gather(pieces)) {
+    std::size_t offered = 0;
+    for (std::size_t index = 0; index < count; ++index)
+      offered += pieces[index].size;
+    const auto taken = bearer_->send({pieces.data(), count});
+    // Without an answer the transport is about to report its end.
+    if (!taken)
+      return;
+    if (*taken > 0) {
+      user_->hand_over(*taken);
+      set(deadline::progress, never);
+    }
+    if (*taken < offered) {
+      is_blocked_ = true;
+      if (deadlines_[static_cast<std::size_t>(deadline::progress)] == never)
+        set(deadline::progress, where_.now() + user_->config().operation_timeout);
+      break;
+    }
+  }
+  if (!is_blocked_)
+    set(deadline::progress, never);
+  if (user_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+    settle_acknowledged();
+  end_if_done();
+}
+
+void wire::pump() {
+  // A handler that is told of a message may give credit back at once, and so ask for the next from within this loop.
+  if (!is_connected_ || user_ == nullptr || is_pumping_)
+    return;
+  is_pumping_ = true;
+  auto frame_came = false;
+  while (user_->credit() > 0) {
+    auto next = decoder_.next();
+    if (!next) {
+      is_pumping_ = false;
+      abort(next.error());
+      return;
+    }
+    if (!next->has_value())
+      break;
+    frame_came = true;
+    user_->deliver(std::move(**next));
+  }
+  is_pumping_ = false;
+  // The time for a frame begins with its first byte, and not anew with each further one.
+  if (!decoder_.has_partial())
+    set(deadline::partial_frame, never);
+  else if (frame_came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
+    set(deadline::partial_frame, where_.now() + user_->config().framing.partial_frame_timeout);
+  // Small top-ups would cost a call for each message; half of the credit is never waited for.
+  const auto wanted = user_->credit();
+  if (allowance_ < wanted && allowance_ <= wanted / 2) {
+    const auto more = wanted - allowance_;
+    allowance_ = wanted;
+    bearer_->receive(more);
+  }
+  end_if_done();
+}
+
+void wire::finish(bool then_close) {
+  finish_wanted_ = true;
+  close_wanted_ = close_wanted_ || then_close;
+  if (is_connected_)
+    flush();
+}
+
+void wire::abort(const transport_error& reason) {
+  bearer_->close(reason);
+}
+
+void wire::cut(const transport_error& reason) {
+  user_ = nullptr;
+  bearer_->close(reason);
+}
+
+void wire::set(deadline which, time_point when) {
+  auto& present = deadlines_[static_cast<std::size_t>(which)];
+  if (present == when)
+    return;
+  present = when;
+  // A timer that goes off too early finds nothing due and sets itself anew; only an earlier deadline must move it.
+  if (when != never && (!timer_.is_armed() || when < timer_.deadline()))
+    where_.arm(timer_, when - where_.now());
+}
+
+void wire::settle_acknowledged() {
+  if (!is_connected_ || user_ == nullptr || !user_->waits_for_acks()) {
+    set(deadline::acknowledgement, never);
+    return;
+  }
+  user_->settle_acknowledged(bearer_->bytes_acked());
+  if (!user_->waits_for_acks()) {
+    set(deadline::acknowledgement, never);
+    return;
+  }
+  const auto round_trip = std::chrono::duration_cast<std::chrono::milliseconds>(bearer_->stats().latency);
+  set(deadline::acknowledgement,
+      where_.now() + std::clamp(round_trip, shortest_acknowledgement_wait, longest_acknowledgement_wait));
+}
+
+void wire::end_if_done() {
+  if (user_ == nullptr || !is_connected_)
+    return;
+  if (finish_wanted_ && !is_finished_ && user_->is_flushed()) {
+    is_finished_ = true;
+    bearer_->finish();
+    if (close_wanted_) {
+      bearer_->close(make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
+      return;
+    }
+  }
+  // The peer's end is passed on when all that came before it was.
+  if (peer_finished_ && decoder_.unread_size() == 0) {
+    peer_finished_ = false;
+    if (const auto whole = decoder_.finish(); !whole)
+      abort(whole.error());
+    else
+      user_->note_peer_finished();
+  }
+}
+
+} // namespace actorwire

@@ -1,0 +1,103 @@
+#pragma once
+
+#include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/frame_decoder.hpp>
+#include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/shard.hpp>
+#include <actorwire/transports/timer.hpp>
+#include <actorwire/transports/transport.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+namespace actorwire {
+
+class channel_actor;
+
+/// One transport at work for one channel: takes what the outbox holds, and brings what arrives. It lives for
+/// one generation; the channel may live for many.
+///
+/// The actor that owns it passes on the transport's events and calls `flush` at the end of a turn, each within its own
+/// message handling, so that a failure in here is a crash of that actor.
+/// *Thread:* shard only.
+class wire {
+public:
+  /// `flusher` is to call `flush`, and `wake_me` to call `handle_timeout`, both within the owner's message handling.
+  wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher, std::function<void()> wake_me);
+
+  /// Ends the transport without a word, if it has not ended.
+  ~wire();
+
+  wire(const wire&) = delete;
+  wire& operator=(const wire&) = delete;
+
+  // -- from the transport -----------------------------------------------------------------------------------------------
+
+  void handle_progress(connection_state where);
+  void handle_connected(const transport_addresses& addresses);
+  void handle_received(payload bytes);
+  void handle_peer_finished();
+  void handle_writable();
+  /// The transport has ended; tells the channel.
+  void handle_closed(const transport_error& reason);
+  void handle_timeout();
+
+  // -- from the channel -------------------------------------------------------------------------------------------------
+
+  /// Hands over to the transport what the outbox holds.
+  void flush();
+
+  /// Delivers what waits, as far as the channel wants it, and lets the transport read more.
+  void pump();
+
+  /// Ends our side once everything accepted is handed over. With `then_close` the transport is closed right after,
+  /// without waiting for the peer's end.
+  void finish(bool then_close);
+
+  /// Ends the transport at once.
+  void abort(const transport_error& reason);
+
+  /// The channel ends first: it is not called any more, and the transport ends at once.
+  void cut(const transport_error& reason);
+
+  /// What to put on the shard's list when there is something to flush.
+  [[nodiscard]] flushable& flusher() noexcept { return flusher_; }
+
+  [[nodiscard]] transport_stats stats() const { return bearer_->stats(); }
+
+private:
+  enum class deadline : std::uint8_t {
+    /// Bytes wait and none has moved for `operation_timeout`.
+    progress,
+    /// A frame has begun and is not complete for `partial_frame_timeout`.
+    partial_frame,
+    /// Time to ask the transport for acknowledgements.
+    acknowledgement,
+  };
+  static constexpr time_point never = time_point::max();
+
+  void set(deadline which, time_point when);
+  void settle_acknowledged();
+  void end_if_done();
+
+  shard& where_;
+  local_ref<transport> bearer_;
+  channel_actor* user_;
+  flushable& flusher_;
+  frame_decoder decoder_;
+  timer timer_;
+  std::array<time_point, 3> deadlines_{never, never, never};
+  /// Bytes that the transport may still deliver.
+  std::size_t allowance_ = 0;
+  bool is_connected_ = false;
+  bool is_blocked_ = false;
+  bool is_pumping_ = false;
+  bool finish_wanted_ = false;
+  bool close_wanted_ = false;
+  bool is_finished_ = false;
+  bool peer_finished_ = false;
+};
+
+} // namespace actorwire

@@ -1,0 +1,65 @@
+#include "connection.hpp"
+
+#include "seam/function_actor.hpp"
+
+#include <utility>
+
+namespace actorwire {
+
+connection::connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
+                       const endpoint& remote, std::shared_ptr<const transport_config> settings,
+                       local_ref<transport> bearer, std::shared_ptr<const accept_settings> origin)
+  : transport_carrier(config, std::move(home), id, remote, std::move(settings)),
+    bearer_(std::move(bearer)),
+    origin_(std::move(origin)) {}
+
+connection::behavior_type connection::make_behavior() {
+  if (origin_->serve)
+    engage_server();
+  transition(state_event::dial);
+  if (const auto ready = carry(std::exchange(bearer_, nullptr), *this); !ready)
+    end(ready.error());
+  return channel_actor::make_behavior();
+}
+
+void connection::engage_server() {
+  const connection_actor self{this};
+  server_ = spawn_function_on(home(), [self, serve = origin_->serve](caf::event_based_actor* server) {
+    return serve(server, self);
+  });
+  add_subscriber(caf::actor_cast<caf::strong_actor_ptr>(server_), {event_mask::all, credit_mode::automatic});
+}
+
+void connection::became_ready() {
+  if (origin_->receiver)
+    send_to(origin_->receiver, accepted{connection_actor{this}, info()});
+}
+
+void connection::on_down(const caf::actor_addr& whom, const caf::error& reason) {
+  channel_actor::on_down(whom, reason);
+  if (server_ && server_.address() == whom) {
+    server_ = nullptr;
+    begin_close(close{close_mode::flush, config().operation_timeout});
+  }
+}
+
+void connection::wire_lost(const transport_error& reason) {
+  end(reason);
+}
+
+void connection::cut(const transport_error& reason) {
+  if (wire_)
+    wire_->cut(reason);
+}
+
+void connection::tear_down(const caf::error& reason) noexcept {
+  channel_actor::tear_down(reason);
+  wire_.reset();
+  bearer_ = nullptr;
+  // Behind the last event that was sent to it, not before.
+  if (server_)
+    send_to(server_, caf::exit_msg{address(), caf::exit_reason::user_shutdown});
+  server_ = nullptr;
+}
+
+} // namespace actorwire

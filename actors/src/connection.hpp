@@ -1,0 +1,39 @@
+#pragma once
+
+#include "accept_actor.hpp"
+#include "channel/channel_actor.hpp"
+#include "channel/transport_carrier.hpp"
+
+#include <memory>
+
+namespace actorwire {
+
+/// A connection that a client has opened: it lives as long as its transport, and ends with the reason for which the
+/// transport ended. With an actor that serves it, both end together.
+class connection final : public transport_carrier<channel_actor> {
+public:
+  connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
+             std::shared_ptr<const transport_config> settings, local_ref<transport> bearer,
+             std::shared_ptr<const accept_settings> origin);
+
+  behavior_type make_behavior() override;
+
+private:
+  void dial_wanted() override {}
+  void became_ready() override;
+  void wire_lost(const transport_error& reason) override;
+  void obey(peer_directive&) override {}
+  void cut(const transport_error& reason) override;
+  void carried_to_the_end(const transport_error&) override {}
+  void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
+  void tear_down(const caf::error& reason) noexcept override;
+
+  /// Makes the actor that serves this client.
+  void engage_server();
+
+  local_ref<transport> bearer_;
+  std::shared_ptr<const accept_settings> origin_;
+  caf::actor server_;
+};
+
+} // namespace actorwire

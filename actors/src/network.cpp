@@ -1,0 +1,244 @@
+#include <actorwire/actors/network.hpp>
+
+#include "listener.hpp"
+#include "seam/function_actor.hpp"
+#include "seam/shard_context.hpp"
+#include "supervisor.hpp"
+
+#include <actorwire/actors/errors.hpp>
+
+#include <caf/scoped_actor.hpp>
+
+#include <atomic>
+#include <future>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace actorwire {
+
+namespace {
+
+constexpr std::size_t shards_max = 1'024;
+constexpr std::size_t memory_limit_min = std::size_t{1} << 20U;
+
+transport_error already_gone(std::string_view what) {
+  return make_error(error_code::closed, phase::setup, origin::local, std::string{what} + " has ended");
+}
+
+} // namespace
+
+result<void> validate(const network_options& options) {
+  if (options.shards > shards_max)
+    return make_invalid_value("network.shards", std::to_string(options.shards), "0 (one for each core) or 1..1024");
+  if (options.memory_limit < memory_limit_min)
+    return make_invalid_value("network.memory_limit", std::to_string(options.memory_limit), "at least 1048576");
+  if (options.drain_timeout < std::chrono::milliseconds{0} || options.drain_timeout > std::chrono::hours{24})
+    return make_invalid_value("network.drain_timeout", std::to_string(options.drain_timeout.count()) + " ms",
+                              "0..86400000 ms");
+  return validate(options.pool);
+}
+
+class network::implementation {
+public:
+  implementation(caf::actor_system& system, network_options options)
+    : options_(std::move(options)), seed_(options_.seed), budget_(std::make_shared<memory_budget>(options_.memory_limit)) {
+    if (seed_ == 0)
+      seed_ = (std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}();
+    if (!options_.transports)
+      options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>());
+    auto count = options_.shards;
+    if (count == 0)
+      count = std::max(1U, std::thread::hardware_concurrency());
+    for (std::size_t index = 0; index < count; ++index) {
+      shard::options settings;
+      settings.index = index;
+      settings.run = options_.run;
+      settings.budget = budget_;
+      if (options_.time != nullptr)
+        settings.time = options_.time;
+      shards_.push_back(std::make_shared<shard_context>(system, settings));
+    }
+    for (const auto& shard : shards_)
+      shard->start();
+    first_supervisor_ = spawn_supervisor(options_.pool);
+  }
+
+  ~implementation() {
+    drain();
+    for (const auto& shard : shards_)
+      shard->end_actors();
+    for (const auto& shard : shards_)
+      shard->stop();
+  }
+
+  implementation(const implementation&) = delete;
+  implementation& operator=(const implementation&) = delete;
+
+  supervisor_actor spawn_supervisor(const pool_limits& limits) {
+    supervisor::settings settings;
+    settings.limits = limits;
+    // Each supervisor draws a sequence of its own, so that two of them do not dial in step.
+    settings.seed = seed_ + ++supervisors_;
+    settings.transports = options_.transports;
+    settings.shards = shards_;
+    settings.next_id = id_source();
+    supervisor_actor made = spawn_on<actorwire::supervisor>(shards_.front(), std::move(settings));
+    roots_.push_back(caf::actor_cast<caf::actor>(made));
+    return made;
+  }
+
+  result<connection_actor> acquire(std::string_view uri, acquire_options options) {
+    auto remote = parse_endpoint(uri);
+    if (!remote)
+      return remote.error();
+    result<connection_actor> outcome = already_gone("the supervisor");
+    caf::scoped_actor self{shards_.front()->system()};
+    ask(self.operator->(), first_supervisor_, caf::infinite, actorwire::acquire{std::move(*remote), std::move(options)})
+      .receive([&outcome](connection_actor& made) { outcome = std::move(made); },
+               [&outcome](caf::error& reason) { outcome = to_transport_error(reason); });
+    return outcome;
+  }
+
+  result<listening> listen(std::string_view uri, accept_settings settings) {
+    auto local = parse_endpoint(uri);
+    if (!local)
+      return local.error();
+    if (local->proto != protocol::tcp)
+      return make_error(error_code::unsupported, phase::setup, origin::local,
+                        "listen: this build listens on tcp:// only, not on " + to_string(*local));
+    if (const auto valid = validate(settings.config); !valid)
+      return valid.error();
+    settings.local = std::move(*local);
+    settings.transport = std::make_shared<const transport_config>(settings.config.transport);
+    settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
+    settings.next_id = id_source();
+    settings.shards = shards_;
+    const auto opened = std::make_shared<std::promise<result<endpoint>>>();
+    auto answer = opened->get_future();
+    listener_actor made = spawn_on<listener>(
+      shards_.front(), std::move(settings), [opened](result<endpoint> where) { opened->set_value(std::move(where)); });
+    if (options_.run == shard::mode::stepped)
+      run_ready();
+    const auto where = answer.get();
+    if (!where)
+      return where.error();
+    roots_.push_back(caf::actor_cast<caf::actor>(made));
+    return listening{std::move(made), where->port};
+  }
+
+  bool run_ready() {
+    auto ran = false;
+    for (auto again = true; again;) {
+      again = false;
+      for (const auto& shard : shards_)
+        again = shard->shard().run_ready() || again;
+      ran = ran || again;
+    }
+    return ran;
+  }
+
+  [[nodiscard]] std::optional<time_point> next_timeout() const {
+    std::optional<time_point> earliest;
+    for (const auto& shard : shards_)
+      if (const auto next = shard->shard().timers().next_timeout(); next && (!earliest || *next < *earliest))
+        earliest = next;
+    return earliest;
+  }
+
+  [[nodiscard]] const supervisor_actor& first_supervisor() const noexcept { return first_supervisor_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<shard_context>>& shards() const noexcept { return shards_; }
+  [[nodiscard]] std::size_t memory_used() const noexcept { return budget_->used(); }
+
+private:
+  std::function<connection_id()> id_source() {
+    return [source = ids_] { return source->fetch_add(1, std::memory_order_relaxed); };
+  }
+
+  /// Lets everything that was accepted go out, as long as it may take.
+  void drain() {
+    if (options_.run == shard::mode::stepped || options_.drain_timeout.count() == 0)
+      return;
+    caf::scoped_actor self{shards_.front()->system()};
+    for (const auto& root : roots_)
+      ask(self.operator->(), root, options_.drain_timeout + std::chrono::seconds{1},
+          close{close_mode::flush, options_.drain_timeout})
+        .receive([](const close_report&) {}, [](caf::error&) {});
+  }
+
+  network_options options_;
+  std::uint64_t seed_;
+  std::uint64_t supervisors_ = 0;
+  std::shared_ptr<memory_budget> budget_;
+  std::shared_ptr<std::atomic<connection_id>> ids_ = std::make_shared<std::atomic<connection_id>>(1);
+  std::vector<std::shared_ptr<shard_context>> shards_;
+  supervisor_actor first_supervisor_;
+  /// Supervisors and listeners: what is closed when the network ends.
+  std::vector<caf::actor> roots_;
+};
+
+network::network(caf::actor_system& system, network_options options) {
+  if (const auto valid = validate(options); !valid)
+    throw std::invalid_argument{valid.error().text};
+  impl_ = std::make_unique<implementation>(system, std::move(options));
+}
+
+network::~network() = default;
+
+const supervisor_actor& network::supervisor() const noexcept {
+  return impl_->first_supervisor();
+}
+
+result<supervisor_actor> network::make_supervisor(const pool_limits& limits) {
+  if (const auto valid = validate(limits); !valid)
+    return valid.error();
+  return impl_->spawn_supervisor(limits);
+}
+
+result<connection_actor> network::acquire(std::string_view uri, acquire_options options) {
+  return impl_->acquire(uri, std::move(options));
+}
+
+result<listening> network::listen(std::string_view uri, const caf::actor& receiver, listen_config config) {
+  accept_settings settings;
+  settings.receiver = receiver;
+  settings.config = std::move(config);
+  return impl_->listen(uri, std::move(settings));
+}
+
+result<listening> network::listen(std::string_view uri, accept_function serve, listen_config config) {
+  accept_settings settings;
+  settings.serve = std::move(serve);
+  settings.config = std::move(config);
+  return impl_->listen(uri, std::move(settings));
+}
+
+caf::actor network::spawn_on_shard(std::size_t index, shard_function body) {
+  return spawn_function_on(impl_->shards().at(index), std::move(body));
+}
+
+std::size_t network::shard_count() const noexcept {
+  return impl_->shards().size();
+}
+
+std::size_t network::memory_used() const noexcept {
+  return impl_->memory_used();
+}
+
+bool network::run_ready() {
+  return impl_->run_ready();
+}
+
+std::optional<time_point> network::next_timeout() const {
+  return impl_->next_timeout();
+}
+
+caf::actor spawn_beside(const connection_actor& neighbour, shard_function body) {
+  const auto* resident = dynamic_cast<const shard_resident*>(caf::actor_cast<caf::abstract_actor*>(neighbour));
+  if (resident == nullptr)
+    throw std::invalid_argument{"spawn_beside: the neighbour is not a connection or peer of this process"};
+  return spawn_function_on(resident->home(), std::move(body));
+}
+
+} // namespace actorwire

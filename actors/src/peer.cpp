@@ -1,0 +1,61 @@
+#include "peer.hpp"
+
+#include "channel/wire.hpp"
+
+#include <actorwire/actors/errors.hpp>
+
+#include <utility>
+
+namespace actorwire {
+
+void peer::wire_lost(const transport_error& reason) {
+  carrier_ = nullptr;
+  // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
+  if (wants_to_end()) {
+    end(reason);
+    where().flush_later(*this);
+  }
+}
+
+void peer::flush() {
+  in_actor([] {});
+}
+
+void peer::obey(peer_directive& directive) {
+  switch (directive.what) {
+    case peer_directive::kind::dial:
+      carrier_ = std::move(directive.connection);
+      transition(state_event::dial, {}, directive.attempt);
+      send_to(carrier_, connect{});
+      break;
+    case peer_directive::kind::wait:
+      if (directive.reason.code == error_code::crashed)
+        transition(state_event::crashed, directive.reason, directive.attempt, directive.delay);
+      else if (state() == connection_state::ready || state() == connection_state::degraded)
+        transition(state_event::lost, directive.reason, directive.attempt, directive.delay);
+      else
+        transition(state_event::attempt_failed, directive.reason, directive.attempt, directive.delay);
+      break;
+    case peer_directive::kind::give_up:
+      transition(state_event::give_up, directive.reason, directive.attempt);
+      fail_waiting(directive.reason);
+      break;
+    case peer_directive::kind::revive:
+      transition(state_event::reset);
+      break;
+  }
+}
+
+void peer::cut(const transport_error& reason) {
+  if (wire_ != nullptr)
+    wire_->cut(reason);
+  else if (carrier_)
+    send_exit(caf::actor_cast<caf::actor>(carrier_), caf::exit_reason::user_shutdown);
+}
+
+void peer::tear_down(const caf::error& reason) noexcept {
+  channel_actor::tear_down(reason);
+  carrier_ = nullptr;
+}
+
+} // namespace actorwire

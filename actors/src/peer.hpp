@@ -1,0 +1,30 @@
+#pragma once
+
+#include "channel/channel_actor.hpp"
+
+#include <memory>
+
+namespace actorwire {
+
+/// The stable handle of a remote endpoint: keeps what is to be sent and who is to be told, while connection actors come
+/// and go below it. The supervisor decides when there is to be another; the peer carries that out and tells its
+/// subscribers.
+class peer final : public channel_actor, private flushable {
+public:
+  using channel_actor::channel_actor;
+
+private:
+  void dial_wanted() override {}
+  void wire_lost(const transport_error& reason) override;
+  void obey(peer_directive& directive) override;
+  void cut(const transport_error& reason) override;
+  void tear_down(const caf::error& reason) noexcept override;
+
+  /// Ends the actor if a loss, seen by the carrier and so outside this actor's own message handling, was its end.
+  void flush() override;
+
+  /// The present attempt or connection.
+  caf::strong_actor_ptr carrier_;
+};
+
+} // namespace actorwire

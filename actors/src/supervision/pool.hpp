@@ -1,0 +1,249 @@
+#pragma once
+
+#include "supervision/backoff.hpp"
+#include "supervision/crash_budget.hpp"
+#include "supervision/dial_gate.hpp"
+#include "supervision/options_table.hpp"
+#include "supervision/random_source.hpp"
+#include "supervision/state_machine.hpp"
+
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/error.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/pool_limits.hpp>
+#include <actorwire/messages/reconnection_policy.hpp>
+#include <actorwire/messages/requests.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/statistics.hpp>
+#include <actorwire/transports/clock.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+namespace actorwire {
+
+/// Identifies one attempt of one peer and the connection that comes of it; grows with each dial of a pool, from 1, and is
+/// never used twice. What is reported about an attempt that is over is recognised by it and ignored.
+///
+/// It is not the generation: that counts the transport connections of one peer that became ready, also from 1, and is
+/// what users see. A peer that needed seven attempts to connect once is in generation 1, and never reconnected.
+using attempt_id = std::uint64_t;
+
+/// The peer that a program gets for its `acquire`.
+struct acquired {
+  connection_id id = 0;
+  bool is_new = false;
+};
+
+/// An order to dial, now.
+struct dial {
+  connection_id id = 0;
+  attempt_id attempt = 0;
+  endpoint remote;
+  std::shared_ptr<const acquire_options> options;
+};
+
+/// What follows from the end of an attempt or connection.
+struct verdict {
+  /// `backoff`, `failed`, or `closed` if it was draining.
+  connection_state state = connection_state::backoff;
+  /// Time until the peer may dial again, when `state` is backoff; the gate may make it later.
+  duration delay{0};
+  /// Failed attempts in a row.
+  std::uint32_t attempt = 0;
+  /// The error that was reported, or the limit that it reached.
+  transport_error reason;
+};
+
+/// The peers of one supervisor and all that decides who dials, when, and who gives up: a data structure that is told
+/// what happened and what time it is. It starts nothing. Actors carry out `poll_dial` and report back.
+///
+///     acquire -> poll_dial -> progressed -> connected -> ended or crashed -> poll_dial -> ...
+///
+/// Rules that hold whatever is reported, in whatever order: only `poll_dial` leads to a dial; at most one attempt or
+/// connection exists per peer; nothing but `reset` shortens a delay; reports about an attempt that is over change
+/// nothing. No call but `list` takes time that grows with the number of peers (lookups are hashed, queues are trees).
+/// *Thread:* shard only.
+class pool {
+public:
+  /// `next_id` returns an id that is new in the whole network. `limits` must be valid.
+  pool(const pool_limits& limits, random_source random, std::function<connection_id()> next_id);
+
+  /// Peers point into each other's queues.
+  pool(const pool&) = delete;
+  pool& operator=(const pool&) = delete;
+
+  // -- what the user wants --------------------------------------------------------------------------------------------
+
+  /// Returns the peer for this endpoint and these options, new or known, and has it dial if it is idle. One that is being
+  /// closed is not returned: the same key then names a new peer. A removed peer's delays are forgotten.
+  /// *Errors:* `pool_exhausted` with `max_connections` peers in the pool, the closing ones included. `options` must be
+  /// valid.
+  [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now);
+
+  /// Has an idle peer dial; in every other state it changes nothing. Returns whether the peer waits for its dial.
+  bool dial_wanted(connection_id id, time_point now);
+
+  /// Revives a failed peer, and lets a waiting one dial as soon as the gate opens. Its failed attempts and crashes are
+  /// forgotten in every state. Returns false if there is no such peer, or it is being closed.
+  bool reset(connection_id id, time_point now);
+
+  /// Replaces the policy; takes effect at the next delay. The peer is still found by the options it was acquired with.
+  /// Returns false if there is no such peer. `policy` must be valid.
+  bool set_policy(connection_id id, const reconnection_policy& policy);
+
+  /// Begins to close: the peer dials no more, and is no longer found by its key. Returns `draining`, then wait for what
+  /// is on its way and call `remove`; or `closed`; or nothing if there is no such peer or it is closed already. Its
+  /// `draining` ends as `closed` by `ended`, `crashed` or `close` with mode `abort`.
+  std::optional<connection_state> close(connection_id id, close_mode mode);
+
+  /// Forgets the peer, whatever its state; an attempt in flight counts as ended. Returns whether there was one.
+  bool remove(connection_id id);
+
+  // -- dialling -------------------------------------------------------------------------------------------------------
+
+  /// Returns the next peer to be dialled at `now`: due, admitted by the gate, and the one that has been due the longest.
+  /// Call it until it returns nothing, after each call that changes the pool and at `next_timeout`.
+  [[nodiscard]] std::optional<dial> poll_dial(time_point now);
+
+  /// Returns when `poll_dial` will have something; nothing if only an event can change that.
+  [[nodiscard]] std::optional<time_point> next_timeout() const noexcept;
+
+  // -- what became of it; all ignore an `attempt` that is over --------------------------------------------------------
+
+  /// The attempt reached `connecting` or `handshaking`. Returns whether that changed the state.
+  bool progressed(connection_id id, attempt_id attempt, connection_state where);
+
+  /// The attempt became a ready connection. Returns its generation.
+  std::optional<std::uint64_t> connected(connection_id id, attempt_id attempt, time_point now);
+
+  /// The attempt failed or the connection was lost, whichever it was, because of `reason`.
+  std::optional<verdict> ended(connection_id id, attempt_id attempt, const transport_error& reason, time_point now);
+
+  /// The actor of the attempt or connection crashed. This is charged to the crash budget and counts no attempt.
+  std::optional<verdict> crashed(connection_id id, attempt_id attempt, const transport_error& reason, time_point now);
+
+  /// The ready connection got worse, or well again. Returns whether that changed the state.
+  bool degraded(connection_id id, attempt_id attempt);
+  bool recovered(connection_id id, attempt_id attempt);
+
+  /// The connection was closed because nobody needed it. The peer is idle until `dial_wanted`.
+  bool retired(connection_id id, attempt_id attempt, time_point now);
+
+  // -- questions ------------------------------------------------------------------------------------------------------
+
+  /// `ready` counts the degraded too: both carry data.
+  [[nodiscard]] pool_stats stats() const noexcept;
+
+  /// Addresses are left empty: the pool does not know them.
+  [[nodiscard]] std::optional<connection_status> status(connection_id id, time_point now) const;
+
+  /// What the peer was acquired with, shared by all peers with equal options; null if there is no such peer.
+  [[nodiscard]] std::shared_ptr<const acquire_options> options(connection_id id) const;
+
+  /// The status of every peer, ordered by id.
+  [[nodiscard]] std::vector<connection_status> list(time_point now) const;
+
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+
+private:
+  using policy_pointer = std::shared_ptr<const reconnection_policy>;
+
+  /// One peer.
+  struct entry {
+    connection_id id = 0;
+    endpoint remote;
+    std::shared_ptr<const acquire_options> options;
+    /// Points into `options` unless `set_policy` gave the peer its own.
+    policy_pointer policy;
+    transport_error last_error;
+    backoff delays;
+    crash_budget crashes;
+    std::uint64_t generation = 0;
+    /// The attempt in flight, or the connection that came of it; 0 while there is neither.
+    attempt_id attempt = 0;
+    /// When it may dial, if it waits; how long it must not, if it is idle.
+    time_point due = time_point::min();
+    /// Its place among those due at the same instant.
+    std::uint64_t queue_position = 0;
+    connection_state state = connection_state::idle;
+    dial_cause cause = dial_cause::first;
+    bool is_waiting = false;
+    bool is_in_flight = false;
+    bool is_listed = true;
+  };
+
+  struct due_earlier {
+    bool operator()(const entry* left, const entry* right) const noexcept {
+      return left->due != right->due ? left->due < right->due : left->queue_position < right->queue_position;
+    }
+  };
+  using dial_queue = std::set<entry*, due_earlier>;
+
+  struct key {
+    const endpoint& remote;
+    const acquire_options* options;
+  };
+  static key key_of(const entry* peer) noexcept { return {peer->remote, peer->options.get()}; }
+  static const key& key_of(const key& searched) noexcept { return searched; }
+
+  struct key_hash {
+    using is_transparent = void;
+    std::size_t operator()(const auto& peer) const noexcept {
+      const auto& [remote, options] = key_of(peer);
+      return std::hash<endpoint>{}(remote) ^ (std::hash<const void*>{}(options) << 1U);
+    }
+  };
+
+  struct key_equal {
+    using is_transparent = void;
+    bool operator()(const auto& left, const auto& right) const noexcept {
+      const auto& [left_remote, left_options] = key_of(left);
+      const auto& [right_remote, right_options] = key_of(right);
+      return left_options == right_options && left_remote == right_remote;
+    }
+  };
+
+  [[nodiscard]] entry* find(connection_id id) noexcept;
+  [[nodiscard]] entry* find(connection_id id, attempt_id attempt) noexcept;
+  [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
+
+  bool change(entry& peer, state_event event) noexcept;
+  bool want_dial(entry& peer, time_point now);
+  void enqueue(entry& peer, time_point due);
+  void dequeue(entry& peer) noexcept;
+  void unlist(entry& peer) noexcept;
+  void end_attempt(entry& peer) noexcept;
+  verdict redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now);
+  verdict give_up(entry& peer, transport_error reason);
+  verdict end_draining(entry& peer, state_event event, const transport_error& reason);
+
+  /// First dials and the others wait apart: while the gate has no token, the former still pass.
+  [[nodiscard]] dial_queue& queue_of(dial_cause cause) noexcept;
+
+  pool_limits limits_;
+  random_source random_;
+  std::function<connection_id()> next_id_;
+  dial_gate gate_;
+  options_table options_;
+  std::unordered_map<connection_id, entry> entries_;
+  std::unordered_set<entry*, key_hash, key_equal> listed_;
+  dial_queue first_dials_;
+  dial_queue redials_;
+  attempt_id last_attempt_ = 0;
+  std::uint64_t last_queue_position_ = 0;
+  std::array<std::uint32_t, names_of(connection_state{}).size()> count_by_state_{};
+  std::uint64_t connects_ = 0;
+  std::uint64_t losses_ = 0;
+  std::uint64_t crashes_ = 0;
+};
+
+} // namespace actorwire

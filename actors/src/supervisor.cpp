@@ -1,0 +1,204 @@
+#include "supervisor.hpp"
+
+#include "carrier.hpp"
+#include "peer.hpp"
+
+#include <actorwire/actors/errors.hpp>
+
+#include <algorithm>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+transport_error no_such_peer(connection_id id) {
+  return make_invalid_value("id", std::to_string(id), "the id of a peer of this supervisor");
+}
+
+} // namespace
+
+supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context> home, settings options)
+  : shard_actor(config, std::move(home)),
+    options_(std::move(options)),
+    pool_(options_.limits, random_source{options_.seed}, options_.next_id),
+    due_([this] { in_actor([this] { dial_due(); }); }) {}
+
+supervisor::behavior_type supervisor::make_behavior() {
+  return {
+    [this](const acquire& request) { return handle(request); },
+    [this](const lookup& request) { return handle(request); },
+    [this](list) { return pool_.list(where().now()); },
+    [this](const set_policy& request) { return handle(request); },
+    [this](const reset& request) { return handle(request); },
+    [this](get_pool_stats) { return pool_.stats(); },
+    [this](const subscribe& request) {
+      const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
+      if (!who)
+        return;
+      watch(who);
+      subscribers_.push_back({who, request.mask});
+    },
+    [this](const unsubscribe&) {
+      std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); });
+    },
+    [this](const close& request) { return handle(request); },
+    [this](const opened&) { handle_ready(); },
+  };
+}
+
+// -- requests -----------------------------------------------------------------------------------------------------------
+
+caf::result<connection_actor> supervisor::handle(const acquire& request) {
+  if (closing_.has_begun())
+    return to_caf_error(make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
+  if (const auto valid = validate(request.options.transport); !valid)
+    return to_caf_error(valid.error());
+  if (const auto valid = validate(request.options.reconnection); !valid)
+    return to_caf_error(valid.error());
+  const auto found = pool_.acquire(request.remote, request.options, where().now());
+  if (!found)
+    return to_caf_error(found.error());
+  if (!found->is_new)
+    return members_.at(found->id).peer;
+  auto home = options_.shards[next_shard_++ % options_.shards.size()];
+  // Peers with equal options share them, as their pool entries do.
+  const auto options = pool_.options(found->id);
+  const std::shared_ptr<const transport_config> transport{options, &options->transport};
+  connection_actor handle_of_peer = spawn_on<peer>(home, found->id, request.remote, transport);
+  watch(caf::actor_cast<caf::strong_actor_ptr>(handle_of_peer));
+  roles_.emplace(handle_of_peer.id(), role{found->id, 0});
+  members_.emplace(found->id, member{handle_of_peer, std::move(home), 0});
+  publish(pool_change::added, found->id, request.remote, {});
+  dial_due();
+  return handle_of_peer;
+}
+
+caf::result<connection_actor> supervisor::handle(const lookup& request) {
+  const auto found = members_.find(request.id);
+  if (found == members_.end())
+    return to_caf_error(no_such_peer(request.id));
+  return found->second.peer;
+}
+
+caf::result<void> supervisor::handle(const set_policy& request) {
+  if (const auto valid = validate(request.policy); !valid)
+    return to_caf_error(valid.error());
+  if (!pool_.set_policy(request.id, request.policy))
+    return to_caf_error(no_such_peer(request.id));
+  return caf::unit;
+}
+
+caf::result<void> supervisor::handle(const reset& request) {
+  if (!pool_.reset(request.id, where().now()))
+    return to_caf_error(no_such_peer(request.id));
+  if (const auto found = members_.find(request.id); found != members_.end()) {
+    peer_directive directive;
+    directive.what = peer_directive::kind::revive;
+    send_to(found->second.peer, std::move(directive));
+  }
+  dial_due();
+  return caf::unit;
+}
+
+caf::typed_response_promise<close_report> supervisor::handle(const close& request) {
+  auto promise = make_response_promise<close_report>();
+  std::vector<connection_actor> peers;
+  for (const auto& [id, entry] : members_)
+    peers.push_back(entry.peer);
+  closing_.join(this, promise, peers, request, [this] { quit(); });
+  return promise;
+}
+
+// -- what became of the attempts ----------------------------------------------------------------------------------------
+
+void supervisor::handle_ready() {
+  const auto found = roles_.find(current_sender()->id());
+  if (found != roles_.end())
+    pool_.connected(found->second.id, found->second.attempt, where().now());
+  // A place among those that may connect at once is free again.
+  dial_due();
+}
+
+void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
+  std::erase_if(subscribers_, [&whom](const subscriber& entry) { return entry.who == whom; });
+  const auto found = roles_.find(whom.id());
+  if (found == roles_.end())
+    return;
+  const auto [id, attempt] = found->second;
+  roles_.erase(found);
+  if (attempt == 0) {
+    if (const auto status = pool_.status(id, where().now()))
+      publish(pool_change::removed, id, status->info.remote, to_transport_error(reason));
+    pool_.remove(id);
+    members_.erase(id);
+  } else if (is_transport_error(reason)) {
+    if (const auto decided = pool_.ended(id, attempt, to_transport_error(reason), where().now()))
+      pass_on(id, *decided);
+  } else {
+    if (const auto decided = pool_.crashed(id, attempt, to_transport_error(reason), where().now()))
+      pass_on(id, *decided);
+  }
+  dial_due();
+}
+
+void supervisor::pass_on(connection_id id, const verdict& decided) {
+  const auto found = members_.find(id);
+  if (found == members_.end())
+    return;
+  peer_directive directive;
+  directive.what = decided.state == connection_state::failed ? peer_directive::kind::give_up
+                                                             : peer_directive::kind::wait;
+  directive.attempt = decided.attempt;
+  directive.delay = std::chrono::ceil<std::chrono::milliseconds>(decided.delay);
+  directive.reason = decided.reason;
+  const auto remote = pool_.status(id, where().now())->info.remote;
+  if (directive.what == peer_directive::kind::give_up)
+    publish(pool_change::gave_up, id, remote, decided.reason);
+  else if (decided.reason.code == error_code::crashed)
+    publish(pool_change::crash_restart, id, remote, decided.reason);
+  send_to(found->second.peer, std::move(directive));
+}
+
+// -- dialling -----------------------------------------------------------------------------------------------------------
+
+void supervisor::dial_due() {
+  while (const auto order = pool_.poll_dial(where().now()))
+    start_attempt(*order);
+  if (const auto next = pool_.next_timeout())
+    where().arm(due_, std::max(*next - where().now(), duration{0}));
+  else
+    due_.cancel();
+}
+
+void supervisor::start_attempt(const dial& order) {
+  const auto found = members_.find(order.id);
+  if (found == members_.end())
+    return;
+  auto& entry = found->second;
+  const auto made = spawn_on<carrier>(entry.home, options_.transports, caf::strong_actor_ptr{ctrl()});
+  auto connection = caf::actor_cast<caf::strong_actor_ptr>(made);
+  watch(connection);
+  roles_.emplace(connection->id(), role{order.id, order.attempt});
+  peer_directive directive;
+  directive.what = peer_directive::kind::dial;
+  directive.connection = std::move(connection);
+  send_to(entry.peer, std::move(directive));
+}
+
+void supervisor::publish(pool_change change, connection_id id, const endpoint& remote, const transport_error& reason) {
+  for (const auto& entry : subscribers_)
+    if (includes(entry.mask, event_mask::pool))
+      send_to(entry.who, pool_event{change, id, remote, reason});
+}
+
+void supervisor::tear_down(const caf::error&) noexcept {
+  due_.cancel();
+  // Without a supervisor nobody would ever reconnect them.
+  for (const auto& [id, entry] : members_)
+    caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);
+  members_.clear();
+  subscribers_.clear();
+}
+
+} // namespace actorwire
