@@ -1,5 +1,7 @@
 #include <actorwire/actors/errors.hpp>
 
+#include <caf/exit_reason.hpp>
+
 namespace actorwire {
 
 namespace {
@@ -21,6 +23,8 @@ caf::error to_caf_error(const transport_error& reason) {
 transport_error to_transport_error(const caf::error& reason) {
   if (const auto* description = description_in(reason))
     return *description;
+  if (reason == caf::exit_reason::user_shutdown || reason == caf::exit_reason::normal)
+    return make_error(error_code::closed, phase::close, origin::local, "ended by this side");
   return make_error(error_code::crashed, phase::established, origin::local, to_string(reason));
 }
 

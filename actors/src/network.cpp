@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <future>
+#include <mutex>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -80,12 +81,12 @@ public:
     supervisor::settings settings;
     settings.limits = limits;
     // Each supervisor draws a sequence of its own, so that two of them do not dial in step.
-    settings.seed = seed_ + ++supervisors_;
+    settings.seed = seed_ + supervisors_.fetch_add(1, std::memory_order_relaxed);
     settings.transports = options_.transports;
     settings.shards = shards_;
     settings.next_id = id_source();
     supervisor_actor made = spawn_on<actorwire::supervisor>(shards_.front(), std::move(settings));
-    roots_.push_back(caf::actor_cast<caf::actor>(made));
+    add_root(caf::actor_cast<caf::actor>(made));
     return made;
   }
 
@@ -124,7 +125,7 @@ public:
     const auto where = answer.get();
     if (!where)
       return where.error();
-    roots_.push_back(caf::actor_cast<caf::actor>(made));
+    add_root(caf::actor_cast<caf::actor>(made));
     return listening{std::move(made), where->port};
   }
 
@@ -156,25 +157,38 @@ private:
     return [source = ids_] { return source->fetch_add(1, std::memory_order_relaxed); };
   }
 
+  void add_root(caf::actor root) {
+    const std::lock_guard guard{roots_mutex_};
+    roots_.push_back(std::move(root));
+  }
+
   /// Lets everything that was accepted go out, as long as it may take.
   void drain() {
     if (options_.run == shard::mode::stepped || options_.drain_timeout.count() == 0)
       return;
     caf::scoped_actor self{shards_.front()->system()};
-    for (const auto& root : roots_)
-      ask(self.operator->(), root, options_.drain_timeout + std::chrono::seconds{1},
-          close{close_mode::flush, options_.drain_timeout})
-        .receive([](const close_report&) {}, [](caf::error&) {});
+    // All begin before the first is waited for, so that the time is that of the slowest and not their sum.
+    const auto grace = std::chrono::seconds{1};
+    auto all = [&](auto begin_at, auto recurse) -> void {
+      if (begin_at == roots_.end())
+        return;
+      auto answer = ask(self.operator->(), *begin_at, options_.drain_timeout + grace,
+                        close{close_mode::flush, options_.drain_timeout});
+      recurse(std::next(begin_at), recurse);
+      std::move(answer).receive([](const close_report&) {}, [](caf::error&) {});
+    };
+    all(roots_.begin(), all);
   }
 
   network_options options_;
   std::uint64_t seed_;
-  std::uint64_t supervisors_ = 0;
+  std::atomic<std::uint64_t> supervisors_{0};
   std::shared_ptr<memory_budget> budget_;
   std::shared_ptr<std::atomic<connection_id>> ids_ = std::make_shared<std::atomic<connection_id>>(1);
   std::vector<std::shared_ptr<shard_context>> shards_;
   supervisor_actor first_supervisor_;
-  /// Supervisors and listeners: what is closed when the network ends.
+  /// Supervisors and listeners: what is closed when the network ends. Guarded, because any thread may listen.
+  std::mutex roots_mutex_;
   std::vector<caf::actor> roots_;
 };
 

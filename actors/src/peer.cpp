@@ -8,6 +8,15 @@
 
 namespace actorwire {
 
+peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
+           std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor)
+  : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {}
+
+void peer::closing_begins() {
+  // Said before anyone hears that the peer is closed, so that whoever acquires it anew gets a new one.
+  send_to(supervisor_, peer_leaving{info().id});
+}
+
 void peer::wire_lost(const transport_error& reason) {
   carrier_ = nullptr;
   // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
@@ -22,6 +31,8 @@ void peer::flush() {
 }
 
 void peer::obey(peer_directive& directive) {
+  if (is_over())
+    return;
   switch (directive.what) {
     case peer_directive::kind::dial:
       carrier_ = std::move(directive.connection);
@@ -56,6 +67,7 @@ void peer::cut(const transport_error& reason) {
 void peer::tear_down(const caf::error& reason) noexcept {
   channel_actor::tear_down(reason);
   carrier_ = nullptr;
+  supervisor_ = nullptr;
 }
 
 } // namespace actorwire

@@ -11,9 +11,12 @@ namespace actorwire {
 /// subscribers.
 class peer final : public channel_actor, private flushable {
 public:
-  using channel_actor::channel_actor;
+  /// `supervisor` is told when the peer begins to close.
+  peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
+       std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor);
 
 private:
+  void closing_begins() override;
   void dial_wanted() override {}
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive& directive) override;
@@ -23,6 +26,7 @@ private:
   /// Ends the actor if a loss, seen by the carrier and so outside this actor's own message handling, was its end.
   void flush() override;
 
+  caf::strong_actor_ptr supervisor_;
   /// The present attempt or connection.
   caf::strong_actor_ptr carrier_;
 };

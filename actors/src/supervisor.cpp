@@ -44,6 +44,10 @@ supervisor::behavior_type supervisor::make_behavior() {
     },
     [this](const close& request) { return handle(request); },
     [this](const opened&) { handle_ready(); },
+    [this](const peer_leaving& leaving) {
+      pool_.close(leaving.id, close_mode::drain);
+      dial_due();
+    },
   };
 }
 
@@ -65,7 +69,7 @@ caf::result<connection_actor> supervisor::handle(const acquire& request) {
   // Peers with equal options share them, as their pool entries do.
   const auto options = pool_.options(found->id);
   const std::shared_ptr<const transport_config> transport{options, &options->transport};
-  connection_actor handle_of_peer = spawn_on<peer>(home, found->id, request.remote, transport);
+  connection_actor handle_of_peer = spawn_on<peer>(home, found->id, request.remote, transport, caf::strong_actor_ptr{ctrl()});
   watch(caf::actor_cast<caf::strong_actor_ptr>(handle_of_peer));
   roles_.emplace(handle_of_peer.id(), role{found->id, 0});
   members_.emplace(found->id, member{handle_of_peer, std::move(home), 0});

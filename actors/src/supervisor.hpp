@@ -16,8 +16,8 @@
 
 namespace actorwire {
 
-/// The public interface of a supervisor, and how connection actors tell it that they are ready.
-using supervisor_interface = supervisor_actor::extend<sig<void(opened)>>;
+/// The public interface of a supervisor, how connection actors tell it that they are ready, and peers that they close.
+using supervisor_interface = supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>>;
 
 /// Carries out what its `pool` decides: makes peers, makes a connection actor for each attempt, watches both, and hands
 /// each peer the verdict. No payload and no user code passes through it, so nothing that users do can bring it down.

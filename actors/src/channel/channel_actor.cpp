@@ -104,6 +104,10 @@ void channel_actor::note_failed_attempt(const transport_error& reason) {
 }
 
 void channel_actor::attach(wire& carrier, const transport_addresses& addresses) {
+  if (has_ended_) {
+    carrier.cut(closed_error());
+    return;
+  }
   wire_ = &carrier;
   ++status_.info.generation;
   status_.info.local_address = addresses.local;
@@ -137,7 +141,7 @@ void channel_actor::note_peer_finished() {
   audience_.await_handling(peer_closing{status_.info.id, status_.info.generation},
                            [this, generation = status_.info.generation] {
                              if (wire_ != nullptr && generation == status_.info.generation && !config_->allow_half_open)
-                               wire_->finish(false);
+                               wire_->follow_peer();
                            });
 }
 
@@ -221,9 +225,12 @@ void channel_actor::tear_down(const caf::error& reason) noexcept {
   if (!has_ended_)
     cut(why);
   end(why);
+  for (const auto& who : std::exchange(watched_, {}))
+    unwatch(who);
 }
 
 void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
+  std::erase(watched_, whom);
   audience_.remove(whom);
   std::erase_if(streams_, [&whom](const auto& stream) { return stream->who == whom; });
   if (wire_ != nullptr)
@@ -267,6 +274,8 @@ void channel_actor::handle(cast& message) {
 }
 
 result<std::uint64_t> channel_actor::accept(payload& body, const send_options& options, reply& asker) {
+  if (has_ended_)
+    return closed_error();
   if (closing_ != nullptr)
     return make_error(error_code::draining, phase::close, origin::local, "the connection is being closed");
   if (is_finishing_)
@@ -299,8 +308,7 @@ connection_status channel_actor::handle(subscribe request) {
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
-  if (!audience_.contains(caf::actor_cast<caf::actor_addr>(who)))
-    watch(who);
+  watch_once(who);
   audience_.add(who, request.mask, request.credit);
   if (wire_ != nullptr)
     wire_->pump();
@@ -347,7 +355,7 @@ void channel_actor::handle(const stream_stats& request) {
   std::erase_if(streams_, [&who](const auto& stream) { return stream->who == who; });
   if (request.interval.count() <= 0)
     return;
-  watch(who);
+  watch_once(who);
   streams_.push_back(
     std::make_unique<statistics_stream>(*this, who, std::max(request.interval, shortest_statistics_interval)));
 }
@@ -364,6 +372,7 @@ caf::typed_response_promise<close_report> channel_actor::handle(const close& req
 void channel_actor::begin_close(const close& request) {
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
+  closing_begins();
   closing_->mode = request.mode;
   if (request.mode == close_mode::abort) {
     cut(closed_error());
@@ -427,6 +436,14 @@ void channel_actor::follow_expiry() {
     });
   if (!expiry_->is_armed() || *next < expiry_->deadline())
     where().arm(*expiry_, *next - where().now());
+}
+
+void channel_actor::watch_once(const caf::strong_actor_ptr& who) {
+  const auto address = caf::actor_cast<caf::actor_addr>(who);
+  if (std::find(watched_.begin(), watched_.end(), address) != watched_.end())
+    return;
+  watched_.push_back(address);
+  watch(who);
 }
 
 void channel_actor::answer_connects(const transport_error* failure) {

@@ -73,6 +73,9 @@ protected:
   /// The user wants it to be ready.
   virtual void dial_wanted() = 0;
 
+  /// The channel begins to close.
+  virtual void closing_begins() {}
+
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
 
@@ -89,6 +92,9 @@ protected:
 
   [[nodiscard]] connection_state state() const noexcept { return status_.state; }
   [[nodiscard]] bool is_ready() const noexcept { return wire_ != nullptr; }
+
+  /// Whether the end has come and was told to everyone.
+  [[nodiscard]] bool is_over() const noexcept { return has_ended_; }
 
   [[nodiscard]] const connection_info& info() const noexcept { return status_.info; }
 
@@ -146,6 +152,7 @@ private:
   }
   void after_outbox_changed();
   void follow_expiry();
+  void watch_once(const caf::strong_actor_ptr& who);
   void answer_connects(const transport_error* failure);
   void finish_closing();
   [[nodiscard]] transport_error why_not_ready() const;
@@ -159,6 +166,8 @@ private:
   std::vector<std::unique_ptr<statistics_stream>> streams_;
   std::unique_ptr<closing> closing_;
   std::unique_ptr<timer> expiry_;
+  /// Whom this actor watches: whoever subscribed once and still lives.
+  std::vector<caf::actor_addr> watched_;
   /// Figures of the generations that are over.
   std::uint64_t past_bytes_sent_ = 0;
   std::uint64_t past_bytes_received_ = 0;

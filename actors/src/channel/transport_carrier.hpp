@@ -26,7 +26,7 @@ protected:
     return bearer->init(user.config(), *this);
   }
 
-  /// The transport has ended, and the channel was told.
+  /// The transport has ended, and the channel was told why.
   virtual void carried_to_the_end(const transport_error& reason) = 0;
 
   /// The transport is ready; the channel was told.
@@ -60,8 +60,7 @@ private:
 
   void on_closed(const transport_error& reason) final {
     this->in_actor([&] {
-      wire_->handle_closed(reason);
-      carried_to_the_end(reason);
+      carried_to_the_end(wire_->handle_closed(reason));
     });
   }
 

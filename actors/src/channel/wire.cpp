@@ -63,13 +63,18 @@ void wire::handle_writable() {
   flush();
 }
 
-void wire::handle_closed(const transport_error& reason) {
+transport_error wire::handle_closed(const transport_error& reason) {
   is_connected_ = false;
   timer_.cancel();
+  // An orderly end that this side did not ask for is the peer's doing, and a reason to connect again.
+  auto cause = reason;
+  if (reason.code == error_code::closed && !end_is_wanted_)
+    cause = make_error(error_code::peer_closed, reason.where, origin::remote, "closed by the peer");
   if (auto* user = std::exchange(user_, nullptr)) {
     user->settle_acknowledged(bearer_->bytes_acked());
-    user->detach(*this, reason);
+    user->detach(*this, cause);
   }
+  return cause;
 }
 
 void wire::handle_timeout() {
@@ -157,8 +162,15 @@ void wire::pump() {
 }
 
 void wire::finish(bool then_close) {
+  end_is_wanted_ = true;
   finish_wanted_ = true;
   close_wanted_ = close_wanted_ || then_close;
+  if (is_connected_)
+    flush();
+}
+
+void wire::follow_peer() {
+  finish_wanted_ = true;
   if (is_connected_)
     flush();
 }
@@ -168,6 +180,7 @@ void wire::abort(const transport_error& reason) {
 }
 
 void wire::cut(const transport_error& reason) {
+  end_is_wanted_ = true;
   user_ = nullptr;
   bearer_->close(reason);
 }

@@ -40,8 +40,8 @@ public:
   void handle_received(payload bytes);
   void handle_peer_finished();
   void handle_writable();
-  /// The transport has ended; tells the channel.
-  void handle_closed(const transport_error& reason);
+  /// The transport has ended; tells the channel. Returns the reason as the channel sees it.
+  transport_error handle_closed(const transport_error& reason);
   void handle_timeout();
 
   // -- from the channel -------------------------------------------------------------------------------------------------
@@ -55,6 +55,9 @@ public:
   /// Ends our side once everything accepted is handed over. With `then_close` the transport is closed right after,
   /// without waiting for the peer's end.
   void finish(bool then_close);
+
+  /// Ends our side like `finish`, but because the peer ended its.
+  void follow_peer();
 
   /// Ends the transport at once.
   void abort(const transport_error& reason);
@@ -94,6 +97,7 @@ private:
   bool is_connected_ = false;
   bool is_blocked_ = false;
   bool is_pumping_ = false;
+  bool end_is_wanted_ = false;
   bool finish_wanted_ = false;
   bool close_wanted_ = false;
   bool is_finished_ = false;

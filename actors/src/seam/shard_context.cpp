@@ -95,6 +95,7 @@ void shard_context::route(caf::resumable* what) {
     if (!is_stopped_) {
       is_first = inbox_.empty();
       inbox_.push_back(what);
+      has_mail_.store(true, std::memory_order_release);
       what = nullptr;
     }
   }
@@ -106,10 +107,11 @@ void shard_context::route(caf::resumable* what) {
 }
 
 bool shard_context::run_actors() {
-  {
+  if (has_mail_.load(std::memory_order_acquire)) {
     const std::lock_guard guard{mutex_};
     ready_.insert(ready_.end(), inbox_.begin(), inbox_.end());
     inbox_.clear();
+    has_mail_.store(false, std::memory_order_relaxed);
   }
   for (int budget = runs_per_turn; budget > 0 && !ready_.empty(); --budget) {
     auto* what = ready_.front();

@@ -3,6 +3,7 @@
 #include <actorwire/actors/detail/caf_compat.hpp>
 #include <actorwire/transports/shard.hpp>
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -55,6 +56,8 @@ private:
   // -- the seam: the only state that other threads touch
   std::mutex mutex_;
   std::vector<caf::resumable*> inbox_;
+  /// Whether the inbox holds something; lets a turn without mail from outside do without the lock.
+  std::atomic<bool> has_mail_{false};
   shard_resident* residents_ = nullptr;
   bool is_ending_ = false;
   bool is_stopped_ = false;

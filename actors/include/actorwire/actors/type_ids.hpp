@@ -71,6 +71,16 @@ constexpr std::array<std::string_view, 4> names_of(peer_directive::kind) {
   return {"dial", "wait", "give_up", "revive"};
 }
 
+/// What a peer tells its supervisor when it begins to close: it is not to be handed out any more.
+struct peer_leaving {
+  connection_id id = 0;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("peer_leaving", field{"id", self.id});
+  }
+};
+
 /// Holds a pool of peers: dials, restarts and lists them. No payload passes through it. A subscriber with
 /// `event_mask::pool` gets `pool_event`.
 using supervisor_actor
@@ -129,6 +139,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::passivated))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::payload))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_closing))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_directive))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_leaving))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::permanent_error_policy))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::phase))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_change))

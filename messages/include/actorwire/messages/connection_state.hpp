@@ -12,7 +12,7 @@ namespace actorwire {
 ///
 ///     idle -> resolving -> connecting -> handshaking -> ready <-> degraded
 ///     any attempt that fails, and any loss -> backoff -> resolving
-///     limit reached, permanent error, too many crashes -> failed -> (reset) -> resolving
+///     limit reached, permanent error, too many crashes -> failed -> (reset) -> idle -> resolving
 ///     close -> draining -> closed, or at once -> closed, from which nothing leads out
 ///
 /// The whole table is in `actors/src/supervision/state_machine.cpp`.

@@ -35,6 +35,7 @@
 #  include <caf/scheduler/abstract_coordinator.hpp>
 #else
 #  include <caf/anon_mail.hpp>
+#  include <caf/disposable.hpp>
 #  include <caf/init_global_meta_objects.hpp>
 #  include <caf/scheduler.hpp>
 #  include <caf/thread_owner.hpp>
@@ -48,6 +49,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace actorwire {
 
@@ -327,10 +329,29 @@ protected:
     }
     this->monitor(whom);
 #else
-    this->monitor(caf::actor_cast<caf::actor>(whom),
-                  [this, address = caf::actor_cast<caf::actor_addr>(whom)](const caf::error& reason) {
-                    on_down(address, reason);
-                  });
+    const auto address = caf::actor_cast<caf::actor_addr>(whom);
+    watches_.emplace_back(address, this->monitor(caf::actor_cast<caf::actor>(whom),
+                                                 [this, address](const caf::error& reason) {
+                                                   std::erase_if(watches_, [&address](const auto& entry) {
+                                                     return entry.first == address;
+                                                   });
+                                                   on_down(address, reason);
+                                                 }));
+#endif
+  }
+
+  /// Ends a `watch`: the watched actor forgets this one. Without it, an actor that lives long would remember every
+  /// short-lived one that ever watched it.
+  void unwatch(const caf::actor_addr& whom) {
+#if ACTORWIRE_CAF_0_17
+    this->demonitor(whom);
+#else
+    std::erase_if(watches_, [&whom](auto& entry) {
+      if (entry.first != whom)
+        return false;
+      entry.second.dispose();
+      return true;
+    });
 #endif
   }
 
@@ -340,6 +361,8 @@ protected:
   void run_as_handler(Body&& body) {
     if (has_ended())
       return;
+    // What happens in here may drop the last reference to this actor.
+    const caf::strong_actor_ptr self{this->ctrl()};
     this->context(host());
     try {
       body();
@@ -354,6 +377,8 @@ protected:
 private:
 #if ACTORWIRE_CAF_0_17
   bool handles_down_ = false;
+#else
+  std::vector<std::pair<caf::actor_addr, caf::disposable>> watches_;
 #endif
 };
 
