@@ -62,7 +62,7 @@ public:
       shards_.push_back(std::make_shared<shard_context>(system, settings));
     }
     for (const auto& shard : shards_)
-      shard->start();
+      shard->launch();
     first_supervisor_ = spawn_supervisor(options_.pool);
   }
 
@@ -71,7 +71,7 @@ public:
     for (const auto& shard : shards_)
       shard->end_actors();
     for (const auto& shard : shards_)
-      shard->stop();
+      shard->join();
   }
 
   implementation(const implementation&) = delete;

@@ -23,11 +23,11 @@ shard_context::shard_context(caf::actor_system& system, shard::options settings)
   shard_.set_turn_work([this] { return run_actors(); });
 }
 
-void shard_context::start() {
+void shard_context::launch() {
   shard_.start([this] { detail::thread_starts(system_); }, [this] { detail::thread_ends(system_); });
 }
 
-void shard_context::stop() {
+void shard_context::join() {
   shard_.stop();
   // Every actor of the shard has ended. What still comes in is a sender that was on its way: between the moment in
   // which its message reached the mailbox and the call of `route`, the actor ended.

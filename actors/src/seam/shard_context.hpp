@@ -24,7 +24,7 @@ public:
   shard_context(caf::actor_system& system, shard::options settings);
 
   /// Starts the shard's thread.
-  void start();
+  void launch();
 
   /// Tells every actor that lives here to end, and every one that comes later too. *Thread:* any thread.
   void end_actors();
@@ -35,7 +35,7 @@ public:
   [[nodiscard]] bool is_ending();
 
   /// Waits for the last actor of the shard, then ends its thread. *Thread:* any but the shard's own.
-  void stop();
+  void join();
 
   [[nodiscard]] actorwire::shard& shard() noexcept { return shard_; }
   [[nodiscard]] caf::actor_system& system() noexcept { return system_; }
