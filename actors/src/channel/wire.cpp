@@ -89,8 +89,10 @@ void wire::handle_timeout() {
                      "a frame was begun and not completed within framing.partial_frame_timeout"));
     return;
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now)
+  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
     settle_acknowledged();
+    end_if_done();
+  }
   if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
     where_.arm(timer_, next - now);
 }
@@ -110,6 +112,7 @@ void wire::flush() {
     if (!taken)
       return;
     if (*taken > 0) {
+      bytes_taken_ += *taken;
       user_->hand_over(*taken);
       set(deadline::progress, never);
     }
@@ -196,18 +199,17 @@ void wire::set(deadline which, time_point when) {
 }
 
 void wire::settle_acknowledged() {
-  if (!is_connected_ || user_ == nullptr || !user_->waits_for_acks()) {
-    set(deadline::acknowledgement, never);
+  set(deadline::acknowledgement, never);
+  if (!is_connected_ || user_ == nullptr || !user_->waits_for_acks())
     return;
-  }
   user_->settle_acknowledged(bearer_->bytes_acked());
-  if (!user_->waits_for_acks()) {
-    set(deadline::acknowledgement, never);
-    return;
-  }
+  if (user_->waits_for_acks())
+    set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+}
+
+std::chrono::milliseconds wire::acknowledgement_wait() const {
   const auto round_trip = std::chrono::duration_cast<std::chrono::milliseconds>(bearer_->stats().latency);
-  set(deadline::acknowledgement,
-      where_.now() + std::clamp(round_trip, shortest_acknowledgement_wait, longest_acknowledgement_wait));
+  return std::clamp(round_trip, shortest_acknowledgement_wait, longest_acknowledgement_wait);
 }
 
 void wire::end_if_done() {
@@ -216,10 +218,15 @@ void wire::end_if_done() {
   if (finish_wanted_ && !is_finished_ && user_->is_flushed()) {
     is_finished_ = true;
     bearer_->finish();
-    if (close_wanted_) {
+  }
+  if (close_wanted_ && is_finished_) {
+    // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
+    if (bearer_->bytes_acked() >= bytes_taken_) {
       bearer_->close(make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
       return;
     }
+    if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+      set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
   }
   // The peer's end is passed on when all that came before it was.
   if (peer_finished_ && decoder_.unread_size() == 0) {

@@ -8,6 +8,7 @@
 #include <actorwire/transports/transport.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -52,8 +53,8 @@ public:
   /// Delivers what waits, as far as the channel wants it, and lets the transport read more.
   void pump();
 
-  /// Ends our side once everything accepted is handed over. With `then_close` the transport is closed right after,
-  /// without waiting for the peer's end.
+  /// Ends our side once everything accepted is handed over. With `then_close` the transport is closed when the peer's
+  /// has acknowledged it all, without waiting for the peer's end.
   void finish(bool then_close);
 
   /// Ends our side like `finish`, but because the peer ended its.
@@ -83,6 +84,7 @@ private:
 
   void set(deadline which, time_point when);
   void settle_acknowledged();
+  [[nodiscard]] std::chrono::milliseconds acknowledgement_wait() const;
   void end_if_done();
 
   shard& where_;
@@ -94,6 +96,7 @@ private:
   std::array<time_point, 3> deadlines_{never, never, never};
   /// Bytes that the transport may still deliver.
   std::size_t allowance_ = 0;
+  std::uint64_t bytes_taken_ = 0;
   bool is_connected_ = false;
   bool is_blocked_ = false;
   bool is_pumping_ = false;
