@@ -12,25 +12,25 @@ accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_cont
 
 caf::behavior accept_actor::make_behavior() {
   return {
-    [this](suspend) {
-      if (socket_)
-        socket_->close();
-      socket_ = nullptr;
-    },
-    [this](actorwire::resume) {
-      if (!socket_ && !closing_.has_begun())
-        if (const auto opened = open(settings_->local); !opened)
-          on_accept_error(opened.error());
-    },
-    [this](set_limit) {
-      if (!socket_)
-        return;
-      if (settings_->budget->is_used_up())
-        socket_->pause();
-      else
-        socket_->resume();
-    },
-    [this](const close& request) { return handle(request); },
+      [this](suspend) {
+        if (socket_)
+          socket_->close();
+        socket_ = nullptr;
+      },
+      [this](actorwire::resume) {
+        if (!socket_ && !closing_.has_begun())
+          if (const auto opened = open(settings_->local); !opened)
+            on_accept_error(opened.error());
+      },
+      [this](set_limit) {
+        if (!socket_)
+          return;
+        if (settings_->budget->is_used_up())
+          socket_->pause();
+        else
+          socket_->resume();
+      },
+      [this](const close& request) { return handle(request); },
   };
 }
 

@@ -28,12 +28,12 @@ public:
       for (const auto& member : members) {
         ++open_answers_;
         ask(self, member, caf::infinite, request)
-          .then(
-            [this](const close_report& report) {
-              sum_ += report;
-              count_answer();
-            },
-            [this](caf::error&) { count_answer(); });
+            .then(
+                [this](const close_report& report) {
+                  sum_ += report;
+                  count_answer();
+                },
+                [this](caf::error&) { count_answer(); });
       }
       count_answer();
     } else if (open_answers_ == 0) {

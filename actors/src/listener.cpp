@@ -19,25 +19,25 @@ listener::behavior_type listener::make_behavior() {
     quit(to_caf_error(outcome.error()));
   std::exchange(opened_, {})(std::move(outcome));
   return {
-    [this](suspend request) {
-      is_suspended_ = true;
-      tell_all(request);
-    },
-    [this](actorwire::resume request) {
-      is_suspended_ = false;
-      tell_all(request);
-    },
-    [this](const set_limit& request) {
-      // The parts send it without a number when a place has become free.
-      if (request.max_connections > 0)
-        budget_->set_limit(request.max_connections);
-      tell_all(request);
-    },
-    [this](get_listener_stats) {
-      return listener_stats{budget_->open(), budget_->accepted(), budget_->errors(),
-                            !is_suspended_ && !closing_.has_begun() && !budget_->is_used_up()};
-    },
-    [this](const close& request) { return handle(request); },
+      [this](suspend request) {
+        is_suspended_ = true;
+        tell_all(request);
+      },
+      [this](actorwire::resume request) {
+        is_suspended_ = false;
+        tell_all(request);
+      },
+      [this](const set_limit& request) {
+        // The parts send it without a number when a place has become free.
+        if (request.max_connections > 0)
+          budget_->set_limit(request.max_connections);
+        tell_all(request);
+      },
+      [this](get_listener_stats) {
+        return listener_stats{budget_->open(), budget_->accepted(), budget_->errors(),
+                              !is_suspended_ && !closing_.has_begun() && !budget_->is_used_up()};
+      },
+      [this](const close& request) { return handle(request); },
   };
 }
 

@@ -1,11 +1,10 @@
-#include <actorwire/actors/network.hpp>
-
 #include "listener.hpp"
 #include "seam/function_actor.hpp"
 #include "seam/shard_context.hpp"
 #include "supervisor.hpp"
 
 #include <actorwire/actors/errors.hpp>
+#include <actorwire/actors/network.hpp>
 
 #include <caf/scoped_actor.hpp>
 
@@ -44,7 +43,9 @@ result<void> validate(const network_options& options) {
 class network::implementation {
 public:
   implementation(caf::actor_system& system, network_options options)
-    : options_(std::move(options)), seed_(options_.seed), budget_(std::make_shared<memory_budget>(options_.memory_limit)) {
+    : options_(std::move(options)),
+      seed_(options_.seed),
+      budget_(std::make_shared<memory_budget>(options_.memory_limit)) {
     if (seed_ == 0)
       seed_ = (std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}();
     if (!options_.transports)
@@ -97,8 +98,8 @@ public:
     result<connection_actor> outcome = already_gone("the supervisor");
     caf::scoped_actor self{shards_.front()->system()};
     ask(self.operator->(), first_supervisor_, caf::infinite, actorwire::acquire{std::move(*remote), std::move(options)})
-      .receive([&outcome](connection_actor& made) { outcome = std::move(made); },
-               [&outcome](caf::error& reason) { outcome = to_transport_error(reason); });
+        .receive([&outcome](connection_actor& made) { outcome = std::move(made); },
+                 [&outcome](caf::error& reason) { outcome = to_transport_error(reason); });
     return outcome;
   }
 
@@ -118,8 +119,8 @@ public:
     settings.shards = shards_;
     const auto opened = std::make_shared<std::promise<result<endpoint>>>();
     auto answer = opened->get_future();
-    listener_actor made = spawn_on<listener>(
-      shards_.front(), std::move(settings), [opened](result<endpoint> where) { opened->set_value(std::move(where)); });
+    listener_actor made = spawn_on<listener>(shards_.front(), std::move(settings),
+                                             [opened](result<endpoint> where) { opened->set_value(std::move(where)); });
     if (options_.run == shard::mode::stepped)
       run_ready();
     const auto where = answer.get();

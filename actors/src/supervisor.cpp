@@ -26,28 +26,28 @@ supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context>
 
 supervisor::behavior_type supervisor::make_behavior() {
   return {
-    [this](const acquire& request) { return handle(request); },
-    [this](const lookup& request) { return handle(request); },
-    [this](list) { return pool_.list(where().now()); },
-    [this](const set_policy& request) { return handle(request); },
-    [this](const reset& request) { return handle(request); },
-    [this](get_pool_stats) { return pool_.stats(); },
-    [this](const subscribe& request) {
-      const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-      if (!who)
-        return;
-      watch(who);
-      subscribers_.push_back({who, request.mask});
-    },
-    [this](const unsubscribe&) {
-      std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); });
-    },
-    [this](const close& request) { return handle(request); },
-    [this](const opened&) { handle_ready(); },
-    [this](const peer_leaving& leaving) {
-      pool_.close(leaving.id, close_mode::drain);
-      dial_due();
-    },
+      [this](const acquire& request) { return handle(request); },
+      [this](const lookup& request) { return handle(request); },
+      [this](list) { return pool_.list(where().now()); },
+      [this](const set_policy& request) { return handle(request); },
+      [this](const reset& request) { return handle(request); },
+      [this](get_pool_stats) { return pool_.stats(); },
+      [this](const subscribe& request) {
+        const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
+        if (!who)
+          return;
+        watch(who);
+        subscribers_.push_back({who, request.mask});
+      },
+      [this](const unsubscribe&) {
+        std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); });
+      },
+      [this](const close& request) { return handle(request); },
+      [this](const opened&) { handle_ready(); },
+      [this](const peer_leaving& leaving) {
+        pool_.close(leaving.id, close_mode::drain);
+        dial_due();
+      },
   };
 }
 
@@ -69,7 +69,8 @@ caf::result<connection_actor> supervisor::handle(const acquire& request) {
   // Peers with equal options share them, as their pool entries do.
   const auto options = pool_.options(found->id);
   const std::shared_ptr<const transport_config> transport{options, &options->transport};
-  connection_actor handle_of_peer = spawn_on<peer>(home, found->id, request.remote, transport, caf::strong_actor_ptr{ctrl()});
+  connection_actor handle_of_peer =
+      spawn_on<peer>(home, found->id, request.remote, transport, caf::strong_actor_ptr{ctrl()});
   watch(caf::actor_cast<caf::strong_actor_ptr>(handle_of_peer));
   roles_.emplace(handle_of_peer.id(), role{found->id, 0});
   members_.emplace(found->id, member{handle_of_peer, std::move(home), 0});
@@ -151,8 +152,8 @@ void supervisor::pass_on(connection_id id, const verdict& decided) {
   if (found == members_.end())
     return;
   peer_directive directive;
-  directive.what = decided.state == connection_state::failed ? peer_directive::kind::give_up
-                                                             : peer_directive::kind::wait;
+  directive.what =
+      decided.state == connection_state::failed ? peer_directive::kind::give_up : peer_directive::kind::wait;
   directive.attempt = decided.attempt;
   directive.delay = std::chrono::ceil<std::chrono::milliseconds>(decided.delay);
   directive.reason = decided.reason;

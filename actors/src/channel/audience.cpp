@@ -60,12 +60,13 @@ void audience::deliver_to(member& entry, received&& data) {
     account_payment(who, up_to);
   };
   ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, std::move(data))
-    .then(settle, [settle](caf::error&) { settle(); });
+      .then(settle, [settle](caf::error&) { settle(); });
 }
 
 void audience::await_handling(const peer_closing& last, std::function<void()> handled) {
   const auto is_listener = [](const member& entry) { return includes(entry.mask, event_mask::data); };
-  const auto open_answers = std::make_shared<std::ptrdiff_t>(std::count_if(members_.begin(), members_.end(), is_listener));
+  const auto open_answers =
+      std::make_shared<std::ptrdiff_t>(std::count_if(members_.begin(), members_.end(), is_listener));
   if (*open_answers == 0) {
     handled();
     return;
@@ -76,7 +77,9 @@ void audience::await_handling(const peer_closing& last, std::function<void()> ha
   };
   for (auto& entry : members_)
     if (is_listener(entry))
-      ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, last).then(note, [note](caf::error&) { note(); });
+      ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, last).then(note, [note](caf::error&) {
+        note();
+      });
 }
 
 void audience::grant(const caf::actor_addr& who, std::uint64_t bytes) {
@@ -110,8 +113,8 @@ bool audience::wants_data() const noexcept {
 }
 
 audience::member* audience::find(const caf::actor_addr& who) noexcept {
-  const auto found
-    = std::find_if(members_.begin(), members_.end(), [&who](const member& entry) { return entry.who == who; });
+  const auto found =
+      std::find_if(members_.begin(), members_.end(), [&who](const member& entry) { return entry.who == who; });
   return found == members_.end() ? nullptr : &*found;
 }
 

@@ -44,7 +44,8 @@ struct channel_actor::closing {
   explicit closing(channel_actor& owner)
     : time_out([&owner] {
         owner.in_actor([&] {
-          auto reason = make_error(error_code::closed, phase::close, origin::local, "the close took longer than allowed");
+          auto reason =
+              make_error(error_code::closed, phase::close, origin::local, "the close took longer than allowed");
           owner.cut(reason);
           owner.end(reason);
         });
@@ -72,19 +73,19 @@ channel_actor::~channel_actor() = default;
 
 channel_actor::behavior_type channel_actor::make_behavior() {
   return {
-    [this](connect request) { return handle(request); },
-    [this](actorwire::send& request) { return handle(request); },
-    [this](cast& request) { handle(request); },
-    [this](receive request) { return handle(request); },
-    [this](const subscribe& request) { return handle(request); },
-    [this](const unsubscribe& request) { handle(request); },
-    [this](const grant& request) { handle(request); },
-    [this](const finish_stream& request) { handle(request); },
-    [this](get_stats) { return statistics(); },
-    [this](const stream_stats& request) { handle(request); },
-    [this](get_state) { return status_; },
-    [this](const close& request) { return handle(request); },
-    [this](peer_directive& directive) { obey(directive); },
+      [this](connect request) { return handle(request); },
+      [this](actorwire::send& request) { return handle(request); },
+      [this](cast& request) { handle(request); },
+      [this](receive request) { return handle(request); },
+      [this](const subscribe& request) { return handle(request); },
+      [this](const unsubscribe& request) { handle(request); },
+      [this](const grant& request) { handle(request); },
+      [this](const finish_stream& request) { handle(request); },
+      [this](get_stats) { return statistics(); },
+      [this](const stream_stats& request) { handle(request); },
+      [this](get_state) { return status_; },
+      [this](const close& request) { return handle(request); },
+      [this](peer_directive& directive) { obey(directive); },
   };
 }
 
@@ -341,8 +342,8 @@ stats channel_actor::statistics() const {
   figures.transport = wire_ != nullptr ? wire_->stats() : last_stats_;
   figures.transport.bytes_sent += past_bytes_sent_;
   figures.transport.bytes_received += past_bytes_received_;
-  figures.transport.reconnect_count
-    = status_.info.generation > 1 ? static_cast<std::uint32_t>(status_.info.generation - 1) : 0;
+  figures.transport.reconnect_count =
+      status_.info.generation > 1 ? static_cast<std::uint32_t>(status_.info.generation - 1) : 0;
   figures.delivery = outbox_.totals();
   figures.queued_bytes = outbox_.unwritten_bytes();
   return figures;
@@ -357,7 +358,7 @@ void channel_actor::handle(const stream_stats& request) {
     return;
   watch_once(who);
   streams_.push_back(
-    std::make_unique<statistics_stream>(*this, who, std::max(request.interval, shortest_statistics_interval)));
+      std::make_unique<statistics_stream>(*this, who, std::max(request.interval, shortest_statistics_interval)));
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {

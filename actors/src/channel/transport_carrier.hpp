@@ -59,9 +59,7 @@ private:
   }
 
   void on_closed(const transport_error& reason) final {
-    this->in_actor([&] {
-      carried_to_the_end(wire_->handle_closed(reason));
-    });
+    this->in_actor([&] { carried_to_the_end(wire_->handle_closed(reason)); });
   }
 
   void flush() final {

@@ -26,7 +26,8 @@ class channel_actor;
 class wire {
 public:
   /// `flusher` is to call `flush`, and `wake_me` to call `handle_timeout`, both within the owner's message handling.
-  wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher, std::function<void()> wake_me);
+  wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
+       std::function<void()> wake_me);
 
   /// Ends the transport without a word, if it has not ended.
   ~wire();

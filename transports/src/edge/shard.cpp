@@ -1,6 +1,6 @@
-#include <actorwire/transports/shard.hpp>
-
 #include "reactor.hpp"
+
+#include <actorwire/transports/shard.hpp>
 
 #include <boost/asio/post.hpp>
 

@@ -126,8 +126,9 @@ ACTORWIRE_EXPORT caf::actor spawn_beside(const connection_actor& neighbour, shar
 template <class Function, class... Args>
   requires(sizeof...(Args) > 0)
 caf::actor spawn_beside(const connection_actor& neighbour, Function function, Args... args) {
-  return spawn_beside(neighbour,
-                      shard_function{[function, args...](caf::event_based_actor* self) { return function(self, args...); }});
+  return spawn_beside(neighbour, shard_function{[function, args...](caf::event_based_actor* self) {
+                        return function(self, args...);
+                      }});
 }
 
 } // namespace actorwire

@@ -25,8 +25,8 @@ namespace actorwire {
 /// A TCP, TLS or QUIC connection, or a peer that keeps one alive: both understand the same messages, so a program does
 /// not care which of them it holds. Requests are described in `messages/requests.hpp`, what subscribers get in
 /// `messages/events.hpp`.
-using connection_actor
-  = caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<received(receive)>,
+using connection_actor =
+    caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<received(receive)>,
                      sig<connection_status(subscribe)>, sig<void(unsubscribe)>, sig<void(grant)>,
                      sig<void(finish_stream)>, sig<stats(get_stats)>, sig<void(stream_stats)>,
                      sig<connection_status(get_state)>, sig<close_report(close)>>;
@@ -83,16 +83,14 @@ struct peer_leaving {
 
 /// Holds a pool of peers: dials, restarts and lists them. No payload passes through it. A subscriber with
 /// `event_mask::pool` gets `pool_event`.
-using supervisor_actor
-  = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
-                     sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
-                     sig<pool_stats(get_pool_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>,
-                     sig<close_report(close)>>;
+using supervisor_actor = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
+                                          sig<std::vector<connection_status>(list)>, sig<void(set_policy)>,
+                                          sig<void(reset)>, sig<pool_stats(get_pool_stats)>, sig<void(subscribe)>,
+                                          sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 /// Accepts connections on one address, over all shards.
-using listener_actor
-  = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
-                     sig<listener_stats(get_listener_stats)>, sig<close_report(close)>>;
+using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
+                                        sig<listener_stats(get_listener_stats)>, sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -175,7 +173,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::transport_error))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::transport_stats))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::unsubscribe))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::when_down))
-CAF_ADD_TYPE_ID(actorwire, (std::vector<actorwire::connection_status>) )
+CAF_ADD_TYPE_ID(actorwire, (std::vector<actorwire::connection_status>))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

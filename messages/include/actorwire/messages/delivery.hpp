@@ -103,8 +103,8 @@ struct delivery_totals {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("delivery_totals", field{"accepted", self.accepted}, field{"pending", self.pending},
-                 field{"not_sent", self.not_sent}, field{"maybe_sent", self.maybe_sent},
-                 field{"written", self.written}, field{"acked", self.acked});
+                 field{"not_sent", self.not_sent}, field{"maybe_sent", self.maybe_sent}, field{"written", self.written},
+                 field{"acked", self.acked});
   }
 };
 

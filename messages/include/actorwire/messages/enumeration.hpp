@@ -10,7 +10,9 @@ namespace actorwire {
 /// An enumeration whose names are known: `names_of(E)` returns an array with one name per value, in order and without
 /// gaps. Everything generic (printing, parsing, range checks on input from the wire) follows from that array.
 template <class E>
-concept named_enumeration = std::is_enum_v<E> && requires(E value) { names_of(value).size(); };
+concept named_enumeration = std::is_enum_v<E> && requires(E value) {
+  names_of(value).size();
+};
 
 /// Returns the name of `value`, or "?" for a value outside the enumeration.
 /// *Thread:* any thread.

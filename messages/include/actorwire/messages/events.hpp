@@ -271,8 +271,8 @@ struct pool_event {
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("pool_event", field{"change", self.change}, field{"source", self.source},
-                 field{"remote", self.remote}, field{"reason", self.reason});
+    return visit("pool_event", field{"change", self.change}, field{"source", self.source}, field{"remote", self.remote},
+                 field{"reason", self.reason});
   }
 };
 

@@ -95,9 +95,7 @@ public:
     return made;
   }
 
-  [[nodiscard]] const std::byte* data() const noexcept {
-    return slab_ != nullptr ? slab_->bytes() + offset_ : nullptr;
-  }
+  [[nodiscard]] const std::byte* data() const noexcept { return slab_ != nullptr ? slab_->bytes() + offset_ : nullptr; }
   [[nodiscard]] std::uint32_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return {data(), size_}; }
@@ -116,9 +114,7 @@ public:
   [[nodiscard]] payload detach() const { return copy_of(bytes()); }
 
   /// Compares contents.
-  friend bool operator==(const payload& left, const payload& right) noexcept {
-    return left.text() == right.text();
-  }
+  friend bool operator==(const payload& left, const payload& right) noexcept { return left.text() == right.text(); }
 
 private:
   [[nodiscard]] ACTORWIRE_EXPORT static payload uninitialized(std::size_t size);

@@ -43,10 +43,10 @@ struct reconnection_policy {
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("reconnection_policy", field{"max_attempts", self.max_attempts},
-                 field{"base_delay", self.base_delay}, field{"max_delay", self.max_delay},
-                 field{"backoff_factor", self.backoff_factor}, field{"jitter", self.jitter},
-                 field{"reset_after", self.reset_after}, field{"on_permanent", self.on_permanent});
+    return visit("reconnection_policy", field{"max_attempts", self.max_attempts}, field{"base_delay", self.base_delay},
+                 field{"max_delay", self.max_delay}, field{"backoff_factor", self.backoff_factor},
+                 field{"jitter", self.jitter}, field{"reset_after", self.reset_after},
+                 field{"on_permanent", self.on_permanent});
   }
 };
 

@@ -67,9 +67,9 @@ struct transport_stats {
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("transport_stats", field{"bytes_sent", self.bytes_sent},
-                 field{"bytes_received", self.bytes_received}, field{"latency", self.latency},
-                 field{"reconnect_count", self.reconnect_count}, field{"metrics", self.metrics});
+    return visit("transport_stats", field{"bytes_sent", self.bytes_sent}, field{"bytes_received", self.bytes_received},
+                 field{"latency", self.latency}, field{"reconnect_count", self.reconnect_count},
+                 field{"metrics", self.metrics});
   }
 };
 

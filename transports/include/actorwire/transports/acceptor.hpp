@@ -34,7 +34,7 @@ protected:
 
 /// One listening socket on one shard. With `listen_config::reuse_port` there is one on each shard for the same address,
 /// and the kernel spreads the clients.
-/// *Thread:* shard only. *Lifetime:* counted; dropping the last reference closes it, or `close` does at once.
+/// *Thread:* shard only. *Lifetime:* counted; while open it keeps itself, so it accepts until `close`.
 class acceptor : public locally_counted {
 public:
   /// Binds and begins to accept; called once. `where.host` is a numeric address, `localhost` for 127.0.0.1, or empty or

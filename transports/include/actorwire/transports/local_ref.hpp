@@ -41,8 +41,8 @@ public:
   local_ref(const local_ref& other) noexcept : local_ref(other.object_) {}
   local_ref(local_ref&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
   template <class U>
-    requires std::is_convertible_v<U*, T*>
-  local_ref(const local_ref<U>& other) noexcept : local_ref(other.get()) {}
+    requires std::is_convertible_v<U*, T*> local_ref(const local_ref<U>& other)
+  noexcept : local_ref(other.get()) {}
   local_ref& operator=(local_ref other) noexcept {
     std::swap(object_, other.object_);
     return *this;

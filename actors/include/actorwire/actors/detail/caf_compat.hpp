@@ -101,27 +101,27 @@ bool inspect(Inspector& f, T& x) {
 }
 
 template <class Inspector, class E>
-  requires std::is_enum_v<E> && (named_enumeration<E> || requires(E e) { includes(e, e); })
-bool inspect(Inspector& f, E& x) {
-  using number = std::underlying_type_t<E>;
-  return f.apply([&x] { return static_cast<number>(x); },
-                 [&x](number value) {
-                   if constexpr (named_enumeration<E>)
-                     if (!names_a_value<E>(value))
-                       return false;
-                   x = static_cast<E>(value);
-                   return true;
-                 });
-}
+  requires std::is_enum_v<E> &&(named_enumeration<E> || requires(E e) { includes(e, e); }) bool inspect(Inspector& f,
+                                                                                                        E& x) {
+    using number = std::underlying_type_t<E>;
+    return f.apply([&x] { return static_cast<number>(x); },
+                   [&x](number value) {
+                     if constexpr (named_enumeration<E>)
+                       if (!names_a_value<E>(value))
+                         return false;
+                     x = static_cast<E>(value);
+                     return true;
+                   });
+  }
 
-template <class Inspector>
-bool inspect(Inspector& f, payload& x) {
-  return f.apply([&x] { return std::string{x.text()}; },
-                 [&x](std::string bytes) {
-                   x = payload::copy_of(bytes);
-                   return true;
-                 });
-}
+  template <class Inspector>
+  bool inspect(Inspector& f, payload& x) {
+    return f.apply([&x] { return std::string{x.text()}; },
+                   [&x](std::string bytes) {
+                     x = payload::copy_of(bytes);
+                     return true;
+                   });
+  }
 
 #endif
 
@@ -144,10 +144,10 @@ struct sig_of<Result(Args...)> {
 
 #else
 
-template <class Result, class... Args>
-struct sig_of<Result(Args...)> {
-  using type = caf::result<Result>(Args...);
-};
+  template <class Result, class... Args>
+  struct sig_of<Result(Args...)> {
+    using type = caf::result<Result>(Args...);
+  };
 
 #endif
 
@@ -175,20 +175,20 @@ auto ask(Self* self, const Dest& dest, Timeout timeout, Ts&&... contents) {
 
 #else
 
-template <class Self, class Dest, class... Ts>
-void tell(Self* self, const Dest& dest, Ts&&... contents) {
-  self->mail(std::forward<Ts>(contents)...).send(dest);
-}
+  template <class Self, class Dest, class... Ts>
+  void tell(Self* self, const Dest& dest, Ts&&... contents) {
+    self->mail(std::forward<Ts>(contents)...).send(dest);
+  }
 
-template <class Dest, class... Ts>
-void anonymous_tell(const Dest& dest, Ts&&... contents) {
-  caf::anon_mail(std::forward<Ts>(contents)...).send(dest);
-}
+  template <class Dest, class... Ts>
+  void anonymous_tell(const Dest& dest, Ts&&... contents) {
+    caf::anon_mail(std::forward<Ts>(contents)...).send(dest);
+  }
 
-template <class Self, class Dest, class Timeout, class... Ts>
-auto ask(Self* self, const Dest& dest, Timeout timeout, Ts&&... contents) {
-  return self->mail(std::forward<Ts>(contents)...).request(dest, timeout);
-}
+  template <class Self, class Dest, class Timeout, class... Ts>
+  auto ask(Self* self, const Dest& dest, Timeout timeout, Ts&&... contents) {
+    return self->mail(std::forward<Ts>(contents)...).request(dest, timeout);
+  }
 
 #endif
 
@@ -279,9 +279,13 @@ public:
     Base::enqueue(std::move(what), host());
   }
 
-  void launch(caf::execution_unit*, bool lazy, bool hide) override { Base::launch(host(), lazy, hide); }
+  void launch(caf::execution_unit*, bool lazy, bool hide) override {
+    Base::launch(host(), lazy, hide);
+  }
 
-  caf::resumable::subtype_t subtype() const override { return caf::resumable::io_actor; }
+  caf::resumable::subtype_t subtype() const override {
+    return caf::resumable::io_actor;
+  }
 
   bool cleanup(caf::error&& reason, caf::execution_unit* context) override {
     leave(reason);
@@ -292,9 +296,13 @@ public:
     return Base::enqueue(std::move(what), host());
   }
 
-  void launch(caf::scheduler*, bool lazy, bool hide) override { Base::launch(host(), lazy, hide); }
+  void launch(caf::scheduler*, bool lazy, bool hide) override {
+    Base::launch(host(), lazy, hide);
+  }
 
-  caf::resumable::subtype_t subtype() const noexcept override { return caf::resumable::io_actor; }
+  caf::resumable::subtype_t subtype() const noexcept override {
+    return caf::resumable::io_actor;
+  }
 
   void on_cleanup(const caf::error& reason) override {
     leave(reason);
@@ -330,13 +338,11 @@ protected:
     this->monitor(whom);
 #else
     const auto address = caf::actor_cast<caf::actor_addr>(whom);
-    watches_.emplace_back(address, this->monitor(caf::actor_cast<caf::actor>(whom),
-                                                 [this, address](const caf::error& reason) {
-                                                   std::erase_if(watches_, [&address](const auto& entry) {
-                                                     return entry.first == address;
-                                                   });
-                                                   on_down(address, reason);
-                                                 }));
+    watches_.emplace_back(address,
+                          this->monitor(caf::actor_cast<caf::actor>(whom), [this, address](const caf::error& reason) {
+                            std::erase_if(watches_, [&address](const auto& entry) { return entry.first == address; });
+                            on_down(address, reason);
+                          }));
 #endif
   }
 
