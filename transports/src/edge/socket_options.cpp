@@ -1,0 +1,88 @@
+#include "socket_options.hpp"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <limits>
+#include <string_view>
+#include <variant>
+
+namespace actorwire {
+
+namespace {
+
+/// Sets one option after the other until one fails.
+class option_setter {
+public:
+  explicit option_setter(int descriptor) noexcept : descriptor_(descriptor) {}
+
+  template <class T>
+  option_setter& set(int level, int name, T value, std::string_view doing) {
+    if (outcome_ && ::setsockopt(descriptor_, level, name, &value, sizeof value) != 0)
+      outcome_ = make_system_error(errno, phase::setup, doing);
+    return *this;
+  }
+
+  [[nodiscard]] result<void> outcome() const { return outcome_; }
+
+private:
+  int descriptor_;
+  result<void> outcome_;
+};
+
+int to_int(std::size_t bytes) {
+  return static_cast<int>(std::min<std::size_t>(bytes, std::numeric_limits<int>::max()));
+}
+
+} // namespace
+
+keepalive_plan plan_keepalive(const transport_config& config) {
+  using std::chrono::ceil;
+  using std::chrono::seconds;
+  const auto* settings = std::get_if<tcp_config>(&config.protocol_settings);
+  const auto probes =
+      static_cast<int>(settings != nullptr ? settings->keepalive_probes : tcp_config{}.keepalive_probes);
+  keepalive_plan plan;
+  plan.user_timeout_milliseconds = static_cast<unsigned>(config.keepalive_timeout.count());
+  if (config.keepalive_interval.count() == 0)
+    return plan;
+
+  const auto idle = ceil<seconds>(config.keepalive_interval);
+  const auto room_before_timeout = config.keepalive_timeout - idle;
+  const auto room = room_before_timeout >= seconds{probes} ? room_before_timeout : config.keepalive_timeout;
+  const auto spacing = std::max(seconds{1}, std::chrono::floor<seconds>(room / probes));
+  const std::chrono::milliseconds last_verdict = idle + spacing * probes;
+  plan.is_probing = true;
+  plan.idle_seconds = static_cast<int>(idle.count());
+  plan.probe_interval_seconds = static_cast<int>(spacing.count());
+  plan.probes = probes;
+  plan.user_timeout_milliseconds = static_cast<unsigned>(std::max(config.keepalive_timeout, last_verdict).count());
+  return plan;
+}
+
+result<void> apply_options(int descriptor, const transport_config& config) {
+  option_setter options{descriptor};
+  if (const auto* tcp = std::get_if<tcp_config>(&config.protocol_settings)) {
+    options.set(IPPROTO_TCP, TCP_NODELAY, int{tcp->nodelay}, "set TCP_NODELAY");
+    if (tcp->send_buffer_size != 0)
+      options.set(SOL_SOCKET, SO_SNDBUF, to_int(tcp->send_buffer_size), "set SO_SNDBUF");
+    if (tcp->recv_buffer_size != 0)
+      options.set(SOL_SOCKET, SO_RCVBUF, to_int(tcp->recv_buffer_size), "set SO_RCVBUF");
+  }
+  if (config.mtu != 0)
+    options.set(IPPROTO_TCP, TCP_MAXSEG, to_int(config.mtu), "set TCP_MAXSEG");
+  const auto plan = plan_keepalive(config);
+  options.set(IPPROTO_TCP, TCP_USER_TIMEOUT, plan.user_timeout_milliseconds, "set TCP_USER_TIMEOUT");
+  if (plan.is_probing)
+    options.set(SOL_SOCKET, SO_KEEPALIVE, 1, "set SO_KEEPALIVE")
+        .set(IPPROTO_TCP, TCP_KEEPIDLE, plan.idle_seconds, "set TCP_KEEPIDLE")
+        .set(IPPROTO_TCP, TCP_KEEPINTVL, plan.probe_interval_seconds, "set TCP_KEEPINTVL")
+        .set(IPPROTO_TCP, TCP_KEEPCNT, plan.probes, "set TCP_KEEPCNT");
+  return options.outcome();
+}
+
+} // namespace actorwire
