@@ -55,6 +55,10 @@ function(actorwire_library folder)
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     VERIFY_INTERFACE_HEADER_SETS ON)
+  # A symbol that a library forgot to export shows when the next library is linked, not when a user links a program.
+  if(BUILD_SHARED_LIBS AND NOT ACTORWIRE_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,--no-undefined)
+  endif()
 
   install(TARGETS ${target} EXPORT actorwire
     LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"

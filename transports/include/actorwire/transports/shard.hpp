@@ -184,8 +184,8 @@ public:
   [[nodiscard]] reactor& loop() noexcept { return *reactor_; }
 
 private:
-  void begin_turn() noexcept;
-  void end_turn();
+  ACTORWIRE_EXPORT void begin_turn() noexcept;
+  ACTORWIRE_EXPORT void end_turn();
   void run_flushes();
   void follow_timers();
   void run_due_timers();

@@ -25,11 +25,11 @@ public:
 };
 
 /// The transports on the operating system's sockets.
-class socket_transport_factory final : public transport_factory {
+class ACTORWIRE_EXPORT socket_transport_factory final : public transport_factory {
 public:
-  explicit ACTORWIRE_EXPORT socket_transport_factory(std::shared_ptr<resolver> names);
+  explicit socket_transport_factory(std::shared_ptr<resolver> names);
 
-  [[nodiscard]] ACTORWIRE_EXPORT result<local_ref<transport>> create_transport(protocol proto, shard& where) override;
+  [[nodiscard]] result<local_ref<transport>> create_transport(protocol proto, shard& where) override;
 
 private:
   std::shared_ptr<resolver> names_;
