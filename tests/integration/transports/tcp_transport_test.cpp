@@ -4,6 +4,7 @@
 #include <actorwire/transports/transport_factory.hpp>
 
 #include <catch2/catch_test_macros.hpp>
+#include <sys/ioctl.h>
 
 #include <algorithm>
 #include <array>
@@ -592,6 +593,29 @@ TEST_CASE("a send that meets the reset first still delivers what the peer sent b
   CHECK(both.near.seen.closed->code == error_code::reset);
 }
 
+TEST_CASE("a send that meets a reset does not make it look like an end") {
+  stepped_shard here;
+  dialled both{here};
+  both.near.wire->receive(unlimited);
+  both.far.reset();
+  CHECK(send(*both.near.wire, "too late") == 0);
+  here.until([&] { return both.near.seen.closed.has_value(); });
+  CHECK(both.near.seen.peer_finished == 0);
+  CHECK(both.near.seen.closed->code == error_code::reset);
+}
+
+TEST_CASE("an allowance that comes with a reset still gets what lay before it") {
+  stepped_shard here;
+  adopted both{here};
+  both.far.send("unread");
+  here.settle();
+  both.near.wire->receive(unlimited);
+  both.far.reset();
+  here.until([&] { return both.near.seen.closed.has_value(); });
+  CHECK(both.near.seen.text == "unread");
+  CHECK(both.near.seen.closed->code == error_code::reset);
+}
+
 TEST_CASE("closing in order shows the peer an end, closing for any other reason a reset") {
   stepped_shard here;
   dialled in_order{here};
@@ -725,6 +749,19 @@ TEST_CASE("acknowledged bytes are counted exactly, whoever dialled, and without 
     here.settle();
     CHECK(near->wire->bytes_acked() == 5);
   }
+}
+
+TEST_CASE("bytes that wait for the peer's reader count as acknowledged, and none beyond") {
+  stepped_shard here;
+  dialled both{here, {}, 4'096};
+  send(*both.near.wire, pattern(1'000'000));
+  here.settle();
+  int queued = 0;
+  here.until([&] {
+    REQUIRE(::ioctl(both.far.descriptor(), FIONREAD, &queued) == 0);
+    return queued > 0 && both.near.wire->bytes_acked() >= static_cast<std::uint64_t>(queued);
+  });
+  CHECK(both.near.wire->bytes_acked() == static_cast<std::uint64_t>(queued));
 }
 
 TEST_CASE("figures are those of the kernel, and stay after the end") {
