@@ -1,0 +1,261 @@
+// The snippets of docs/guide.md as one program. The parts between marks are quoted there word for word.
+
+#include <actorwire/actors/errors.hpp>
+#include <actorwire/actors/network.hpp>
+#include <actorwire/actors/system_config.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <future>
+#include <iostream>
+#include <memory>
+#include <string>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+void check(bool holds, const char* what) {
+  if (holds)
+    return;
+  std::cerr << "guide: " << what << '\n';
+  std::exit(1);
+}
+
+void store(const actorwire::payload&) {}
+
+caf::behavior echo(caf::event_based_actor* self, const actorwire::connection_actor& client) {
+  return {
+      [=](actorwire::received& data) {
+        tell(self, client, actorwire::cast{std::move(data.body), {}});
+      },
+      [](const actorwire::opened&) {},
+      [](const actorwire::state_changed&) {},
+      [](const actorwire::data_lost&) {},
+      [](const actorwire::backpressure&) {},
+      [](const actorwire::peer_closing&) {},
+  };
+}
+
+// [subscribe]
+caf::behavior watch(caf::event_based_actor* self, const actorwire::connection_actor& peer) {
+  using namespace actorwire;
+  tell(self, peer, subscribe{event_mask::data | event_mask::state, credit_mode::automatic});
+  return {
+      [](const connection_status& snapshot) { std::cout << "is " << to_string(snapshot.state) << '\n'; },
+      [](const received& data) { std::cout << "got " << data.body.text() << '\n'; },
+      [](const opened& event) { std::cout << "generation " << event.info.generation << '\n'; },
+      [](const peer_closing&) {},
+      [self](const state_changed& event) {
+        if (event.to == connection_state::closed)
+          self->quit();
+      },
+  };
+}
+// [/subscribe]
+
+// [manual]
+caf::behavior collect(caf::event_based_actor* self, const actorwire::connection_actor& peer) {
+  using namespace actorwire;
+  tell(self, peer, subscribe{event_mask::data, credit_mode::manual});
+  return {
+      [=](const received& data) {
+        store(data.body);
+        tell(self, peer, grant{data.body.size()});
+      },
+      [](const passivated&) {},
+      [](const peer_closing&) {},
+      [](const connection_status&) {},
+  };
+}
+// [/manual]
+
+void show_subscribing(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  // [spawn]
+  auto beside = spawn_beside(peer, watch, peer); // on the thread of the connection; must not block
+  auto anywhere = system.spawn(watch, peer);     // on CAF's scheduler
+  // [/spawn]
+  auto collector = spawn_beside(peer, collect, peer);
+  check(beside && anywhere && collector, "actors are made");
+}
+
+void show_sending(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  caf::scoped_actor self{system};
+  auto outcomes = 0;
+  // [send]
+  actorwire::send_options options;
+  options.policy = actorwire::when_down::queue;
+  options.wanted = actorwire::outcome::acked;
+  options.ttl = 2s;
+  ask(&*self, peer, 5s, actorwire::send{actorwire::payload::copy_of("order 1"), options})
+      .receive(
+          [&](const actorwire::sent& done) {
+            std::cout << "message " << done.sequence << ": " << to_string(done.result) << '\n';
+            ++outcomes;
+          },
+          [](const caf::error& reason) {
+            const auto why = actorwire::to_transport_error(reason);
+            std::cerr << "not sent: " << to_string(why) << (why.retryable ? ", try again\n" : "\n");
+          });
+  // [/send]
+  check(outcomes == 1, "the message is acked");
+}
+
+void show_framing(actorwire::network& net) {
+  // [framing]
+  actorwire::listen_config serving;
+  serving.transport.framing.mode = actorwire::framing_mode::length_prefixed;
+  serving.transport.framing.max_frame_size = 64 << 10;
+  const auto server = net.listen("tcp://127.0.0.1:0", echo, serving);
+
+  actorwire::acquire_options options;
+  options.transport.framing = serving.transport.framing;
+  const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port), options);
+  // [/framing]
+  check(peer.has_value(), "a framed peer is acquired");
+}
+
+void show_policy(actorwire::network& net, caf::actor_system& system) {
+  // [policy]
+  actorwire::acquire_options options;
+  options.reconnection.base_delay = 100ms;
+  options.reconnection.max_delay = 5s;
+  options.reconnection.max_attempts = 2;
+  const auto peer = net.acquire("tcp://127.0.0.1:1", options).value();
+  // [/policy]
+  caf::scoped_actor self{system};
+  auto code = actorwire::error_code::none;
+  // [connect]
+  ask(&*self, peer, 10s, actorwire::connect{})
+      .receive(
+          [](const actorwire::connection_info& info) { std::cout << "connected to " << info.remote_address << '\n'; },
+          [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
+  // [/connect]
+  check(code == actorwire::error_code::attempts_exhausted, "two attempts are made, then no more");
+}
+
+// [receiver]
+caf::behavior accept(caf::event_based_actor*) {
+  return {
+      [](const actorwire::accepted& event) {
+        std::cout << event.info.remote_address << " came\n";
+        spawn_beside(event.connection, watch, event.connection);
+      },
+  };
+}
+// [/receiver]
+
+void show_receiver(actorwire::network& net, caf::actor_system& system) {
+  // [listen-receiver]
+  const auto front = net.spawn_on_shard(0, accept);
+  const auto server = net.listen("tcp://127.0.0.1:0", front);
+  // [/listen-receiver]
+  const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port)).value();
+  caf::scoped_actor self{system};
+  auto is_connected = false;
+  ask(&*self, peer, 5s, actorwire::connect{})
+      .receive([&](const actorwire::connection_info&) { is_connected = true; }, [](const caf::error&) {});
+  check(is_connected, "the receiver's connection is there");
+}
+
+void show_statistics(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  caf::scoped_actor self{system};
+  auto figures_came = false;
+  // [stats]
+  ask(&*self, peer, 1s, actorwire::get_stats{})
+      .receive(
+          [&](const actorwire::stats& now) {
+            std::cout << now.transport.bytes_sent << " bytes sent, rtt " << now.transport.latency.count() << " us, "
+                      << now.transport.reconnect_count << " reconnects, " << now.delivery.pending.messages
+                      << " pending\n";
+            if (const auto* tcp = std::get_if<actorwire::tcp_metrics>(&now.transport.metrics))
+              std::cout << tcp->retransmits << " segments sent again\n";
+            figures_came = true;
+          },
+          [](const caf::error&) {});
+  // [/stats]
+  check(figures_came, "figures are answered");
+}
+
+void show_supervisor(actorwire::network& net) {
+  const auto done = std::make_shared<std::promise<void>>();
+  const auto supervisor = net.supervisor();
+  const auto where = actorwire::parse_endpoint("tcp://127.0.0.1:1").value();
+  auto user = net.spawn_on_shard(0, [=](caf::event_based_actor* self) -> caf::behavior {
+    // [acquire]
+    ask(self, supervisor, 1s, actorwire::acquire{where, {}})
+        .then([=](const actorwire::connection_actor& peer) { tell(self, peer, actorwire::subscribe{}); },
+              [=](const caf::error& reason) { self->quit(reason); });
+    // [/acquire]
+    return {
+        [=](const actorwire::connection_status&) {
+          done->set_value();
+          self->quit();
+        },
+    };
+  });
+  done->get_future().wait();
+}
+
+void show_errors(actorwire::network& net, caf::actor_system& system) {
+  // [errors]
+  const auto wrong = net.acquire("tcp://example.org:99999");
+  if (!wrong)
+    std::cout << to_string(wrong.error()) << '\n';
+  // configuration/invalid_value (setup, local): endpoint.port = "99999": must be decimal digits ...
+  // [/errors]
+  check(!wrong && wrong.error().code == actorwire::error_code::invalid_value, "a wrong port is refused");
+
+  const auto later = net.acquire("quic://127.0.0.1:443").value();
+  caf::scoped_actor self{system};
+  auto code = actorwire::error_code::none;
+  ask(&*self, later, 5s, actorwire::connect{})
+      .receive([](const actorwire::connection_info&) {},
+               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
+  check(code == actorwire::error_code::unsupported, "QUIC is answered with unsupported");
+}
+
+void show_closing(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  caf::scoped_actor self{system};
+  auto is_complete = false;
+  // [close]
+  ask(&*self, peer, 10s, actorwire::close{actorwire::close_mode::drain, 5s})
+      .receive(
+          [&](const actorwire::close_report& report) {
+            is_complete = report.complete;
+            std::cout << report.delivery.accepted.messages << " accepted, " << report.delivery.not_sent.messages
+                      << " not sent\n";
+          },
+          [](const caf::error&) {});
+  // [/close]
+  check(is_complete, "everything was written before the end");
+}
+
+} // namespace
+
+int main() {
+  actorwire::system_config config;
+  caf::actor_system system{config};
+  // [network]
+  actorwire::network_options options;
+  options.shards = 2;
+  options.memory_limit = std::size_t{64} << 20;
+  options.pool.max_connecting = 32;
+  actorwire::network net{system, options};
+  // [/network]
+  const auto server = net.listen("tcp://127.0.0.1:0", echo);
+  check(server.has_value(), "listens");
+  const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port)).value();
+  show_subscribing(system, peer);
+  show_sending(system, peer);
+  show_framing(net);
+  show_policy(net, system);
+  show_receiver(net, system);
+  show_statistics(system, peer);
+  show_supervisor(net);
+  show_errors(net, system);
+  show_closing(system, peer);
+}
