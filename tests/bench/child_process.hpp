@@ -1,0 +1,43 @@
+#pragma once
+
+#include "posix.hpp"
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace actorwire::bench {
+
+/// This program, started once more with other arguments. It ends when its standard input does, and dies with its parent.
+class child_process {
+public:
+  explicit child_process(const std::vector<std::string>& arguments);
+  child_process(const child_process&) = delete;
+  child_process& operator=(const child_process&) = delete;
+  /// Ends the process, by force if need be.
+  ~child_process();
+
+  [[nodiscard]] pid_t id() const noexcept { return id_; }
+
+  /// CPU time that the process used so far, in user space and in the kernel.
+  [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
+
+  /// The next line that the process prints. *Errors:* throws after `timeout`, and when it ended.
+  [[nodiscard]] std::string read_line(std::chrono::milliseconds timeout);
+
+  /// Asks the process to end. *Errors:* throws if it does not within 10 s, or reports a failure.
+  void finish();
+
+private:
+  /// Waits until the process prints something or ends; returns how many bytes were added, 0 for the end.
+  std::size_t read_more(steady_clock::time_point deadline);
+
+  pid_t id_ = -1;
+  unique_fd input_;
+  unique_fd output_;
+  std::string unread_;
+};
+
+} // namespace actorwire::bench

@@ -1,0 +1,113 @@
+#include "echo_server.hpp"
+
+#include <actorwire/actors/errors.hpp>
+#include <actorwire/actors/network.hpp>
+#include <actorwire/actors/system_config.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/requests.hpp>
+
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/send.hpp>
+
+#include <iostream>
+#include <stdexcept>
+
+namespace actorwire::bench {
+
+namespace {
+
+/// The client keeps so little on its way that nothing may be lost; it will notice, this says why.
+void report_loss(const data_lost& loss) {
+  const auto messages = loss.not_sent.messages + loss.maybe_sent.messages;
+  std::cerr << "bench: the echo server lost " << messages << " messages: " << to_string(loss.why) << '\n';
+}
+
+/// What an actor does that serves one connection, wherever it lives.
+caf::behavior echo(caf::event_based_actor* self, const connection_actor& connection) {
+  return {
+      [self, connection](received& data) {
+        tell(self, connection, cast{std::move(data.body), {}});
+      },
+      [self](const state_changed& change) {
+        if (change.to == connection_state::closed)
+          self->quit();
+      },
+      report_loss,
+      [](const connection_status&) {},
+      [](const opened&) {},
+      [](const peer_closing&) {},
+      [](const backpressure&) {},
+  };
+}
+
+caf::behavior echo_on_scheduler(caf::event_based_actor* self, const connection_actor& connection) {
+  tell(self, connection, subscribe{event_mask::all, credit_mode::automatic});
+  return echo(self, connection);
+}
+
+caf::behavior spawn_for_each(caf::event_based_actor* self) {
+  return {[self](const accepted& client) { self->spawn(echo_on_scheduler, client.connection); }};
+}
+
+caf::behavior echo_to_all(caf::event_based_actor* self) {
+  return {
+      [self](const accepted& client) {
+        tell(self, client.connection, subscribe{event_mask::data, credit_mode::automatic});
+      },
+      [self](received& data) {
+        tell(self, caf::actor_cast<connection_actor>(self->current_sender()), cast{std::move(data.body), {}});
+      },
+      [](const connection_status&) {},
+      [](const peer_closing&) {},
+  };
+}
+
+struct one_worker : system_config {
+  one_worker() { set(std::string{detail::config_prefix} + "scheduler.max-threads", std::size_t{1}); }
+};
+
+network_options one_shard() {
+  network_options options;
+  options.shards = 1;
+  return options;
+}
+
+class actorwire_server final : public echo_server {
+public:
+  explicit actorwire_server(rival variant) {
+    auto opened = listen(variant);
+    if (!opened)
+      throw std::runtime_error("actorwire cannot listen: " + to_string(opened.error()));
+    port_ = opened->port;
+  }
+
+  ~actorwire_server() override { caf::anon_send_exit(receiver_, caf::exit_reason::user_shutdown); }
+
+  [[nodiscard]] std::uint16_t port() const noexcept override { return port_; }
+
+private:
+  result<listening> listen(rival variant) {
+    constexpr auto uri = "tcp://127.0.0.1:0";
+    if (variant == rival::actorwire_shard)
+      return network_.listen(uri, echo);
+    receiver_ =
+        variant == rival::actorwire_shared ? network_.spawn_on_shard(0, echo_to_all) : system_.spawn(spawn_for_each);
+    return network_.listen(uri, receiver_);
+  }
+
+  one_worker config_;
+  caf::actor_system system_{config_};
+  network network_{system_, one_shard()};
+  caf::actor receiver_;
+  std::uint16_t port_ = 0;
+};
+
+} // namespace
+
+std::unique_ptr<echo_server> make_actorwire_server(rival variant) {
+  return std::make_unique<actorwire_server>(variant);
+}
+
+} // namespace actorwire::bench

@@ -1,0 +1,332 @@
+#include "load_client.hpp"
+
+#include "checksum.hpp"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <span>
+#include <stdexcept>
+
+namespace actorwire::bench {
+
+using std::chrono::nanoseconds;
+
+constexpr std::chrono::seconds stall_timeout{5};
+
+static unique_fd connect_to(const load& wanted) {
+  unique_fd socket{checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
+  const timeval timeout{stall_timeout.count(), 0};
+  checked(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
+  checked(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "SO_RCVTIMEO");
+  const auto on = 1;
+  checked(::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
+  set_congestion_control(socket.get(), wanted.congestion_control);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(wanted.port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  checked(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
+  return socket;
+}
+
+static void make_nonblocking(int socket) {
+  checked(::fcntl(socket, F_SETFL, O_NONBLOCK), "fcntl");
+}
+
+/// Reads what is there, up to the size of `into`; 0 if nothing is.
+static std::size_t read_some(int socket, std::span<std::byte> into) {
+  const auto count = ::recv(socket, into.data(), into.size(), 0);
+  if (count > 0)
+    return static_cast<std::size_t>(count);
+  if (count == 0)
+    throw std::runtime_error("the server closed a connection");
+  if (errno != EAGAIN)
+    throw_errno("recv");
+  return 0;
+}
+
+static std::size_t write_some(int socket, std::span<const std::byte> from) {
+  const auto count = ::send(socket, from.data(), from.size(), MSG_NOSIGNAL);
+  if (count >= 0)
+    return static_cast<std::size_t>(count);
+  if (errno != EAGAIN)
+    throw_errno("send");
+  return 0;
+}
+
+static void write_whole(int socket, std::span<const std::byte> message) {
+  if (write_some(socket, message) != message.size())
+    throw std::runtime_error("a short message does not fit into the socket's buffer");
+}
+
+namespace {
+
+class event_queue {
+public:
+  void add(int socket, std::uint32_t events, std::uint32_t index) { control(EPOLL_CTL_ADD, socket, events, index); }
+  void modify(int socket, std::uint32_t events, std::uint32_t index) { control(EPOLL_CTL_MOD, socket, events, index); }
+
+  [[nodiscard]] std::span<const epoll_event> wait() {
+    constexpr auto timeout = static_cast<int>(std::chrono::milliseconds{stall_timeout}.count());
+    const auto count = ::epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), timeout);
+    if (count == 0)
+      throw std::runtime_error("the server has stalled");
+    if (count < 0 && errno != EINTR)
+      throw_errno("epoll_wait");
+    return {ready_.data(), static_cast<std::size_t>(std::max(count, 0))};
+  }
+
+private:
+  void control(int operation, int socket, std::uint32_t events, std::uint32_t index) {
+    epoll_event event{};
+    event.events = events;
+    event.data.u32 = index;
+    checked(::epoll_ctl(epoll_.get(), operation, socket, &event), "epoll_ctl");
+  }
+
+  unique_fd epoll_{checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
+  std::array<epoll_event, 128> ready_{};
+};
+
+/// One connection of `measure_round_trips`.
+struct session {
+  unique_fd socket;
+  std::vector<std::byte> message;
+  std::vector<std::byte> reply;
+  std::size_t reply_size = 0;
+  std::uint64_t expected = 0;
+  steady_clock::time_point sent_at;
+};
+
+class round_trip_load {
+public:
+  explicit round_trip_load(const load& wanted) : wanted_(wanted), sessions_(wanted.connections) {
+    latencies_.reserve(std::size_t{1} << 20U);
+    for (std::uint32_t index = 0; auto& one : sessions_) {
+      one.socket = connect_to(wanted);
+      make_nonblocking(one.socket.get());
+      one.message.resize(wanted.message_size);
+      one.reply.resize(wanted.message_size);
+      fill_pattern(one.message);
+      events_.add(one.socket.get(), EPOLLIN, index++);
+    }
+  }
+
+  round_trip_figures run() {
+    start_ = steady_clock::now() + wanted_.warm_up;
+    const auto end = start_ + wanted_.duration;
+    for (auto& one : sessions_)
+      send_next(one);
+    auto now = steady_clock::now();
+    auto stopped_at = now;
+    while (in_flight_ > 0) {
+      for (const auto& event : events_.wait())
+        if (auto& one = sessions_[event.data.u32]; receive(one)) {
+          now = steady_clock::now();
+          complete(one, now);
+          if (!stopping_)
+            send_next(one);
+        }
+      if (!stopping_ && (now >= end || sequence_ >= wanted_.max_messages)) {
+        stopping_ = true;
+        stopped_at = now;
+      }
+    }
+    return figures(stopped_at);
+  }
+
+private:
+  void send_next(session& one) {
+    stamp(one.message, ++sequence_);
+    one.expected = checksum(one.message);
+    one.sent_at = steady_clock::now();
+    write_whole(one.socket.get(), one.message);
+    ++in_flight_;
+  }
+
+  /// Returns whether the reply is complete.
+  static bool receive(session& one) {
+    one.reply_size += read_some(one.socket.get(), std::span{one.reply}.subspan(one.reply_size));
+    return one.reply_size == one.reply.size();
+  }
+
+  void complete(session& one, steady_clock::time_point now) {
+    if (checksum(one.reply) != one.expected)
+      throw std::runtime_error("a message came back changed");
+    one.reply_size = 0;
+    --in_flight_;
+    echoed_.bytes += one.reply.size();
+    // Replies of many connections come in any order, so their sums are added.
+    echoed_.checksum += one.expected;
+    if (!stopping_ && now >= start_)
+      latencies_.push_back(nanoseconds{now - one.sent_at}.count());
+  }
+
+  round_trip_figures figures(steady_clock::time_point end) {
+    const auto seconds = std::chrono::duration<double>(end - start_).count();
+    if (latencies_.empty() || seconds <= 0)
+      throw std::runtime_error("no round trip was measured; the duration is too short");
+    const auto quantile_us = [this](double share) {
+      const auto at =
+          latencies_.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(latencies_.size() - 1));
+      std::ranges::nth_element(latencies_, at);
+      return static_cast<double>(*at) / 1e3;
+    };
+    return {static_cast<double>(latencies_.size()) / seconds, quantile_us(0.5), quantile_us(0.99), echoed_};
+  }
+
+  const load& wanted_;
+  std::vector<session> sessions_;
+  event_queue events_;
+  std::vector<std::int64_t> latencies_;
+  steady_clock::time_point start_;
+  std::uint64_t sequence_ = 0;
+  std::size_t in_flight_ = 0;
+  bool stopping_ = false;
+  verified echoed_;
+};
+
+class stream_load {
+public:
+  explicit stream_load(const load& wanted)
+    : wanted_(wanted), socket_(connect_to(wanted)), outgoing_(wanted.message_size), incoming_(wanted.message_size * 4) {
+    make_nonblocking(socket_.get());
+    fill_pattern(outgoing_);
+    events_.add(socket_.get(), interest_, 0);
+  }
+
+  stream_figures run() {
+    const auto start = steady_clock::now() + wanted_.warm_up;
+    const auto end = start + wanted_.duration;
+    auto measured_from = start;
+    std::uint64_t received_before = 0;
+    stream_figures figures;
+    auto now_in = stage::warming;
+    while (now_in != stage::draining || sent_part_ > 0 || received_ < sent_) {
+      for (const auto& event : events_.wait()) {
+        if ((event.events & EPOLLIN) != 0)
+          receive();
+        if ((event.events & EPOLLOUT) != 0 && may_send(now_in == stage::draining))
+          send();
+      }
+      const auto now = steady_clock::now();
+      if (now_in == stage::warming && now >= start) {
+        now_in = stage::measuring;
+        measured_from = now;
+        received_before = received_;
+      } else if (now_in == stage::measuring && (now >= end || messages_ >= wanted_.max_messages)) {
+        now_in = stage::draining;
+        const auto seconds = std::chrono::duration<double>(now - measured_from).count();
+        figures.megabytes_per_second = static_cast<double>(received_ - received_before) / 1e6 / seconds;
+      }
+      watch(may_send(now_in == stage::draining));
+    }
+    if (received_sum_ != sent_sum_)
+      throw std::runtime_error("the stream came back changed");
+    figures.echoed = {received_, received_sum_};
+    return figures;
+  }
+
+private:
+  enum class stage : std::uint8_t { warming, measuring, draining };
+
+  /// Enough to keep two processes busy, and so little that no server needs back-pressure to survive.
+  static constexpr std::uint64_t window = 2U << 20U;
+
+  /// The message that is begun is always finished.
+  [[nodiscard]] bool may_send(bool ending) const noexcept {
+    return (sent_part_ > 0 || !ending) && sent_ - received_ < window;
+  }
+
+  void watch(bool wants_to_send) {
+    const std::uint32_t interest = wants_to_send ? EPOLLIN | EPOLLOUT : EPOLLIN;
+    if (interest != interest_)
+      events_.modify(socket_.get(), interest, 0);
+    interest_ = interest;
+  }
+
+  void send() {
+    if (sent_part_ == 0) {
+      stamp(outgoing_, ++messages_);
+      fold(sent_sum_, outgoing_);
+    }
+    const auto count = write_some(socket_.get(), std::span{outgoing_}.subspan(sent_part_));
+    sent_ += count;
+    sent_part_ = (sent_part_ + count) % outgoing_.size();
+  }
+
+  void receive() {
+    const auto size = outgoing_.size();
+    const auto count = read_some(socket_.get(), std::span{incoming_}.subspan(received_part_));
+    received_ += count;
+    for (received_part_ += count; received_part_ - checked_part_ >= size; checked_part_ += size)
+      fold(received_sum_, std::span{incoming_}.subspan(checked_part_, size));
+    if (checked_part_ == incoming_.size())
+      checked_part_ = received_part_ = 0;
+  }
+
+  static void fold(std::uint64_t& sum, std::span<const std::byte> message) noexcept {
+    sum = sum * 31 + checksum(message);
+  }
+
+  const load& wanted_;
+  unique_fd socket_;
+  event_queue events_;
+  std::uint32_t interest_ = EPOLLIN | EPOLLOUT;
+  std::vector<std::byte> outgoing_;
+  std::size_t sent_part_ = 0;
+  std::uint64_t sent_ = 0;
+  std::uint64_t sent_sum_ = 0;
+  std::uint64_t messages_ = 0;
+  std::vector<std::byte> incoming_;
+  std::size_t received_part_ = 0;
+  std::size_t checked_part_ = 0;
+  std::uint64_t received_ = 0;
+  std::uint64_t received_sum_ = 0;
+};
+
+} // namespace
+
+round_trip_figures measure_round_trips(const load& wanted) {
+  return round_trip_load{wanted}.run();
+}
+
+stream_figures measure_stream(const load& wanted) {
+  return stream_load{wanted}.run();
+}
+
+idle_connections::idle_connections(const load& wanted) {
+  sockets_.reserve(wanted.connections);
+  std::vector<std::byte> message(wanted.message_size);
+  std::vector<std::byte> reply(wanted.message_size);
+  fill_pattern(message);
+  for (std::size_t index = 0; index < wanted.connections; ++index) {
+    auto socket = connect_to(wanted);
+    reset_on_close(socket.get());
+    stamp(message, index);
+    write_whole(socket.get(), message);
+    for (std::size_t size = 0; size < reply.size();) {
+      const auto count = read_some(socket.get(), std::span{reply}.subspan(size));
+      if (count == 0)
+        throw std::runtime_error("the server has stalled");
+      size += count;
+    }
+    const auto sum = checksum(reply);
+    if (sum != checksum(message))
+      throw std::runtime_error("a message came back changed");
+    echoed_.bytes += reply.size();
+    echoed_.checksum += sum;
+    sockets_.push_back(std::move(socket));
+  }
+}
+
+} // namespace actorwire::bench

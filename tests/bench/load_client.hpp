@@ -1,0 +1,64 @@
+#pragma once
+
+#include "posix.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace actorwire::bench {
+
+// A client that costs as little as possible: one thread, bare epoll. Each byte that comes back is checked.
+// *Errors:* all functions throw when bytes come back wrong, and when the server closes or stalls for 5 s.
+
+/// How long, and of what size.
+struct load {
+  std::uint16_t port = 0;
+  std::string congestion_control;
+  std::size_t connections = 1;
+  std::size_t message_size = 64;
+  std::chrono::nanoseconds warm_up{};
+  std::chrono::nanoseconds duration{};
+  /// Ends the load early, so that a fast machine does not fill its memory with latencies.
+  std::uint64_t max_messages = 20'000'000;
+};
+
+/// What was sent and came back, the warm-up included.
+struct verified {
+  std::uint64_t bytes = 0;
+  std::uint64_t checksum = 0;
+};
+
+struct round_trip_figures {
+  double per_second = 0;
+  double p50_us = 0;
+  double p99_us = 0;
+  verified echoed;
+};
+
+/// Each connection sends a message, waits until it is back, and sends the next.
+[[nodiscard]] round_trip_figures measure_round_trips(const load& wanted);
+
+struct stream_figures {
+  double megabytes_per_second = 0;
+  verified echoed;
+};
+
+/// One connection sends messages as fast as it can while at most 2 MiB are on their way.
+[[nodiscard]] stream_figures measure_stream(const load& wanted);
+
+/// Connections that made one round trip each and are silent since.
+class idle_connections {
+public:
+  explicit idle_connections(const load& wanted);
+
+  [[nodiscard]] const verified& echoed() const noexcept { return echoed_; }
+
+private:
+  std::vector<unique_fd> sockets_;
+  verified echoed_;
+};
+
+} // namespace actorwire::bench
