@@ -171,8 +171,7 @@ std::size_t channel_actor::gather(std::span<outgoing> pieces) {
 
 void channel_actor::hand_over(std::size_t bytes) {
   outbox_.handed_over(bytes, settler());
-  if (const auto change = outbox_.poll_backpressure())
-    audience_.publish(event_mask::backpressure, backpressure{status_.info.id, *change, outbox_.unwritten_bytes()});
+  report_backpressure();
 }
 
 void channel_actor::settle_acknowledged(std::uint64_t stream_offset) {
@@ -404,6 +403,8 @@ void channel_actor::report_loss(const loss& lost, const transport_error& why) {
     return;
   audience_.publish(event_mask::loss,
                     data_lost{status_.info.id, status_.info.generation, lost.not_sent, lost.maybe_sent, why});
+  // What is lost waits no more: whoever paused because of it may go on.
+  report_backpressure();
 }
 
 void channel_actor::settle(reply&& asker, const settled& what) {
@@ -415,9 +416,13 @@ void channel_actor::settle(reply&& asker, const settled& what) {
     asker.deliver(to_caf_error(*what.why));
 }
 
-void channel_actor::after_outbox_changed() {
+void channel_actor::report_backpressure() {
   if (const auto change = outbox_.poll_backpressure())
     audience_.publish(event_mask::backpressure, backpressure{status_.info.id, *change, outbox_.unwritten_bytes()});
+}
+
+void channel_actor::after_outbox_changed() {
+  report_backpressure();
   if (wire_ != nullptr)
     where().flush_later(wire_->flusher());
   follow_expiry();

@@ -150,6 +150,7 @@ private:
   auto settler() {
     return [this](reply&& asker, const settled& what) { settle(std::move(asker), what); };
   }
+  void report_backpressure();
   void after_outbox_changed();
   void follow_expiry();
   void watch_once(const caf::strong_actor_ptr& who);
