@@ -36,11 +36,18 @@ supervisor::behavior_type supervisor::make_behavior() {
         const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
         if (!who)
           return;
+        const auto known = std::find_if(subscribers_.begin(), subscribers_.end(),
+                                        [&who](const subscriber& entry) { return entry.who == who; });
+        if (known != subscribers_.end()) {
+          known->mask = request.mask;
+          return;
+        }
         watch(who);
         subscribers_.push_back({who, request.mask});
       },
       [this](const unsubscribe&) {
-        std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); });
+        if (std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); }) > 0)
+        unwatch(caf::actor_cast<caf::actor_addr>(current_sender()));
       },
       [this](const close& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
@@ -56,6 +63,8 @@ supervisor::behavior_type supervisor::make_behavior() {
 caf::result<connection_actor> supervisor::handle(const acquire& request) {
   if (closing_.has_begun())
     return to_caf_error(make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
+  if (request.remote.port == 0)
+    return to_caf_error(make_invalid_value("endpoint.port", "0", "1..65535 to connect to"));
   if (const auto valid = validate(request.options.transport); !valid)
     return to_caf_error(valid.error());
   if (const auto valid = validate(request.options.reconnection); !valid)
@@ -203,7 +212,8 @@ void supervisor::tear_down(const caf::error&) noexcept {
   for (const auto& [id, entry] : members_)
     caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);
   members_.clear();
-  subscribers_.clear();
+  for (const auto& entry : std::exchange(subscribers_, {}))
+    unwatch(caf::actor_cast<caf::actor_addr>(entry.who));
 }
 
 } // namespace actorwire

@@ -31,6 +31,7 @@ public:
   void add(const caf::strong_actor_ptr& who, event_mask mask, credit_mode mode);
 
   void remove(const caf::actor_addr& who);
+  void clear() noexcept { members_.clear(); }
 
   [[nodiscard]] bool contains(const caf::actor_addr& who) const noexcept;
 

@@ -63,7 +63,7 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     outbox_(config_->flow, config_->framing),
     audience_(*this, config_->flow.read_credit, [this] {
       if (wire_ != nullptr)
-        wire_->pump();
+        wire_->pump_later();
     }) {
   status_.info.id = id;
   status_.info.remote = remote;
@@ -121,6 +121,8 @@ void channel_actor::attach(wire& carrier, const transport_addresses& addresses) 
   became_ready();
   if (closing_ != nullptr)
     wire_->finish(closing_->mode == close_mode::flush);
+  else if (is_finishing_)
+    wire_->finish(false);
   after_outbox_changed();
 }
 
@@ -132,6 +134,7 @@ void channel_actor::detach(wire& carrier, const transport_error& reason) {
     past_bytes_received_ += std::exchange(last_stats_.bytes_received, 0);
     wire_ = nullptr;
     report_loss(outbox_.connection_lost(where().now(), reason, settler()), reason);
+    release_memory();
     follow_expiry();
   }
   if (!has_ended_)
@@ -171,12 +174,14 @@ std::size_t channel_actor::gather(std::span<outgoing> pieces) {
 
 void channel_actor::hand_over(std::size_t bytes) {
   outbox_.handed_over(bytes, settler());
+  release_memory();
   report_backpressure();
 }
 
 void channel_actor::settle_acknowledged(std::uint64_t stream_offset) {
   if (outbox_.is_ready())
     outbox_.acknowledged(stream_offset, settler());
+  release_memory();
 }
 
 // -- state --------------------------------------------------------------------------------------------------------------
@@ -191,7 +196,7 @@ void channel_actor::transition(state_event event, const transport_error& reason,
     status_.last_error = reason;
   status_.attempt = attempt;
   status_.next_retry = next_retry;
-  audience_.publish(event_mask::state, state_changed{status_.info.id, ++state_sequence_, status_.info.generation, from,
+  audience_.publish(event_mask::state, state_changed{status_.info.id, ++status_.sequence, status_.info.generation, from,
                                                      *target, reason, attempt, next_retry});
 }
 
@@ -201,14 +206,14 @@ void channel_actor::end(const transport_error& reason) {
   wire_ = nullptr;
   report_loss(outbox_.abandon(reason, settler()), reason);
   transition(state_event::abort, reason);
+  release_memory();
   answer_connects(&reason);
-  while (!pulls_.empty()) {
-    pulls_.front().deliver(to_caf_error(reason));
-    pulls_.pop_front();
-  }
+  answer_pulls(reason);
   finish_closing();
   streams_.clear();
   expiry_.reset();
+  // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
+  audience_.clear();
   if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
     quit();
   else
@@ -217,7 +222,9 @@ void channel_actor::end(const transport_error& reason) {
 
 void channel_actor::fail_waiting(const transport_error& reason) {
   report_loss(outbox_.abandon(reason, settler()), reason);
+  release_memory();
   answer_connects(&reason);
+  answer_pulls(reason);
 }
 
 void channel_actor::tear_down(const caf::error& reason) noexcept {
@@ -234,7 +241,7 @@ void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
   audience_.remove(whom);
   std::erase_if(streams_, [&whom](const auto& stream) { return stream->who == whom; });
   if (wire_ != nullptr)
-    wire_->pump();
+    wire_->pump_later();
 }
 
 // -- requests -----------------------------------------------------------------------------------------------------------
@@ -259,6 +266,11 @@ channel_actor::reply channel_actor::handle(actorwire::send& message) {
   auto asker = make_response_promise<sent>();
   auto handle_for_refusal = asker;
   if (const auto accepted = accept(message.body, message.options, asker); !accepted) {
+    if (is_unwanted_now(message.options)) {
+      const auto sequence = report_refused(size, accepted.error());
+      handle_for_refusal.deliver(sent{sequence, status_.info.generation, outcome::not_sent});
+      return handle_for_refusal;
+    }
     if (!is_request)
       report_refused(size, accepted.error());
     handle_for_refusal.deliver(to_caf_error(accepted.error()));
@@ -282,10 +294,30 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
   if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
     return why_not_ready();
+  const auto size = body.size();
+  auto& budget = where().buffers().budget();
+  if (!budget.try_take(size))
+    return make_error(error_code::would_block, phase::established, origin::local,
+                      "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
   auto accepted = outbox_.accept(std::move(body), options, std::move(asker), where().now());
-  if (accepted)
+  if (accepted) {
+    reserved_bytes_ += size;
     after_outbox_changed();
+  } else {
+    budget.give_back(size);
+  }
   return accepted;
+}
+
+bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {
+  return options.policy == when_down::drop && !is_ready() && !is_over() && !wants_to_end();
+}
+
+void channel_actor::release_memory() noexcept {
+  // What was accepted counts against the network's memory until its outcome is known.
+  const auto pending = outbox_.pending().bytes;
+  if (pending < reserved_bytes_)
+    where().buffers().budget().give_back(static_cast<std::size_t>(std::exchange(reserved_bytes_, pending) - pending));
 }
 
 caf::typed_response_promise<received> channel_actor::handle(receive) {
@@ -295,9 +327,13 @@ caf::typed_response_promise<received> channel_actor::handle(receive) {
                                             "receive: somebody subscribes to the data of this connection")));
     return promise;
   }
+  if (is_over() || state() == connection_state::failed) {
+    promise.deliver(to_caf_error(why_not_ready()));
+    return promise;
+  }
   pulls_.push_back(promise);
   if (wire_ != nullptr)
-    wire_->pump();
+    wire_->pump_later();
   return promise;
 }
 
@@ -311,14 +347,14 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
   watch_once(who);
   audience_.add(who, request.mask, request.credit);
   if (wire_ != nullptr)
-    wire_->pump();
+    wire_->pump_later();
 }
 
 void channel_actor::handle(const unsubscribe&) {
   if (const auto who = requester()) {
     audience_.remove(caf::actor_cast<caf::actor_addr>(who));
     if (wire_ != nullptr)
-      wire_->pump();
+      wire_->pump_later();
   }
 }
 
@@ -391,11 +427,12 @@ void channel_actor::begin_close(const close& request) {
 
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
-void channel_actor::report_refused(std::size_t size, const transport_error& why) {
-  outbox_.drop(size);
+std::uint64_t channel_actor::report_refused(std::size_t size, const transport_error& why) {
+  const auto sequence = outbox_.drop(size);
   tally refused;
   refused.add(size);
   report_loss({refused, {}}, why);
+  return sequence;
 }
 
 void channel_actor::report_loss(const loss& lost, const transport_error& why) {
@@ -437,6 +474,7 @@ void channel_actor::follow_expiry() {
       in_actor([this] {
         report_loss({outbox_.expire(where().now(), settler()), {}},
                     make_error(error_code::expired, phase::connect, origin::local, "waited longer than allowed"));
+        release_memory();
         follow_expiry();
       });
     });
@@ -458,6 +496,13 @@ void channel_actor::answer_connects(const transport_error* failure) {
       asker.deliver(status_.info);
     else
       asker.deliver(to_caf_error(*failure));
+  }
+}
+
+void channel_actor::answer_pulls(const transport_error& failure) {
+  while (!pulls_.empty()) {
+    pulls_.front().deliver(to_caf_error(failure));
+    pulls_.pop_front();
   }
 }
 

@@ -144,7 +144,11 @@ private:
   /// Takes a message into the outbox, or says why not.
   result<std::uint64_t> accept(payload& body, const send_options& options, reply& asker);
   /// Accounts for a message that nobody waits for and that could not be accepted.
-  void report_refused(std::size_t size, const transport_error& why);
+  std::uint64_t report_refused(std::size_t size, const transport_error& why);
+  /// Whether a message with these options is to be dropped now.
+  [[nodiscard]] bool is_unwanted_now(const send_options& options) const noexcept;
+  /// Gives back to the network's memory what settled messages had taken.
+  void release_memory() noexcept;
   void report_loss(const loss& lost, const transport_error& why);
   void settle(reply&& asker, const settled& what);
   auto settler() {
@@ -154,6 +158,7 @@ private:
   void after_outbox_changed();
   void follow_expiry();
   void watch_once(const caf::strong_actor_ptr& who);
+  void answer_pulls(const transport_error& failure);
   void answer_connects(const transport_error* failure);
   void finish_closing();
   [[nodiscard]] transport_error why_not_ready() const;
@@ -173,7 +178,8 @@ private:
   std::uint64_t past_bytes_sent_ = 0;
   std::uint64_t past_bytes_received_ = 0;
   transport_stats last_stats_;
-  std::uint64_t state_sequence_ = 0;
+  /// Bytes of accepted messages that count against the network's memory.
+  std::uint64_t reserved_bytes_ = 0;
   bool is_finishing_ = false;
   bool has_ended_ = false;
 };

@@ -100,6 +100,8 @@ void wire::handle_timeout() {
 // -- from the channel ---------------------------------------------------------------------------------------------------
 
 void wire::flush() {
+  if (std::exchange(pump_wanted_, false))
+    pump();
   if (!is_connected_ || is_blocked_ || user_ == nullptr)
     return;
   std::array<outgoing, pieces_per_send> pieces;
@@ -128,6 +130,11 @@ void wire::flush() {
   if (user_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
   end_if_done();
+}
+
+void wire::pump_later() {
+  pump_wanted_ = true;
+  where_.flush_later(flusher_);
 }
 
 void wire::pump() {
@@ -169,13 +176,13 @@ void wire::finish(bool then_close) {
   finish_wanted_ = true;
   close_wanted_ = close_wanted_ || then_close;
   if (is_connected_)
-    flush();
+    where_.flush_later(flusher_);
 }
 
 void wire::follow_peer() {
   finish_wanted_ = true;
   if (is_connected_)
-    flush();
+    where_.flush_later(flusher_);
 }
 
 void wire::abort(const transport_error& reason) {

@@ -46,13 +46,13 @@ public:
   transport_error handle_closed(const transport_error& reason);
   void handle_timeout();
 
-  // -- from the channel -------------------------------------------------------------------------------------------------
-
-  /// Hands over to the transport what the outbox holds.
+  /// The end of a turn: hands over to the transport what the outbox holds, and does what was put off until then.
   void flush();
 
+  // -- from the channel: what may call the transport is put off to `flush`, so that it runs as the owner's handling ------
+
   /// Delivers what waits, as far as the channel wants it, and lets the transport read more.
-  void pump();
+  void pump_later();
 
   /// Ends our side once everything accepted is handed over. With `then_close` the transport is closed when the peer's
   /// has acknowledged it all, without waiting for the peer's end.
@@ -83,6 +83,7 @@ private:
   };
   static constexpr time_point never = time_point::max();
 
+  void pump();
   void set(deadline which, time_point when);
   void settle_acknowledged();
   [[nodiscard]] std::chrono::milliseconds acknowledgement_wait() const;
@@ -101,6 +102,7 @@ private:
   bool is_connected_ = false;
   bool is_blocked_ = false;
   bool is_pumping_ = false;
+  bool pump_wanted_ = false;
   bool end_is_wanted_ = false;
   bool finish_wanted_ = false;
   bool close_wanted_ = false;

@@ -11,6 +11,9 @@ namespace actorwire {
 
 namespace {
 
+/// How long buffers beyond the reserve stay after the last time there were any.
+constexpr auto trim_delay = std::chrono::seconds{1};
+
 /// The shard whose thread this is.
 thread_local const shard* current_shard = nullptr;
 
@@ -29,7 +32,9 @@ private:
 } // namespace
 
 shard::shard(options settings)
-  : settings_(std::move(settings)), buffers_(settings_.budget), reactor_(std::make_unique<reactor>()) {}
+  : settings_(std::move(settings)), buffers_(settings_.budget), reactor_(std::make_unique<reactor>()), trim_([this] {
+      buffers_.trim();
+    }) {}
 
 shard::~shard() {
   assert(!reactor_->thread.joinable());
@@ -132,6 +137,8 @@ void shard::end_turn() {
       break;
     more_work = true;
   }
+  if (!trim_.is_armed() && buffers_.has_excess())
+    arm(trim_, trim_delay);
   in_turn_ = false;
   now_is_sampled_ = false;
   if (more_work)

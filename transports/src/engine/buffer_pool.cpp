@@ -61,6 +61,9 @@ public:
     destroy_all(std::exchange(*end, nullptr));
   }
 
+  /// Slabs that exist, in use or not. *Thread:* any thread.
+  [[nodiscard]] std::size_t slab_count() const noexcept { return references_.load(std::memory_order_relaxed) - 1; }
+
   /// Gives up the pool's reference. Slabs still in use free themselves when they come back. *Thread:* owner.
   void close() noexcept {
     destroy_all(std::exchange(free_, nullptr));
@@ -152,6 +155,13 @@ slab* buffer_pool::take(size_class wanted) {
   for (auto& each : shelves_)
     each->trim(0);
   return from.take();
+}
+
+bool buffer_pool::has_excess() const noexcept {
+  for (std::size_t index = 0; index < shelves_.size(); ++index)
+    if (shelves_[index]->slab_count() > reserve_size / slab_sizes[index])
+      return true;
+  return false;
 }
 
 void buffer_pool::trim() {

@@ -169,8 +169,8 @@ struct backpressure {
   }
 };
 
-/// One transition of the state machine. `sequence` grows by one with each; a subscriber's first event is a snapshot in
-/// which `from` equals `to`.
+/// One transition of the state machine. `sequence` grows by one with each; the answer to `subscribe` is the snapshot that
+/// they continue.
 struct state_changed {
   connection_id source = 0;
   std::uint64_t sequence = 0;
@@ -218,6 +218,8 @@ struct stats {
 struct connection_status {
   connection_info info;
   connection_state state = connection_state::idle;
+  /// The `sequence` of the `state_changed` that led here; 0 in the answer of a supervisor, which does not count them.
+  std::uint64_t sequence = 0;
   /// Failed attempts in a row.
   std::uint32_t attempt = 0;
   std::chrono::milliseconds next_retry{0};
@@ -229,6 +231,7 @@ struct connection_status {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("connection_status", field{"info", self.info}, field{"state", self.state},
+                 field{"sequence", self.sequence},
                  field{"attempt", self.attempt}, field{"next_retry", self.next_retry},
                  field{"last_error", self.last_error});
   }

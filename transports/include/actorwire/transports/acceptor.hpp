@@ -37,8 +37,8 @@ protected:
 /// *Thread:* shard only. *Lifetime:* counted; while open it keeps itself, so it accepts until `close`.
 class acceptor : public locally_counted {
 public:
-  /// Binds and begins to accept; called once. `where.host` is a numeric address, `localhost` for 127.0.0.1, or empty or
-  /// `*` for all addresses of the machine. Port 0 takes any free one.
+  /// Binds and begins to accept; called once. `where.host` is a numeric address, or `localhost` for 127.0.0.1; `::` is
+  /// every address of the machine, IPv4 included. Port 0 takes any free one.
   /// *Errors:* `configuration` for settings or a host that cannot be listened on, `address_in_use`, or the system's.
   virtual result<void> open(const endpoint& where, const listen_config& config, acceptor_observer& observer) = 0;
 

@@ -39,6 +39,11 @@ public:
   /// Frees pooled slabs beyond a reserve of 128 KiB for each size. Called now and then by the shard, so that a burst does not stay.
   ACTORWIRE_EXPORT void trim();
 
+  /// Whether there are more slabs, in use or not, than `trim` would keep.
+  [[nodiscard]] ACTORWIRE_EXPORT bool has_excess() const noexcept;
+
+  /// What the pool draws on; accepted messages are charged to it too. *Thread:* any thread.
+  [[nodiscard]] memory_budget& budget() noexcept { return *budget_; }
   [[nodiscard]] const memory_budget& budget() const noexcept { return *budget_; }
 
 private:

@@ -197,6 +197,8 @@ private:
   std::unique_ptr<reactor> reactor_;
   std::function<bool()> turn_work_;
   flushable::link flushes_;
+  /// Gives buffers back to the system a while after a burst.
+  timer trim_;
   std::atomic<std::size_t> leases_{1};
   time_point now_{};
   bool now_is_sampled_ = false;
