@@ -11,7 +11,7 @@
 set -eu
 
 catch2_minimum=3
-build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev'
+build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev nettle-dev'
 test_packages='catch2 librapidcheck-dev redis-server'
 lint_packages='clang clang-format clang-tidy shellcheck'
 
