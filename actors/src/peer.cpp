@@ -4,6 +4,8 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <caf/send.hpp>
+
 #include <utility>
 
 namespace actorwire {
@@ -73,6 +75,9 @@ void peer::cut(const transport_error& reason) {
 
 void peer::tear_down(const caf::error& reason) noexcept {
   channel_actor::tear_down(reason);
+  // Told to end, and not just dropped: an actor that ends because nobody knows it any more looks like one that crashed.
+  if (carrier_)
+    caf::anon_send_exit(carrier_, caf::exit_reason::user_shutdown);
   carrier_ = nullptr;
   supervisor_ = nullptr;
 }
