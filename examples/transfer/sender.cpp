@@ -1,5 +1,8 @@
 #include "sender.hpp"
 
+#include "chunk_ledger.hpp"
+#include "pace.hpp"
+
 #include <actorwire/actors/errors.hpp>
 
 #include <caf/actor_system.hpp>
@@ -36,86 +39,6 @@ constexpr auto answer_timeout = 60s;
 /// Chunks are not worth waiting for a connection in its queue: when one is lost, its chunks go out by another. `acked`
 /// has the account tell what the other machine has from what only our kernel has.
 constexpr actorwire::send_options delivery{actorwire::when_down::drop, actorwire::outcome::acked, 0ms};
-
-/// Bytes per second, smoothed over about a second.
-class rate_meter {
-public:
-  void add(std::uint64_t bytes) noexcept { fresh_ += bytes; }
-
-  void sample(seconds since_last) noexcept {
-    if (since_last.count() <= 0)
-      return;
-    const auto weight = std::min(1.0, since_last.count());
-    rate_ += weight * (static_cast<double>(std::exchange(fresh_, 0)) / since_last.count() - rate_);
-  }
-
-  [[nodiscard]] double rate() const noexcept { return rate_; }
-
-private:
-  std::uint64_t fresh_ = 0;
-  double rate_ = 0;
-};
-
-/// Allows `rate` bytes per second, and a tenth of a second's worth at once.
-class rate_limit {
-public:
-  explicit rate_limit(std::uint64_t rate) : rate_(static_cast<double>(rate)) {}
-
-  [[nodiscard]] bool allows_more(clock::time_point now) noexcept {
-    if (rate_ <= 0)
-      return true;
-    balance_ = std::min(rate_ / 10, balance_ + rate_ * seconds{now - std::exchange(last_, now)}.count());
-    return balance_ > 0;
-  }
-
-  /// A chunk may overdraw the balance; the next waits the longer.
-  void take(std::uint64_t bytes) noexcept { balance_ -= static_cast<double>(bytes); }
-
-private:
-  double rate_;
-  double balance_ = 0;
-  clock::time_point last_ = clock::now();
-};
-
-/// Which chunks are where.
-class chunk_ledger {
-public:
-  explicit chunk_ledger(std::uint32_t count) : places_(count, place::here) {}
-
-  /// The first chunk that must be sent.
-  [[nodiscard]] std::optional<std::uint32_t> next() noexcept {
-    while (cursor_ < places_.size() && places_[cursor_] != place::here)
-      ++cursor_;
-    return cursor_ < places_.size() ? std::optional{static_cast<std::uint32_t>(cursor_)} : std::nullopt;
-  }
-
-  void send(std::uint32_t chunk) noexcept { places_[chunk] = place::under_way; }
-
-  void take_back(std::uint32_t chunk) noexcept {
-    if (places_[chunk] != place::under_way)
-      return;
-    places_[chunk] = place::here;
-    cursor_ = std::min<std::size_t>(cursor_, chunk);
-  }
-
-  /// Returns whether that is news.
-  bool store(std::uint32_t chunk) noexcept {
-    if (std::exchange(places_[chunk], place::there) == place::there)
-      return false;
-    ++stored_;
-    return true;
-  }
-
-  [[nodiscard]] std::uint32_t count() const noexcept { return static_cast<std::uint32_t>(places_.size()); }
-  [[nodiscard]] bool is_complete() const noexcept { return stored_ == places_.size(); }
-
-private:
-  enum class place : std::uint8_t { here, under_way, there };
-
-  std::vector<place> places_;
-  std::size_t cursor_ = 0;
-  std::size_t stored_ = 0;
-};
 
 class sender : public caf::event_based_actor {
 public:
