@@ -53,8 +53,11 @@ shard& accept_actor::choose_shard(shard& mine) {
 void accept_actor::on_accepted(local_ref<transport> accepted, const std::string& remote) {
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
-    if (!settings_->budget->try_take())
+    if (!settings_->budget->try_take()) {
+      if (socket_)
+        socket_->pause();
       return;
+    }
     settings_->budget->count_accepted();
     const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
     auto client = parse_endpoint("tcp://" + remote);
@@ -91,7 +94,8 @@ caf::typed_response_promise<close_report> accept_actor::handle(const close& requ
   return promise;
 }
 
-void accept_actor::tear_down(const caf::error&) noexcept {
+void accept_actor::tear_down(const caf::error& reason) noexcept {
+  closing_.abandon(reason);
   if (socket_)
     socket_->close();
   socket_ = nullptr;

@@ -17,6 +17,7 @@ caf::behavior carrier::make_behavior() {
 }
 
 void carrier::start() {
+  self_ = ctrl();
   peer_ = current_sender();
   // Only a peer of this shard is told about its carrier, so the sender is one.
   auto& user = static_cast<channel_actor&>(*caf::actor_cast<caf::abstract_actor*>(peer_));
@@ -45,10 +46,13 @@ void carrier::carried_to_the_end(const transport_error& reason) {
 
 void carrier::tear_down(const caf::error& reason) noexcept {
   if (wire_)
-    wire_->handle_closed(reason ? to_transport_error(reason)
-                                : make_error(error_code::closed, phase::close, origin::local, "ended by this side"));
+    wire_->give_up(reason ? to_transport_error(reason)
+                          : make_error(error_code::closed, phase::close, origin::local, "ended by this side"));
   wire_.reset();
+  forget_flush();
   peer_ = nullptr;
+  supervisor_ = nullptr;
+  self_ = nullptr;
 }
 
 } // namespace actorwire

@@ -29,6 +29,8 @@ private:
 
   std::shared_ptr<transport_factory> transports_;
   caf::strong_actor_ptr supervisor_;
+  /// Keeps this actor until its transport has ended, even if the peer is gone before.
+  caf::strong_actor_ptr self_;
   /// Keeps the peer's channel in memory as long as the wire refers to it.
   caf::strong_actor_ptr peer_;
 };

@@ -41,6 +41,12 @@ public:
     }
   }
 
+  /// Tells everyone who waits that there will be no report.
+  void abandon(const caf::error& reason) {
+    for (auto& asker : std::exchange(waiting_, {}))
+      asker.deliver(reason);
+  }
+
 private:
   void count_answer() {
     if (--open_answers_ > 0)

@@ -31,8 +31,15 @@ void connection::engage_server() {
 }
 
 void connection::became_ready() {
-  if (origin_->receiver)
-    send_to(origin_->receiver, accepted{connection_actor{this}, info()});
+  if (!origin_->receiver)
+    return;
+  // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
+  ask(this, origin_->receiver, caf::infinite, accepted{connection_actor{this}, info()})
+      .then([] {},
+            [this](const caf::error& reason) {
+              if (reason == caf::sec::request_receiver_down)
+                begin_close(close{close_mode::abort, config().operation_timeout});
+            });
 }
 
 void connection::on_down(const caf::actor_addr& whom, const caf::error& reason) {
@@ -55,6 +62,7 @@ void connection::cut(const transport_error& reason) {
 void connection::tear_down(const caf::error& reason) noexcept {
   channel_actor::tear_down(reason);
   wire_.reset();
+  forget_flush();
   bearer_ = nullptr;
   // Behind the last event that was sent to it, not before.
   if (server_)

@@ -17,6 +17,8 @@ listener::behavior_type listener::make_behavior() {
   auto outcome = open();
   if (!outcome)
     quit(to_caf_error(outcome.error()));
+  if (wanted_.receiver)
+    watch(caf::actor_cast<caf::strong_actor_ptr>(wanted_.receiver));
   std::exchange(opened_, {})(std::move(outcome));
   return {
       [this](suspend request) {
@@ -24,6 +26,9 @@ listener::behavior_type listener::make_behavior() {
         tell_all(request);
       },
       [this](actorwire::resume request) {
+        // Nobody could hear of further connections.
+        if (has_lost_receiver_)
+          return;
         is_suspended_ = false;
         tell_all(request);
       },
@@ -66,7 +71,14 @@ caf::typed_response_promise<close_report> listener::handle(const close& request)
   return promise;
 }
 
-void listener::tear_down(const caf::error&) noexcept {
+void listener::on_down(const caf::actor_addr&, const caf::error&) {
+  has_lost_receiver_ = true;
+  is_suspended_ = true;
+  tell_all(suspend{});
+}
+
+void listener::tear_down(const caf::error& reason) noexcept {
+  closing_.abandon(reason);
   for (const auto& part : parts_)
     caf::anon_send_exit(part, caf::exit_reason::user_shutdown);
   parts_.clear();

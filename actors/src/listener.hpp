@@ -25,6 +25,8 @@ public:
 private:
   result<endpoint> open();
   caf::typed_response_promise<close_report> handle(const close& request);
+  /// The receiver has ended. Nobody could hear of further connections; those that it passed on stay.
+  void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 
   template <class Message>
@@ -39,6 +41,7 @@ private:
   std::vector<caf::actor> parts_;
   close_round closing_;
   bool is_suspended_ = false;
+  bool has_lost_receiver_ = false;
 };
 
 } // namespace actorwire

@@ -100,9 +100,9 @@ public:
     ask(self.operator->(), first_supervisor_, caf::infinite, actorwire::acquire{std::move(*remote), std::move(options)})
         .receive([&outcome](connection_actor& made) { outcome = std::move(made); },
                  [&outcome](caf::error& reason) {
-                 if (is_transport_error(reason))
-                   outcome = to_transport_error(reason);
-               });
+                   if (is_transport_error(reason))
+                     outcome = to_transport_error(reason);
+                 });
     return outcome;
   }
 
@@ -253,8 +253,8 @@ std::optional<time_point> network::next_timeout() const {
 }
 
 caf::actor spawn_beside(const connection_actor& neighbour, shard_function body) {
-  const auto* resident
-      = neighbour ? dynamic_cast<const shard_resident*>(caf::actor_cast<caf::abstract_actor*>(neighbour)) : nullptr;
+  const auto* resident =
+      neighbour ? dynamic_cast<const shard_resident*>(caf::actor_cast<caf::abstract_actor*>(neighbour)) : nullptr;
   if (resident == nullptr)
     throw std::invalid_argument{"spawn_beside: the neighbour is not a connection or peer of this process"};
   return spawn_function_on(resident->home(), std::move(body));

@@ -35,7 +35,8 @@ void peer::flush() {
 void peer::obey(peer_directive& directive) {
   if (is_over())
     return;
-  const auto is_verdict = directive.what == peer_directive::kind::wait || directive.what == peer_directive::kind::give_up;
+  const auto is_verdict =
+      directive.what == peer_directive::kind::wait || directive.what == peer_directive::kind::give_up;
   if (is_verdict && wants_to_end()) {
     // Whoever began to close after the attempt was over, and before its verdict came, waits for nothing any more.
     carrier_ = nullptr;

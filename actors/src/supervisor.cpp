@@ -47,7 +47,7 @@ supervisor::behavior_type supervisor::make_behavior() {
       },
       [this](const unsubscribe&) {
         if (std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); }) > 0)
-        unwatch(caf::actor_cast<caf::actor_addr>(current_sender()));
+          unwatch(caf::actor_cast<caf::actor_addr>(current_sender()));
       },
       [this](const close& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
@@ -127,6 +127,8 @@ caf::typed_response_promise<close_report> supervisor::handle(const close& reques
 // -- what became of the attempts ----------------------------------------------------------------------------------------
 
 void supervisor::handle_ready() {
+  if (!current_sender())
+    return;
   const auto found = roles_.find(current_sender()->id());
   if (found != roles_.end())
     pool_.connected(found->second.id, found->second.attempt, where().now());
@@ -146,8 +148,12 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
       publish(pool_change::removed, id, status->info.remote, to_transport_error(reason));
     pool_.remove(id);
     members_.erase(id);
-  } else if (is_transport_error(reason)) {
-    if (const auto decided = pool_.ended(id, attempt, to_transport_error(reason), where().now()))
+  } else if (is_transport_error(reason) || reason == caf::exit_reason::user_shutdown) {
+    auto cause = to_transport_error(reason);
+    // An orderly end is no failure that would repeat itself. A peer that wanted it is about to end as well.
+    if (cause.code == error_code::closed)
+      cause = make_error(error_code::peer_closed, cause.where, cause.who, std::move(cause.text));
+    if (const auto decided = pool_.ended(id, attempt, cause, where().now()))
       pass_on(id, *decided);
   } else {
     if (const auto decided = pool_.crashed(id, attempt, to_transport_error(reason), where().now()))
@@ -206,7 +212,8 @@ void supervisor::publish(pool_change change, connection_id id, const endpoint& r
       send_to(entry.who, pool_event{change, id, remote, reason});
 }
 
-void supervisor::tear_down(const caf::error&) noexcept {
+void supervisor::tear_down(const caf::error& reason) noexcept {
+  closing_.abandon(reason);
   due_.cancel();
   // Without a supervisor nobody would ever reconnect them.
   for (const auto& [id, entry] : members_)

@@ -2,19 +2,30 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace actorwire {
 
+namespace {
+
+/// What a message costs a subscriber beside its bytes: about the memory that CAF takes for it.
+constexpr std::uint64_t message_cost = 128;
+
+} // namespace
+
 void audience::add(const caf::strong_actor_ptr& who, event_mask mask, credit_mode mode) {
   if (auto* entry = find(caf::actor_cast<caf::actor_addr>(who))) {
+    // A debt that was to be paid the other way would never be.
+    if (std::exchange(entry->mode, mode) != mode)
+      entry->granted.paid = entry->granted.delivered;
     entry->mask = mask;
-    entry->mode = mode;
     return;
   }
   auto& entry = members_.emplace_back();
   entry.who = who;
   entry.mask = mask;
   entry.mode = mode;
+  entry.membership = ++memberships_;
 }
 
 void audience::remove(const caf::actor_addr& who) {
@@ -40,27 +51,24 @@ void audience::deliver(received&& data) {
 }
 
 void audience::deliver_to(member& entry, received&& data) {
-  entry.delivered += data.body.size();
-  const auto is_exhausted = entry.owed() >= credit_;
-  if (entry.mode == credit_mode::manual) {
-    const auto source = data.source;
-    detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), std::move(data));
-    if (is_exhausted)
-      detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), passivated{source});
-    return;
-  }
+  const auto is_manual = entry.mode == credit_mode::manual;
+  entry.answered.delivered += message_cost + (is_manual ? 0 : data.body.size());
+  if (is_manual)
+    entry.granted.delivered += data.body.size();
+  const auto has_used_all = is_manual && entry.granted.owed() >= credit_;
+  const auto source = data.source;
   // The message that exhausts the credit is always asked about: nothing would be delivered after it to ask with.
-  if (!is_exhausted && entry.delivered - entry.asked < credit_ / 4) {
+  if (entry.answered.owed() >= credit_ || entry.answered.delivered - entry.asked >= credit_ / 4) {
+    entry.asked = entry.answered.delivered;
+    // Any answer will do, even an error: it says that the subscriber is done with the message.
+    auto settle = [this, membership = entry.membership, up_to = entry.asked] { note_answer(membership, up_to); };
+    ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, std::move(data))
+        .then(settle, [settle](caf::error&) { settle(); });
+  } else {
     detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), std::move(data));
-    return;
   }
-  entry.asked = entry.delivered;
-  // Any answer will do, even an error: it says that the subscriber is done with the message.
-  auto settle = [this, who = caf::actor_cast<caf::actor_addr>(entry.who), up_to = entry.delivered] {
-    account_payment(who, up_to);
-  };
-  ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, std::move(data))
-      .then(settle, [settle](caf::error&) { settle(); });
+  if (has_used_all)
+    detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), passivated{source});
 }
 
 void audience::await_handling(const peer_closing& last, std::function<void()> handled) {
@@ -83,15 +91,19 @@ void audience::await_handling(const peer_closing& last, std::function<void()> ha
 }
 
 void audience::grant(const caf::actor_addr& who, std::uint64_t bytes) {
-  if (auto* entry = find(who); entry != nullptr && entry->mode == credit_mode::manual)
-    account_payment(who, entry->paid + std::min(bytes, entry->owed()));
-}
-
-void audience::account_payment(const caf::actor_addr& who, std::uint64_t up_to) {
   auto* entry = find(who);
   if (entry == nullptr)
     return;
-  entry->paid = std::clamp(up_to, entry->paid, entry->delivered);
+  entry->granted.paid += std::min(bytes, entry->granted.owed());
+  paid_();
+}
+
+void audience::note_answer(std::uint64_t membership, std::uint64_t up_to) {
+  const auto entry = std::find_if(members_.begin(), members_.end(),
+                                  [membership](const member& one) { return one.membership == membership; });
+  if (entry == members_.end())
+    return;
+  entry->answered.paid = std::clamp(up_to, entry->answered.paid, entry->answered.delivered);
   paid_();
 }
 

@@ -4,6 +4,7 @@
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/requests.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -17,9 +18,11 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 
 /// The subscribers of a connection or peer: who hears of what, and how much data each may still get.
 ///
-/// Credit is counted in bytes delivered and bytes paid for. A subscriber that pays automatically gets every so often a
-/// message as a request: its answer, which CAF sends when the handler returns, proves that all messages before it were
-/// handled too. At most a quarter of the credit goes by between two such requests, so small traffic costs none at all.
+/// Credit is counted in bytes delivered and bytes paid for, and each message costs a little beside its bytes, so that a
+/// flood of empty ones is bounded too. Every so often a message is sent as a request: its answer, which CAF sends when
+/// the handler returns, proves that all messages before it were handled too. At most a quarter of the credit goes by
+/// between two such requests, so small traffic costs none at all. Who pays by hand owes the bytes until it grants them;
+/// what messages cost beside is paid as above.
 /// *Thread:* shard only.
 class audience {
 public:
@@ -32,6 +35,12 @@ public:
 
   void remove(const caf::actor_addr& who);
   void clear() noexcept { members_.clear(); }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (const auto& entry : members_)
+      visit(entry.who);
+  }
 
   [[nodiscard]] bool contains(const caf::actor_addr& who) const noexcept;
 
@@ -59,26 +68,39 @@ public:
   [[nodiscard]] bool wants_data() const noexcept;
 
 private:
-  struct member {
-    caf::strong_actor_ptr who;
-    event_mask mask = event_mask::none;
-    credit_mode mode = credit_mode::automatic;
+  /// Delivered and paid for, both counted from the beginning.
+  struct account {
     std::uint64_t delivered = 0;
     std::uint64_t paid = 0;
-    /// Delivered bytes up to and including the last message that was sent as a request.
-    std::uint64_t asked = 0;
 
     [[nodiscard]] std::uint64_t owed() const noexcept { return delivered - paid; }
   };
 
+  struct member {
+    caf::strong_actor_ptr who;
+    event_mask mask = event_mask::none;
+    credit_mode mode = credit_mode::automatic;
+    /// What is paid by answers: the messages, and their bytes unless those are paid by hand.
+    account answered;
+    /// What is paid by `grant`.
+    account granted;
+    /// The debt of `answered` up to and including the last message that was sent as a request.
+    std::uint64_t asked = 0;
+    /// Tells the answers to an earlier subscription of the same actor from those to this one.
+    std::uint64_t membership = 0;
+
+    [[nodiscard]] std::uint64_t owed() const noexcept { return std::max(answered.owed(), granted.owed()); }
+  };
+
   [[nodiscard]] member* find(const caf::actor_addr& who) noexcept;
   void deliver_to(member& entry, received&& data);
-  void account_payment(const caf::actor_addr& who, std::uint64_t up_to);
+  void note_answer(std::uint64_t membership, std::uint64_t up_to);
 
   channel_interface::base& self_;
   std::size_t credit_;
   std::function<void()> paid_;
   std::vector<member> members_;
+  std::uint64_t memberships_ = 0;
 };
 
 } // namespace actorwire

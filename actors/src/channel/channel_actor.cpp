@@ -16,6 +16,24 @@ constexpr std::size_t pull_credit = 16U << 10U;
 
 constexpr auto shortest_statistics_interval = std::chrono::milliseconds{10};
 
+/// Requests of one kind that may wait for the same connection.
+constexpr std::size_t waiting_requests_max = 1'024;
+
+transport_error too_many_waiting(std::string_view request) {
+  return make_error(error_code::would_block, phase::established, origin::local,
+                    std::string{request} + ": 1024 requests wait already");
+}
+
+transport_error somebody_subscribes() {
+  return make_error(error_code::conflicting_values, phase::established, origin::local,
+                    "receive: somebody subscribes to the data of this connection");
+}
+
+/// Times that come in messages may be anything; more than a day is as good as for ever.
+std::chrono::milliseconds bounded(std::chrono::milliseconds wanted) {
+  return std::clamp<std::chrono::milliseconds>(wanted, std::chrono::milliseconds{0}, std::chrono::hours{24});
+}
+
 transport_error closed_error() {
   return make_error(error_code::closed, phase::close, origin::local, "closed by this side");
 }
@@ -114,6 +132,7 @@ void channel_actor::attach(wire& carrier, const transport_addresses& addresses) 
   status_.info.local_address = addresses.local;
   status_.info.remote_address = addresses.remote;
   status_.attempt = 0;
+  expire_waiting();
   report_loss({outbox_.connection_ready(where().now(), settler()), {}}, why_not_ready());
   transition(state_event::connected);
   audience_.publish(event_mask::state, opened{status_.info});
@@ -166,9 +185,17 @@ void channel_actor::deliver(payload body) {
   asker.deliver(std::move(data));
 }
 
+void channel_actor::expire_waiting() {
+  const auto expired = outbox_.expire(where().now(), settler());
+  if (expired.messages == 0)
+    return;
+  release_memory();
+  report_loss({expired, {}}, make_error(error_code::expired, is_ready() ? phase::established : phase::connect,
+                                        origin::local, "waited for longer than its ttl, or queue_age"));
+}
+
 std::size_t channel_actor::gather(std::span<outgoing> pieces) {
-  report_loss({outbox_.expire(where().now(), settler()), {}},
-              make_error(error_code::expired, phase::established, origin::local, "ttl is over"));
+  expire_waiting();
   return outbox_.gather(pieces);
 }
 
@@ -247,11 +274,16 @@ void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
 // -- requests -----------------------------------------------------------------------------------------------------------
 
 caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
+  // Only requests are answered: CAF takes an error that nobody asked for as a reason to end the one who gets it.
+  if (!current_mailbox_element()->mid.is_request())
+    return {};
   auto promise = make_response_promise<connection_info>();
   if (is_ready()) {
     promise.deliver(status_.info);
-  } else if (state() == connection_state::failed || closing_ != nullptr) {
+  } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
     promise.deliver(to_caf_error(why_not_ready()));
+  } else if (connects_.size() >= waiting_requests_max) {
+    promise.deliver(to_caf_error(too_many_waiting("connect")));
   } else {
     connects_.push_back(promise);
     dial_wanted();
@@ -263,17 +295,19 @@ channel_actor::reply channel_actor::handle(actorwire::send& message) {
   // A `send` that is not a request has nobody to tell, so a refusal is reported like that of a `cast`.
   const auto is_request = current_mailbox_element()->mid.is_request();
   const auto size = message.body.size();
-  auto asker = make_response_promise<sent>();
+  auto asker = is_request ? make_response_promise<sent>() : reply{};
   auto handle_for_refusal = asker;
   if (const auto accepted = accept(message.body, message.options, asker); !accepted) {
     if (is_unwanted_now(message.options)) {
       const auto sequence = report_refused(size, accepted.error());
-      handle_for_refusal.deliver(sent{sequence, status_.info.generation, outcome::not_sent});
+      if (is_request)
+        handle_for_refusal.deliver(sent{sequence, status_.info.generation, outcome::not_sent});
       return handle_for_refusal;
     }
-    if (!is_request)
+    if (is_request)
+      handle_for_refusal.deliver(to_caf_error(accepted.error()));
+    else
       report_refused(size, accepted.error());
-    handle_for_refusal.deliver(to_caf_error(accepted.error()));
   }
   return handle_for_refusal;
 }
@@ -321,10 +355,15 @@ void channel_actor::release_memory() noexcept {
 }
 
 caf::typed_response_promise<received> channel_actor::handle(receive) {
+  if (!current_mailbox_element()->mid.is_request())
+    return {};
   auto promise = make_response_promise<received>();
   if (audience_.wants_data()) {
-    promise.deliver(to_caf_error(make_error(error_code::conflicting_values, phase::established, origin::local,
-                                            "receive: somebody subscribes to the data of this connection")));
+    promise.deliver(to_caf_error(somebody_subscribes()));
+    return promise;
+  }
+  if (pulls_.size() >= waiting_requests_max) {
+    promise.deliver(to_caf_error(too_many_waiting("receive")));
     return promise;
   }
   if (is_over() || state() == connection_state::failed) {
@@ -346,6 +385,8 @@ connection_status channel_actor::handle(subscribe request) {
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
   watch_once(who);
   audience_.add(who, request.mask, request.credit);
+  if (audience_.wants_data())
+    answer_pulls(somebody_subscribes());
   if (wire_ != nullptr)
     wire_->pump_later();
 }
@@ -393,7 +434,8 @@ void channel_actor::handle(const stream_stats& request) {
     return;
   watch_once(who);
   streams_.push_back(
-      std::make_unique<statistics_stream>(*this, who, std::max(request.interval, shortest_statistics_interval)));
+      std::make_unique<statistics_stream>(*this, who,
+                                          std::max(bounded(request.interval), shortest_statistics_interval)));
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {
@@ -409,7 +451,8 @@ void channel_actor::begin_close(const close& request) {
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
   closing_begins();
-  closing_->mode = request.mode;
+  // A later close can only be stricter than an earlier one.
+  closing_->mode = std::max(closing_->mode, request.mode);
   if (request.mode == close_mode::abort) {
     cut(closed_error());
     end(closed_error());
@@ -420,9 +463,17 @@ void channel_actor::begin_close(const close& request) {
     end(closed_error());
     return;
   }
-  where().arm(closing_->time_out, request.timeout);
+  // An attempt would only bring a connection that is closed again.
+  if (wire_ == nullptr && outbox_.is_flushed()) {
+    cut(closed_error());
+    end(closed_error());
+    return;
+  }
+  const auto timeout = bounded(request.timeout);
+  if (!closing_->time_out.is_armed() || where().now() + timeout < closing_->time_out.deadline())
+    where().arm(closing_->time_out, timeout);
   if (wire_ != nullptr)
-    wire_->finish(request.mode == close_mode::flush);
+    wire_->finish(closing_->mode == close_mode::flush);
 }
 
 // -- helpers ------------------------------------------------------------------------------------------------------------
@@ -472,9 +523,7 @@ void channel_actor::follow_expiry() {
   if (expiry_ == nullptr)
     expiry_ = std::make_unique<timer>([this] {
       in_actor([this] {
-        report_loss({outbox_.expire(where().now(), settler()), {}},
-                    make_error(error_code::expired, phase::connect, origin::local, "waited longer than allowed"));
-        release_memory();
+        expire_waiting();
         follow_expiry();
       });
     });

@@ -149,6 +149,8 @@ private:
   [[nodiscard]] bool is_unwanted_now(const send_options& options) const noexcept;
   /// Gives back to the network's memory what settled messages had taken.
   void release_memory() noexcept;
+  /// Settles what has waited too long, and reports it.
+  void expire_waiting();
   void report_loss(const loss& lost, const transport_error& why);
   void settle(reply&& asker, const settled& what);
   auto settler() {

@@ -14,7 +14,7 @@ namespace actorwire {
 /// An actor that owns a wire: every event of the transport becomes a piece of message handling of that actor, so that
 /// what goes wrong in it ends this actor and no other.
 template <class Base>
-class transport_carrier : public Base, private transport_observer, private flushable {
+class transport_carrier : public Base, private transport_observer, protected flushable {
 public:
   using Base::Base;
 
@@ -22,7 +22,7 @@ protected:
   /// Connects a new transport with its user, the channel. *Errors:* those of `transport::init`.
   result<void> carry(local_ref<transport> bearer, channel_actor& user) {
     wire_.emplace(this->where(), bearer, user, static_cast<flushable&>(*this),
-                  [this] { this->in_actor([this] { wire_->handle_timeout(); }); });
+                  [this] { handle([this] { wire_->handle_timeout(); }); });
     return bearer->init(user.config(), *this);
   }
 
@@ -59,11 +59,21 @@ private:
   }
 
   void on_closed(const transport_error& reason) final {
-    this->in_actor([&] { carried_to_the_end(wire_->handle_closed(reason)); });
+    handle([&] { wire_->handle_closed(reason); });
   }
 
   void flush() final {
-    this->in_actor([&] { wire_->flush(); });
+    handle([&] { wire_->flush(); });
+  }
+
+  /// Handles an event after which the wire may have come to its end.
+  template <class Event>
+  void handle(Event&& event) {
+    this->in_actor([&] {
+      event();
+      if (const auto end = wire_->take_end())
+        carried_to_the_end(*end);
+    });
   }
 };
 

@@ -28,6 +28,7 @@ wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flush
     timer_(std::move(wake_me)) {}
 
 wire::~wire() {
+  where_.buffers().budget().give_back(charged_);
   bearer_->detach();
 }
 
@@ -63,26 +64,52 @@ void wire::handle_writable() {
   flush();
 }
 
-transport_error wire::handle_closed(const transport_error& reason) {
+void wire::handle_closed(const transport_error& reason) {
   is_connected_ = false;
   timer_.cancel();
+  deadlines_.fill(never);
+  // What arrived before an orderly end is delivered, if need be when there is credit for it again.
+  if (reason.code == error_code::closed && user_ != nullptr && decoder_.unread_size() > 0) {
+    ending_ = reason;
+    set(deadline::progress, where_.now() + user_->config().operation_timeout);
+    pump();
+    return;
+  }
+  give_up(reason);
+}
+
+void wire::give_up(const transport_error& reason) {
   // An orderly end that this side did not ask for is the peer's doing, and a reason to connect again.
   auto cause = reason;
   if (reason.code == error_code::closed && !end_is_wanted_)
     cause = make_error(error_code::peer_closed, reason.where, origin::remote, "closed by the peer");
+  ending_.reset();
+  timer_.cancel();
   if (auto* user = std::exchange(user_, nullptr)) {
     user->settle_acknowledged(bearer_->bytes_acked());
     user->detach(*this, cause);
   }
-  return cause;
+  end_ = std::move(cause);
+}
+
+std::optional<transport_error> wire::take_end() {
+  return std::exchange(end_, std::nullopt);
 }
 
 void wire::handle_timeout() {
   const auto now = where_.now();
   if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
-    abort(make_error(error_code::stalled, phase::established, origin::remote,
-                     "no byte was taken for operation_timeout although some wait"));
-    return;
+    if (ending_) {
+      give_up(transport_error{*ending_});
+      return;
+    }
+    set(deadline::progress, never);
+    // What waited may have expired meanwhile; then there is nothing that should have moved.
+    if (user_ != nullptr && !user_->is_flushed()) {
+      abort(make_error(error_code::stalled, phase::established, origin::remote,
+                       "no byte was taken for operation_timeout although some wait"));
+      return;
+    }
   }
   if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
     abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
@@ -138,15 +165,12 @@ void wire::pump_later() {
 }
 
 void wire::pump() {
-  // A handler that is told of a message may give credit back at once, and so ask for the next from within this loop.
-  if (!is_connected_ || user_ == nullptr || is_pumping_)
+  if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
-  is_pumping_ = true;
   auto frame_came = false;
   while (user_->credit() > 0) {
     auto next = decoder_.next();
     if (!next) {
-      is_pumping_ = false;
       abort(next.error());
       return;
     }
@@ -155,20 +179,41 @@ void wire::pump() {
     frame_came = true;
     user_->deliver(std::move(**next));
   }
-  is_pumping_ = false;
-  // The time for a frame begins with its first byte, and not anew with each further one.
-  if (!decoder_.has_partial())
+  if (ending_) {
+    if (decoder_.unread_size() == 0)
+      give_up(transport_error{*ending_});
+    return;
+  }
+  if (!charge_assembly()) {
+    abort(make_error(error_code::memory_limit, phase::established, origin::local,
+                     "the network's memory_limit leaves no room for the frame that has begun"));
+    return;
+  }
+  // The time for a frame begins with its first byte, and not anew with each further one. It does not run while it is our
+  // side that does not read.
+  const auto wanted = user_->credit();
+  if (!decoder_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
   else if (frame_came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
     set(deadline::partial_frame, where_.now() + user_->config().framing.partial_frame_timeout);
   // Small top-ups would cost a call for each message; half of the credit is never waited for.
-  const auto wanted = user_->credit();
   if (allowance_ < wanted && allowance_ <= wanted / 2) {
     const auto more = wanted - allowance_;
     allowance_ = wanted;
     bearer_->receive(more);
   }
   end_if_done();
+}
+
+bool wire::charge_assembly() {
+  auto& budget = where_.buffers().budget();
+  const auto size = decoder_.assembly_capacity();
+  if (size > charged_ && !budget.try_take(size - charged_))
+    return false;
+  if (size < charged_)
+    budget.give_back(charged_ - size);
+  charged_ = size;
+  return true;
 }
 
 void wire::finish(bool then_close) {
@@ -186,13 +231,22 @@ void wire::follow_peer() {
 }
 
 void wire::abort(const transport_error& reason) {
-  bearer_->close(reason);
+  if (ending_)
+    give_up(reason);
+  else
+    bearer_->close(reason);
 }
 
 void wire::cut(const transport_error& reason) {
   end_is_wanted_ = true;
   user_ = nullptr;
-  bearer_->close(reason);
+  if (!ending_) {
+    bearer_->close(reason);
+    return;
+  }
+  // The transport has ended before; only the owner is still to hear of it.
+  give_up(reason);
+  where_.flush_later(flusher_);
 }
 
 void wire::set(deadline which, time_point when) {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 
 namespace actorwire {
 
@@ -42,12 +43,18 @@ public:
   void handle_received(payload bytes);
   void handle_peer_finished();
   void handle_writable();
-  /// The transport has ended; tells the channel. Returns the reason as the channel sees it.
-  transport_error handle_closed(const transport_error& reason);
+  /// The transport has ended; tells the channel, as soon as that has what arrived before.
+  void handle_closed(const transport_error& reason);
   void handle_timeout();
 
   /// The end of a turn: hands over to the transport what the outbox holds, and does what was put off until then.
   void flush();
+
+  /// Ends the work at once, for `reason`, and tells the channel.
+  void give_up(const transport_error& reason);
+
+  /// Returns once, when all is over, the reason as the channel saw it. The owner asks after each event.
+  [[nodiscard]] std::optional<transport_error> take_end();
 
   // -- from the channel: what may call the transport is put off to `flush`, so that it runs as the owner's handling ------
 
@@ -88,6 +95,8 @@ private:
   void settle_acknowledged();
   [[nodiscard]] std::chrono::milliseconds acknowledgement_wait() const;
   void end_if_done();
+  /// Counts the frame that is being put together against the network's memory; false if there is no room.
+  [[nodiscard]] bool charge_assembly();
 
   shard& where_;
   local_ref<transport> bearer_;
@@ -99,9 +108,12 @@ private:
   /// Bytes that the transport may still deliver.
   std::size_t allowance_ = 0;
   std::uint64_t bytes_taken_ = 0;
+  std::size_t charged_ = 0;
+  /// The orderly end of the transport, while the channel does not have all that arrived before it.
+  std::optional<transport_error> ending_;
+  std::optional<transport_error> end_;
   bool is_connected_ = false;
   bool is_blocked_ = false;
-  bool is_pumping_ = false;
   bool pump_wanted_ = false;
   bool end_is_wanted_ = false;
   bool finish_wanted_ = false;

@@ -32,9 +32,10 @@ private:
 } // namespace
 
 shard::shard(options settings)
-  : settings_(std::move(settings)), buffers_(settings_.budget), reactor_(std::make_unique<reactor>()), trim_([this] {
-      buffers_.trim();
-    }) {}
+  : settings_(std::move(settings)),
+    buffers_(settings_.budget),
+    reactor_(std::make_unique<reactor>()),
+    trim_([this] { buffers_.trim(); }) {}
 
 shard::~shard() {
   assert(!reactor_->thread.joinable());
@@ -137,7 +138,7 @@ void shard::end_turn() {
       break;
     more_work = true;
   }
-  if (!trim_.is_armed() && buffers_.has_excess())
+  if (!trim_.is_armed() && leases_.load(std::memory_order_relaxed) > 0 && buffers_.has_excess())
     arm(trim_, trim_delay);
   in_turn_ = false;
   now_is_sampled_ = false;
@@ -160,6 +161,9 @@ void shard::run_flushes() {
 
 void shard::follow_timers() {
   if (settings_.run == mode::stepped)
+    return;
+  // Nobody is left to meet a deadline, and waiting for one would keep the loop from its end.
+  if (leases_.load(std::memory_order_relaxed) == 0)
     return;
   const auto next = timers_.next_timeout();
   // Waking up too early is harmless; only a deadline before the one waited for makes a system call worth while.

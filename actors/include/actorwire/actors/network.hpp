@@ -89,7 +89,8 @@ public:
   /// Asks the network's supervisor for a peer. It dials at once and for ever; see `acquire`.
   [[nodiscard]] ACTORWIRE_EXPORT result<connection_actor> acquire(std::string_view uri, acquire_options options = {});
 
-  /// Listens, and sends `accepted` to `receiver` for each connection.
+  /// Listens, and sends `accepted` to `receiver` for each connection. When the receiver ends, so do the connections that
+  /// it was not told of, and no more are accepted; those that it passed on stay.
   /// *Errors:* what the address, the port or the configuration do not allow.
   [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, const caf::actor& receiver,
                                                           listen_config config = {});

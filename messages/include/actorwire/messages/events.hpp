@@ -231,8 +231,7 @@ struct connection_status {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("connection_status", field{"info", self.info}, field{"state", self.state},
-                 field{"sequence", self.sequence},
-                 field{"attempt", self.attempt}, field{"next_retry", self.next_retry},
+                 field{"sequence", self.sequence}, field{"attempt", self.attempt}, field{"next_retry", self.next_retry},
                  field{"last_error", self.last_error});
   }
 };

@@ -30,6 +30,9 @@ public:
 protected:
   ~flushable() { link_.unlink(); }
 
+  /// Leaves the list. To be called on the shard by objects that another thread may destroy.
+  void forget_flush() noexcept { link_.unlink(); }
+
 private:
   friend class shard;
 

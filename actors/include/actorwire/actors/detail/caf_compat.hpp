@@ -377,7 +377,9 @@ protected:
       this->quit(this->call_handler(this->exception_handler_, this, failure));
     }
     this->bhvr_stack_.cleanup();
-    this->finalize();
+    // An actor that has not begun has no behavior yet, which CAF would take for its end.
+    if (this->getf(caf::abstract_actor::is_initialized_flag))
+      this->finalize();
   }
 
 private:
