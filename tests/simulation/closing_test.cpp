@@ -1,0 +1,282 @@
+#include "simulated_system.hpp"
+#include "story.hpp"
+
+#include <actorwire/actors/errors.hpp>
+
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace actorwire::test {
+
+namespace {
+
+constexpr std::string_view server = "tcp://server:1";
+constexpr std::array all_modes{close_mode::abort, close_mode::flush, close_mode::drain};
+
+/// How a peer gets into a state and stays there.
+struct way_into {
+  connection_state state;
+  std::string_view uri;
+  void (*prepare)(simulated_system& world, acquire_options& options);
+  duration after;
+};
+
+void answer_late(simulated_system& world, acquire_options&) {
+  world.hosts().plan_next(server, {.lateness = 500ms});
+  world.hosts().listen(server, sink_service());
+}
+
+void stay_silent(simulated_system& world, acquire_options&) {
+  world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
+}
+
+void shake_hands_for_long(simulated_system& world, acquire_options& options) {
+  options.transport.protocol_settings = quic_config{};
+  world.hosts().set_link({.delay = 1s});
+  world.hosts().listen("quic://server:1", sink_service(options.transport));
+}
+
+void accept_and_read_nothing(simulated_system& world, acquire_options&) {
+  world.hosts().listen(server, deaf_service());
+}
+
+void wait_after_a_refusal(simulated_system&, acquire_options& options) {
+  options.reconnection.base_delay = options.reconnection.max_delay = 1h;
+}
+
+void refuse_the_only_attempt(simulated_system&, acquire_options& options) {
+  options.reconnection.max_attempts = 1;
+}
+
+const std::array ways{
+    way_into{connection_state::resolving, server, answer_late, 100ms},
+    way_into{connection_state::connecting, server, stay_silent, 1s},
+    way_into{connection_state::handshaking, "quic://server:1", shake_hands_for_long, 2500ms},
+    way_into{connection_state::ready, server, accept_and_read_nothing, 1s},
+    way_into{connection_state::backoff, server, wait_after_a_refusal, 1s},
+    way_into{connection_state::failed, server, refuse_the_only_attempt, 1s},
+};
+
+/// A peer with every kind of request open that can be open, however it ends.
+class busy_peer {
+public:
+  busy_peer(simulated_system& world, connection_actor what) : user(world.make_probe()), peer(std::move(what)) {
+    user.subscribe(peer, event_mask::state | event_mask::loss | event_mask::backpressure);
+    world.run_now();
+    for (int count = 0; count < 3; ++count) {
+      sends.push_back(user.send(peer, std::string(50'000, 'x')));
+      sends.push_back(user.send(peer, std::string(50'000, 'x'), {.wanted = outcome::acked}));
+      user.cast(peer, "nobody waits for this");
+    }
+    connects.push_back(user.connect(peer));
+    pulls.push_back(user.receive(peer));
+    figures.push_back(user.get_stats(peer));
+    states.push_back(user.get_state(peer));
+    world.run_for(10ms);
+  }
+
+  /// Requests that do not have exactly one answer.
+  [[nodiscard]] std::size_t badly_answered() const {
+    std::size_t bad = 0;
+    const auto check = [&bad](const auto& answers) {
+      for (const auto& each : answers)
+        bad += each->count == 1 && each->value.has_value() != each->error.has_value() ? 0U : 1U;
+    };
+    check(sends);
+    check(connects);
+    check(pulls);
+    check(figures);
+    check(states);
+    check(closes);
+    return bad;
+  }
+
+  probe user;
+  connection_actor peer;
+  std::vector<answer_to<sent>> sends;
+  std::vector<answer_to<connection_info>> connects;
+  std::vector<answer_to<received>> pulls;
+  std::vector<answer_to<stats>> figures;
+  std::vector<answer_to<connection_status>> states;
+  std::vector<answer_to<close_report>> closes;
+};
+
+acquire_options roomy() {
+  auto options = framed();
+  options.transport.flow.queue_age = 1h;
+  return options;
+}
+
+} // namespace
+
+TEST_CASE("a close in any state is answered within its time and leaves nothing behind", "[simulation][B10][D2]") {
+  for (const auto& way : ways)
+    for (const auto mode : all_modes) {
+      CAPTURE(name_of(way.state), name_of(mode));
+      simulated_system world;
+      auto user = world.make_probe();
+      world.run_now();
+      const auto actors = world.actor_count();
+      const auto timers = world.timer_count();
+
+      auto options = roomy();
+      way.prepare(world, options);
+      {
+        const auto peer = world.acquire(way.uri, options);
+        const auto begin = user.send(peer, "what waits when the close comes");
+        world.run_for(way.after);
+        const auto state = user.get_state(peer);
+        world.run_now();
+        REQUIRE(state->value);
+        REQUIRE(state->value->state == way.state);
+
+        const auto asked_at = world.now();
+        const auto closed = user.close(peer, mode, 2s);
+        REQUIRE(world.run_until([&] { return closed->count > 0; }, 2s));
+        CHECK(world.now() - asked_at <= 2s);
+        REQUIRE(closed->value);
+        CHECK(adds_up(closed->value->delivery));
+        CHECK(closed->value->delivery.pending == tally{});
+        world.run_now();
+        CHECK(begin->count == 1);
+        CHECK(closed->count == 1);
+      }
+      // The connection actor goes when its transport has said its last word, which may come late.
+      world.run_for(1s);
+      CHECK(world.actor_count() == actors);
+      world.hosts().crash("server", simulated_network::crash_kind::process);
+      world.run_for(1min);
+      CHECK(world.timer_count() == timers);
+      CHECK(world.net().memory_used() == 0);
+    }
+}
+
+TEST_CASE("a second close speeds up the first, and both are answered", "[simulation][B10][D2]") {
+  simulated_system world;
+  world.hosts().listen(server, deaf_service());
+  auto user = world.make_probe();
+  auto options = framed();
+  options.transport.operation_timeout = 1h;
+  const auto peer = world.acquire(server, options);
+  world.run_for(1s);
+  user.cast(peer, std::string(200'000, 'x'));
+  const auto slow = user.close(peer, close_mode::drain, 1h);
+  world.run_for(1min);
+  REQUIRE(slow->count == 0);
+  const auto quick = user.close(peer, close_mode::abort, 1h);
+  world.run_now();
+  CHECK(slow->value);
+  CHECK(quick->value);
+}
+
+TEST_CASE("a close that waits for a connection ends when the attempt fails or its actor crashes",
+          "[simulation][B9][B10]") {
+  for (const auto where : {transport_call::create, transport_call::init, transport_call::connect}) {
+    CAPTURE(static_cast<int>(where));
+    simulated_system world;
+    world.transports().crash_in(where);
+    auto user = world.make_probe();
+    // The close overtakes the news of the crash: it is asked for as soon as the peer is there.
+    unsigned answers = 0;
+    user.run([&](caf::event_based_actor* self) {
+      ask(self, world.supervisor(), caf::infinite, acquire{parse_endpoint(server).value(), framed()})
+          .then([self, &answers](const connection_actor& peer) {
+            ask(self, peer, caf::infinite, close{close_mode::drain, 1h}).then([&answers](const close_report&) {
+              ++answers;
+            });
+          });
+    });
+    world.run_for(1s);
+    CHECK(answers == 1);
+  }
+}
+
+TEST_CASE("every request gets exactly one answer, whatever ends the peer", "[simulation][D2]") {
+  using ending = void (*)(simulated_system&, busy_peer&);
+  const std::array<std::pair<std::string_view, ending>, 8> endings{{
+      {"close abort",
+       [](simulated_system&, busy_peer& on) { on.closes.push_back(on.user.close(on.peer, close_mode::abort)); }},
+      {"close flush",
+       [](simulated_system&, busy_peer& on) { on.closes.push_back(on.user.close(on.peer, close_mode::flush)); }},
+      {"close drain",
+       [](simulated_system&, busy_peer& on) { on.closes.push_back(on.user.close(on.peer, close_mode::drain)); }},
+      {"exit", [](simulated_system&, busy_peer& on) { caf::anon_send_exit(on.peer, caf::exit_reason::user_shutdown); }},
+      {"kill", [](simulated_system&, busy_peer& on) { caf::anon_send_exit(on.peer, caf::exit_reason::kill); }},
+      {"close of the supervisor",
+       [](simulated_system& world, busy_peer& on) {
+         on.closes.push_back(on.user.close(world.supervisor(), close_mode::drain, 10s));
+       }},
+      {"kill of the supervisor",
+       [](simulated_system& world, busy_peer&) { caf::anon_send_exit(world.supervisor(), caf::exit_reason::kill); }},
+      {"crashes beyond the limit",
+       [](simulated_system& world, busy_peer& on) {
+         world.transports().crash_in(transport_call::send, 1'000);
+         world.transports().crash_in(transport_call::connect, 1'000);
+         on.user.cast(on.peer, "wakes the crash up");
+         world.run_for(1min);
+         // A pull waits for data as long as the peer lives.
+         on.closes.push_back(on.user.close(on.peer, close_mode::abort));
+       }},
+  }};
+  for (const auto& way : ways)
+    for (const auto& [name, end] : endings) {
+      CAPTURE(name_of(way.state), name);
+      simulated_system world;
+      auto options = roomy();
+      way.prepare(world, options);
+      const auto peer = world.acquire(way.uri, options);
+      world.run_for(way.after);
+      busy_peer busy{world, peer};
+      end(world, busy);
+      world.run_for(2min);
+      CHECK(busy.badly_answered() == 0);
+    }
+}
+
+TEST_CASE("a request that comes after the end is answered too", "[simulation][D2]") {
+  simulated_system world;
+  const auto peer = world.acquire(server, framed());
+  auto user = world.make_probe();
+  user.close(peer, close_mode::abort);
+  world.run_now();
+  const auto message = user.send(peer, "too late");
+  const auto state = user.get_state(peer);
+  const auto again = user.close(peer, close_mode::abort);
+  world.run_now();
+  CHECK(message->error);
+  CHECK(state->error);
+  CHECK(again->error);
+}
+
+TEST_CASE("the end of the network answers every request and hangs nowhere", "[simulation][D2][B10]") {
+  for (const auto& way : ways) {
+    CAPTURE(name_of(way.state));
+    simulated_system world;
+    auto options = roomy();
+    way.prepare(world, options);
+    const auto peer = world.acquire(way.uri, options);
+    world.run_for(way.after);
+    // One that lives elsewhere sees the answers after the shards are gone. The time is for a defect only.
+    caf::scoped_actor self{world.actors()};
+    auto message = ask(self.operator->(), peer, 10s,
+                       send{payload::copy_of(std::string(200'000, 'x')), {.wanted = outcome::acked}});
+    auto pull = ask(self.operator->(), peer, 10s, receive{});
+    world.run_now();
+    world.destroy_network();
+    const auto check = [](const caf::error& reason) { CHECK(reason != caf::sec::request_timeout); };
+    std::move(pull).receive([](const received&) { FAIL_CHECK("nothing was sent"); }, check);
+    std::move(message).receive([](const sent& known) { CHECK(known.result == outcome::maybe_sent); }, check);
+  }
+}
+
+} // namespace actorwire::test

@@ -1,0 +1,245 @@
+#include "probe.hpp"
+
+#include <actorwire/actors/errors.hpp>
+
+#include <caf/send.hpp>
+
+#include <sstream>
+#include <stdexcept>
+#include <utility>
+
+namespace actorwire::test {
+
+namespace {
+
+endpoint endpoint_of(std::string_view uri) {
+  auto parsed = parse_endpoint(uri);
+  if (!parsed)
+    throw std::invalid_argument{actorwire::to_string(parsed.error())};
+  return *std::move(parsed);
+}
+
+/// Renders one event for a trace.
+struct line {
+  std::ostringstream& out;
+
+  void operator()(const opened& told) const { out << "opened generation " << told.info.generation; }
+  void operator()(const state_changed& told) const {
+    out << told.sequence << ". " << name_of(told.from) << " -> " << name_of(told.to) << ", generation "
+        << told.generation;
+    if (told.reason.code != error_code::none)
+      out << ", " << actorwire::to_string(told.reason);
+    if (told.attempt > 0)
+      out << ", attempt " << told.attempt << ", next in " << told.next_retry.count() << " ms";
+  }
+  void operator()(const received& told) const {
+    out << "received " << told.body.size() << " bytes of generation " << told.generation;
+  }
+  void operator()(const peer_closing& told) const { out << "the peer closes generation " << told.generation; }
+  void operator()(const passivated&) const { out << "passivated"; }
+  void operator()(const backpressure& told) const {
+    out << "backpressure " << (told.on ? "on" : "off") << " at " << told.queued_bytes << " bytes";
+  }
+  void operator()(const data_lost& told) const {
+    out << "lost " << told.not_sent.messages << " not sent, " << told.maybe_sent.messages
+        << " maybe sent: " << actorwire::to_string(told.why);
+  }
+  void operator()(const stats& told) const { out << "stats with " << told.queued_bytes << " bytes queued"; }
+  void operator()(const pool_event& told) const {
+    out << "pool: " << name_of(told.change) << ' ' << told.source << ", " << actorwire::to_string(told.reason);
+  }
+  void operator()(const receipt& told) const {
+    out << "send " << told.number << ' ';
+    if (told.known)
+      out << name_of(told.known->result) << " as " << told.known->sequence << " in generation "
+          << told.known->generation;
+    else
+      out << "failed: " << actorwire::to_string(*told.error);
+  }
+};
+
+/// The message that makes a probe look at what it is to do.
+using nudge = std::int32_t;
+
+} // namespace
+
+std::string to_string(const note& told) {
+  std::ostringstream out;
+  out << told.when.time_since_epoch().count() << ": ";
+  std::visit(line{out}, told.what);
+  return std::move(out).str();
+}
+
+probe::probe(network& net, const clock& time, std::size_t shard) : state_(new state{time, {}, {}, 0}) {
+  handle_ = net.spawn_on_shard(shard, [mine = state_](caf::event_based_actor* self) -> caf::behavior {
+    return awake(self, mine);
+  });
+}
+
+caf::behavior probe::awake(caf::event_based_actor* self, const std::shared_ptr<state>& mine) {
+  const auto keep = [mine](auto& told) { mine->notes.push_back({mine->time.now(), std::move(told)}); };
+  return {
+      [self, mine](nudge) { work(self, *mine); },  [keep](opened& told) { keep(told); },
+      [keep](state_changed& told) { keep(told); }, [keep](received& told) { keep(told); },
+      [keep](peer_closing& told) { keep(told); },  [keep](passivated& told) { keep(told); },
+      [keep](backpressure& told) { keep(told); },  [keep](data_lost& told) { keep(told); },
+      [keep](stats& told) { keep(told); },         [keep](pool_event& told) { keep(told); },
+  };
+}
+
+void probe::work(caf::event_based_actor* self, state& mine) {
+  for (auto& task : std::exchange(mine.to_do, {}))
+    task(self);
+}
+
+void probe::run(body task) {
+  state_->to_do.push_back(std::move(task));
+  anonymous_tell(handle_, nudge{0});
+}
+
+template <class Result, class Target, class Request>
+answer_to<Result> probe::request(const Target& to, Request message) {
+  const auto reply = std::make_shared<answer<Result>>();
+  run([reply, to, message](caf::event_based_actor* self) {
+    actorwire::ask(self, to, caf::infinite, message)
+        .then(
+            [reply](const Result& value) {
+              ++reply->count;
+              reply->value = value;
+            },
+            [reply](const caf::error& failure) {
+              ++reply->count;
+              reply->error = to_transport_error(failure);
+            });
+  });
+  return reply;
+}
+
+answer_to<sent> probe::send(const connection_actor& to, std::string_view text, send_options options) {
+  const auto reply = std::make_shared<answer<sent>>();
+  run([reply, to, mine = state_, number = ++state_->sends,
+       message = actorwire::send{payload::copy_of(text), options}](caf::event_based_actor* self) {
+    const auto keep = [mine, number, reply](const std::optional<sent>& known,
+                                            const std::optional<transport_error>& error) {
+      ++reply->count;
+      reply->value = known;
+      reply->error = error;
+      mine->notes.push_back({mine->time.now(), receipt{number, known, error}});
+    };
+    actorwire::ask(self, to, caf::infinite, message)
+        .then([keep](const sent& known) { keep(known, std::nullopt); },
+              [keep](const caf::error& failure) { keep(std::nullopt, to_transport_error(failure)); });
+  });
+  return reply;
+}
+
+void probe::cast(const connection_actor& to, std::string_view text, send_options options) {
+  run([to, message = actorwire::cast{payload::copy_of(text), options}](caf::event_based_actor* self) {
+    tell(self, to, message);
+  });
+}
+
+answer_to<connection_info> probe::connect(const connection_actor& to) {
+  return request<connection_info>(to, actorwire::connect{});
+}
+
+answer_to<received> probe::receive(const connection_actor& from) {
+  return request<received>(from, actorwire::receive{});
+}
+
+answer_to<connection_status> probe::subscribe(const connection_actor& to, event_mask mask, credit_mode credit) {
+  return request<connection_status>(to, actorwire::subscribe{mask, credit});
+}
+
+void probe::unsubscribe(const connection_actor& from) {
+  run([from](caf::event_based_actor* self) { tell(self, from, actorwire::unsubscribe{}); });
+}
+
+void probe::grant(const connection_actor& to, std::uint64_t bytes) {
+  run([to, bytes](caf::event_based_actor* self) { tell(self, to, actorwire::grant{bytes}); });
+}
+
+void probe::finish_stream(const connection_actor& to) {
+  run([to](caf::event_based_actor* self) { tell(self, to, actorwire::finish_stream{}); });
+}
+
+answer_to<stats> probe::get_stats(const connection_actor& of) {
+  return request<stats>(of, actorwire::get_stats{});
+}
+
+void probe::stream_stats(const connection_actor& of, std::chrono::milliseconds interval) {
+  run([of, interval](caf::event_based_actor* self) { tell(self, of, actorwire::stream_stats{interval}); });
+}
+
+answer_to<connection_status> probe::get_state(const connection_actor& of) {
+  return request<connection_status>(of, actorwire::get_state{});
+}
+
+answer_to<close_report> probe::close(const connection_actor& what, close_mode mode, std::chrono::milliseconds timeout) {
+  return request<close_report>(what, actorwire::close{mode, timeout});
+}
+
+answer_to<connection_actor> probe::acquire(const supervisor_actor& from, std::string_view uri,
+                                           acquire_options options) {
+  return request<connection_actor>(from, actorwire::acquire{endpoint_of(uri), std::move(options)});
+}
+
+answer_to<connection_actor> probe::lookup(const supervisor_actor& in, connection_id id) {
+  return request<connection_actor>(in, actorwire::lookup{id});
+}
+
+answer_to<std::vector<connection_status>> probe::list(const supervisor_actor& all) {
+  return request<std::vector<connection_status>>(all, actorwire::list{});
+}
+
+answer_to<pool_stats> probe::get_pool_stats(const supervisor_actor& of) {
+  return request<pool_stats>(of, actorwire::get_pool_stats{});
+}
+
+void probe::set_policy(const supervisor_actor& at, connection_id id, const reconnection_policy& policy) {
+  run([at, id, policy](caf::event_based_actor* self) { tell(self, at, actorwire::set_policy{id, policy}); });
+}
+
+void probe::reset(const supervisor_actor& at, connection_id id) {
+  run([at, id](caf::event_based_actor* self) { tell(self, at, actorwire::reset{id}); });
+}
+
+void probe::subscribe_to_pool(const supervisor_actor& of) {
+  run([of](caf::event_based_actor* self) { tell(self, of, actorwire::subscribe{event_mask::pool}); });
+}
+
+answer_to<close_report> probe::close(const supervisor_actor& what, close_mode mode, std::chrono::milliseconds timeout) {
+  return request<close_report>(what, actorwire::close{mode, timeout});
+}
+
+void probe::fall_asleep() {
+  run([mine = state_](caf::event_based_actor* self) {
+    self->set_default_handler(caf::skip);
+    self->become([self, mine](nudge) { work(self, *mine); });
+  });
+}
+
+void probe::wake_up() {
+  run([mine = state_](caf::event_based_actor* self) { self->become(awake(self, mine)); });
+}
+
+void probe::end() {
+  caf::anon_send_exit(handle_, caf::exit_reason::user_shutdown);
+}
+
+std::string probe::text() const {
+  std::string whole;
+  for (const auto& each : notes())
+    if (const auto* data = std::get_if<received>(&each.what))
+      whole += data->body.text();
+  return whole;
+}
+
+std::optional<connection_state> probe::last_state() const {
+  for (auto position = notes().rbegin(); position != notes().rend(); ++position)
+    if (const auto* change = std::get_if<state_changed>(&position->what))
+      return change->to;
+  return std::nullopt;
+}
+
+} // namespace actorwire::test

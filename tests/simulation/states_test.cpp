@@ -1,0 +1,272 @@
+#include "simulated_system.hpp"
+#include "story.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace actorwire::test {
+
+namespace {
+
+constexpr std::string_view server = "tcp://server:1";
+
+/// A peer that somebody watches from its first state on.
+struct watched_peer {
+  explicit watched_peer(simulated_system& where, const acquire_options& options = framed())
+    : world(where), watcher(where.make_probe()), peer(where.acquire(server, options)) {
+    const auto answer = watcher.subscribe(peer);
+    world.run_now();
+    snapshot = answer->value.value();
+  }
+
+  bool reach(connection_state wanted) {
+    return world.run_until([&] { return watcher.last_state() == wanted; });
+  }
+
+  simulated_system& world;
+  probe watcher;
+  connection_actor peer;
+  connection_status snapshot;
+};
+
+} // namespace
+
+TEST_CASE("a peer goes through every state of a life and tells each step with its reason", "[simulation][S1][S3]") {
+  simulated_system world;
+  world.hosts().plan_next(server, refusing());
+  world.hosts().plan_next(server, resetting(10));
+  world.hosts().listen(server, sink_service());
+  watched_peer with{world};
+  REQUIRE(with.reach(connection_state::ready));
+  with.watcher.cast(with.peer, "more than ten bytes");
+  REQUIRE(with.reach(connection_state::backoff));
+  REQUIRE(with.reach(connection_state::ready));
+  const auto closed = with.watcher.close(with.peer, close_mode::drain);
+  REQUIRE(with.reach(connection_state::closed));
+  world.run_for(1min);
+
+  CHECK(closed->value);
+  std::string path;
+  for (const auto& change : with.watcher.all<state_changed>())
+    path.append(name_of(change.to)).append(" ");
+  CHECK(path == "backoff resolving connecting ready backoff resolving connecting ready draining closed ");
+  check_story(with.watcher.notes(), with.snapshot);
+}
+
+TEST_CASE("a late subscriber gets a snapshot and every state that follows it", "[simulation][S1]") {
+  for (const auto late : {0ms, 1ms, 2ms, 3ms, 50ms, 150ms, 1000ms}) {
+    CAPTURE(late.count());
+    simulated_system world;
+    for (int count = 0; count < 3; ++count)
+      world.hosts().plan_next(server, refusing());
+    world.hosts().listen(server, sink_service());
+    const auto peer = world.acquire(server, framed());
+    world.run_for(late);
+    auto watcher = world.make_probe();
+    const auto snapshot = watcher.subscribe(peer);
+    world.run_for(5s);
+    world.hosts().reset_connections("server");
+    world.run_for(5s);
+    REQUIRE(snapshot->value);
+    CHECK(watcher.last_state() == connection_state::ready);
+    check_story(watcher.notes(), *snapshot->value);
+  }
+}
+
+TEST_CASE("nothing follows closed", "[simulation][S1]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  watched_peer with{world};
+  REQUIRE(with.reach(connection_state::ready));
+  with.watcher.close(with.peer, close_mode::abort);
+  world.run_now();
+  REQUIRE(with.watcher.last_state() == connection_state::closed);
+  const auto told = with.watcher.notes().size();
+  with.watcher.cast(with.peer, "late");
+  world.hosts().reset_connections("server");
+  world.run_for(1min);
+  CHECK(with.watcher.notes().size() == told);
+}
+
+TEST_CASE("each generation is told once, and nothing of an older one comes after it", "[simulation][S2]") {
+  simulated_system world;
+  // Whatever the transport says comes so late that the peer may long be elsewhere.
+  for (int count = 0; count < 5; ++count)
+    world.hosts().plan_next(server, {.fault = connection_fault{connection_fault::kind::reset, side::listener, 100},
+                                     .lateness = 300ms});
+  world.hosts().listen(server, echo_service());
+  watched_peer with{world};
+  for (int count = 0; count < 100; ++count) {
+    with.watcher.send(with.peer, "a message of thirty-two bytes...");
+    world.run_for(100ms);
+  }
+  world.run_for(10s);
+  CHECK(with.watcher.count<opened>() > 3);
+  CHECK(with.watcher.all<opened>().back().info.generation == with.watcher.count<opened>());
+  CHECK(with.watcher.count<receipt>() == 100);
+  check_story(with.watcher.notes(), with.snapshot);
+}
+
+TEST_CASE("a transport that was given up is not heard any more", "[simulation][S2]") {
+  for (const auto lateness : {0ms, 1ms, 10ms, 100ms}) {
+    CAPTURE(lateness.count());
+    simulated_system world;
+    world.hosts().plan_next(server, {.lateness = lateness});
+    world.hosts().listen(server, echo_service());
+    watched_peer with{world};
+    REQUIRE(with.reach(connection_state::ready));
+    with.watcher.send(with.peer, "echo of this is on its way when the peer closes");
+    world.run_for(1ms);
+    with.watcher.close(with.peer, close_mode::abort);
+    world.run_now();
+    const auto told = with.watcher.notes().size();
+    const auto again = world.acquire(server, framed());
+    world.run_for(1min);
+    CHECK(with.watcher.notes().size() == told);
+    CHECK(with.watcher.last_state() == connection_state::closed);
+  }
+}
+
+TEST_CASE("every failure names its phase and code, and none repeats what was sent", "[simulation][S3]") {
+  constexpr std::string_view secret = "hunter2-the-password";
+  simulated_system world;
+  auto options = framed();
+  options.reconnection.max_attempts = 7;
+  world.hosts().plan_next(server, refusing());
+  world.hosts().plan_next(server, {.answer = attempt_answer::unknown_name});
+  world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
+  world.hosts().plan_next(server, resetting(3));
+  world.hosts().plan_next(server, vanishing(30));
+  world.hosts().plan_next(server, refusing());
+  watched_peer with{world, options};
+  world.hosts().listen(server, echo_service());
+  std::vector<answer_to<sent>> answers;
+  for (int count = 0; count < 120; ++count) {
+    answers.push_back(with.watcher.send(with.peer, secret, {.ttl = 3s}));
+    with.watcher.cast(with.peer, secret, {.policy = when_down::fail});
+    world.run_for(1s);
+  }
+  with.watcher.send(with.peer, std::string(5'000'000, 'x').append(secret));
+  world.transports().crash_in(transport_call::send, 10);
+  world.run_for(2min);
+  with.watcher.close(with.peer, close_mode::flush, 1s);
+  world.run_for(10s);
+
+  std::vector<phase> phases;
+  for (const auto& told : with.watcher.notes()) {
+    INFO(to_string(told));
+    if (const auto* change = std::get_if<state_changed>(&told.what);
+        change != nullptr && change->reason.code != error_code::none)
+      phases.push_back(change->reason.where);
+    CHECK(to_string(told).find(secret) == std::string::npos);
+  }
+  CHECK(std::vector(phases.begin(), phases.begin() + 5)
+        == std::vector{phase::connect, phase::resolve, phase::connect, phase::established, phase::established});
+  check_story(with.watcher.notes(), with.snapshot);
+}
+
+TEST_CASE("state and statistics are told in every state, at once", "[simulation][S4]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto options = framed();
+  options.reconnection.max_attempts = 2;
+  watched_peer with{world, options};
+  const auto check = [&](connection_state expected) {
+    CAPTURE(name_of(expected));
+    const auto state = with.watcher.get_state(with.peer);
+    const auto figures = with.watcher.get_stats(with.peer);
+    world.run_now();
+    REQUIRE(state->value);
+    CHECK(state->value->state == expected);
+    REQUIRE(figures->value);
+    CHECK(figures->value->state == expected);
+    CHECK(adds_up(figures->value->delivery));
+  };
+  check(connection_state::connecting);
+  REQUIRE(with.reach(connection_state::ready));
+  check(connection_state::ready);
+  // A path on which nothing moves stalls whatever is written.
+  world.hosts().partition("server");
+  for (int count = 0; count < 100; ++count)
+    with.watcher.cast(with.peer, std::string(1'000, 'x'));
+  world.run_for(1s);
+  check(connection_state::ready);
+  REQUIRE(with.reach(connection_state::backoff));
+  check(connection_state::backoff);
+  REQUIRE(with.reach(connection_state::connecting));
+  check(connection_state::connecting);
+  REQUIRE(with.reach(connection_state::failed));
+  check(connection_state::failed);
+  world.hosts().heal("server");
+  with.watcher.reset(world.supervisor(), with.snapshot.info.id);
+  REQUIRE(with.reach(connection_state::ready));
+  world.hosts().set_path("server", simulated_network::path_state::stalled);
+  with.watcher.cast(with.peer, "the last one");
+  with.watcher.close(with.peer, close_mode::drain, 5s);
+  world.run_for(1s);
+  check(connection_state::draining);
+  REQUIRE(with.reach(connection_state::closed));
+}
+
+TEST_CASE("a subscriber that ends is forgotten, and its statistics are not sent any more", "[simulation][S5]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  watched_peer with{world};
+  REQUIRE(with.reach(connection_state::ready));
+  world.run_for(1s);
+  const auto timers = world.timer_count();
+  const auto actors = world.actor_count();
+  auto other = world.make_probe();
+  other.subscribe(with.peer);
+  other.stream_stats(with.peer, 100ms);
+  world.run_for(1s);
+  CHECK(other.count<stats>() == 10);
+  CHECK(world.timer_count() == timers + 1);
+  other.end();
+  world.run_now();
+  CHECK(world.timer_count() == timers);
+  CHECK(world.actor_count() == actors);
+  with.watcher.send(with.peer, "still alive");
+  world.run_for(1s);
+  CHECK(with.watcher.text() == "still alive");
+  CHECK(other.count<stats>() == 10);
+}
+
+TEST_CASE("a subscriber that ends while it owes does not hold up the others", "[simulation][S5][F1]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto options = framed();
+  options.transport.flow.read_credit = 1'000;
+  watched_peer with{world, options};
+  auto lazy = world.make_probe();
+  lazy.subscribe(with.peer, event_mask::data, credit_mode::manual);
+  for (int count = 0; count < 20; ++count)
+    with.watcher.cast(with.peer, std::string(100, 'x'));
+  world.run_for(1s);
+  REQUIRE(with.watcher.text().size() < 2'000);
+  lazy.end();
+  world.run_for(1s);
+  CHECK(with.watcher.text().size() == 2'000);
+}
+
+TEST_CASE("an unsubscribed actor hears nothing more", "[simulation][S5]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  watched_peer with{world};
+  REQUIRE(with.reach(connection_state::ready));
+  with.watcher.unsubscribe(with.peer);
+  world.run_now();
+  const auto told = with.watcher.notes().size();
+  world.hosts().reset_connections("server");
+  world.run_for(1min);
+  CHECK(with.watcher.notes().size() == told);
+}
+
+} // namespace actorwire::test

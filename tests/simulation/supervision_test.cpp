@@ -1,0 +1,340 @@
+#include "simulated_system.hpp"
+#include "story.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace actorwire::test {
+
+namespace {
+
+constexpr std::string_view server = "tcp://server:1";
+
+std::string host_uri(std::size_t index) {
+  return "tcp://host" + std::to_string(index) + ":1";
+}
+
+/// When each attempt began, over all hosts.
+std::vector<time_point> dial_times(simulated_system& world) {
+  std::vector<time_point> times;
+  for (const auto* record : world.hosts().records())
+    times.push_back(record->began);
+  return times;
+}
+
+connection_state state_of(simulated_system& world, probe& asker, const connection_actor& peer) {
+  const auto state = asker.get_state(peer);
+  world.run_now();
+  return state->value.value().state;
+}
+
+} // namespace
+
+TEST_CASE("whatever users do meanwhile, two dials of one peer are a delay apart", "[simulation][B2]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  const auto policy = quick_policy();
+  const auto peer = world.acquire(server, framed());
+  for (int count = 0; count < 200; ++count) {
+    user.connect(peer);
+    user.send(peer, "let me through");
+    user.set_policy(world.supervisor(), 1, policy);
+    world.acquire(server, framed());
+    world.run_for(50ms);
+  }
+  const auto times = dial_times(world);
+  REQUIRE(times.size() > 10);
+  for (std::size_t index = 1; index < times.size(); ++index) {
+    const auto full = std::min(0.1 * std::pow(2.0, static_cast<double>(index - 1)), 1.0);
+    const auto distance = std::chrono::duration<double>(times[index] - times[index - 1]).count();
+    CHECK(distance >= full * (1 - policy.jitter) - 1e-6);
+    CHECK(distance <= full * (1 + policy.jitter) + 0.01);
+  }
+}
+
+TEST_CASE("a crash of the connection actor does not shorten the delay", "[simulation][B2][B7]") {
+  simulated_system world{{.pool = {.crash_limit = 1'000}}};
+  world.hosts().listen(server, sink_service());
+  world.transports().crash_in(transport_call::send, 1'000);
+  auto user = world.make_probe();
+  auto options = framed();
+  options.transport.flow.queue_age = 1h;
+  const auto peer = world.acquire(server, options);
+  user.cast(peer, "what makes it crash");
+  world.run_for(10s);
+  const auto times = dial_times(world);
+  REQUIRE(times.size() > 3);
+  for (std::size_t index = 2; index < times.size(); ++index)
+    CHECK(times[index] - times[index - 1] >= 80ms);
+}
+
+TEST_CASE("no more than max_connecting attempts are in flight, and all get their turn", "[simulation][B3]") {
+  constexpr std::size_t count = 30;
+  simulated_system world{{.pool = {.max_connecting = 4}}};
+  auto user = world.make_probe();
+  auto options = framed();
+  options.reconnection.base_delay = options.reconnection.max_delay = 1h;
+  for (std::size_t index = 0; index < count; ++index) {
+    world.hosts().plan_next(host_uri(index), {.answer = attempt_answer::ignore});
+    world.acquire(host_uri(index), options);
+  }
+  for (int step = 0; step < 100; ++step) {
+    const auto figures = user.get_pool_stats(world.supervisor());
+    world.run_for(500ms);
+    REQUIRE(figures->value);
+    REQUIRE(figures->value->connecting <= 4);
+  }
+  const auto times = dial_times(world);
+  REQUIRE(times.size() == count);
+  // An attempt that meets silence takes connect_timeout; a fifth one must not begin before the first of four ends.
+  for (std::size_t index = 4; index < times.size(); ++index)
+    CHECK(times[index] - times[index - 4] >= options.transport.connect_timeout);
+}
+
+TEST_CASE("peers that are lost at once are dialled again no faster than the rate", "[simulation][B3]") {
+  constexpr std::size_t count = 60;
+  constexpr std::size_t burst = 5;
+  constexpr double rate = 10;
+  simulated_system world{{.pool = {.max_connecting = 100, .reconnects_per_second = rate, .reconnect_burst = burst}}};
+  for (std::size_t index = 0; index < count; ++index) {
+    world.hosts().listen(host_uri(index), sink_service());
+    world.acquire(host_uri(index), framed());
+  }
+  world.run_for(1min);
+  for (std::size_t index = 0; index < count; ++index)
+    world.hosts().reset_connections("host" + std::to_string(index));
+  world.run_for(1min);
+  auto times = dial_times(world);
+  REQUIRE(times.size() == 2 * count);
+  times.erase(times.begin(), times.begin() + count);
+  for (std::size_t first = 0; first < times.size(); ++first)
+    for (std::size_t last = first; last < times.size(); ++last) {
+      const auto window = std::chrono::duration<double>(times[last] - times[first]).count();
+      REQUIRE(static_cast<double>(last - first + 1) <= burst + rate * window + 1e-6);
+    }
+}
+
+TEST_CASE("max_attempts is exact, and the peer fails once", "[simulation][B5]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  auto options = framed();
+  options.reconnection.max_attempts = 4;
+  const auto peer = world.acquire(server, options);
+  user.subscribe(peer);
+  user.subscribe_to_pool(world.supervisor());
+  world.run_for(1h);
+  CHECK(world.hosts().attempt_count(server) == 4);
+  CHECK(user.last_state() == connection_state::failed);
+  CHECK(user.all<state_changed>().back().reason.code == error_code::attempts_exhausted);
+  REQUIRE(user.count<pool_event>() == 1);
+  CHECK(user.all<pool_event>().back().change == pool_change::gave_up);
+}
+
+TEST_CASE("a failed peer that is reset begins anew", "[simulation][B5]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  auto options = framed();
+  options.reconnection.max_attempts = 1;
+  const auto peer = world.acquire(server, options);
+  user.subscribe(peer);
+  world.run_for(1s);
+  REQUIRE(user.last_state() == connection_state::failed);
+  world.hosts().listen(server, sink_service());
+  user.reset(world.supervisor(), 1);
+  world.run_for(1s);
+  CHECK(user.last_state() == connection_state::ready);
+}
+
+TEST_CASE("losses of the transport never count as crashes", "[simulation][B7]") {
+  simulated_system world{{.pool = {.crash_limit = 0}}};
+  world.hosts().listen(server, sink_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  for (int count = 0; count < 50; ++count) {
+    world.run_for(2s);
+    world.hosts().reset_connections("server");
+  }
+  const auto figures = user.get_pool_stats(world.supervisor());
+  world.run_for(5s);
+  CHECK(figures->value.value().losses >= 49);
+  CHECK(figures->value->crashes == 0);
+  CHECK(state_of(world, user, peer) == connection_state::ready);
+}
+
+TEST_CASE("crashes never count as attempts", "[simulation][B7]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  auto options = framed();
+  options.reconnection.max_attempts = 3;
+  world.transports().crash_in(transport_call::connect, 5);
+  const auto peer = world.acquire(server, options);
+  user.subscribe(peer);
+  world.run_for(1min);
+  // Five crashes are healed, then three refusals exhaust the attempts.
+  CHECK(world.hosts().attempt_count(server) == 3);
+  CHECK(user.last_state() == connection_state::failed);
+  CHECK(user.all<state_changed>().back().reason.code == error_code::attempts_exhausted);
+}
+
+TEST_CASE("an error that trying again does not cure ends the attempts at once, or slows them", "[simulation][B7]") {
+  for (const auto on_permanent : {permanent_error_policy::fail, permanent_error_policy::keep_trying}) {
+    CAPTURE(name_of(on_permanent));
+    simulated_system world;
+    auto user = world.make_probe();
+    auto options = framed();
+    options.reconnection.on_permanent = on_permanent;
+    // Settings of another protocol are refused by the transport, now and for ever.
+    options.transport.protocol_settings = quic_config{};
+    const auto peer = world.acquire(server, options);
+    world.run_for(5s);
+    const auto is_failed = on_permanent == permanent_error_policy::fail;
+    CHECK(state_of(world, user, peer) == (is_failed ? connection_state::failed : connection_state::backoff));
+  }
+}
+
+TEST_CASE("a connection that crashes over and over fails alone", "[simulation][B8]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  world.hosts().listen("tcp://bad:1", echo_service());
+  auto user = world.make_probe();
+  auto events = world.make_probe();
+  events.subscribe_to_pool(world.supervisor());
+  const auto sibling = world.acquire(server, framed());
+  user.subscribe(sibling);
+  world.run_for(1s);
+  const auto told = user.notes().size();
+  world.transports().crash_in(transport_call::connect, 1'000, "bad");
+  auto bad_user = world.make_probe();
+  const auto bad = world.acquire("tcp://bad:1", framed());
+  bad_user.subscribe(bad);
+  world.run_for(20s);
+  CHECK(bad_user.last_state() == connection_state::failed);
+  CHECK(bad_user.all<state_changed>().back().reason.code == error_code::crash_limit);
+  const auto changes = events.all<pool_event>();
+  const auto count = [&](pool_change what) {
+    return std::count_if(changes.begin(), changes.end(), [&](const auto& each) { return each.change == what; });
+  };
+  CHECK(count(pool_change::crash_restart) == 5);
+  CHECK(count(pool_change::gave_up) == 1);
+  CHECK(user.notes().size() == told);
+  user.send(sibling, "as if nothing had happened");
+  world.run_for(1s);
+  CHECK(user.text() == "as if nothing had happened");
+}
+
+TEST_CASE("as many crashes as the limit are healed", "[simulation][B8]") {
+  simulated_system world;
+  world.hosts().listen(server, sink_service());
+  world.transports().crash_in(transport_call::connect, 5);
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  world.run_for(20s);
+  CHECK(state_of(world, user, peer) == connection_state::ready);
+}
+
+TEST_CASE("a connection actor that crashes anywhere ends alone, and the peer gets another", "[simulation][B9]") {
+  for (const auto where : {transport_call::create, transport_call::init, transport_call::connect, transport_call::send,
+                           transport_call::receive}) {
+    CAPTURE(static_cast<int>(where));
+    simulated_system world;
+    world.hosts().listen(server, echo_service());
+    world.hosts().listen("tcp://other:1", echo_service());
+    auto user = world.make_probe();
+    auto other_user = world.make_probe();
+    const auto other = world.acquire("tcp://other:1", framed());
+    other_user.subscribe(other);
+    world.run_for(1s);
+    const auto told = other_user.notes().size();
+    const auto actors = world.actor_count();
+
+    world.transports().crash_in(where);
+    const auto peer = world.acquire(server, framed());
+    user.subscribe(peer);
+    user.cast(peer, "survives");
+    world.run_for(10s);
+    const auto figures = user.get_pool_stats(world.supervisor());
+    world.run_now();
+    CHECK(figures->value.value().crashes == 1);
+    CHECK(user.last_state() == connection_state::ready);
+    CHECK(user.text() == "survives");
+    CHECK(other_user.notes().size() == told);
+    // The peer and one connection actor; the crashed one is gone.
+    CHECK(world.actor_count() == actors + 2);
+  }
+}
+
+TEST_CASE("whichever handler of a peer calls a transport that throws, only the connection ends", "[simulation][B9]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  world.run_for(1s);
+  // A subscriber lets the peer read; that it does so from its own message handling must not matter.
+  world.transports().crash_in(transport_call::receive);
+  user.subscribe(peer);
+  world.run_for(1s);
+  const auto state = user.get_state(peer);
+  world.run_for(1s);
+  REQUIRE(state->value);
+  world.transports().crash_in(transport_call::send);
+  user.cast(peer, "pulls the trigger");
+  user.close(peer, close_mode::drain, 10s);
+  world.run_for(20s);
+  CHECK(user.last_state() == connection_state::closed);
+}
+
+TEST_CASE("the end of the supervisor ends all of its peers", "[simulation][B10]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  world.run_now();
+  const auto actors = world.actor_count();
+  for (std::size_t index = 0; index < 20; ++index) {
+    if (index % 2 == 0)
+      world.hosts().listen(host_uri(index), sink_service());
+    world.acquire(host_uri(index), framed());
+  }
+  world.run_for(1s);
+  const auto closed = user.close(world.supervisor(), close_mode::drain, 5s);
+  world.run_for(5s);
+  REQUIRE(closed->value);
+  CHECK(closed->value->complete);
+  CHECK(world.actor_count() == actors - 1);
+  CHECK(world.hosts().open_count() == 0);
+  const auto late = user.acquire(world.supervisor(), server);
+  world.run_now();
+  CHECK(late->error);
+}
+
+TEST_CASE("when an outage ends, every peer is ready within its longest delay and one attempt", "[simulation][B11]") {
+  simulated_system world{{.pool = {.reconnects_per_second = 1'000}}};
+  auto user = world.make_probe();
+  std::vector<connection_actor> peers;
+  for (std::size_t index = 0; index < 20; ++index) {
+    world.hosts().listen(host_uri(index), sink_service());
+    peers.push_back(world.acquire(host_uri(index), framed()));
+  }
+  world.run_for(1s);
+  const auto policy = quick_policy();
+  const auto longest = std::chrono::duration_cast<duration>(policy.max_delay * (1 + policy.jitter))
+                     + acquire_options{}.transport.attempt_timeout;
+  for (const auto how : {simulated_network::crash_kind::process, simulated_network::crash_kind::machine}) {
+    for (std::size_t index = 0; index < peers.size(); ++index)
+      world.hosts().crash("host" + std::to_string(index), how);
+    world.run_for(5min);
+    for (std::size_t index = 0; index < peers.size(); ++index)
+      world.hosts().restart("host" + std::to_string(index));
+    world.run_for(longest);
+    for (const auto& peer : peers)
+      CHECK(state_of(world, user, peer) == connection_state::ready);
+  }
+}
+
+} // namespace actorwire::test
