@@ -1,0 +1,115 @@
+#pragma once
+
+#include <catch2/catch_message.hpp>
+#include <catch2/catch_test_macros.hpp>
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace actorwire::test {
+
+/// A program that runs beside the test and ends with it at the latest, whatever becomes of the test.
+class child_process {
+public:
+  /// `words` are the program and its arguments. Its output goes nowhere.
+  child_process(const std::vector<std::string>& words, const std::string& directory) {
+    std::vector<char*> arguments;
+    for (const auto& word : words)
+      arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    process_ = ::fork();
+    REQUIRE(process_ >= 0);
+    if (process_ > 0)
+      return;
+    // Only what is safe in the child of a program with threads.
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    // A group of its own, so that what it starts itself can be ended with it.
+    ::setpgid(0, 0);
+    const auto nowhere = ::open("/dev/null", O_RDWR);
+    for (const int stream : {0, 1, 2})
+      ::dup2(nowhere, stream);
+    if (::chdir(directory.c_str()) == 0)
+      ::execvp(arguments.front(), arguments.data());
+    ::_exit(127);
+  }
+
+  ~child_process() { kill(); }
+
+  child_process(child_process&& other) noexcept : process_(std::exchange(other.process_, -1)) {}
+  child_process& operator=(child_process&& other) noexcept {
+    std::swap(process_, other.process_);
+    return *this;
+  }
+
+  /// Whether it has ended by itself, successfully. Does not wait.
+  bool has_succeeded() {
+    int status = 0;
+    if (process_ <= 0 || ::waitpid(process_, &status, WNOHANG) != process_)
+      return false;
+    process_ = -1;
+    REQUIRE(WIFEXITED(status));
+    REQUIRE(WEXITSTATUS(status) == 0);
+    return true;
+  }
+
+  /// Ends it at once, with all that it started, and waits for its end.
+  void kill() {
+    if (process_ <= 0)
+      return;
+    ::kill(-process_, SIGKILL);
+    ::kill(process_, SIGKILL);
+    int status = 0;
+    while (::waitpid(process_, &status, 0) < 0 && errno == EINTR) {
+    }
+    process_ = -1;
+  }
+
+private:
+  pid_t process_ = -1;
+};
+
+/// A directory that is gone when the test is over.
+class temporary_directory {
+public:
+  temporary_directory() {
+    auto pattern = (std::filesystem::temp_directory_path() / "actorwire-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  ~temporary_directory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  temporary_directory(const temporary_directory&) = delete;
+  temporary_directory& operator=(const temporary_directory&) = delete;
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+private:
+  std::string path_;
+};
+
+/// Whether a program of that name is on the path.
+inline bool is_installed(const std::string& name) {
+  const char* all = std::getenv("PATH");
+  std::string rest = all == nullptr ? "/usr/bin" : all;
+  for (std::size_t end = 0; end != std::string::npos;) {
+    end = rest.find(':');
+    if (::access((rest.substr(0, end) + "/" + name).c_str(), X_OK) == 0)
+      return true;
+    if (end != std::string::npos)
+      rest.erase(0, end + 1);
+  }
+  return false;
+}
+
+} // namespace actorwire::test
