@@ -96,7 +96,7 @@ TEST_CASE("a subscriber that does not get round to its messages holds no more th
   echoed_peer with{with_credit(credit)};
   with.reader.subscribe(with.peer, event_mask::data);
   with.world.run_now();
-  with.reader.fall_asleep();
+  with.reader.get_busy();
   const auto text = numbered(50'000);
   with.asker.cast(with.peer, text);
   for (int count = 0; count < 1'000; ++count) {
@@ -104,7 +104,7 @@ TEST_CASE("a subscriber that does not get round to its messages holds no more th
     REQUIRE(with.bytes_read() <= credit);
   }
   CHECK(with.bytes_read() == credit);
-  with.reader.wake_up();
+  with.reader.catch_up();
   with.world.run_for(10s);
   CHECK(with.reader.text() == text);
 }

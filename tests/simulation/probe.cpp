@@ -70,20 +70,29 @@ std::string to_string(const note& told) {
   return std::move(out).str();
 }
 
-probe::probe(network& net, const clock& time, std::size_t shard) : state_(new state{time, {}, {}, 0}) {
+probe::probe(network& net, const clock& time, std::size_t shard) : state_(std::make_shared<state>(time)) {
   handle_ = net.spawn_on_shard(shard, [mine = state_](caf::event_based_actor* self) -> caf::behavior {
-    return awake(self, mine);
+    return listen(self, mine);
   });
 }
 
-caf::behavior probe::awake(caf::event_based_actor* self, const std::shared_ptr<state>& mine) {
+caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<state>& mine) {
   const auto keep = [mine](auto& told) { mine->notes.push_back({mine->time.now(), std::move(told)}); };
   return {
-      [self, mine](nudge) { work(self, *mine); },  [keep](opened& told) { keep(told); },
-      [keep](state_changed& told) { keep(told); }, [keep](received& told) { keep(told); },
-      [keep](peer_closing& told) { keep(told); },  [keep](passivated& told) { keep(told); },
-      [keep](backpressure& told) { keep(told); },  [keep](data_lost& told) { keep(told); },
-      [keep](stats& told) { keep(told); },         [keep](pool_event& told) { keep(told); },
+      [self, mine](nudge) { work(self, *mine); },
+      [keep](opened& told) { keep(told); },
+      [keep](state_changed& told) { keep(told); },
+      [self, mine, keep](received& told) {
+        keep(told);
+        if (mine->is_busy)
+          mine->unanswered.push_back(self->make_response_promise());
+      },
+      [keep](peer_closing& told) { keep(told); },
+      [keep](passivated& told) { keep(told); },
+      [keep](backpressure& told) { keep(told); },
+      [keep](data_lost& told) { keep(told); },
+      [keep](stats& told) { keep(told); },
+      [keep](pool_event& told) { keep(told); },
   };
 }
 
@@ -212,15 +221,16 @@ answer_to<close_report> probe::close(const supervisor_actor& what, close_mode mo
   return request<close_report>(what, actorwire::close{mode, timeout});
 }
 
-void probe::fall_asleep() {
-  run([mine = state_](caf::event_based_actor* self) {
-    self->set_default_handler(caf::skip);
-    self->become([self, mine](nudge) { work(self, *mine); });
-  });
+void probe::get_busy() {
+  run([mine = state_](caf::event_based_actor*) { mine->is_busy = true; });
 }
 
-void probe::wake_up() {
-  run([mine = state_](caf::event_based_actor* self) { self->become(awake(self, mine)); });
+void probe::catch_up() {
+  run([mine = state_](caf::event_based_actor*) {
+    mine->is_busy = false;
+    for (auto& answer : std::exchange(mine->unanswered, {}))
+      answer.deliver(caf::unit);
+  });
 }
 
 void probe::end() {

@@ -3,6 +3,7 @@
 #include <actorwire/actors/network.hpp>
 
 #include <caf/event_based_actor.hpp>
+#include <caf/response_promise.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -87,9 +88,9 @@ public:
   /// Runs `task` within the actor.
   void run(body task);
 
-  /// Takes no messages any more, as an actor that is busy; they wait in its mailbox.
-  void fall_asleep();
-  void wake_up();
+  /// Does not get done with the data it is given, until it catches up.
+  void get_busy();
+  void catch_up();
   /// Ends the actor.
   void end();
 
@@ -124,13 +125,18 @@ public:
 
 private:
   struct state {
+    explicit state(const clock& now) : time(now) {}
+
     const clock& time;
     std::vector<body> to_do;
     std::vector<note> notes;
     std::size_t sends = 0;
+    bool is_busy = false;
+    /// Data that a busy probe has not done with.
+    std::vector<caf::response_promise> unanswered;
   };
 
-  static caf::behavior awake(caf::event_based_actor* self, const std::shared_ptr<state>& mine);
+  static caf::behavior listen(caf::event_based_actor* self, const std::shared_ptr<state>& mine);
   static void work(caf::event_based_actor* self, state& mine);
 
   template <class Result, class Target, class Request>

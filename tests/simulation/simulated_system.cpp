@@ -2,6 +2,8 @@
 
 #include "seam/shard_actor.hpp"
 
+#include <caf/actor_registry.hpp>
+
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
