@@ -11,6 +11,7 @@ accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_cont
   : shard_actor(config, std::move(home)), settings_(std::move(settings)), listener_(std::move(listener)) {}
 
 caf::behavior accept_actor::make_behavior() {
+  ignore_error_messages();
   return {
       [this](suspend) {
         if (socket_)

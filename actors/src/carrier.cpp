@@ -13,6 +13,7 @@ carrier::carrier(caf::actor_config& config, std::shared_ptr<shard_context> home,
     supervisor_(std::move(supervisor)) {}
 
 caf::behavior carrier::make_behavior() {
+  ignore_error_messages();
   return {[this](connect) { start(); }};
 }
 

@@ -14,6 +14,7 @@ listener::listener(caf::actor_config& config, std::shared_ptr<shard_context> hom
     opened_(std::move(opened)) {}
 
 listener::behavior_type listener::make_behavior() {
+  ignore_error_messages();
   auto outcome = open();
   if (!outcome)
     quit(to_caf_error(outcome.error()));

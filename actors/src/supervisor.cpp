@@ -25,6 +25,7 @@ supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context>
     due_([this] { in_actor([this] { dial_due(); }); }) {}
 
 supervisor::behavior_type supervisor::make_behavior() {
+  ignore_error_messages();
   return {
       [this](const acquire& request) { return handle(request); },
       [this](const lookup& request) { return handle(request); },

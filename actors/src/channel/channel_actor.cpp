@@ -90,6 +90,7 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
 channel_actor::~channel_actor() = default;
 
 channel_actor::behavior_type channel_actor::make_behavior() {
+  ignore_error_messages();
   return {
       [this](connect request) { return handle(request); },
       [this](actorwire::send& request) { return handle(request); },

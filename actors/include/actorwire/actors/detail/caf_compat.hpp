@@ -361,6 +361,12 @@ protected:
 #endif
   }
 
+  /// Lets errors go by that come as messages. CAF 1.x sends one to whoever sent the message over which an actor failed,
+  /// and an actor that is sent one ends: the crash of a subscriber would end the connection that it listens to.
+  void ignore_error_messages() {
+    this->error_handler_ = [](caf::scheduled_actor*, caf::error&) {};
+  }
+
   /// Runs `body` as if it were a message handler of this actor: with its context, its exception handler, and its end
   /// when the body called `quit`. Nothing happens once the actor has ended.
   template <class Body>
