@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -132,7 +133,7 @@ TEST_CASE("max_attempts is exact, and the peer fails once", "[simulation][B5]") 
   user.subscribe_to_pool(world.supervisor());
   world.run_for(1h);
   CHECK(world.hosts().attempt_count(server) == 4);
-  CHECK(user.last_state() == connection_state::failed);
+  REQUIRE(user.last_state() == connection_state::failed);
   CHECK(user.all<state_changed>().back().reason.code == error_code::attempts_exhausted);
   REQUIRE(user.count<pool_event>() == 1);
   CHECK(user.all<pool_event>().back().change == pool_change::gave_up);
@@ -180,7 +181,7 @@ TEST_CASE("crashes never count as attempts", "[simulation][B7]") {
   world.run_for(1min);
   // Five crashes are healed, then three refusals exhaust the attempts.
   CHECK(world.hosts().attempt_count(server) == 3);
-  CHECK(user.last_state() == connection_state::failed);
+  REQUIRE(user.last_state() == connection_state::failed);
   CHECK(user.all<state_changed>().back().reason.code == error_code::attempts_exhausted);
 }
 
@@ -216,7 +217,7 @@ TEST_CASE("a connection that crashes over and over fails alone", "[simulation][B
   const auto bad = world.acquire("tcp://bad:1", framed());
   bad_user.subscribe(bad);
   world.run_for(20s);
-  CHECK(bad_user.last_state() == connection_state::failed);
+  REQUIRE(bad_user.last_state() == connection_state::failed);
   CHECK(bad_user.all<state_changed>().back().reason.code == error_code::crash_limit);
   const auto changes = events.all<pool_event>();
   const auto count = [&](pool_change what) {
@@ -289,6 +290,47 @@ TEST_CASE("whichever handler of a peer calls a transport that throws, only the c
   user.close(peer, close_mode::drain, 10s);
   world.run_for(20s);
   CHECK(user.last_state() == connection_state::closed);
+}
+
+TEST_CASE("a subscriber that fails over an event ends alone", "[simulation][B9][S5]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  user.subscribe(peer);
+  world.run_now();
+  const auto actors = world.actor_count();
+  world.net().spawn_on_shard(0, [peer](caf::event_based_actor* self) -> caf::behavior {
+    tell(self, peer, subscribe{event_mask::data});
+    return {
+        [](const connection_status&) {},
+        [](const received&) { throw std::runtime_error{"a defect of the subscriber"}; },
+    };
+  });
+  for (int count = 0; count < 3; ++count) {
+    user.cast(peer, "a message");
+    world.run_for(1s);
+  }
+  CHECK(user.text() == "a messagea messagea message");
+  // The failed subscriber is gone, and nobody else.
+  CHECK(world.actor_count() == actors);
+}
+
+TEST_CASE("an error that somebody sends to an actor of the library changes nothing", "[simulation][B9]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  user.subscribe(peer);
+  user.run([peer, supervisor = world.supervisor()](caf::event_based_actor* self) {
+    for (const auto& target : {caf::actor_cast<caf::actor>(peer), caf::actor_cast<caf::actor>(supervisor)})
+      tell(self, target, caf::make_error(caf::sec::runtime_error));
+  });
+  world.run_for(1s);
+  world.hosts().reset_connections("server");
+  world.run_for(5s);
+  CHECK(user.last_state() == connection_state::ready);
+  CHECK(user.count<opened>() == 2);
 }
 
 TEST_CASE("the end of the supervisor ends all of its peers", "[simulation][B10]") {
