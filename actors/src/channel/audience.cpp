@@ -32,10 +32,6 @@ void audience::remove(const caf::actor_addr& who) {
   std::erase_if(members_, [&who](const member& entry) { return entry.who == who; });
 }
 
-bool audience::contains(const caf::actor_addr& who) const noexcept {
-  return std::any_of(members_.begin(), members_.end(), [&who](const member& entry) { return entry.who == who; });
-}
-
 void audience::deliver(received&& data) {
   // All but the last get a copy of the reference, the last one the reference itself.
   member* last = nullptr;

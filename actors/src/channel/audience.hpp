@@ -42,8 +42,6 @@ public:
       visit(entry.who);
   }
 
-  [[nodiscard]] bool contains(const caf::actor_addr& who) const noexcept;
-
   /// Sends `event` to all who want to hear of `topic`.
   template <class Event>
   void publish(event_mask topic, const Event& event) {
