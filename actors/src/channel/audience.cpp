@@ -28,15 +28,19 @@ void audience::add(const caf::strong_actor_ptr& who, event_mask mask, credit_mod
   entry.membership = ++memberships_;
 }
 
-void audience::remove(const caf::actor_addr& who) {
-  std::erase_if(members_, [&who](const member& entry) { return entry.who == who; });
+bool audience::remove(const caf::actor_addr& who) {
+  return std::erase_if(members_, [&who](const member& entry) { return entry.who == who; }) > 0;
+}
+
+bool audience::includes(const caf::actor_addr& who) const noexcept {
+  return std::any_of(members_.begin(), members_.end(), [&who](const member& entry) { return entry.who == who; });
 }
 
 void audience::deliver(received&& data) {
   // All but the last get a copy of the reference, the last one the reference itself.
   member* last = nullptr;
   for (auto& entry : members_) {
-    if (!includes(entry.mask, event_mask::data))
+    if (!wants_data(entry))
       continue;
     if (last != nullptr)
       deliver_to(*last, received{data});
@@ -68,7 +72,7 @@ void audience::deliver_to(member& entry, received&& data) {
 }
 
 void audience::await_handling(const peer_closing& last, std::function<void()> handled) {
-  const auto is_listener = [](const member& entry) { return includes(entry.mask, event_mask::data); };
+  const auto is_listener = [](const member& entry) { return wants_data(entry); };
   const auto open_answers =
       std::make_shared<std::ptrdiff_t>(std::count_if(members_.begin(), members_.end(), is_listener));
   if (*open_answers == 0) {
@@ -91,7 +95,7 @@ void audience::grant(const caf::actor_addr& who, std::uint64_t bytes) {
   if (entry == nullptr)
     return;
   entry->granted.paid += std::min(bytes, entry->granted.owed());
-  paid_();
+  paid_(self_);
 }
 
 void audience::note_answer(std::uint64_t membership, std::uint64_t up_to) {
@@ -100,14 +104,14 @@ void audience::note_answer(std::uint64_t membership, std::uint64_t up_to) {
   if (entry == members_.end())
     return;
   entry->answered.paid = std::clamp(up_to, entry->answered.paid, entry->answered.delivered);
-  paid_();
+  paid_(self_);
 }
 
 std::size_t audience::credit_left() const noexcept {
   auto left = credit_;
   auto anyone = false;
   for (const auto& entry : members_) {
-    if (!includes(entry.mask, event_mask::data))
+    if (!wants_data(entry))
       continue;
     anyone = true;
     left = std::min<std::size_t>(left, credit_ - std::min<std::uint64_t>(entry.owed(), credit_));
@@ -116,8 +120,7 @@ std::size_t audience::credit_left() const noexcept {
 }
 
 bool audience::wants_data() const noexcept {
-  return std::any_of(members_.begin(), members_.end(),
-                     [](const member& entry) { return includes(entry.mask, event_mask::data); });
+  return std::any_of(members_.begin(), members_.end(), [](const member& entry) { return wants_data(entry); });
 }
 
 audience::member* audience::find(const caf::actor_addr& who) noexcept {

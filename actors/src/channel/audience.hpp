@@ -26,14 +26,19 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 /// *Thread:* shard only.
 class audience {
 public:
-  /// `self` sends the events; `credit` is what each subscriber to data may owe; `paid` is called when credit came back.
-  audience(channel_interface::base& self, std::size_t credit, std::function<void()> paid)
-    : self_(self), credit_(credit), paid_(std::move(paid)) {}
+  /// Called when credit came back.
+  using paid_function = void (*)(channel_interface::base& self);
+
+  /// `self` sends the events; `credit` is what each subscriber to data may owe.
+  audience(channel_interface::base& self, std::size_t credit, paid_function paid) noexcept
+    : self_(self), credit_(credit), paid_(paid) {}
 
   /// Adds a subscriber, or changes what it hears.
   void add(const caf::strong_actor_ptr& who, event_mask mask, credit_mode mode);
 
-  void remove(const caf::actor_addr& who);
+  /// Returns whether it was there.
+  bool remove(const caf::actor_addr& who);
+  [[nodiscard]] bool includes(const caf::actor_addr& who) const noexcept;
   void clear() noexcept { members_.clear(); }
 
   template <class Visit>
@@ -46,7 +51,7 @@ public:
   template <class Event>
   void publish(event_mask topic, const Event& event) {
     for (const auto& entry : members_)
-      if (includes(entry.mask, topic))
+      if (actorwire::includes(entry.mask, topic))
         detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), Event{event});
   }
 
@@ -91,12 +96,15 @@ private:
   };
 
   [[nodiscard]] member* find(const caf::actor_addr& who) noexcept;
+  [[nodiscard]] static bool wants_data(const member& entry) noexcept {
+    return actorwire::includes(entry.mask, event_mask::data);
+  }
   void deliver_to(member& entry, received&& data);
   void note_answer(std::uint64_t membership, std::uint64_t up_to);
 
   channel_interface::base& self_;
   std::size_t credit_;
-  std::function<void()> paid_;
+  paid_function paid_;
   std::vector<member> members_;
   std::uint64_t memberships_ = 0;
 };

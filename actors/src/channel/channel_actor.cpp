@@ -16,14 +16,6 @@ constexpr std::size_t pull_credit = 16U << 10U;
 
 constexpr auto shortest_statistics_interval = std::chrono::milliseconds{10};
 
-/// Requests of one kind that may wait for the same connection.
-constexpr std::size_t waiting_requests_max = 1'024;
-
-transport_error too_many_waiting(std::string_view request) {
-  return make_error(error_code::would_block, phase::established, origin::local,
-                    std::string{request} + ": 1024 requests wait already");
-}
-
 transport_error somebody_subscribes() {
   return make_error(error_code::conflicting_values, phase::established, origin::local,
                     "receive: somebody subscribes to the data of this connection");
@@ -74,14 +66,23 @@ struct channel_actor::closing {
   timer time_out;
 };
 
+/// The figures of the generations that are over.
+struct channel_actor::past {
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  /// The last figures of the last of them.
+  transport_stats last;
+};
+
 channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
                              const endpoint& remote, std::shared_ptr<const transport_config> settings)
   : shard_actor(config, std::move(home)),
     config_(std::move(settings)),
-    outbox_(config_->flow, config_->framing),
-    audience_(*this, config_->flow.read_credit, [this] {
-      if (wire_ != nullptr)
-        wire_->pump_later();
+    sending_(*this),
+    audience_(*this, config_->flow.read_credit, [](channel_interface::base& self) {
+      auto& channel = static_cast<channel_actor&>(self);
+      if (channel.wire_ != nullptr)
+        channel.wire_->pump_later();
     }) {
   status_.info.id = id;
   status_.info.remote = remote;
@@ -91,21 +92,28 @@ channel_actor::~channel_actor() = default;
 
 channel_actor::behavior_type channel_actor::make_behavior() {
   ignore_error_messages();
-  return {
-      [this](connect request) { return handle(request); },
-      [this](actorwire::send& request) { return handle(request); },
-      [this](cast& request) { handle(request); },
-      [this](receive request) { return handle(request); },
-      [this](const subscribe& request) { return handle(request); },
-      [this](const unsubscribe& request) { handle(request); },
-      [this](const grant& request) { handle(request); },
-      [this](const finish_stream& request) { handle(request); },
-      [this](get_stats) { return statistics(); },
-      [this](const stream_stats& request) { handle(request); },
-      [this](get_state) { return status_; },
-      [this](const close& request) { return handle(request); },
-      [this](peer_directive& directive) { obey(directive); },
+  // CAF keeps a table of handlers, here of more than half a kilobyte, for each behavior. All channels share one, whose
+  // handlers ask who is at work.
+  static const behavior_type shared{
+      [](connect request) { return at_work().handle(request); },
+      [](actorwire::send& request) { return at_work().handle(request); },
+      [](cast& request) { at_work().handle(request); },
+      [](receive request) { return at_work().handle(request); },
+      [](const subscribe& request) { return at_work().handle(request); },
+      [](const unsubscribe& request) { at_work().handle(request); },
+      [](const grant& request) { at_work().handle(request); },
+      [](const finish_stream& request) { at_work().handle(request); },
+      [](get_stats) { return at_work().statistics(); },
+      [](const stream_stats& request) { at_work().handle(request); },
+      [](get_state) { return at_work().status_; },
+      [](const close& request) { return at_work().handle(request); },
+      [](peer_directive& directive) { at_work().obey(directive); },
   };
+  return shared;
+}
+
+channel_actor& channel_actor::at_work() noexcept {
+  return static_cast<channel_actor&>(shard_context::running());
 }
 
 // -- for the wire -------------------------------------------------------------------------------------------------------
@@ -133,29 +141,28 @@ void channel_actor::attach(wire& carrier, const transport_addresses& addresses) 
   status_.info.local_address = addresses.local;
   status_.info.remote_address = addresses.remote;
   status_.attempt = 0;
-  expire_waiting();
-  report_loss({outbox_.connection_ready(where().now(), settler()), {}}, why_not_ready());
+  sending_.connection_ready();
   transition(state_event::connected);
-  audience_.publish(event_mask::state, opened{status_.info});
-  answer_connects(nullptr);
+  publish(event_mask::state, opened{status_.info});
+  waiting_.answer_connects(status_.info);
   became_ready();
   if (closing_ != nullptr)
     wire_->finish(closing_->mode == close_mode::flush);
   else if (is_finishing_)
     wire_->finish(false);
-  after_outbox_changed();
+  flush_later();
 }
 
 void channel_actor::detach(wire& carrier, const transport_error& reason) {
   status_.last_error = reason;
   if (wire_ == &carrier) {
-    last_stats_ = carrier.stats();
-    past_bytes_sent_ += std::exchange(last_stats_.bytes_sent, 0);
-    past_bytes_received_ += std::exchange(last_stats_.bytes_received, 0);
+    if (past_ == nullptr)
+      past_ = std::make_unique<past>();
+    past_->last = carrier.stats();
+    past_->bytes_sent += std::exchange(past_->last.bytes_sent, 0);
+    past_->bytes_received += std::exchange(past_->last.bytes_received, 0);
     wire_ = nullptr;
-    report_loss(outbox_.connection_lost(where().now(), reason, settler()), reason);
-    release_memory();
-    follow_expiry();
+    sending_.connection_lost(reason);
   }
   if (!has_ended_)
     wire_lost(reason);
@@ -172,44 +179,20 @@ void channel_actor::note_peer_finished() {
 std::size_t channel_actor::credit() const noexcept {
   if (audience_.wants_data())
     return audience_.credit_left();
-  return pulls_.empty() ? 0 : pull_credit;
+  return waiting_.want_data() ? pull_credit : 0;
 }
 
 void channel_actor::deliver(payload body) {
   received data{status_.info.id, status_.info.generation, 0, std::move(body)};
-  if (audience_.wants_data()) {
+  if (audience_.wants_data())
     audience_.deliver(std::move(data));
-    return;
-  }
-  auto asker = std::move(pulls_.front());
-  pulls_.pop_front();
-  asker.deliver(std::move(data));
+  else
+    waiting_.deliver(std::move(data));
 }
 
-void channel_actor::expire_waiting() {
-  const auto expired = outbox_.expire(where().now(), settler());
-  if (expired.messages == 0)
-    return;
-  release_memory();
-  report_loss({expired, {}}, make_error(error_code::expired, is_ready() ? phase::established : phase::connect,
-                                        origin::local, "waited for longer than its ttl, or queue_age"));
-}
-
-std::size_t channel_actor::gather(std::span<outgoing> pieces) {
-  expire_waiting();
-  return outbox_.gather(pieces);
-}
-
-void channel_actor::hand_over(std::size_t bytes) {
-  outbox_.handed_over(bytes, settler());
-  release_memory();
-  report_backpressure();
-}
-
-void channel_actor::settle_acknowledged(std::uint64_t stream_offset) {
-  if (outbox_.is_ready())
-    outbox_.acknowledged(stream_offset, settler());
-  release_memory();
+void channel_actor::flush_later() {
+  if (wire_ != nullptr)
+    where().flush_later(wire_->flusher());
 }
 
 // -- state --------------------------------------------------------------------------------------------------------------
@@ -224,24 +207,21 @@ void channel_actor::transition(state_event event, const transport_error& reason,
     status_.last_error = reason;
   status_.attempt = attempt;
   status_.next_retry = next_retry;
-  audience_.publish(event_mask::state, state_changed{status_.info.id, ++status_.sequence, status_.info.generation, from,
-                                                     *target, reason, attempt, next_retry});
+  publish(event_mask::state, state_changed{status_.info.id, ++status_.sequence, status_.info.generation, from, *target,
+                                           reason, attempt, next_retry});
 }
 
 void channel_actor::end(const transport_error& reason) {
   if (std::exchange(has_ended_, true))
     return;
   wire_ = nullptr;
-  report_loss(outbox_.abandon(reason, settler()), reason);
+  sending_.abandon(reason);
   transition(state_event::abort, reason);
-  release_memory();
-  answer_connects(&reason);
-  answer_pulls(reason);
+  waiting_.fail_connects(reason);
+  waiting_.fail_receives(reason);
   finish_closing();
-  streams_.clear();
-  expiry_.reset();
-  // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
-  audience_.clear();
+  sending_.stop();
+  dismiss_all();
   if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
     quit();
   else
@@ -249,10 +229,9 @@ void channel_actor::end(const transport_error& reason) {
 }
 
 void channel_actor::fail_waiting(const transport_error& reason) {
-  report_loss(outbox_.abandon(reason, settler()), reason);
-  release_memory();
-  answer_connects(&reason);
-  answer_pulls(reason);
+  sending_.abandon(reason);
+  waiting_.fail_connects(reason);
+  waiting_.fail_receives(reason);
 }
 
 void channel_actor::tear_down(const caf::error& reason) noexcept {
@@ -260,12 +239,9 @@ void channel_actor::tear_down(const caf::error& reason) noexcept {
   if (!has_ended_)
     cut(why);
   end(why);
-  for (const auto& who : std::exchange(watched_, {}))
-    unwatch(who);
 }
 
 void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
-  std::erase(watched_, whom);
   audience_.remove(whom);
   std::erase_if(streams_, [&whom](const auto& stream) { return stream->who == whom; });
   if (wire_ != nullptr)
@@ -283,24 +259,22 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
     promise.deliver(status_.info);
   } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
     promise.deliver(to_caf_error(why_not_ready()));
-  } else if (connects_.size() >= waiting_requests_max) {
-    promise.deliver(to_caf_error(too_many_waiting("connect")));
   } else {
-    connects_.push_back(promise);
+    waiting_.add(promise);
     dial_wanted();
   }
   return promise;
 }
 
-channel_actor::reply channel_actor::handle(actorwire::send& message) {
+outbound::reply channel_actor::handle(actorwire::send& message) {
   // A `send` that is not a request has nobody to tell, so a refusal is reported like that of a `cast`.
   const auto is_request = current_mailbox_element()->mid.is_request();
   const auto size = message.body.size();
-  auto asker = is_request ? make_response_promise<sent>() : reply{};
+  auto asker = is_request ? make_response_promise<sent>() : outbound::reply{};
   auto handle_for_refusal = asker;
   if (const auto accepted = accept(message.body, message.options, asker); !accepted) {
     if (is_unwanted_now(message.options)) {
-      const auto sequence = report_refused(size, accepted.error());
+      const auto sequence = sending_.refuse(size, accepted.error());
       if (is_request)
         handle_for_refusal.deliver(sent{sequence, status_.info.generation, outcome::not_sent});
       return handle_for_refusal;
@@ -308,19 +282,19 @@ channel_actor::reply channel_actor::handle(actorwire::send& message) {
     if (is_request)
       handle_for_refusal.deliver(to_caf_error(accepted.error()));
     else
-      report_refused(size, accepted.error());
+      sending_.refuse(size, accepted.error());
   }
   return handle_for_refusal;
 }
 
 void channel_actor::handle(cast& message) {
   const auto size = message.body.size();
-  reply nobody;
+  outbound::reply nobody;
   if (const auto accepted = accept(message.body, message.options, nobody); !accepted)
-    report_refused(size, accepted.error());
+    sending_.refuse(size, accepted.error());
 }
 
-result<std::uint64_t> channel_actor::accept(payload& body, const send_options& options, reply& asker) {
+result<std::uint64_t> channel_actor::accept(payload& body, const send_options& options, outbound::reply& asker) {
   if (has_ended_)
     return closed_error();
   if (closing_ != nullptr)
@@ -329,30 +303,11 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
   if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
     return why_not_ready();
-  const auto size = body.size();
-  auto& budget = where().buffers().budget();
-  if (!budget.try_take(size))
-    return make_error(error_code::would_block, phase::established, origin::local,
-                      "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
-  auto accepted = outbox_.accept(std::move(body), options, std::move(asker), where().now());
-  if (accepted) {
-    reserved_bytes_ += size;
-    after_outbox_changed();
-  } else {
-    budget.give_back(size);
-  }
-  return accepted;
+  return sending_.accept(body, options, asker);
 }
 
 bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {
   return options.policy == when_down::drop && !is_ready() && !is_over() && !wants_to_end();
-}
-
-void channel_actor::release_memory() noexcept {
-  // What was accepted counts against the network's memory until its outcome is known.
-  const auto pending = outbox_.pending().bytes;
-  if (pending < reserved_bytes_)
-    where().buffers().budget().give_back(static_cast<std::size_t>(std::exchange(reserved_bytes_, pending) - pending));
 }
 
 caf::typed_response_promise<received> channel_actor::handle(receive) {
@@ -363,45 +318,42 @@ caf::typed_response_promise<received> channel_actor::handle(receive) {
     promise.deliver(to_caf_error(somebody_subscribes()));
     return promise;
   }
-  if (pulls_.size() >= waiting_requests_max) {
-    promise.deliver(to_caf_error(too_many_waiting("receive")));
-    return promise;
-  }
   if (is_over() || state() == connection_state::failed) {
     promise.deliver(to_caf_error(why_not_ready()));
     return promise;
   }
-  pulls_.push_back(promise);
+  waiting_.add(promise);
   if (wire_ != nullptr)
     wire_->pump_later();
   return promise;
 }
 
 connection_status channel_actor::handle(subscribe request) {
-  if (const auto who = requester())
+  if (const auto who = current_sender())
     add_subscriber(who, request);
   return status_;
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
-  watch_once(who);
+  watch_if_new(who);
   audience_.add(who, request.mask, request.credit);
   if (audience_.wants_data())
-    answer_pulls(somebody_subscribes());
+    waiting_.fail_receives(somebody_subscribes());
   if (wire_ != nullptr)
     wire_->pump_later();
 }
 
 void channel_actor::handle(const unsubscribe&) {
-  if (const auto who = requester()) {
-    audience_.remove(caf::actor_cast<caf::actor_addr>(who));
-    if (wire_ != nullptr)
-      wire_->pump_later();
-  }
+  const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
+  if (!audience_.remove(who))
+    return;
+  unwatch_if_gone(who);
+  if (wire_ != nullptr)
+    wire_->pump_later();
 }
 
 void channel_actor::handle(const grant& credit) {
-  if (const auto who = requester())
+  if (const auto who = current_sender())
     audience_.grant(caf::actor_cast<caf::actor_addr>(who), credit.bytes);
 }
 
@@ -416,27 +368,35 @@ stats channel_actor::statistics() const {
   figures.source = status_.info.id;
   figures.generation = status_.info.generation;
   figures.state = status_.state;
-  figures.transport = wire_ != nullptr ? wire_->stats() : last_stats_;
-  figures.transport.bytes_sent += past_bytes_sent_;
-  figures.transport.bytes_received += past_bytes_received_;
+  if (wire_ != nullptr)
+    figures.transport = wire_->stats();
+  else if (past_ != nullptr)
+    figures.transport = past_->last;
+  if (past_ != nullptr) {
+    figures.transport.bytes_sent += past_->bytes_sent;
+    figures.transport.bytes_received += past_->bytes_received;
+  }
   figures.transport.reconnect_count =
       status_.info.generation > 1 ? static_cast<std::uint32_t>(status_.info.generation - 1) : 0;
-  figures.delivery = outbox_.totals();
-  figures.queued_bytes = outbox_.unwritten_bytes();
+  figures.delivery = sending_.totals();
+  figures.queued_bytes = sending_.unwritten_bytes();
   return figures;
 }
 
 void channel_actor::handle(const stream_stats& request) {
-  const auto who = requester();
+  const auto who = current_sender();
   if (!who)
     return;
+  const auto is_wanted = request.interval.count() > 0;
+  if (is_wanted)
+    watch_if_new(who);
   std::erase_if(streams_, [&who](const auto& stream) { return stream->who == who; });
-  if (request.interval.count() <= 0)
-    return;
-  watch_once(who);
-  streams_.push_back(
-      std::make_unique<statistics_stream>(*this, who,
-                                          std::max(bounded(request.interval), shortest_statistics_interval)));
+  if (is_wanted)
+    streams_.push_back(
+        std::make_unique<statistics_stream>(*this, who,
+                                            std::max(bounded(request.interval), shortest_statistics_interval)));
+  else
+    unwatch_if_gone(caf::actor_cast<caf::actor_addr>(who));
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {
@@ -465,7 +425,7 @@ void channel_actor::begin_close(const close& request) {
     return;
   }
   // An attempt would only bring a connection that is closed again.
-  if (wire_ == nullptr && outbox_.is_flushed()) {
+  if (wire_ == nullptr && sending_.is_flushed()) {
     cut(closed_error());
     end(closed_error());
     return;
@@ -479,87 +439,34 @@ void channel_actor::begin_close(const close& request) {
 
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
-std::uint64_t channel_actor::report_refused(std::size_t size, const transport_error& why) {
-  const auto sequence = outbox_.drop(size);
-  tally refused;
-  refused.add(size);
-  report_loss({refused, {}}, why);
-  return sequence;
+bool channel_actor::serves(const caf::actor_addr& who) const noexcept {
+  return audience_.includes(who)
+      || std::any_of(streams_.begin(), streams_.end(), [&who](const auto& stream) { return stream->who == who; });
 }
 
-void channel_actor::report_loss(const loss& lost, const transport_error& why) {
-  if (lost.not_sent.messages == 0 && lost.maybe_sent.messages == 0)
-    return;
-  audience_.publish(event_mask::loss,
-                    data_lost{status_.info.id, status_.info.generation, lost.not_sent, lost.maybe_sent, why});
-  // What is lost waits no more: whoever paused because of it may go on.
-  report_backpressure();
+void channel_actor::watch_if_new(const caf::strong_actor_ptr& who) {
+  if (!serves(caf::actor_cast<caf::actor_addr>(who)))
+    watch(who);
 }
 
-void channel_actor::settle(reply&& asker, const settled& what) {
-  if (!asker.pending())
-    return;
-  if (what.why == nullptr || what.result == outcome::maybe_sent)
-    asker.deliver(sent{what.sequence, status_.info.generation, what.result});
-  else
-    asker.deliver(to_caf_error(*what.why));
+void channel_actor::unwatch_if_gone(const caf::actor_addr& who) {
+  if (!serves(who))
+    unwatch(who);
 }
 
-void channel_actor::report_backpressure() {
-  if (const auto change = outbox_.poll_backpressure())
-    audience_.publish(event_mask::backpressure, backpressure{status_.info.id, *change, outbox_.unwritten_bytes()});
-}
-
-void channel_actor::after_outbox_changed() {
-  report_backpressure();
-  if (wire_ != nullptr)
-    where().flush_later(wire_->flusher());
-  follow_expiry();
-}
-
-void channel_actor::follow_expiry() {
-  const auto next = outbox_.next_timeout();
-  if (!next || has_ended_)
-    return;
-  if (expiry_ == nullptr)
-    expiry_ = std::make_unique<timer>([this] {
-      in_actor([this] {
-        expire_waiting();
-        follow_expiry();
-      });
-    });
-  if (!expiry_->is_armed() || *next < expiry_->deadline())
-    where().arm(*expiry_, *next - where().now());
-}
-
-void channel_actor::watch_once(const caf::strong_actor_ptr& who) {
-  const auto address = caf::actor_cast<caf::actor_addr>(who);
-  if (std::find(watched_.begin(), watched_.end(), address) != watched_.end())
-    return;
-  watched_.push_back(address);
-  watch(who);
-}
-
-void channel_actor::answer_connects(const transport_error* failure) {
-  for (auto& asker : std::exchange(connects_, {})) {
-    if (failure == nullptr)
-      asker.deliver(status_.info);
-    else
-      asker.deliver(to_caf_error(*failure));
-  }
-}
-
-void channel_actor::answer_pulls(const transport_error& failure) {
-  while (!pulls_.empty()) {
-    pulls_.front().deliver(to_caf_error(failure));
-    pulls_.pop_front();
-  }
+void channel_actor::dismiss_all() {
+  // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
+  for (const auto& stream : std::exchange(streams_, {}))
+    if (!audience_.includes(caf::actor_cast<caf::actor_addr>(stream->who)))
+      unwatch(caf::actor_cast<caf::actor_addr>(stream->who));
+  audience_.for_each([this](const caf::strong_actor_ptr& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
+  audience_.clear();
 }
 
 void channel_actor::finish_closing() {
   if (closing_ == nullptr)
     return;
-  const auto& totals = outbox_.totals();
+  const auto& totals = sending_.totals();
   for (auto& asker : std::exchange(closing_->waiting, {}))
     asker.deliver(close_report{totals, totals.not_sent.messages == 0 && totals.maybe_sent.messages == 0});
   closing_->time_out.cancel();
@@ -569,10 +476,6 @@ transport_error channel_actor::why_not_ready() const {
   if (status_.last_error.code != error_code::none)
     return status_.last_error;
   return make_error(error_code::not_connected, phase::connect, origin::local, "not connected yet");
-}
-
-caf::strong_actor_ptr channel_actor::requester() {
-  return current_sender();
 }
 
 } // namespace actorwire

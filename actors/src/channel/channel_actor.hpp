@@ -1,28 +1,26 @@
 #pragma once
 
 #include "channel/audience.hpp"
-#include "delivery/outbox.hpp"
-#include "delivery/ring_queue.hpp"
+#include "channel/outbound.hpp"
+#include "channel/waiting_requests.hpp"
 #include "seam/shard_actor.hpp"
 #include "supervision/state_machine.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/transport_config.hpp>
-#include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 namespace actorwire {
 
 class wire;
 
-/// What a connection and a peer have in common: the public interface, the outbox, the audience, the state machine. What
-/// differs is where the bytes come from: a connection has one wire for life, a peer a new one with each generation.
+/// What a connection and a peer have in common: the public interface, the sending half, the audience, the state machine.
+/// What differs is where the bytes come from: a connection has one wire for life, a peer a new one with each generation.
 /// *Thread:* shard only, apart from CAF's own entry points.
 class channel_actor : public shard_actor<channel_interface::base> {
 public:
@@ -59,15 +57,25 @@ public:
 
   void deliver(payload body);
 
-  [[nodiscard]] std::size_t gather(std::span<outgoing> pieces);
-  void hand_over(std::size_t bytes);
-  void settle_acknowledged(std::uint64_t stream_offset);
-  [[nodiscard]] bool waits_for_acks() const noexcept { return outbox_.waits_for_acks(); }
-  [[nodiscard]] bool is_flushed() const noexcept { return outbox_.is_flushed(); }
+  [[nodiscard]] outbound& sending() noexcept { return sending_; }
+
+  // -- for the sending half ---------------------------------------------------------------------------------------------
+
+  [[nodiscard]] const connection_info& info() const noexcept { return status_.info; }
+
+  /// Whether the end has come and was told to everyone.
+  [[nodiscard]] bool is_over() const noexcept { return has_ended_; }
+
+  /// Sends `event` to all who want to hear of `topic`.
+  template <class Event>
+  void publish(event_mask topic, const Event& event) {
+    audience_.publish(topic, event);
+  }
+
+  /// Lets the wire, if there is one, take what waits at the end of the turn.
+  void flush_later();
 
 protected:
-  using reply = caf::typed_response_promise<sent>;
-
   // -- what differs -----------------------------------------------------------------------------------------------------
 
   /// The user wants it to be ready.
@@ -92,11 +100,6 @@ protected:
 
   [[nodiscard]] connection_state state() const noexcept { return status_.state; }
   [[nodiscard]] bool is_ready() const noexcept { return wire_ != nullptr; }
-
-  /// Whether the end has come and was told to everyone.
-  [[nodiscard]] bool is_over() const noexcept { return has_ended_; }
-
-  [[nodiscard]] const connection_info& info() const noexcept { return status_.info; }
 
   /// Adds a subscriber as if it had asked itself.
   void add_subscriber(const caf::strong_actor_ptr& who, subscribe request);
@@ -127,10 +130,14 @@ protected:
 private:
   struct statistics_stream;
   struct closing;
+  struct past;
+
+  /// The channel whose handler is running on this thread.
+  [[nodiscard]] static channel_actor& at_work() noexcept;
 
   // -- requests
   caf::typed_response_promise<connection_info> handle(connect);
-  reply handle(actorwire::send& message);
+  outbound::reply handle(actorwire::send& message);
   void handle(cast& message);
   caf::typed_response_promise<received> handle(receive);
   connection_status handle(subscribe request);
@@ -141,47 +148,26 @@ private:
   void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
-  /// Takes a message into the outbox, or says why not.
-  result<std::uint64_t> accept(payload& body, const send_options& options, reply& asker);
-  /// Accounts for a message that nobody waits for and that could not be accepted.
-  std::uint64_t report_refused(std::size_t size, const transport_error& why);
+  /// Takes a message for sending, or says why not.
+  result<std::uint64_t> accept(payload& body, const send_options& options, outbound::reply& asker);
   /// Whether a message with these options is to be dropped now.
   [[nodiscard]] bool is_unwanted_now(const send_options& options) const noexcept;
-  /// Gives back to the network's memory what settled messages had taken.
-  void release_memory() noexcept;
-  /// Settles what has waited too long, and reports it.
-  void expire_waiting();
-  void report_loss(const loss& lost, const transport_error& why);
-  void settle(reply&& asker, const settled& what);
-  auto settler() {
-    return [this](reply&& asker, const settled& what) { settle(std::move(asker), what); };
-  }
-  void report_backpressure();
-  void after_outbox_changed();
-  void follow_expiry();
-  void watch_once(const caf::strong_actor_ptr& who);
-  void answer_pulls(const transport_error& failure);
-  void answer_connects(const transport_error* failure);
+  /// Whether `who` is sent anything without asking each time; it is watched then.
+  [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
+  void watch_if_new(const caf::strong_actor_ptr& who);
+  void unwatch_if_gone(const caf::actor_addr& who);
+  /// Forgets whoever is served.
+  void dismiss_all();
   void finish_closing();
   [[nodiscard]] transport_error why_not_ready() const;
-  [[nodiscard]] caf::strong_actor_ptr requester();
 
   std::shared_ptr<const transport_config> config_;
-  outbox<reply> outbox_;
+  outbound sending_;
   audience audience_;
-  ring_queue<caf::typed_response_promise<received>> pulls_;
-  std::vector<caf::typed_response_promise<connection_info>> connects_;
+  waiting_requests waiting_;
   std::vector<std::unique_ptr<statistics_stream>> streams_;
   std::unique_ptr<closing> closing_;
-  std::unique_ptr<timer> expiry_;
-  /// Whom this actor watches: whoever subscribed once and still lives.
-  std::vector<caf::actor_addr> watched_;
-  /// Figures of the generations that are over.
-  std::uint64_t past_bytes_sent_ = 0;
-  std::uint64_t past_bytes_received_ = 0;
-  transport_stats last_stats_;
-  /// Bytes of accepted messages that count against the network's memory.
-  std::uint64_t reserved_bytes_ = 0;
+  std::unique_ptr<past> past_;
   bool is_finishing_ = false;
   bool has_ended_ = false;
 };

@@ -70,7 +70,7 @@ void wire::handle_closed(const transport_error& reason) {
   deadlines_.fill(never);
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
   if (reason.code == error_code::closed && user_ != nullptr && decoder_.unread_size() > 0) {
-    ending_ = reason;
+    ending_ = std::make_unique<const transport_error>(reason);
     set(deadline::progress, where_.now() + user_->config().operation_timeout);
     pump();
     return;
@@ -83,29 +83,30 @@ void wire::give_up(const transport_error& reason) {
   auto cause = reason;
   if (reason.code == error_code::closed && !end_is_wanted_)
     cause = make_error(error_code::peer_closed, reason.where, origin::remote, "closed by the peer");
-  ending_.reset();
+  // `reason` may be the one that was waited with.
+  const auto waited_with = std::move(ending_);
   timer_.cancel();
   if (auto* user = std::exchange(user_, nullptr)) {
-    user->settle_acknowledged(bearer_->bytes_acked());
+    user->sending().settle_acknowledged(bearer_->bytes_acked());
     user->detach(*this, cause);
   }
-  end_ = std::move(cause);
+  end_ = std::make_unique<const transport_error>(std::move(cause));
 }
 
-std::optional<transport_error> wire::take_end() {
-  return std::exchange(end_, std::nullopt);
+std::unique_ptr<const transport_error> wire::take_end() noexcept {
+  return std::exchange(end_, nullptr);
 }
 
 void wire::handle_timeout() {
   const auto now = where_.now();
   if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
     if (ending_) {
-      give_up(transport_error{*ending_});
+      give_up(*ending_);
       return;
     }
     set(deadline::progress, never);
     // What waited may have expired meanwhile; then there is nothing that should have moved.
-    if (user_ != nullptr && !user_->is_flushed()) {
+    if (user_ != nullptr && !user_->sending().is_flushed()) {
       abort(make_error(error_code::stalled, phase::established, origin::remote,
                        "no byte was taken for operation_timeout although some wait"));
       return;
@@ -132,7 +133,7 @@ void wire::flush() {
   if (!is_connected_ || is_blocked_ || user_ == nullptr)
     return;
   std::array<outgoing, pieces_per_send> pieces;
-  while (const auto count = user_->gather(pieces)) {
+  while (const auto count = user_->sending().gather(pieces)) {
     std::size_t offered = 0;
     for (std::size_t index = 0; index < count; ++index)
       offered += pieces[index].size;
@@ -142,7 +143,7 @@ void wire::flush() {
       return;
     if (*taken > 0) {
       bytes_taken_ += *taken;
-      user_->hand_over(*taken);
+      user_->sending().hand_over(*taken);
       set(deadline::progress, never);
     }
     if (*taken < offered) {
@@ -154,7 +155,7 @@ void wire::flush() {
   }
   if (!is_blocked_)
     set(deadline::progress, never);
-  if (user_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (user_->sending().waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
   end_if_done();
 }
@@ -181,7 +182,7 @@ void wire::pump() {
   }
   if (ending_) {
     if (decoder_.unread_size() == 0)
-      give_up(transport_error{*ending_});
+      give_up(*ending_);
     return;
   }
   if (!charge_assembly()) {
@@ -261,10 +262,10 @@ void wire::set(deadline which, time_point when) {
 
 void wire::settle_acknowledged() {
   set(deadline::acknowledgement, never);
-  if (!is_connected_ || user_ == nullptr || !user_->waits_for_acks())
+  if (!is_connected_ || user_ == nullptr || !user_->sending().waits_for_acks())
     return;
-  user_->settle_acknowledged(bearer_->bytes_acked());
-  if (user_->waits_for_acks())
+  user_->sending().settle_acknowledged(bearer_->bytes_acked());
+  if (user_->sending().waits_for_acks())
     set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
 }
 
@@ -276,7 +277,7 @@ std::chrono::milliseconds wire::acknowledgement_wait() const {
 void wire::end_if_done() {
   if (user_ == nullptr || !is_connected_)
     return;
-  if (finish_wanted_ && !is_finished_ && user_->is_flushed()) {
+  if (finish_wanted_ && !is_finished_ && user_->sending().is_flushed()) {
     is_finished_ = true;
     bearer_->finish();
   }

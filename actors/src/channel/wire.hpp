@@ -12,7 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <memory>
 
 namespace actorwire {
 
@@ -53,8 +53,8 @@ public:
   /// Ends the work at once, for `reason`, and tells the channel.
   void give_up(const transport_error& reason);
 
-  /// Returns once, when all is over, the reason as the channel saw it. The owner asks after each event.
-  [[nodiscard]] std::optional<transport_error> take_end();
+  /// Returns once, when all is over, the reason as the channel saw it; otherwise null. The owner asks after each event.
+  [[nodiscard]] std::unique_ptr<const transport_error> take_end() noexcept;
 
   // -- from the channel: what may call the transport is put off to `flush`, so that it runs as the owner's handling ------
 
@@ -110,8 +110,8 @@ private:
   std::uint64_t bytes_taken_ = 0;
   std::size_t charged_ = 0;
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
-  std::optional<transport_error> ending_;
-  std::optional<transport_error> end_;
+  std::unique_ptr<const transport_error> ending_;
+  std::unique_ptr<const transport_error> end_;
   bool is_connected_ = false;
   bool is_blocked_ = false;
   bool pump_wanted_ = false;

@@ -71,11 +71,11 @@ struct loss {
 template <class Reply>
 class outbox {
 public:
-  /// Takes settings that were validated.
+  /// Takes settings that were validated. *Lifetime:* `limits` must outlive the outbox.
   outbox(const flow_limits& limits, const framing_config& framing) noexcept : ledger_(limits), encoder_(framing) {}
 
   /// Accepts a message and returns its sequence number. Without a connection, `options.policy` must be `queue`: what
-  /// `fail` and `drop` mean then is the caller's to do.
+  /// `fail` and `drop` mean then is the caller's to do. `now` matters only without a connection, or to a `ttl`.
   /// *Errors:* `message_too_large`, `invalid_value` or `would_block`, see `frame_encoder::frame` and
   /// `outbox_ledger::admit`; `body` and `reply` are left as they were then.
   [[nodiscard]] result<std::uint64_t> accept(payload&& body, const send_options& options, Reply&& reply,
@@ -362,6 +362,6 @@ private:
   bool is_settling_ = false;
 };
 
-static_assert(sizeof(outbox<int>) <= 300, "each supervised connection has one");
+static_assert(sizeof(outbox<int>) <= 240, "each supervised connection has one");
 
 } // namespace actorwire

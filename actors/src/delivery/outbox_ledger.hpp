@@ -15,6 +15,7 @@ namespace actorwire {
 /// *Thread:* shard only.
 class outbox_ledger {
 public:
+  /// *Lifetime:* `limits` must outlive the ledger.
   explicit outbox_ledger(const flow_limits& limits) noexcept : limits_(limits) {}
 
   /// Says whether a message of `size` bytes, `wire_size` with framing, may be accepted now; changes nothing.
@@ -48,7 +49,7 @@ public:
 private:
   [[nodiscard]] result<void> check_room(std::size_t size, bool is_ready) const;
 
-  flow_limits limits_;
+  const flow_limits& limits_;
   std::size_t unwritten_bytes_ = 0;
   delivery_totals totals_;
   bool is_pressed_ = false;

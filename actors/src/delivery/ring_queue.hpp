@@ -22,6 +22,7 @@ namespace actorwire {
 template <class T>
 class ring_queue {
   static_assert(std::is_nothrow_move_constructible_v<T>, "moving elements to another block must not fail half-way");
+  static_assert(alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__, "asking for more takes the slow way through malloc");
 
 public:
   /// The smallest block; it holds this many elements.
@@ -112,7 +113,7 @@ private:
   void grow() {
     const auto capacity = capacity_ == 0 ? capacity_min : capacity_ * 2;
     assert(capacity > capacity_);
-    move_to(static_cast<T*>(::operator new (capacity * sizeof(T), std::align_val_t{alignof(T)})), capacity);
+    move_to(static_cast<T*>(::operator new(capacity * sizeof(T))), capacity);
   }
 
   void shrink() noexcept {
@@ -121,7 +122,7 @@ private:
     } else if (capacity_ > capacity_min && size_ <= capacity_ / 8) {
       const auto capacity = std::max(capacity_ / 4, capacity_min);
       // Without memory for a smaller block the larger one serves as well: removing must not fail.
-      if (void* memory = ::operator new (capacity * sizeof(T), std::align_val_t{alignof(T)}, std::nothrow))
+      if (void* memory = ::operator new(capacity * sizeof(T), std::nothrow))
         move_to(static_cast<T*>(memory), capacity);
     }
   }
@@ -140,7 +141,7 @@ private:
 
   /// Forgets the block, whose elements are gone already.
   void release() noexcept {
-    ::operator delete (slots_, std::align_val_t{alignof(T)});
+    ::operator delete(slots_);
     slots_ = nullptr;
     capacity_ = 0;
     head_ = 0;

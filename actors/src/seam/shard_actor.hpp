@@ -75,7 +75,7 @@ protected:
 
   void on_down(const caf::actor_addr&, const caf::error&) override {}
 
-  [[nodiscard]] detail::execution_context* host() const noexcept final { return home().get(); }
+  [[nodiscard]] detail::routing_context* host() const noexcept final { return home().get(); }
 
 private:
   [[nodiscard]] caf::weak_actor_ptr weak_handle() final { return caf::weak_actor_ptr{this->ctrl()}; }

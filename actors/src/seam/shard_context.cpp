@@ -4,6 +4,7 @@
 
 #include <caf/send.hpp>
 
+#include <cassert>
 #include <utility>
 
 namespace actorwire {
@@ -15,6 +16,8 @@ constexpr std::size_t messages_per_run = 64;
 
 /// Actors that run before sockets have their turn again.
 constexpr int runs_per_turn = 256;
+
+thread_local caf::resumable* now_running = nullptr;
 
 } // namespace
 
@@ -85,7 +88,7 @@ void shard_context::route(caf::resumable* what) {
     return;
   }
   if (shard_.is_current()) {
-    ready_.push_back(what);
+    ready_.push_back({what, nullptr});
     shard_.wake_if_idle();
     return;
   }
@@ -106,20 +109,57 @@ void shard_context::route(caf::resumable* what) {
     shard_.post([] {});
 }
 
+bool shard_context::take_over(caf::scheduled_actor& receiver, caf::mailbox_element_ptr& message) {
+  if (!shard_.is_current() || !message->mid.is_normal_message() || !detail::is_idle(receiver))
+    return false;
+  caf::intrusive_ptr_add_ref(receiver.ctrl());
+  ready_.push_back({&receiver, std::move(message)});
+  shard_.wake_if_idle();
+  return true;
+}
+
+caf::resumable& shard_context::running() noexcept {
+  assert(now_running != nullptr);
+  return *now_running;
+}
+
+void shard_context::go_by_mailbox(caf::scheduled_actor& receiver) {
+  // An actor that puts messages by is rare, so this need not be fast.
+  std::vector<run> joining;
+  std::erase_if(ready_, [&](run& entry) {
+    if (entry.who != &receiver || !entry.message)
+      return false;
+    joining.push_back(std::move(entry));
+    return true;
+  });
+  for (auto& entry : joining) {
+    detail::put_into_mailbox(receiver, std::move(entry.message), this);
+    caf::intrusive_ptr_release(entry.who);
+  }
+}
+
 bool shard_context::run_actors() {
   if (has_mail_.load(std::memory_order_acquire)) {
     const std::lock_guard guard{mutex_};
-    ready_.insert(ready_.end(), inbox_.begin(), inbox_.end());
+    for (auto* what : inbox_)
+      ready_.push_back({what, nullptr});
     inbox_.clear();
     has_mail_.store(false, std::memory_order_relaxed);
   }
   for (int budget = runs_per_turn; budget > 0 && !ready_.empty(); --budget) {
-    auto* what = ready_.front();
+    auto next = std::move(ready_.front());
     ready_.pop_front();
-    if (what->resume(this, messages_per_run) == caf::resumable::resume_later)
-      ready_.push_back(what);
-    else
-      caf::intrusive_ptr_release(what);
+    now_running = next.who;
+    if (next.message) {
+      auto& receiver = static_cast<caf::scheduled_actor&>(*next.who);
+      if (!detail::handle_now(receiver, std::move(next.message), this))
+        go_by_mailbox(receiver);
+    } else if (next.who->resume(this, messages_per_run) == caf::resumable::resume_later) {
+      ready_.push_back({std::exchange(next.who, nullptr), nullptr});
+    }
+    now_running = nullptr;
+    if (next.who != nullptr)
+      caf::intrusive_ptr_release(next.who);
   }
   return !ready_.empty();
 }

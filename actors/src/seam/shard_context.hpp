@@ -14,7 +14,8 @@ namespace actorwire {
 class shard_resident;
 
 /// A shard seen as a place where CAF actors run: the seam between the two. Actors that live on the shard are run at the
-/// end of each turn; a message between two of them crosses neither lock nor thread.
+/// end of each turn; a message between two of them crosses neither lock nor thread, and where the receiver has nothing
+/// else to do, it does not even pass through a mailbox.
 ///
 /// *Lifetime:* each of its actors holds the context, so it outlives the network as long as somebody still refers to one
 /// of them. A message that arrives after the shard's thread has ended finds a closed mailbox, and all that is left to do
@@ -43,15 +44,30 @@ public:
   /// Takes what CAF wants to have run. *Thread:* any thread.
   void route(caf::resumable* what) override;
 
+  /// Takes a message between two actors of this shard out of the hands of CAF, if nothing is in the receiver's mailbox
+  /// that it could overtake. *Thread:* any thread.
+  bool take_over(caf::scheduled_actor& receiver, caf::mailbox_element_ptr& message) override;
+
+  /// The actor that handles a message on the calling thread just now.
+  [[nodiscard]] static caf::resumable& running() noexcept;
+
 private:
+  /// An actor to run, which has been counted as referred to: for its mailbox, or for one message.
+  struct run {
+    caf::resumable* who;
+    caf::mailbox_element_ptr message;
+  };
+
   /// Runs the actors that have messages; returns whether some are left for the next turn.
   bool run_actors();
+  /// Lets what else is on its way to `receiver` join its mailbox, in order.
+  void go_by_mailbox(caf::scheduled_actor& receiver);
 
   caf::actor_system& system_;
   actorwire::shard shard_;
 
   // -- shard only
-  std::deque<caf::resumable*> ready_;
+  std::deque<run> ready_;
 
   // -- the seam: the only state that other threads touch
   std::mutex mutex_;

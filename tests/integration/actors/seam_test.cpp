@@ -163,6 +163,99 @@ TEST_CASE("delayed messages reach a shard actor on its shard, each once") {
   CHECK(answer.get() == 20);
 }
 
+TEST_CASE("messages between two actors of a shard keep their order, whoever else sends to the receiver") {
+  constexpr std::int32_t bursts = 2'000;
+  constexpr std::int32_t burst_size = 3;
+  program here;
+  struct seen {
+    std::int32_t next_of_neighbour = 0;
+    std::int32_t next_of_stranger = 0;
+    int misplaced = 0;
+    std::promise<void> complete;
+  } record;
+  const auto receiver = here.net->spawn_on_shard(0, [&record](caf::event_based_actor*) {
+    return caf::behavior{[&record](bool is_neighbour, std::int32_t number) {
+      auto& next = is_neighbour ? record.next_of_neighbour : record.next_of_stranger;
+      record.misplaced += next++ != number;
+      if (record.next_of_neighbour == bursts * burst_size && record.next_of_stranger == bursts)
+        record.complete.set_value();
+    }};
+  });
+  const auto neighbour = here.net->spawn_on_shard(0, [receiver](caf::event_based_actor* self) {
+    return caf::behavior{[self, receiver, next = std::int32_t{0}](caf::ok_atom) mutable {
+      for (std::int32_t count = 0; count < burst_size; ++count)
+        tell(self, receiver, true, next++);
+    }};
+  });
+  for (std::int32_t number = 0; number < bursts; ++number) {
+    anonymous_tell(neighbour, caf::ok_atom_v);
+    anonymous_tell(receiver, false, number);
+  }
+  REQUIRE(record.complete.get_future().wait_for(patience) == std::future_status::ready);
+  here.net.reset();
+  CHECK(record.misplaced == 0);
+}
+
+TEST_CASE("what a shard actor skips comes back when it is wanted, before what was sent later") {
+  program here;
+  std::vector<std::int64_t> order;
+  std::promise<void> complete;
+  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) {
+    self->set_default_handler(caf::skip);
+    return caf::behavior{[&, self](caf::ok_atom) {
+      self->become([&](std::int64_t number) {
+        order.push_back(number);
+        if (number == 6)
+          complete.set_value();
+      });
+    }};
+  });
+  const auto neighbour = here.net->spawn_on_shard(0, [receiver](caf::event_based_actor* self) {
+    return caf::behavior{[self, receiver](std::int64_t first, std::int64_t last, bool wants_it_then) {
+      for (auto number = first; number <= last; ++number)
+        tell(self, receiver, number);
+      if (wants_it_then)
+        tell(self, receiver, caf::ok_atom_v);
+    }};
+  });
+  SECTION("skipped in one burst with what is wanted") {
+    anonymous_tell(neighbour, std::int64_t{1}, std::int64_t{4}, true);
+    anonymous_tell(neighbour, std::int64_t{5}, std::int64_t{6}, false);
+  }
+  SECTION("skipped long before") {
+    witness me{here.system};
+    anonymous_tell(neighbour, std::int64_t{1}, std::int64_t{2}, false);
+    // Whatever was sent to the shard has been handled when an actor that was made later answers.
+    (void)me.must_ask<std::uint64_t>(here.net->spawn_on_shard(0, counter), caf::ok_atom_v);
+    anonymous_tell(neighbour, std::int64_t{3}, std::int64_t{4}, true);
+    anonymous_tell(neighbour, std::int64_t{5}, std::int64_t{6}, false);
+  }
+  REQUIRE(complete.get_future().wait_for(patience) == std::future_status::ready);
+  here.net.reset();
+  CHECK(order == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("a request to a neighbour that ends before its turn is answered with an error") {
+  program here;
+  witness me{here.system};
+  const auto victim = here.net->spawn_on_shard(0, counter);
+  std::promise<bool> failed;
+  const auto neighbour = here.net->spawn_on_shard(0, [victim, &failed](caf::event_based_actor* self) {
+    return caf::behavior{[self, victim, &failed](caf::ok_atom) {
+      tell(self, victim, caf::make_error(caf::sec::bad_function_call));
+      ask(self, victim, patience, caf::get_atom_v)
+          .then([&failed](std::int64_t) { failed.set_value(false); },
+                [&failed](const caf::error&) { failed.set_value(true); });
+    }};
+  });
+  // The victim is idle when both come.
+  (void)me.must_ask<std::int64_t>(victim, caf::get_atom_v);
+  anonymous_tell(neighbour, caf::ok_atom_v);
+  auto answer = failed.get_future();
+  REQUIRE(answer.wait_for(patience) == std::future_status::ready);
+  CHECK(answer.get());
+}
+
 TEST_CASE("an error response of a shard actor comes back as it was made") {
   program here;
   caf::scoped_actor self{here.system};

@@ -141,8 +141,8 @@ inline constexpr send_options want_acked{.wanted = outcome::acked};
 
 /// An outbox, what its senders were told, and a clock that the test moves.
 struct outbox_fixture {
-  explicit outbox_fixture(framing_mode mode = framing_mode::none, flow_limits limits = {})
-    : box(limits, framing_config{.mode = mode}) {}
+  explicit outbox_fixture(framing_mode mode = framing_mode::none, flow_limits wanted = {})
+    : limits(wanted), box(limits, framing_config{.mode = mode}) {}
 
   result<std::uint64_t> accept(std::string_view text, send_options options = {}) {
     return box.accept(payload::copy_of(text), options, ticket{next_id++}, now);
@@ -164,6 +164,7 @@ struct outbox_fixture {
   std::string take_all() { return take(box.unwritten_bytes()); }
 
   time_point now{1'000s};
+  flow_limits limits;
   test_outbox box;
   answers told;
   int next_id = 1;
