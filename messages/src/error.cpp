@@ -14,7 +14,7 @@ error_kind kind_of(error_code code) noexcept {
     return error_kind::connection;
   if (code <= error_code::send_failed)
     return error_kind::send;
-  if (code <= error_code::receive_failed)
+  if (code <= error_code::truncated_frame)
     return error_kind::receive;
   if (code <= error_code::unsupported)
     return error_kind::configuration;
@@ -34,7 +34,6 @@ bool is_retryable(error_code code) noexcept {
     case error_code::conflicting_values:
     case error_code::unsupported:
       return false;
-    case error_code::reactor_unavailable:
     case error_code::descriptor_limit:
     case error_code::memory_limit:
     case error_code::resolve_failed:
@@ -50,15 +49,14 @@ bool is_retryable(error_code code) noexcept {
     case error_code::pool_exhausted:
     case error_code::crashed:
     case error_code::not_connected:
+    case error_code::request_timeout:
     case error_code::connection_failed:
     case error_code::would_block:
     case error_code::expired:
-    case error_code::connection_lost:
     case error_code::send_failed:
     case error_code::frame_too_large:
     case error_code::partial_frame_timeout:
     case error_code::truncated_frame:
-    case error_code::receive_failed:
     case error_code::malformed:
     case error_code::peer_error:
       return true;
@@ -107,12 +105,50 @@ classification classify(int errno_value, phase where) {
   }
 }
 
+/// Says in the user's words why it could not be done, and what may help.
+std::string explain(int errno_value, phase where) {
+  const auto is_established = where == phase::established;
+  switch (errno_value) {
+    case ECONNREFUSED:
+      return "nobody listens there; check host and port, or start the server";
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+    case ENETDOWN:
+      return "there is no way to that address; check it, and the network of this machine";
+    case EADDRNOTAVAIL:
+      return where == phase::setup ? "this machine does not have that address"
+                                   : "this machine has no address and port left to do it from";
+    case ECONNRESET:
+    case EPIPE:
+    case ECONNABORTED:
+      return "the other side, or something between, cut the connection";
+    case ETIMEDOUT:
+      return is_established ? "the other side does not answer any more; its machine or the network may be down"
+                            : "nobody answers; the machine may be down, or a firewall drops what is sent to it";
+    case EMFILE:
+      return "this program has as many files and connections open as it may; raise the limit (ulimit -n) or open fewer";
+    case ENFILE:
+      return "the system has as many files and connections open as it may; raise its limit (fs.file-max) or open fewer";
+    case ENOMEM:
+    case ENOBUFS:
+      return "the system has no memory left for it";
+    case EADDRINUSE:
+      return "another socket has this address and port; end the program that holds it, or take another port";
+    case EACCES:
+    case EPERM:
+      return "the system does not permit it; ports below 1024 need a privilege, and a firewall may forbid the rest";
+    default:
+      return std::generic_category().message(errno_value);
+  }
+}
+
 } // namespace
 
 transport_error make_system_error(int errno_value, phase where, std::string_view doing) {
   const auto [code, who] = classify(errno_value, where);
-  return make_error(code, where, who, std::string{doing} + ": " + std::generic_category().message(errno_value),
-                    errno_value);
+  std::string text{"cannot "};
+  text.append(doing).append(": ").append(explain(errno_value, where));
+  return make_error(code, where, who, std::move(text), errno_value);
 }
 
 transport_error make_invalid_value(std::string_view field_name, std::string_view value, std::string_view allowed) {

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <map>
 #include <set>
+#include <string_view>
+#include <system_error>
 
 using namespace actorwire;
 
@@ -17,7 +19,6 @@ struct expectation {
 };
 
 const std::map<error_code, expectation> table{
-    {error_code::reactor_unavailable, {error_kind::initialization, true}},
     {error_code::descriptor_limit, {error_kind::initialization, true}},
     {error_code::memory_limit, {error_kind::initialization, true}},
     {error_code::address_in_use, {error_kind::initialization, false}},
@@ -38,16 +39,15 @@ const std::map<error_code, expectation> table{
     {error_code::crash_limit, {error_kind::connection, false}},
     {error_code::attempts_exhausted, {error_kind::connection, false}},
     {error_code::not_connected, {error_kind::connection, true}},
+    {error_code::request_timeout, {error_kind::connection, true}},
     {error_code::connection_failed, {error_kind::connection, true}},
     {error_code::would_block, {error_kind::send, true}},
     {error_code::expired, {error_kind::send, true}},
     {error_code::message_too_large, {error_kind::send, false}},
-    {error_code::connection_lost, {error_kind::send, true}},
     {error_code::send_failed, {error_kind::send, true}},
     {error_code::frame_too_large, {error_kind::receive, true}},
     {error_code::partial_frame_timeout, {error_kind::receive, true}},
     {error_code::truncated_frame, {error_kind::receive, true}},
-    {error_code::receive_failed, {error_kind::receive, true}},
     {error_code::invalid_value, {error_kind::configuration, false}},
     {error_code::conflicting_values, {error_kind::configuration, false}},
     {error_code::unsupported, {error_kind::configuration, false}},
@@ -112,16 +112,32 @@ TEST_CASE("an error of the operating system becomes the code that fits it") {
       {EACCES, phase::connect, error_code::connection_failed, origin::system},
   };
   for (const auto& expected : cases) {
-    const auto reason = make_system_error(expected.number, expected.where, "connect");
+    const auto reason = make_system_error(expected.number, expected.where, "connect to 10.0.0.1:80");
     INFO("errno " << expected.number << ": " << reason.text);
     CHECK(reason.code == expected.code);
     CHECK(reason.kind == kind_of(expected.code));
     CHECK(reason.where == expected.where);
     CHECK(reason.who == expected.who);
     CHECK(reason.system_code == expected.number);
-    CHECK(reason.text.starts_with("connect: "));
-    CHECK(reason.text.size() > std::string_view{"connect: "}.size());
+    constexpr std::string_view beginning = "cannot connect to 10.0.0.1:80: ";
+    CHECK(reason.text.starts_with(beginning));
+    CHECK(reason.text.size() > beginning.size());
   }
+}
+
+TEST_CASE("the text of a system error says what could not be done, why, and what may help") {
+  CHECK(make_system_error(ECONNREFUSED, phase::connect, "connect to 10.0.0.1:80").text
+        == "cannot connect to 10.0.0.1:80: nobody listens there; check host and port, or start the server");
+  CHECK(make_system_error(EPIPE, phase::established, "send").text
+        == "cannot send: the other side, or something between, cut the connection");
+  // The same number means different things to whoever waits for a first answer and whoever waits for the next.
+  CHECK(make_system_error(ETIMEDOUT, phase::connect, "x").text
+        != make_system_error(ETIMEDOUT, phase::established, "x").text);
+  CHECK(make_system_error(EADDRNOTAVAIL, phase::setup, "x").text
+        != make_system_error(EADDRNOTAVAIL, phase::connect, "x").text);
+  // What has no words here keeps those of the system.
+  CHECK(make_system_error(ENOPROTOOPT, phase::setup, "set an option").text
+        == "cannot set an option: " + std::generic_category().message(ENOPROTOOPT));
 }
 
 TEST_CASE("an invalid value names field, value and what is allowed") {

@@ -22,7 +22,6 @@ constexpr std::array<std::string_view, 6> names_of(error_kind) {
 enum class error_code : std::uint8_t {
   none = 0,
   // initialization
-  reactor_unavailable,
   descriptor_limit,
   memory_limit,
   address_in_use,
@@ -44,18 +43,17 @@ enum class error_code : std::uint8_t {
   crash_limit,
   attempts_exhausted,
   not_connected,
+  request_timeout,
   connection_failed,
   // send
   would_block,
   expired,
   message_too_large,
-  connection_lost,
   send_failed,
   // receive
   frame_too_large,
   partial_frame_timeout,
   truncated_frame,
-  receive_failed,
   // configuration
   invalid_value,
   conflicting_values,
@@ -65,9 +63,8 @@ enum class error_code : std::uint8_t {
   peer_error,
 };
 
-constexpr std::array<std::string_view, 37> names_of(error_code) {
+constexpr std::array<std::string_view, 35> names_of(error_code) {
   return {"none",
-          "reactor_unavailable",
           "descriptor_limit",
           "memory_limit",
           "address_in_use",
@@ -88,16 +85,15 @@ constexpr std::array<std::string_view, 37> names_of(error_code) {
           "crash_limit",
           "attempts_exhausted",
           "not_connected",
+          "request_timeout",
           "connection_failed",
           "would_block",
           "expired",
           "message_too_large",
-          "connection_lost",
           "send_failed",
           "frame_too_large",
           "partial_frame_timeout",
           "truncated_frame",
-          "receive_failed",
           "invalid_value",
           "conflicting_values",
           "unsupported",
@@ -152,7 +148,9 @@ struct transport_error {
 [[nodiscard]] ACTORWIRE_EXPORT transport_error make_error(error_code code, phase where, origin who, std::string text,
                                                           std::int32_t system_code = 0);
 
-/// Builds the error for `errno_value`, seen while doing `where`: the code that fits it, and the system's own words.
+/// Builds the error for `errno_value`, seen in the phase `where`, with the code that fits it. The text says what could not
+/// be done, why, and what may help: "cannot " and `doing`, a verb and whom it concerns, such as `connect to 10.0.0.1:80`,
+/// then the reason.
 [[nodiscard]] ACTORWIRE_EXPORT transport_error make_system_error(int errno_value, phase where, std::string_view doing);
 
 /// Builds the error for an input value that is out of range. The text names the field, the value and what is allowed.
