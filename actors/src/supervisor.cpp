@@ -53,7 +53,7 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const close& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
       [this](const peer_leaving& leaving) {
-        pool_.close(leaving.id, close_mode::drain);
+        pool_.close(leaving.id, close_mode::drain, where().now());
         dial_due();
       },
   };
@@ -147,7 +147,7 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
   if (attempt == 0) {
     if (const auto status = pool_.status(id, where().now()))
       publish(pool_change::removed, id, status->info.remote, to_transport_error(reason));
-    pool_.remove(id);
+    pool_.remove(id, where().now());
     members_.erase(id);
   } else if (is_transport_error(reason) || reason == caf::exit_reason::user_shutdown) {
     auto cause = to_transport_error(reason);
@@ -157,7 +157,11 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
     if (const auto decided = pool_.ended(id, attempt, cause, where().now()))
       pass_on(id, *decided);
   } else {
-    if (const auto decided = pool_.crashed(id, attempt, to_transport_error(reason), where().now()))
+    auto cause = to_transport_error(reason);
+    // Whatever it means to others, an actor that ends by it has crashed.
+    if (cause.code != error_code::crashed)
+      cause = make_error(error_code::crashed, cause.where, origin::local, std::move(cause.text));
+    if (const auto decided = pool_.crashed(id, attempt, cause, where().now()))
       pass_on(id, *decided);
   }
   dial_due();
@@ -204,6 +208,7 @@ void supervisor::start_attempt(const dial& order) {
   peer_directive directive;
   directive.what = peer_directive::kind::dial;
   directive.connection = std::move(connection);
+  directive.attempt = order.failures;
   send_to(entry.peer, std::move(directive));
 }
 

@@ -123,6 +123,105 @@ TEST_CASE("peers that are lost at once are dialled again no faster than the rate
     }
 }
 
+TEST_CASE("peers that are cut at one moment, before they proved healthy, do not come back in one burst",
+          "[simulation][B6]") {
+  constexpr std::size_t count = 100;
+  simulated_system world{
+      {.pool = {.max_connecting = 1'000, .reconnects_per_second = 1'000'000, .reconnect_burst = 1'000}}};
+  const auto options = framed();
+  for (std::size_t index = 0; index < count; ++index) {
+    world.hosts().listen(host_uri(index), sink_service());
+    world.acquire(host_uri(index), options);
+  }
+  world.run_for(options.reconnection.reset_after / 2);
+  const auto cut = world.now();
+  for (std::size_t index = 0; index < count; ++index)
+    world.hosts().reset_connections("host" + std::to_string(index));
+  world.run_for(1s);
+  auto times = dial_times(world);
+  REQUIRE(times.size() == 2 * count);
+  times.erase(times.begin(), times.begin() + count);
+  CHECK(times.back() - cut < options.reconnection.base_delay + 5ms);
+  // Ten of them are expected in each tenth of the delay.
+  std::vector<std::ptrdiff_t> tenths;
+  for (const auto first : times)
+    tenths.push_back(std::count_if(times.begin(), times.end(),
+                                   [first](auto other) { return other >= first && other - first < 10ms; }));
+  CHECK(*std::max_element(tenths.begin(), tenths.end()) < 30);
+}
+
+TEST_CASE("closing and acquiring in a loop dials no faster than waiting does", "[simulation][B2]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  const auto policy = quick_policy();
+  SECTION("each attempt is refused") {
+    for (int count = 0; count < 2'000; ++count) {
+      const auto peer = world.acquire(server, framed());
+      world.run_for(10ms);
+      const auto state = state_of(world, user, peer);
+      // An attempt that is cut short says nothing about the server, so the delays would not grow.
+      if (state == connection_state::idle || state == connection_state::backoff)
+        user.close(peer, close_mode::abort);
+      world.run_now();
+    }
+    const auto times = dial_times(world);
+    REQUIRE(times.size() > 10);
+    for (std::size_t index = 1; index < times.size(); ++index) {
+      const auto full = std::min(0.1 * std::pow(2.0, static_cast<double>(index - 1)), 1.0);
+      CHECK(std::chrono::duration<double>(times[index] - times[index - 1]).count()
+            >= full * (1 - policy.jitter) - 1e-6);
+    }
+  }
+  SECTION("each attempt meets silence until it is closed") {
+    world.hosts().crash("server", simulated_network::crash_kind::machine);
+    for (int count = 0; count < 1'000; ++count) {
+      user.close(world.acquire(server, framed()), close_mode::abort);
+      world.run_for(10ms);
+    }
+    const auto times = dial_times(world);
+    REQUIRE(times.size() > 10);
+    for (std::size_t index = 1; index < times.size(); ++index)
+      CHECK(times[index] - times[index - 1] >= 80ms);
+  }
+}
+
+TEST_CASE("closing and acquiring what can be connected to is bounded by the rate of reconnects", "[simulation][B3]") {
+  constexpr std::size_t burst = 5;
+  constexpr double rate = 10;
+  simulated_system world{{.pool = {.reconnects_per_second = rate, .reconnect_burst = burst}}};
+  world.hosts().listen(server, sink_service());
+  auto user = world.make_probe();
+  for (int count = 0; count < 1'000; ++count) {
+    const auto peer = world.acquire(server, framed());
+    world.run_for(5ms);
+    if (state_of(world, user, peer) == connection_state::ready)
+      user.close(peer, close_mode::abort);
+    world.run_for(5ms);
+  }
+  const auto dials = static_cast<double>(dial_times(world).size());
+  CHECK(dials <= 1 + burst + rate * 10);
+  // What works is not held up by a delay: without the rate there would be a dial each 10 ms.
+  CHECK(dials > rate * 9);
+}
+
+TEST_CASE("a peer that proved healthy and was closed is dialled at once when it is acquired anew", "[simulation][B4]") {
+  simulated_system world;
+  world.hosts().plan_next(server, refusing());
+  world.hosts().plan_next(server, refusing());
+  world.hosts().listen(server, sink_service());
+  auto user = world.make_probe();
+  const auto first = world.acquire(server, framed());
+  world.run_for(15s);
+  REQUIRE(state_of(world, user, first) == connection_state::ready);
+  user.close(first, close_mode::drain);
+  world.run_for(1s);
+  const auto asked = world.now();
+  world.acquire(server, framed());
+  world.run_for(1s);
+  REQUIRE(dial_times(world).size() == 4);
+  CHECK(dial_times(world).back() == asked);
+}
+
 TEST_CASE("max_attempts is exact, and the peer fails once", "[simulation][B5]") {
   simulated_system world;
   auto user = world.make_probe();

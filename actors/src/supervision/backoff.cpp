@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 namespace actorwire {
 
@@ -23,50 +24,80 @@ duration max_delay_of(const reconnection_policy& policy) noexcept {
   return std::clamp(policy.max_delay, milliseconds{0}, std::chrono::duration_cast<milliseconds>(longest_delay));
 }
 
-/// Spreads the first reconnect after a healthy time: whoever lost the same server at the same instant comes back over a
-/// whole `base_delay`.
-time_point first_reconnect(const reconnection_policy& policy, time_point now, random_source& random) noexcept {
-  const auto range = static_cast<double>(delay_of(policy, 0).count());
-  return now + duration{static_cast<duration::rep>(range * random.uniform())};
+/// Returns an instant between `now` and one `delay` later, each as likely: full jitter.
+time_point spread(duration delay, time_point now, random_source& random) noexcept {
+  return now + duration{static_cast<duration::rep>(static_cast<double>(delay.count()) * random.uniform())};
+}
+
+std::uint32_t saturated_sum(std::uint32_t left, std::uint32_t right) noexcept {
+  return left + std::min(right, std::numeric_limits<std::uint32_t>::max() - left);
 }
 
 } // namespace
 
 std::optional<time_point> backoff::failed(const reconnection_policy& policy, bool retryable, time_point now,
                                           random_source& random) noexcept {
-  const auto healthy = forget_if_healthy(policy, now);
-  if (!healthy && failures_ < std::numeric_limits<std::uint32_t>::max())
-    ++failures_;
+  const auto last = conclude(policy, now);
+  if (last != ending::healthy)
+    failures_ = saturated_sum(failures_, 1);
   if (!retryable && policy.on_permanent == permanent_error_policy::fail)
     return std::nullopt;
   if (policy.max_attempts != 0 && failures_ >= policy.max_attempts)
     return std::nullopt;
   if (!retryable) {
-    // A healthy connection may have been dialled a long time ago; counted from then, there would be no delay at all.
-    const auto from = healthy ? now : started_;
+    // A connection may have been dialled a long time ago; counted from then, there would be no delay at all.
+    const auto from = last == ending::not_ready ? started_ : now;
     return std::max(now, from + jittered(max_delay_of(policy), policy.jitter, random.uniform()));
   }
-  if (healthy)
-    return first_reconnect(policy, now, random);
-  return std::max(now, started_ + jittered(delay_of(policy, failures_ - 1), policy.jitter, random.uniform()));
+  return after_delay(policy, failures() - (last == ending::healthy ? 0 : 1), last, now, random);
 }
 
 time_point backoff::interrupted(const reconnection_policy& policy, time_point now, random_source& random) noexcept {
-  if (forget_if_healthy(policy, now))
-    return first_reconnect(policy, now, random);
-  return std::max(now, started_ + jittered(delay_of(policy, failures_), policy.jitter, random.uniform()));
+  const auto last = conclude(policy, now);
+  return after_delay(policy, failures(), last, now, random);
+}
+
+std::optional<dial_history> backoff::abandoned(const reconnection_policy& policy, time_point now,
+                                               random_source& random) noexcept {
+  const auto last = conclude(policy, now);
+  if (last == ending::healthy)
+    return std::nullopt;
+  if (last == ending::ready && failures() == 0)
+    return dial_history{};
+  // Nobody else lost anything at this moment, so there is nothing to spread from it.
+  return dial_history{after_delay(policy, failures(), ending::not_ready, now, random), failures()};
 }
 
 void backoff::reset() noexcept {
   failures_ = 0;
+  inherited_ = 0;
 }
 
-bool backoff::forget_if_healthy(const reconnection_policy& policy, time_point now) noexcept {
-  const auto healthy = ready_since_ != never && now - ready_since_ >= policy.reset_after;
-  ready_since_ = never;
-  if (healthy)
-    failures_ = 0;
-  return healthy;
+std::uint32_t backoff::failures() const noexcept {
+  return saturated_sum(inherited_, failures_);
+}
+
+backoff::ending backoff::conclude(const reconnection_policy& policy, time_point now) noexcept {
+  const auto since = std::exchange(ready_since_, never);
+  if (since == never)
+    return ending::not_ready;
+  if (now - since < policy.reset_after)
+    return ending::ready;
+  reset();
+  return ending::healthy;
+}
+
+time_point backoff::after_delay(const reconnection_policy& policy, std::uint32_t index, ending last, time_point now,
+                                random_source& random) const noexcept {
+  const auto delay = delay_of(policy, index);
+  if (last == ending::healthy)
+    return spread(delay, now, random);
+  const auto due = std::max(now, started_ + jittered(delay, policy.jitter, random.uniform()));
+  if (last == ending::not_ready)
+    return due;
+  // Whoever lost the same server at the same instant would come back at that instant: the attempt of a connection that
+  // lived for longer than the delay began so long ago that nothing of the delay is left.
+  return std::max(due, spread(delay, now, random));
 }
 
 duration delay_of(const reconnection_policy& policy, std::uint64_t index) noexcept {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -16,11 +17,8 @@ pool::pool(const pool_limits& limits, random_source random, std::function<connec
 result<acquired> pool::acquire(const endpoint& remote, const acquire_options& options, time_point now) {
   if (const auto known = options_.find(options)) {
     const auto position = listed_.find(key{remote, known.get()});
-    if (position != listed_.end()) {
-      auto& peer = **position;
-      want_dial(peer, now);
-      return acquired{peer.id, false};
-    }
+    if (position != listed_.end())
+      return acquired{(*position)->id, false};
   }
   if (entries_.size() >= limits_.max_connections)
     return make_error(error_code::pool_exhausted, phase::setup, origin::local,
@@ -35,13 +33,14 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
   peer.policy = policy_pointer{peer.options, &peer.options->reconnection};
   ++count_by_state_[static_cast<std::size_t>(peer.state)];
   listed_.insert(&peer);
-  want_dial(peer, now);
+  auto due = now;
+  if (const auto known = memory_.take(remote, now)) {
+    due = std::max(due, known->not_before);
+    peer.delays.inherit(known->failures);
+    peer.cause = dial_cause::again;
+  }
+  enqueue(peer, due);
   return acquired{id, true};
-}
-
-bool pool::dial_wanted(connection_id id, time_point now) {
-  auto* peer = find(id);
-  return peer != nullptr && want_dial(*peer, now);
 }
 
 bool pool::reset(connection_id id, time_point now) {
@@ -73,23 +72,23 @@ bool pool::set_policy(connection_id id, const reconnection_policy& policy) {
   return true;
 }
 
-std::optional<connection_state> pool::close(connection_id id, close_mode mode) {
+std::optional<connection_state> pool::close(connection_id id, close_mode mode, time_point now) {
   auto* peer = find(id);
   if (peer == nullptr || !change(*peer, mode == close_mode::abort ? state_event::abort : state_event::drain))
     return std::nullopt;
+  unlist(*peer, now);
   dequeue(*peer);
-  unlist(*peer);
   if (peer->state == connection_state::closed)
     end_attempt(*peer);
   return peer->state;
 }
 
-bool pool::remove(connection_id id) {
+bool pool::remove(connection_id id, time_point now) {
   auto* peer = find(id);
   if (peer == nullptr)
     return false;
+  unlist(*peer, now);
   dequeue(*peer);
-  unlist(*peer);
   end_attempt(*peer);
   options_.release(peer->options);
   --count_by_state_[static_cast<std::size_t>(peer->state)];
@@ -121,7 +120,7 @@ std::optional<dial> pool::poll_dial(time_point now) {
   peer.is_in_flight = true;
   peer.cause = dial_cause::again;
   peer.delays.attempt_started(now);
-  return dial{peer.id, peer.attempt, peer.remote, peer.options};
+  return dial{peer.id, peer.attempt, peer.remote, peer.options, peer.delays.attempts()};
 }
 
 std::optional<time_point> pool::next_timeout() const noexcept {
@@ -139,28 +138,6 @@ std::optional<time_point> pool::next_timeout() const noexcept {
 }
 
 // -- what became of it ------------------------------------------------------------------------------------------------
-
-bool pool::progressed(connection_id id, attempt_id attempt, connection_state where) {
-  auto* peer = find(id, attempt);
-  if (peer == nullptr)
-    return false;
-  switch (where) {
-    case connection_state::connecting:
-      return change(*peer, state_event::progress_connecting);
-    case connection_state::handshaking:
-      return change(*peer, state_event::progress_handshaking);
-    case connection_state::idle:
-    case connection_state::resolving:
-    case connection_state::ready:
-    case connection_state::degraded:
-    case connection_state::backoff:
-    case connection_state::draining:
-    case connection_state::failed:
-    case connection_state::closed:
-      return false;
-  }
-  return false;
-}
 
 std::optional<std::uint64_t> pool::connected(connection_id id, attempt_id attempt, time_point now) {
   auto* peer = find(id, attempt);
@@ -184,16 +161,24 @@ std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const t
   if (event == state_event::lost)
     ++losses_;
   end_attempt(*peer);
-  if (peer->state == connection_state::draining)
+  if (peer->state == connection_state::draining) {
+    // What a closing peer learns of its endpoint is for whoever acquires that next; what this side did is nothing to learn.
+    if (event == state_event::attempt_failed && reason.who != origin::local) {
+      static_cast<void>(peer->delays.failed(*peer->policy, reason.retryable, now, random_));
+      remember(*peer, {peer->delays.interrupted(*peer->policy, now, random_), peer->delays.failures()}, now);
+    }
     return end_draining(*peer, event, reason);
+  }
   if (const auto due = peer->delays.failed(*peer->policy, reason.retryable, now, random_))
     return redial_at(*peer, event, *due, reason, now);
+  const auto due = peer->delays.interrupted(*peer->policy, now, random_);
   if (!reason.retryable && peer->policy->on_permanent == permanent_error_policy::fail)
-    return give_up(*peer, reason);
-  return give_up(*peer, make_error(error_code::attempts_exhausted, reason.where, reason.who,
-                                   "gave up after max_attempts = " + std::to_string(peer->policy->max_attempts)
-                                       + " failed attempts in a row, the last one: " + reason.text,
-                                   reason.system_code));
+    return give_up(*peer, due, reason);
+  return give_up(*peer, due,
+                 make_error(error_code::attempts_exhausted, reason.where, reason.who,
+                            "gave up after max_attempts = " + std::to_string(peer->policy->max_attempts)
+                                + " failed attempts in a row, the last one: " + reason.text,
+                            reason.system_code));
 }
 
 std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const transport_error& reason,
@@ -209,30 +194,11 @@ std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const
   const auto due = peer->delays.interrupted(*peer->policy, now, random_);
   if (is_healed)
     return redial_at(*peer, state_event::crashed, due, reason, now);
-  return give_up(*peer,
+  return give_up(*peer, due,
                  make_error(error_code::crash_limit, reason.where, origin::local,
                             "more than crash_limit = " + std::to_string(limits_.crash_limit) + " crashes within "
                                 + std::to_string(limits_.crash_window.count()) + " ms, the last one: " + reason.text,
                             reason.system_code));
-}
-
-bool pool::degraded(connection_id id, attempt_id attempt) {
-  auto* peer = find(id, attempt);
-  return peer != nullptr && change(*peer, state_event::degrade);
-}
-
-bool pool::recovered(connection_id id, attempt_id attempt) {
-  auto* peer = find(id, attempt);
-  return peer != nullptr && change(*peer, state_event::recover);
-}
-
-bool pool::retired(connection_id id, attempt_id attempt, time_point now) {
-  auto* peer = find(id, attempt);
-  if (peer == nullptr || !change(*peer, state_event::retire))
-    return false;
-  end_attempt(*peer);
-  peer->due = peer->delays.interrupted(*peer->policy, now, random_);
-  return true;
 }
 
 // -- questions --------------------------------------------------------------------------------------------------------
@@ -292,7 +258,8 @@ connection_status pool::status_of(const entry& peer, time_point now) {
   status.info.generation = peer.generation;
   status.info.remote = peer.remote;
   status.state = peer.state;
-  status.attempt = peer.delays.attempts();
+  // A connection that is ready is a success, even if it does not count as one before it has proved healthy.
+  status.attempt = peer.attempt != 0 && !peer.is_in_flight ? 0 : peer.delays.attempts();
   // Rounded up, so that who asks again after that time does not find it still waiting.
   if (peer.is_waiting && peer.due > now)
     status.next_retry = std::chrono::ceil<std::chrono::milliseconds>(peer.due - now);
@@ -311,12 +278,6 @@ bool pool::change(entry& peer, state_event event) noexcept {
   return true;
 }
 
-bool pool::want_dial(entry& peer, time_point now) {
-  if (peer.state == connection_state::idle && !peer.is_waiting)
-    enqueue(peer, std::max(peer.due, now));
-  return peer.is_waiting;
-}
-
 void pool::enqueue(entry& peer, time_point due) {
   assert(!peer.is_waiting && peer.attempt == 0);
   peer.due = due;
@@ -332,11 +293,23 @@ void pool::dequeue(entry& peer) noexcept {
   peer.is_waiting = false;
 }
 
-void pool::unlist(entry& peer) noexcept {
+/// From now on the peer's key names another one, which is to know what this one knew.
+void pool::unlist(entry& peer, time_point now) {
   if (!peer.is_listed)
     return;
   listed_.erase(&peer);
   peer.is_listed = false;
+  if (peer.attempt == 0 && peer.cause == dial_cause::again)
+    remember(peer, {peer.due, peer.delays.failures()}, now);
+  else if (peer.attempt != 0)
+    if (const auto history = peer.delays.abandoned(*peer.policy, now, random_))
+      remember(peer, *history, now);
+}
+
+void pool::remember(const entry& peer, const dial_history& history, time_point now) {
+  // An endpoint that has rested for so long is treated no worse than one that was waited for.
+  const auto rest = delay_of(*peer.policy, std::numeric_limits<std::uint64_t>::max());
+  memory_.keep(peer.remote, history, std::max(now, history.not_before) + rest, now);
 }
 
 void pool::end_attempt(entry& peer) noexcept {
@@ -353,8 +326,9 @@ verdict pool::redial_at(entry& peer, state_event event, time_point due, const tr
   return {peer.state, due - now, peer.delays.attempts(), reason};
 }
 
-verdict pool::give_up(entry& peer, transport_error reason) {
+verdict pool::give_up(entry& peer, time_point due, transport_error reason) {
   change(peer, state_event::give_up);
+  peer.due = due;
   peer.last_error = reason;
   return {peer.state, duration{0}, peer.delays.attempts(), std::move(reason)};
 }

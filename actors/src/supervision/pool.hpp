@@ -3,6 +3,7 @@
 #include "supervision/backoff.hpp"
 #include "supervision/crash_budget.hpp"
 #include "supervision/dial_gate.hpp"
+#include "supervision/dial_memory.hpp"
 #include "supervision/options_table.hpp"
 #include "supervision/random_source.hpp"
 #include "supervision/state_machine.hpp"
@@ -49,6 +50,8 @@ struct dial {
   attempt_id attempt = 0;
   endpoint remote;
   std::shared_ptr<const acquire_options> options;
+  /// Failed attempts in a row before this one.
+  std::uint32_t failures = 0;
 };
 
 /// What follows from the end of an attempt or connection.
@@ -66,7 +69,7 @@ struct verdict {
 /// The peers of one supervisor and all that decides who dials, when, and who gives up: a data structure that is told
 /// what happened and what time it is. It starts nothing. Actors carry out `poll_dial` and report back.
 ///
-///     acquire -> poll_dial -> progressed -> connected -> ended or crashed -> poll_dial -> ...
+///     acquire -> poll_dial -> connected -> ended or crashed -> poll_dial -> ...
 ///
 /// Rules that hold whatever is reported, in whatever order: only `poll_dial` leads to a dial; at most one attempt or
 /// connection exists per peer; nothing but `reset` shortens a delay; reports about an attempt that is over change
@@ -83,14 +86,13 @@ public:
 
   // -- what the user wants --------------------------------------------------------------------------------------------
 
-  /// Returns the peer for this endpoint and these options, new or known, and has it dial if it is idle. One that is being
-  /// closed is not returned: the same key then names a new peer. A removed peer's delays are forgotten.
+  /// Returns the peer for this endpoint and these options, new or known; a new one is to be dialled. One that is being
+  /// closed is not returned: the same key then names a new peer. What an endpoint did to its last peer is remembered
+  /// until it has rested for `max_delay`: a new peer waits until the delay is over, counts as a redial, and its delays
+  /// grow on; one that had proved healthy is forgotten at once.
   /// *Errors:* `pool_exhausted` with `max_connections` peers in the pool, the closing ones included. `options` must be
   /// valid.
   [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now);
-
-  /// Has an idle peer dial; in every other state it changes nothing. Returns whether the peer waits for its dial.
-  bool dial_wanted(connection_id id, time_point now);
 
   /// Revives a failed peer, and lets a waiting one dial as soon as the gate opens. Its failed attempts and crashes are
   /// forgotten in every state. Returns false if there is no such peer, or it is being closed.
@@ -103,10 +105,10 @@ public:
   /// Begins to close: the peer dials no more, and is no longer found by its key. Returns `draining`, then wait for what
   /// is on its way and call `remove`; or `closed`; or nothing if there is no such peer or it is closed already. Its
   /// `draining` ends as `closed` by `ended`, `crashed` or `close` with mode `abort`.
-  std::optional<connection_state> close(connection_id id, close_mode mode);
+  std::optional<connection_state> close(connection_id id, close_mode mode, time_point now);
 
   /// Forgets the peer, whatever its state; an attempt in flight counts as ended. Returns whether there was one.
-  bool remove(connection_id id);
+  bool remove(connection_id id, time_point now);
 
   // -- dialling -------------------------------------------------------------------------------------------------------
 
@@ -119,9 +121,6 @@ public:
 
   // -- what became of it; all ignore an `attempt` that is over --------------------------------------------------------
 
-  /// The attempt reached `connecting` or `handshaking`. Returns whether that changed the state.
-  bool progressed(connection_id id, attempt_id attempt, connection_state where);
-
   /// The attempt became a ready connection. Returns its generation.
   std::optional<std::uint64_t> connected(connection_id id, attempt_id attempt, time_point now);
 
@@ -131,19 +130,12 @@ public:
   /// The actor of the attempt or connection crashed. This is charged to the crash budget and counts no attempt.
   std::optional<verdict> crashed(connection_id id, attempt_id attempt, const transport_error& reason, time_point now);
 
-  /// The ready connection got worse, or well again. Returns whether that changed the state.
-  bool degraded(connection_id id, attempt_id attempt);
-  bool recovered(connection_id id, attempt_id attempt);
-
-  /// The connection was closed because nobody needed it. The peer is idle until `dial_wanted`.
-  bool retired(connection_id id, attempt_id attempt, time_point now);
-
   // -- questions ------------------------------------------------------------------------------------------------------
 
   /// `ready` counts the degraded too: both carry data.
   [[nodiscard]] pool_stats stats() const noexcept;
 
-  /// Addresses are left empty: the pool does not know them.
+  /// Addresses are left empty: the pool does not know them, nor how far an attempt has come, which is `resolving` to it.
   [[nodiscard]] std::optional<connection_status> status(connection_id id, time_point now) const;
 
   /// What the peer was acquired with, shared by all peers with equal options; null if there is no such peer.
@@ -170,7 +162,7 @@ private:
     std::uint64_t generation = 0;
     /// The attempt in flight, or the connection that came of it; 0 while there is neither.
     attempt_id attempt = 0;
-    /// When it may dial, if it waits; how long it must not, if it is idle.
+    /// When it may dial if it waits, and when its endpoint may be dialled if it has failed.
     time_point due = time_point::min();
     /// Its place among those due at the same instant.
     std::uint64_t queue_position = 0;
@@ -217,13 +209,13 @@ private:
   [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
 
   bool change(entry& peer, state_event event) noexcept;
-  bool want_dial(entry& peer, time_point now);
   void enqueue(entry& peer, time_point due);
   void dequeue(entry& peer) noexcept;
-  void unlist(entry& peer) noexcept;
+  void unlist(entry& peer, time_point now);
+  void remember(const entry& peer, const dial_history& history, time_point now);
   void end_attempt(entry& peer) noexcept;
   verdict redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now);
-  verdict give_up(entry& peer, transport_error reason);
+  verdict give_up(entry& peer, time_point due, transport_error reason);
   verdict end_draining(entry& peer, state_event event, const transport_error& reason);
 
   /// First dials and the others wait apart: while the gate has no token, the former still pass.
@@ -233,6 +225,7 @@ private:
   random_source random_;
   std::function<connection_id()> next_id_;
   dial_gate gate_;
+  dial_memory memory_;
   options_table options_;
   std::unordered_map<connection_id, entry> entries_;
   std::unordered_set<entry*, key_hash, key_equal> listed_;

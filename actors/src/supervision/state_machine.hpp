@@ -31,16 +31,13 @@ enum class state_event : std::uint8_t {
   /// It works, but not well: the last probe is unanswered, or the queue is too old.
   degrade,
   recover,
-  /// Nobody needed it for a long time.
-  retire,
   /// The user closes; what was accepted is still to be sent.
   drain,
-  drained,
   /// The user closes at once.
   abort,
 };
 
-constexpr std::array<std::string_view, 15> names_of(state_event) {
+constexpr std::array<std::string_view, 13> names_of(state_event) {
   return {"dial",
           "progress_connecting",
           "progress_handshaking",
@@ -52,9 +49,7 @@ constexpr std::array<std::string_view, 15> names_of(state_event) {
           "reset",
           "degrade",
           "recover",
-          "retire",
           "drain",
-          "drained",
           "abort"};
 }
 

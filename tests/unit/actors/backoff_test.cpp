@@ -178,7 +178,8 @@ TEST_CASE("the delays start again only after the connection was ready for reset_
     const auto due = delays.failed(policy, true, lost, random);
     REQUIRE(due);
     REQUIRE(delays.attempts() == 6);
-    REQUIRE(*due == std::max(lost, start + delay_of(policy, 5)));
+    REQUIRE(*due >= std::max(lost, start + delay_of(policy, 5)));
+    REQUIRE(*due <= lost + delay_of(policy, 5));
   }
   SECTION("from then on it is not") {
     REQUIRE(delays.failed(policy, true, ready_since + policy.reset_after, random));
@@ -216,6 +217,51 @@ TEST_CASE("the first reconnect after a healthy time is spread over the base dela
   }
   for (const auto count : tenths)
     REQUIRE(std::abs(count - 1'000) < 150);
+}
+
+TEST_CASE("a crowd that is cut before it proved healthy is spread over its present delay, counted from the loss",
+          "[B6]") {
+  const reconnection_policy policy;
+  random_source random{42};
+  for (const std::uint32_t failures : {0U, 3U}) {
+    CAPTURE(failures);
+    const auto present = delay_of(policy, failures);
+    std::array<int, 10> tenths{};
+    // Ready for longer than the delay, and shorter than `reset_after`.
+    const auto lost = start + 9s;
+    for (int peer = 0; peer < 10'000; ++peer) {
+      backoff delays;
+      for (std::uint32_t failure = 0; failure < failures; ++failure)
+        (void)distance_after_failure(delays, policy, start - 1min, 0s, random);
+      delays.attempt_started(start);
+      delays.connected(start + 1ms);
+      const auto due = delays.failed(policy, true, lost, random);
+      REQUIRE(due);
+      REQUIRE(*due >= lost);
+      REQUIRE(*due < lost + present);
+      ++tenths.at(static_cast<std::size_t>((*due - lost) / (present / 10)));
+    }
+    for (const auto count : tenths)
+      REQUIRE(std::abs(count - 1'000) < 150);
+  }
+}
+
+TEST_CASE("a loss neither shortens the delay from the start of the attempt nor waits for longer than one from itself",
+          "[B1][B2]") {
+  const test::test_seed seed;
+  random_source random{seed.engine()()};
+  const reconnection_policy policy;
+  for (auto lived = 0ms; lived < policy.reset_after; lived += 7ms) {
+    CAPTURE(lived.count());
+    backoff delays;
+    delays.attempt_started(start);
+    delays.connected(start);
+    const auto lost = start + lived;
+    const auto due = delays.failed(policy, true, lost, random);
+    REQUIRE(due);
+    REQUIRE(*due >= std::max<time_point>(lost, start + 800ms));
+    REQUIRE(*due <= std::max<time_point>(lost + policy.base_delay, start + 1'200ms));
+  }
 }
 
 TEST_CASE("max_attempts is exact and counts the first attempt", "[B5]") {

@@ -66,9 +66,9 @@ TEST_CASE("the pool never holds more than max_connections peers, and says which 
   }
   SECTION("a draining peer takes its place until it is removed") {
     const auto order = with.make_ready();
-    REQUIRE(with.peers.close(order.id, close_mode::drain) == connection_state::draining);
+    REQUIRE(with.peers.close(order.id, close_mode::drain, with.now) == connection_state::draining);
     REQUIRE_FALSE(with.peers.acquire(pool_fixture::server(4), {}, with.now));
-    REQUIRE(with.peers.remove(order.id));
+    REQUIRE(with.peers.remove(order.id, with.now));
     REQUIRE(with.peers.acquire(pool_fixture::server(4), {}, with.now));
   }
 }
@@ -126,11 +126,11 @@ TEST_CASE("a key whose peer is closing names a new peer", "[P1]") {
   pool_fixture with;
   const auto old = with.acquire(1);
   (void)with.make_ready();
-  REQUIRE(with.peers.close(old, close_mode::drain) == connection_state::draining);
+  REQUIRE(with.peers.close(old, close_mode::drain, with.now) == connection_state::draining);
   const auto fresh = with.acquire(1);
   REQUIRE(fresh != old);
   REQUIRE(with.next_dial().id == fresh);
-  REQUIRE(with.peers.remove(old));
+  REQUIRE(with.peers.remove(old, with.now));
   REQUIRE(with.acquire(1) == fresh);
 }
 
@@ -145,8 +145,8 @@ TEST_CASE("a removed peer leaves nothing behind", "[P1][B10]") {
       (void)with.peers.connected(id, order.attempt, with.now);
     if (round % 3 == 2)
       (void)with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now);
-    REQUIRE(with.peers.remove(id));
-    REQUIRE_FALSE(with.peers.remove(id));
+    REQUIRE(with.peers.remove(id, with.now));
+    REQUIRE_FALSE(with.peers.remove(id, with.now));
     REQUIRE_FALSE(with.peers.next_timeout());
     const auto figures = with.peers.stats();
     REQUIRE(figures.peers + figures.ready + figures.connecting + figures.waiting + figures.failed == 0);
@@ -250,7 +250,7 @@ TEST_CASE("next_timeout names the instant at which a dial is to be had, not one 
   }
 }
 
-TEST_CASE("neither acquire nor dial_wanted nor a new policy shortens a delay", "[B2]") {
+TEST_CASE("neither acquire nor a new policy shortens a delay", "[B2]") {
   pool_fixture with;
   const auto id = with.acquire(1, without_jitter());
   const auto started = with.now;
@@ -260,7 +260,6 @@ TEST_CASE("neither acquire nor dial_wanted nor a new policy shortens a delay", "
   REQUIRE(what->delay == 990ms);
   for (; with.now < started + 1s; with.now += 10ms) {
     REQUIRE(with.acquire(1, without_jitter()) == id);
-    REQUIRE(with.peers.dial_wanted(id, with.now));
     reconnection_policy hasty;
     hasty.base_delay = 1ms;
     REQUIRE(with.peers.set_policy(id, hasty));
@@ -320,28 +319,32 @@ TEST_CASE("resets in a loop are bounded by the gate like every redial", "[B3]") 
 
 // -- attempts, losses, crashes ----------------------------------------------------------------------------------------
 
-TEST_CASE("the states of an attempt follow its progress", "[S1]") {
+TEST_CASE("a peer is in the state that what happened to it leads to", "[S1]") {
   pool_fixture with;
   const auto id = with.acquire(1);
   REQUIRE(with.state(id) == connection_state::idle);
   const auto order = with.next_dial();
   REQUIRE(with.state(id) == connection_state::resolving);
-  REQUIRE_FALSE(with.peers.progressed(id, order.attempt, connection_state::resolving));
-  REQUIRE_FALSE(with.peers.progressed(id, order.attempt, connection_state::handshaking));
-  REQUIRE(with.peers.progressed(id, order.attempt, connection_state::connecting));
-  REQUIRE(with.state(id) == connection_state::connecting);
-  REQUIRE(with.peers.progressed(id, order.attempt, connection_state::handshaking));
-  REQUIRE_FALSE(with.peers.progressed(id, order.attempt, connection_state::ready));
-  REQUIRE(with.state(id) == connection_state::handshaking);
   REQUIRE(with.peers.connected(id, order.attempt, with.now));
   REQUIRE(with.state(id) == connection_state::ready);
-  REQUIRE_FALSE(with.peers.recovered(id, order.attempt));
-  REQUIRE(with.peers.degraded(id, order.attempt));
-  REQUIRE(with.state(id) == connection_state::degraded);
   REQUIRE(with.peers.stats().ready == 1);
-  REQUIRE(with.peers.recovered(id, order.attempt));
   REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::reset_by_peer(), with.now));
   REQUIRE(with.state(id) == connection_state::backoff);
+}
+
+TEST_CASE("failed attempts are counted while the next one is under way, and none while the peer is ready", "[S4]") {
+  pool_fixture with;
+  const auto id = with.acquire(1);
+  for (std::uint32_t failures = 0; failures < 3; ++failures) {
+    const auto order = with.next_dial();
+    REQUIRE(order.failures == failures);
+    REQUIRE(with.peers.status(id, with.now)->attempt == failures);
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now)->attempt == failures + 1);
+  }
+  const auto order = with.make_ready();
+  REQUIRE(with.peers.status(id, with.now)->attempt == 0);
+  // It was ready for too short a time to be forgiven.
+  REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::reset_by_peer(), with.now)->attempt == 4);
 }
 
 TEST_CASE("the generation counts connections that became ready, attempts do not", "[S2]") {
@@ -375,13 +378,9 @@ TEST_CASE("reports about an attempt that is over change nothing", "[S2]") {
     const auto figures = with.peers.stats();
     const auto timeout = with.peers.next_timeout();
     for (const auto stale : {old.attempt, attempt_id{0}, old.attempt + 1'000}) {
-      REQUIRE_FALSE(with.peers.progressed(id, stale, connection_state::connecting));
       REQUIRE_FALSE(with.peers.connected(id, stale, with.now));
       REQUIRE_FALSE(with.peers.ended(id, stale, pool_fixture::refused(), with.now));
       REQUIRE_FALSE(with.peers.crashed(id, stale, pool_fixture::crash(), with.now));
-      REQUIRE_FALSE(with.peers.degraded(id, stale));
-      REQUIRE_FALSE(with.peers.recovered(id, stale));
-      REQUIRE_FALSE(with.peers.retired(id, stale, with.now));
     }
     REQUIRE(with.peers.list(with.now) == before);
     REQUIRE(with.peers.stats() == figures);
@@ -411,7 +410,6 @@ TEST_CASE("max_attempts leads to failed after exactly that many dials, once", "[
       REQUIRE(what->reason.system_code == 111);
     }
     REQUIRE_FALSE(with.peers.next_timeout());
-    REQUIRE_FALSE(with.peers.dial_wanted(id, with.now));
     REQUIRE(with.acquire(1, policy) == id);
     REQUIRE_FALSE(with.peers.poll_dial(with.now + 1h));
     REQUIRE(with.peers.stats().failed == 1);
@@ -466,6 +464,135 @@ TEST_CASE("a peer that accepts and closes at once is dialled along the full curv
   REQUIRE(what);
   REQUIRE(what->attempt == 0);
   REQUIRE(what->delay < policy.base_delay);
+}
+
+// -- what is remembered of a closed peer --------------------------------------------------------------------------------
+
+TEST_CASE("a peer acquired anew waits as long as the one that was closed would have", "[B2][P2]") {
+  pool_fixture with;
+  const auto policy = without_jitter();
+  auto id = with.acquire(1, policy);
+  auto order = with.next_dial();
+  const auto started = with.now;
+  const auto close_and_acquire = [&] {
+    REQUIRE(with.peers.remove(id, with.now));
+    id = with.acquire(1, policy);
+  };
+  SECTION("before its attempt has ended") {
+    with.now += 10ms;
+    close_and_acquire();
+    REQUIRE(with.peers.next_timeout() == started + policy.base_delay);
+  }
+  SECTION("while it waits") {
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now));
+    for (int count = 0; count < 10; ++count) {
+      with.now += 7ms;
+      close_and_acquire();
+      REQUIRE(with.peers.next_timeout() == started + policy.base_delay);
+    }
+  }
+  SECTION("after it gave up") {
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::permanent(), with.now));
+    close_and_acquire();
+    REQUIRE(with.peers.next_timeout() == started + delay_of(policy, 1));
+  }
+  SECTION("after its actor crashed too often") {
+    for (int crash = 0; crash < 5; ++crash) {
+      REQUIRE(with.peers.crashed(id, order.attempt, pool_fixture::crash(), with.now));
+      order = with.next_dial();
+    }
+    REQUIRE(with.peers.crashed(id, order.attempt, pool_fixture::crash(), with.now)->state == connection_state::failed);
+    close_and_acquire();
+    REQUIRE(with.peers.next_timeout() == with.now + policy.base_delay);
+  }
+  SECTION("soon after an unhealthy connection that had failed before") {
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now));
+    (void)with.make_ready();
+    const auto ready = with.now;
+    close_and_acquire();
+    REQUIRE(with.peers.next_timeout() == ready + delay_of(policy, 1));
+  }
+  SECTION("unless it is reset") {
+    close_and_acquire();
+    REQUIRE(with.peers.reset(id, with.now));
+    REQUIRE(with.peers.next_timeout() <= with.now);
+  }
+  REQUIRE(with.state(id) == connection_state::idle);
+  REQUIRE(with.peers.status(id, with.now)->attempt == 0);
+}
+
+TEST_CASE("the delays of an endpoint grow on, whoever is its peer, and max_attempts counts for each", "[B4][B5]") {
+  pool_fixture with;
+  auto policy = without_jitter();
+  policy.max_attempts = 3;
+  auto started = with.now;
+  for (std::uint32_t failures = 0; failures < 12; failures += 3) {
+    const auto id = with.acquire(1, policy);
+    for (std::uint32_t attempt = 1; attempt <= 3; ++attempt) {
+      const auto order = with.next_dial();
+      if (failures + attempt > 1)
+        REQUIRE(with.now - started >= delay_of(policy, failures + attempt - 2));
+      started = with.now;
+      const auto what = with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now);
+      REQUIRE(what->attempt == attempt);
+      REQUIRE(what->state == (attempt < 3 ? connection_state::backoff : connection_state::failed));
+    }
+    REQUIRE(with.peers.remove(id, with.now));
+  }
+}
+
+TEST_CASE("a peer acquired anew is dialled at once when its connection had worked or its endpoint has rested", "[B4]") {
+  pool_limits limits;
+  limits.reconnect_burst = 1;
+  limits.reconnects_per_second = 0.001;
+  pool_fixture with{limits};
+  const auto policy = without_jitter();
+  auto id = with.acquire(1, policy);
+  auto order = with.next_dial();
+  SECTION("it had proved healthy: nothing is remembered, and the dial is a first one") {
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now));
+    order = with.make_ready();
+    with.now += policy.reset_after;
+    REQUIRE(with.peers.remove(id, with.now));
+    (void)with.acquire(1, policy);
+    REQUIRE(with.peers.poll_dial(with.now));
+  }
+  SECTION("it had been ready: there is no delay, but each dial takes a token") {
+    REQUIRE(with.peers.connected(id, order.attempt, with.now));
+    REQUIRE(with.peers.remove(id, with.now));
+    id = with.acquire(1, policy);
+    order = with.make_ready();
+    REQUIRE(order.id == id);
+    REQUIRE(with.peers.remove(id, with.now));
+    (void)with.acquire(1, policy);
+    REQUIRE_FALSE(with.peers.poll_dial(with.now));
+  }
+  SECTION("it has rested for max_delay after its delay was over") {
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now));
+    REQUIRE(with.peers.remove(id, with.now));
+    with.now += policy.base_delay + policy.max_delay;
+    (void)with.acquire(1, policy);
+    REQUIRE(with.peers.poll_dial(with.now));
+  }
+}
+
+TEST_CASE("an attempt that fails while its peer drains is held against the endpoint", "[B2]") {
+  pool_fixture with;
+  const auto policy = without_jitter();
+  const auto old = with.acquire(1, policy);
+  const auto order = with.next_dial();
+  REQUIRE(with.peers.close(old, close_mode::drain, with.now) == connection_state::draining);
+  const auto end = [&](const transport_error& reason) {
+    REQUIRE(with.peers.ended(old, order.attempt, reason, with.now)->state == connection_state::closed);
+    (void)with.acquire(1, policy);
+    return *with.peers.next_timeout() - with.now;
+  };
+  SECTION("a refusal") {
+    REQUIRE(end(pool_fixture::refused()) == delay_of(policy, 1));
+  }
+  SECTION("but not its own end") {
+    REQUIRE(end(make_error(error_code::closed, phase::close, origin::local, "closed")) == policy.base_delay);
+  }
 }
 
 TEST_CASE("a permanent error follows on_permanent", "[B7]") {
@@ -618,72 +745,39 @@ TEST_CASE("every verdict has a reason with a text", "[S3]") {
   }
 }
 
-TEST_CASE("a retired peer is idle and dials only when it is wanted", "[B2]") {
-  pool_fixture with;
-  const auto id = with.acquire(1, without_jitter());
-  const auto order = with.make_ready();
-  SECTION("after a healthy time it may dial within a base delay") {
-    with.now += 5min;
-    REQUIRE(with.peers.retired(id, order.attempt, with.now));
-    REQUIRE(with.state(id) == connection_state::idle);
-    REQUIRE_FALSE(with.peers.next_timeout());
-    REQUIRE(with.peers.dial_wanted(id, with.now));
-    REQUIRE(*with.peers.next_timeout() < with.now + 1s);
-  }
-  SECTION("right after it dialled it waits as after a failure") {
-    const auto started = with.now;
-    REQUIRE(with.peers.retired(id, order.attempt, with.now));
-    REQUIRE(with.acquire(1, without_jitter()) == id);
-    REQUIRE(with.peers.next_timeout() == started + 1s);
-  }
-  SECTION("a reset lifts that wait") {
-    REQUIRE(with.peers.retired(id, order.attempt, with.now));
-    REQUIRE(with.peers.reset(id, with.now));
-    REQUIRE_FALSE(with.peers.next_timeout());
-    REQUIRE(with.peers.dial_wanted(id, with.now));
-    REQUIRE(with.peers.poll_dial(with.now));
-  }
-}
-
 // -- closing ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("closing works in every state, and no peer that closes dials again", "[B10][S1]") {
   for (const auto mode : {close_mode::drain, close_mode::flush, close_mode::abort}) {
-    for (int stage = 0; stage < 8; ++stage) {
+    for (int stage = 0; stage < 5; ++stage) {
       pool_fixture with;
       const auto id = with.acquire(1);
       attempt_id attempt = 0;
       if (stage >= 1)
         attempt = with.next_dial().attempt;
       if (stage >= 2)
-        REQUIRE(with.peers.progressed(id, attempt, connection_state::connecting));
-      if (stage >= 3)
-        REQUIRE(with.peers.progressed(id, attempt, connection_state::handshaking));
-      if (stage >= 4)
         REQUIRE(with.peers.connected(id, attempt, with.now));
-      if (stage == 5)
-        REQUIRE(with.peers.degraded(id, attempt));
-      if (stage == 6)
+      if (stage == 3)
         REQUIRE(with.peers.ended(id, attempt, pool_fixture::reset_by_peer(), with.now));
-      if (stage == 7)
+      if (stage == 4)
         REQUIRE(with.peers.ended(id, attempt, pool_fixture::permanent(), with.now));
-      const auto has_something = mode != close_mode::abort && stage >= 1 && stage <= 5;
+      const auto has_something = mode != close_mode::abort && (stage == 1 || stage == 2);
       CAPTURE(name_of(mode), stage);
-      REQUIRE(with.peers.close(id, mode) == (has_something ? connection_state::draining : connection_state::closed));
-      REQUIRE_FALSE(with.peers.close(id, close_mode::drain));
+      REQUIRE(with.peers.close(id, mode, with.now)
+              == (has_something ? connection_state::draining : connection_state::closed));
+      REQUIRE_FALSE(with.peers.close(id, close_mode::drain, with.now));
       REQUIRE_FALSE(with.peers.reset(id, with.now));
-      REQUIRE_FALSE(with.peers.dial_wanted(id, with.now));
       REQUIRE_FALSE(with.peers.next_timeout());
       if (has_something) {
-        REQUIRE(with.peers.stats().connecting == (stage <= 3 ? 1 : 0));
+        REQUIRE(with.peers.stats().connecting == (stage == 1 ? 1 : 0));
         const auto what = with.peers.ended(id, attempt, pool_fixture::reset_by_peer(), with.now);
         REQUIRE(what);
         REQUIRE(what->state == connection_state::closed);
       }
       REQUIRE(with.peers.stats().connecting == 0);
-      REQUIRE_FALSE(with.peers.close(id, close_mode::abort));
+      REQUIRE_FALSE(with.peers.close(id, close_mode::abort, with.now));
       REQUIRE_FALSE(with.peers.poll_dial(with.now + 1h));
-      REQUIRE(with.peers.remove(id));
+      REQUIRE(with.peers.remove(id, with.now));
     }
   }
 }
@@ -692,8 +786,7 @@ TEST_CASE("an attempt in flight may still connect while the peer drains", "[S2]"
   pool_fixture with;
   const auto id = with.acquire(1);
   const auto order = with.next_dial();
-  REQUIRE(with.peers.close(id, close_mode::flush) == connection_state::draining);
-  REQUIRE_FALSE(with.peers.progressed(id, order.attempt, connection_state::connecting));
+  REQUIRE(with.peers.close(id, close_mode::flush, with.now) == connection_state::draining);
   REQUIRE(with.peers.connected(id, order.attempt, with.now) == 1);
   REQUIRE(with.state(id) == connection_state::draining);
   REQUIRE(with.peers.crashed(id, order.attempt, pool_fixture::crash(), with.now)->state == connection_state::closed);

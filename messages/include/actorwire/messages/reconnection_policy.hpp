@@ -22,9 +22,17 @@ constexpr std::array<std::string_view, 2> names_of(permanent_error_policy) {
 }
 
 /// When to dial again after a failure: `delay(n) = min(max_delay, base_delay * backoff_factor^n)`, spread by `jitter`,
-/// measured from the start of the failed attempt. *Thread:* immutable value.
+/// measured from the start of the failed attempt. A connection that is lost before it was `ready` for `reset_after` has
+/// failed too; its next attempt waits, besides, for a random part of `delay(n)`, measured from the loss, so that a crowd
+/// that loses one server at one moment does not come back at one. After a connection that was `ready` for so long the
+/// attempts begin anew: the first one comes at random within `base_delay`, measured from the loss.
+///
+/// What an endpoint did outlives the peer: closed and acquired anew, it waits until the delay is over, and the delays grow
+/// on, unless it has rested for `max_delay` since, or its last connection had been `ready` for `reset_after`.
+/// *Thread:* immutable value.
 struct reconnection_policy {
-  /// Failed attempts in a row after which the peer goes to `failed`; the first attempt counts. 0: never.
+  /// Failed attempts in a row after which the peer goes to `failed`; the first attempt counts, those of an earlier peer of
+  /// the endpoint do not. 0: never.
   std::uint32_t max_attempts = 0;
   /// Delay after the first failure. 1 ms .. `max_delay`.
   std::chrono::milliseconds base_delay{1'000};
