@@ -63,6 +63,9 @@ void peer::obey(peer_directive& directive) {
       break;
     case peer_directive::kind::revive:
       transition(state_event::reset);
+      // One that waits is dialled as soon as the gate opens, and its failures are forgotten in every state.
+      status_.attempt = 0;
+      status_.next_retry = std::chrono::milliseconds{0};
       break;
   }
 }

@@ -237,6 +237,64 @@ TEST_CASE("an end of stream that is asked for before there is a connection follo
   CHECK(with.user.text() == "first and last");
 }
 
+TEST_CASE("an end of stream waits for a connection as long as the policy tries to get one", "[simulation][D5]") {
+  auto options = framed();
+  options.transport.flow.queue_age = 1h;
+  options.reconnection.max_attempts = 10;
+  unanswered with{options};
+  with.user.cast(with.peer, "first and last");
+  with.user.finish_stream(with.peer);
+  with.world.run_for(5s);
+  REQUIRE(with.world.hosts().attempt_count(server) > 3);
+  SECTION("it follows what was queued when there is one") {
+    with.world.hosts().listen(server, echo_service());
+    CHECK(with.world.run_until([&] { return with.user.last_state() == connection_state::closed; }, 10s));
+    CHECK(with.user.text() == "first and last");
+  }
+  SECTION("a reset revives it after the policy has given up") {
+    REQUIRE(with.world.run_until([&] { return with.user.last_state() == connection_state::failed; }, 1min));
+    CHECK(lost_not_sent(with.user) == tally{1, 14});
+    with.world.hosts().listen(server, echo_service());
+    with.user.reset(with.world.supervisor(), 1);
+    CHECK(with.world.run_until([&] { return with.user.last_state() == connection_state::closed; }, 10s));
+  }
+}
+
+TEST_CASE("what a lost connection leaves of a finished stream goes out on the next, and then its end",
+          "[simulation][D5]") {
+  simulated_system world;
+  world.hosts().set_link({.window = 20});
+  world.hosts().plan_next(server, resetting(25));
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  user.subscribe(peer);
+  for (const auto* text : {"aaaaaa", "bbbbbb", "cccccc", "dddddd", "eeeeee", "ffffff"})
+    user.cast(peer, text);
+  user.finish_stream(peer);
+  REQUIRE(world.run_until([&] { return user.last_state() == connection_state::closed; }, 1min));
+  CHECK(user.count<opened>() == 2);
+  CHECK(user.text().ends_with("ffffff"));
+  CHECK(lost_not_sent(user) == tally{});
+}
+
+TEST_CASE("a connection that is lost after its stream was finished is not dialled again", "[simulation][D5]") {
+  simulated_system world;
+  world.hosts().listen(server, deaf_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  user.subscribe(peer);
+  user.cast(peer, "the last word");
+  user.finish_stream(peer);
+  world.run_for(1s);
+  REQUIRE(user.last_state() == connection_state::ready);
+  world.hosts().reset_connections("server");
+  world.run_for(1min);
+  CHECK(user.last_state() == connection_state::closed);
+  CHECK(user.all<state_changed>().back().reason.code == error_code::reset);
+  CHECK(world.hosts().attempt_count(server) == 1);
+}
+
 TEST_CASE("the survivors of a lost connection go out first and in order on the next", "[simulation][D5]") {
   simulated_system world;
   // Each message is ten bytes on the wire: the third is torn, and the window keeps the last ones here.

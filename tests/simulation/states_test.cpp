@@ -36,6 +36,12 @@ struct watched_peer {
   connection_status snapshot;
 };
 
+connection_state state_of(simulated_system& world, probe& asker, const connection_actor& peer) {
+  const auto state = asker.get_state(peer);
+  world.run_now();
+  return state->value.value().state;
+}
+
 } // namespace
 
 TEST_CASE("a peer goes through every state of a life and tells each step with its reason", "[simulation][S1][S3]") {
@@ -213,6 +219,99 @@ TEST_CASE("state and statistics are told in every state, at once", "[simulation]
   world.run_for(1s);
   check(connection_state::draining);
   REQUIRE(with.reach(connection_state::closed));
+}
+
+TEST_CASE("the time to the next attempt is what is left when somebody asks", "[simulation][S4]") {
+  simulated_system world;
+  auto options = framed();
+  options.reconnection.base_delay = options.reconnection.max_delay = 10s;
+  options.reconnection.jitter = 0;
+  watched_peer with{world, options};
+  REQUIRE(with.reach(connection_state::backoff));
+  const auto told = with.watcher.all<state_changed>().back().next_retry;
+  CHECK(told > 9s);
+  for (const auto passed : {1s, 2s, 3s}) {
+    world.run_for(1s);
+    const auto state = with.watcher.get_state(with.peer);
+    auto late = world.make_probe();
+    const auto snapshot = late.subscribe(with.peer);
+    const auto all = with.watcher.list(world.supervisor());
+    world.run_now();
+    CHECK(state->value.value().next_retry == told - passed);
+    CHECK(snapshot->value.value().next_retry == told - passed);
+    CHECK(all->value.value().front().next_retry == told - passed);
+  }
+  world.hosts().listen(server, sink_service());
+  REQUIRE(with.reach(connection_state::ready));
+  const auto state = with.watcher.get_state(with.peer);
+  world.run_now();
+  CHECK(state->value.value().next_retry == 0ms);
+}
+
+TEST_CASE("failed attempts are told while the next one is under way, and none while the connection is ready",
+          "[simulation][S4]") {
+  simulated_system world;
+  for (int count = 0; count < 3; ++count)
+    world.hosts().plan_next(server, refusing());
+  world.hosts().plan_next(server, {.lateness = 100ms});
+  world.hosts().listen(server, sink_service());
+  watched_peer with{world};
+  const auto attempts = [&] {
+    const auto state = with.watcher.get_state(with.peer);
+    const auto all = with.watcher.list(world.supervisor());
+    world.run_now();
+    CHECK(state->value.value().attempt == all->value.value().front().attempt);
+    return state->value->attempt;
+  };
+  REQUIRE(world.run_until([&] { return world.hosts().attempt_count(server) == 4; }));
+  for (const auto where : {connection_state::resolving, connection_state::connecting}) {
+    REQUIRE(with.reach(where));
+    CHECK(attempts() == 3);
+    CHECK(with.watcher.all<state_changed>().back().attempt == 3);
+  }
+  REQUIRE(with.reach(connection_state::ready));
+  CHECK(attempts() == 0);
+  CHECK(with.watcher.all<state_changed>().back().attempt == 0);
+}
+
+TEST_CASE("nobody is told that a connection is ready that was lost", "[simulation][S4]") {
+  for (const auto shards : {std::size_t{1}, std::size_t{2}}) {
+    CAPTURE(shards);
+    simulated_system world{{.shards = shards}};
+    for (std::size_t shard = 0; shard < shards; ++shard) {
+      world.hosts(shard).listen("tcp://other:1", deaf_service());
+      world.hosts(shard).listen(server, deaf_service());
+    }
+    world.acquire("tcp://other:1", framed());
+    const auto peer = world.acquire(server, framed());
+    // It asks as soon as it can know of the loss, which is before the supervisor has decided what is to follow.
+    std::vector<connection_status> states;
+    std::vector<stats> figures;
+    world.net().spawn_on_shard(shards - 1, [&, peer](caf::event_based_actor* self) -> caf::behavior {
+      tell(self, peer, subscribe{event_mask::loss});
+      return {
+          [](const connection_status&) {},
+          [&, self, peer](const data_lost&) {
+            ask(self, peer, caf::infinite, get_state{}).then([&](const connection_status& now) {
+              states.push_back(now);
+            });
+            ask(self, peer, caf::infinite, get_stats{}).then([&](const stats& now) { figures.push_back(now); });
+          },
+      };
+    });
+    auto user = world.make_probe(shards - 1);
+    world.run_for(1s);
+    REQUIRE(state_of(world, user, peer) == connection_state::ready);
+    user.cast(peer, std::string(200'000, 'x'));
+    world.run_for(1s);
+    world.hosts(shards - 1).reset_connections("server");
+    world.run_for(10ms);
+    REQUIRE(states.size() == 1);
+    CHECK(states.front().state == connection_state::backoff);
+    CHECK(states.front().last_error.code == error_code::reset);
+    REQUIRE(figures.size() == 1);
+    CHECK(figures.front().state == connection_state::backoff);
+  }
 }
 
 TEST_CASE("a subscriber that ends is forgotten, and its statistics are not sent any more", "[simulation][S5]") {

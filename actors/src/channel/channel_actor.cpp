@@ -105,7 +105,7 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](const finish_stream& request) { at_work().handle(request); },
       [](get_stats) { return at_work().statistics(); },
       [](const stream_stats& request) { at_work().handle(request); },
-      [](get_state) { return at_work().status_; },
+      [](get_state) { return at_work().present_status(); },
       [](const close& request) { return at_work().handle(request); },
       [](peer_directive& directive) { at_work().obey(directive); },
   };
@@ -163,6 +163,7 @@ void channel_actor::detach(wire& carrier, const transport_error& reason) {
     past_->bytes_received += std::exchange(past_->last.bytes_received, 0);
     wire_ = nullptr;
     sending_.connection_lost(reason);
+    has_finished_ = is_finishing_ && sending_.is_flushed();
   }
   if (!has_ended_)
     wire_lost(reason);
@@ -197,7 +198,7 @@ void channel_actor::flush_later() {
 
 // -- state --------------------------------------------------------------------------------------------------------------
 
-void channel_actor::transition(state_event event, const transport_error& reason, std::uint32_t attempt,
+void channel_actor::transition(state_event event, const transport_error& reason, std::optional<std::uint32_t> attempt,
                                std::chrono::milliseconds next_retry) {
   const auto target = next(status_.state, event);
   if (!target)
@@ -205,10 +206,11 @@ void channel_actor::transition(state_event event, const transport_error& reason,
   const auto from = std::exchange(status_.state, *target);
   if (reason.code != error_code::none)
     status_.last_error = reason;
-  status_.attempt = attempt;
+  status_.attempt = attempt.value_or(status_.attempt);
   status_.next_retry = next_retry;
+  changed_at_ = where().now();
   publish(event_mask::state, state_changed{status_.info.id, ++status_.sequence, status_.info.generation, from, *target,
-                                           reason, attempt, next_retry});
+                                           reason, status_.attempt, next_retry});
 }
 
 void channel_actor::end(const transport_error& reason) {
@@ -307,7 +309,7 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
 }
 
 bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {
-  return options.policy == when_down::drop && !is_ready() && !is_over() && !wants_to_end();
+  return options.policy == when_down::drop && !is_ready() && !is_over() && closing_ == nullptr && !is_finishing_;
 }
 
 caf::typed_response_promise<received> channel_actor::handle(receive) {
@@ -331,7 +333,7 @@ caf::typed_response_promise<received> channel_actor::handle(receive) {
 connection_status channel_actor::handle(subscribe request) {
   if (const auto who = current_sender())
     add_subscriber(who, request);
-  return status_;
+  return announced_status();
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
@@ -363,11 +365,30 @@ void channel_actor::handle(const finish_stream&) {
     wire_->finish(false);
 }
 
+connection_status channel_actor::announced_status() const {
+  auto status = status_;
+  // Rounded up, so that who asks again after that time does not find it still waiting.
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(status.next_retry - (where().now() - changed_at_));
+  status.next_retry = std::max(left, std::chrono::milliseconds{0});
+  return status;
+}
+
+connection_status channel_actor::present_status() const {
+  auto status = announced_status();
+  status.state = present_state();
+  return status;
+}
+
+connection_state channel_actor::present_state() const noexcept {
+  const auto is_carried = state() == connection_state::ready || state() == connection_state::degraded;
+  return is_carried && !is_ready() ? connection_state::backoff : state();
+}
+
 stats channel_actor::statistics() const {
   stats figures;
   figures.source = status_.info.id;
   figures.generation = status_.info.generation;
-  figures.state = status_.state;
+  figures.state = present_state();
   if (wire_ != nullptr)
     figures.transport = wire_->stats();
   else if (past_ != nullptr)

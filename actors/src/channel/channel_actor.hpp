@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace actorwire {
@@ -107,14 +108,16 @@ protected:
   /// Begins to close, or changes how.
   void begin_close(const close& request);
 
-  /// Whether a close, or a finished stream, makes the end of the wire the end of the channel.
-  [[nodiscard]] bool wants_to_end() const noexcept { return closing_ != nullptr || is_finishing_; }
+  /// Whether a close, or a stream that was finished with all that it had, makes the end of the wire the end of the
+  /// channel.
+  [[nodiscard]] bool wants_to_end() const noexcept { return closing_ != nullptr || has_finished_; }
 
   /// Nothing will ever dial again unless the user asks for it: whoever waits for a connection is told so.
   void fail_waiting(const transport_error& reason);
 
-  /// Makes the transition and publishes it; an event that means nothing in the present state changes nothing.
-  void transition(state_event event, const transport_error& reason = {}, std::uint32_t attempt = 0,
+  /// Makes the transition and publishes it; an event that means nothing in the present state changes nothing. Without
+  /// `attempt` there are as many failed attempts as before.
+  void transition(state_event event, const transport_error& reason = {}, std::optional<std::uint32_t> attempt = {},
                   std::chrono::milliseconds next_retry = std::chrono::milliseconds{0});
 
   /// Gives up everything that waits and reports it, answers everyone, and ends the actor. The first reason counts.
@@ -144,6 +147,11 @@ private:
   void handle(const unsubscribe&);
   void handle(const grant& credit);
   void handle(const finish_stream& request);
+  /// What the last transition announced, with the time that is left now: what a subscriber's events continue.
+  [[nodiscard]] connection_status announced_status() const;
+  /// What is so now. Between the loss of a wire and what the supervisor makes of it nothing is announced yet.
+  [[nodiscard]] connection_status present_status() const;
+  [[nodiscard]] connection_state present_state() const noexcept;
   [[nodiscard]] stats statistics() const;
   void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
@@ -168,7 +176,11 @@ private:
   std::vector<std::unique_ptr<statistics_stream>> streams_;
   std::unique_ptr<closing> closing_;
   std::unique_ptr<past> past_;
+  /// When the last transition was.
+  time_point changed_at_{};
   bool is_finishing_ = false;
+  /// The stream was finished, and a wire has taken all that it had.
+  bool has_finished_ = false;
   bool has_ended_ = false;
 };
 

@@ -179,9 +179,9 @@ struct state_changed {
   connection_state to = connection_state::idle;
   /// Why, when `to` is backoff, failed or closed; `error_code::none` otherwise.
   transport_error reason;
-  /// Failed attempts in a row.
+  /// Failed attempts in a row, also while the next one is under way; 0 when `to` is ready.
   std::uint32_t attempt = 0;
-  /// Time until the next attempt, when `to` is backoff.
+  /// Time until the next attempt, when `to` is backoff. The supervisor's gate can make it later.
   std::chrono::milliseconds next_retry{0};
 
   friend bool operator==(const state_changed&, const state_changed&) = default;
@@ -214,14 +214,17 @@ struct stats {
   }
 };
 
-/// What is going on; the answer to `get_state`.
+/// What is going on; the answer to `get_state`. In the moment between a loss and what the supervisor decides about it, it
+/// says `backoff`, before `state_changed` does.
 struct connection_status {
   connection_info info;
   connection_state state = connection_state::idle;
   /// The `sequence` of the `state_changed` that led here; 0 in the answer of a supervisor, which does not count them.
   std::uint64_t sequence = 0;
-  /// Failed attempts in a row.
+  /// Failed attempts in a row, also while the next one is under way; 0 when ready.
   std::uint32_t attempt = 0;
+  /// What is left of the time until the next attempt, while `state` is backoff; 0 if it only waits for the supervisor's
+  /// gate.
   std::chrono::milliseconds next_retry{0};
   /// The last failure; `error_code::none` if there was none.
   transport_error last_error;

@@ -109,7 +109,10 @@ struct grant {
   }
 };
 
-/// Ends our side of a stream once everything accepted is written; the peer sees the end, and may still send.
+/// Ends our side of a stream once everything accepted is written; the peer sees the end, and may still send. Nothing is
+/// accepted from now on. A peer that is not connected dials as its policy says, writes what waits, and then ends; what a
+/// lost connection leaves goes out on the next one. When a connection is lost that has taken all of it, there is nothing
+/// left to connect for: the peer closes.
 struct finish_stream {
   stream_id stream = 0;
 
@@ -143,7 +146,7 @@ struct stream_stats {
   }
 };
 
-/// Answered with `connection_status`.
+/// Answered with `connection_status`, as of now.
 struct get_state {
   friend bool operator==(const get_state&, const get_state&) = default;
 
@@ -206,7 +209,8 @@ struct acquire {
   }
 };
 
-/// Lists the status of every peer in the pool.
+/// Lists the status of every peer in the pool. A supervisor does not follow how far an attempt has come: while one is in
+/// flight it says `resolving`.
 struct list {
   friend bool operator==(const list&, const list&) = default;
 
