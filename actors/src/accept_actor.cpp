@@ -2,6 +2,8 @@
 
 #include "connection.hpp"
 
+#include <actorwire/actors/errors.hpp>
+
 #include <utility>
 
 namespace actorwire {
@@ -13,34 +15,49 @@ accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_cont
 caf::behavior accept_actor::make_behavior() {
   ignore_error_messages();
   return {
-      [this](suspend) {
-        if (socket_)
-          socket_->close();
-        socket_ = nullptr;
-      },
-      [this](actorwire::resume) {
-        if (!socket_ && !closing_.has_begun())
-          if (const auto opened = open(settings_->local); !opened)
-            on_accept_error(opened.error());
-      },
-      [this](set_limit) {
-        if (!socket_)
-          return;
-        if (settings_->budget->is_used_up())
-          socket_->pause();
-        else
-          socket_->resume();
-      },
+      [this](const open_socket& request) { return handle(request); },
+      [this](suspend) { close_socket(); },
+      [this](places_changed) { follow_limit(); },
+      [this](accepted& client) { handle(client); },
       [this](const close& request) { return handle(request); },
   };
 }
 
-result<endpoint> accept_actor::open(const endpoint& where) {
-  auto made = make_tcp_acceptor(this->where());
-  if (const auto opened = made->open(where, settings_->config, *this); !opened)
-    return opened.error();
+// -- the socket ---------------------------------------------------------------------------------------------------------
+
+caf::result<endpoint> accept_actor::handle(const open_socket& request) {
+  if (closing_.has_begun())
+    return to_caf_error(make_error(error_code::draining, phase::setup, origin::local, "the listener is closing"));
+  if (socket_)
+    return socket_->local();
+  auto config = settings_->config;
+  config.share_port = config.share_port || request.is_joining;
+  auto made = make_tcp_acceptor(where());
+  if (const auto opened = made->open(request.local, config, *this); !opened)
+    return to_caf_error(opened.error());
   socket_ = std::move(made);
+  if (config.reuse_port && settings_->shards.size() > 1)
+    if (const auto shared = socket_->share(); !shared) {
+      close_socket();
+      return to_caf_error(shared.error());
+    }
+  follow_limit();
   return socket_->local();
+}
+
+void accept_actor::follow_limit() {
+  if (!socket_)
+    return;
+  if (settings_->budget->is_used_up())
+    socket_->pause();
+  else
+    socket_->resume();
+}
+
+void accept_actor::close_socket() noexcept {
+  if (socket_)
+    socket_->close();
+  socket_ = nullptr;
 }
 
 shard& accept_actor::choose_shard(shard& mine) {
@@ -51,7 +68,13 @@ shard& accept_actor::choose_shard(shard& mine) {
   return settings_->shards[next_shard_]->shard();
 }
 
-void accept_actor::on_accepted(local_ref<transport> accepted, const std::string& remote) {
+void accept_actor::on_accept_error(const transport_error& reason) {
+  in_actor([&] { send_to(listener_, accept_failed{reason}); });
+}
+
+// -- connections --------------------------------------------------------------------------------------------------------
+
+void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& remote) {
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
     if (!settings_->budget->try_take()) {
@@ -61,9 +84,9 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const std::string&
     }
     settings_->budget->count_accepted();
     const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
-    auto client = parse_endpoint("tcp://" + remote);
-    connection_actor made = spawn_on<connection>(target, settings_->next_id(), client ? *client : endpoint{},
-                                                 settings_->transport, std::move(accepted), settings_);
+    auto told_when_ready = settings_->receiver ? caf::strong_actor_ptr{ctrl()} : nullptr;
+    connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
+                                                 std::move(accepted), settings_, std::move(told_when_ready));
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
     connections_.emplace(made.id(), std::move(made));
     if (settings_->budget->is_used_up() && socket_)
@@ -71,8 +94,17 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const std::string&
   });
 }
 
-void accept_actor::on_accept_error(const transport_error&) {
-  settings_->budget->count_error();
+void accept_actor::handle(accepted& client) {
+  // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
+  // Asked here and not by the connection, which would keep the table of its open requests for life.
+  const auto id = client.connection.id();
+  ask(this, settings_->receiver, caf::infinite, std::move(client))
+      .then([] {},
+            [this, id](const caf::error& reason) {
+              const auto found = connections_.find(id);
+              if (reason == caf::sec::request_receiver_down && found != connections_.end())
+                anonymous_tell(found->second, close{close_mode::abort, settings_->transport->operation_timeout});
+            });
 }
 
 void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
@@ -80,14 +112,14 @@ void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
     return;
   // Whoever frees the first place at the limit lets all shards accept again.
   if (settings_->budget->give_back())
-    send_to(listener_, set_limit{});
+    send_to(listener_, places_changed{});
 }
+
+// -- the end ------------------------------------------------------------------------------------------------------------
 
 caf::typed_response_promise<close_report> accept_actor::handle(const close& request) {
   auto promise = make_response_promise<close_report>();
-  if (socket_)
-    socket_->close();
-  socket_ = nullptr;
+  close_socket();
   std::vector<connection_actor> clients;
   for (const auto& [id, client] : connections_)
     clients.push_back(client);
@@ -97,14 +129,15 @@ caf::typed_response_promise<close_report> accept_actor::handle(const close& requ
 
 void accept_actor::tear_down(const caf::error& reason) noexcept {
   closing_.abandon(reason);
-  if (socket_)
-    socket_->close();
-  socket_ = nullptr;
+  close_socket();
   for (const auto& [id, client] : connections_) {
     settings_->budget->give_back();
     caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
   }
   connections_.clear();
+  // Handles of an ended actor are often kept; what the settings hold may refer back to it.
+  settings_ = nullptr;
+  listener_ = nullptr;
 }
 
 } // namespace actorwire

@@ -9,13 +9,12 @@
 
 #include <functional>
 #include <memory>
-#include <string>
 #include <unordered_map>
 #include <vector>
 
 namespace actorwire {
 
-/// What the acceptors of one listener share; immutable but for the budget.
+/// What the parts of one listener share; immutable but for the budget.
 struct accept_settings {
   endpoint local;
   listen_config config;
@@ -30,7 +29,7 @@ struct accept_settings {
 };
 
 /// The part of a listener that lives on one shard: its socket, and the connections that were accepted there.
-/// Understands `suspend`, `resume`, `set_limit` (the limit may have been raised or a place become free) and `close`.
+/// Understands `open_socket`, `suspend`, `places_changed`, `close`, and `accepted` from a connection that is ready.
 class accept_actor final : public shard_actor<caf::event_based_actor>, private acceptor_observer {
 public:
   accept_actor(caf::actor_config& config, std::shared_ptr<shard_context> home,
@@ -38,15 +37,17 @@ public:
 
   caf::behavior make_behavior() override;
 
-  /// Opens the socket. *Thread:* shard only. *Errors:* those of `acceptor::open`.
-  [[nodiscard]] result<endpoint> open(const endpoint& where);
-
 private:
   shard& choose_shard(shard& mine) override;
-  void on_accepted(local_ref<transport> accepted, const std::string& remote) override;
+  void on_accepted(local_ref<transport> accepted, const endpoint& remote) override;
   void on_accept_error(const transport_error& reason) override;
 
+  caf::result<endpoint> handle(const open_socket& request);
+  void handle(accepted& client);
   caf::typed_response_promise<close_report> handle(const close& request);
+  /// Accepts as long as there is room.
+  void follow_limit();
+  void close_socket() noexcept;
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 

@@ -33,16 +33,13 @@ public:
   [[nodiscard]] std::uint32_t open() const noexcept { return open_.load(std::memory_order_relaxed); }
 
   void count_accepted() noexcept { accepted_.fetch_add(1, std::memory_order_relaxed); }
-  void count_error() noexcept { errors_.fetch_add(1, std::memory_order_relaxed); }
 
   [[nodiscard]] std::uint64_t accepted() const noexcept { return accepted_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t errors() const noexcept { return errors_.load(std::memory_order_relaxed); }
 
 private:
   std::atomic<std::uint32_t> open_{0};
   std::atomic<std::uint32_t> limit_;
   std::atomic<std::uint64_t> accepted_{0};
-  std::atomic<std::uint64_t> errors_{0};
 };
 
 } // namespace actorwire

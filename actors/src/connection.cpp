@@ -8,38 +8,31 @@ namespace actorwire {
 
 connection::connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
                        const endpoint& remote, std::shared_ptr<const transport_config> settings,
-                       local_ref<transport> bearer, std::shared_ptr<const accept_settings> origin)
+                       local_ref<transport> bearer, std::shared_ptr<const accept_settings> origin,
+                       caf::strong_actor_ptr acceptor)
   : transport_carrier(config, std::move(home), id, remote, std::move(settings)),
     bearer_(std::move(bearer)),
-    origin_(std::move(origin)) {}
+    origin_(std::move(origin)),
+    acceptor_(std::move(acceptor)) {}
 
 connection::behavior_type connection::make_behavior() {
-  if (origin_->serve)
-    engage_server();
+  if (const auto origin = std::exchange(origin_, nullptr); origin->serve)
+    engage_server(origin->serve);
   transition(state_event::dial);
   if (const auto ready = carry(std::exchange(bearer_, nullptr), *this); !ready)
     end(ready.error());
   return channel_actor::make_behavior();
 }
 
-void connection::engage_server() {
+void connection::engage_server(const accept_function& serve) {
   const connection_actor self{this};
-  server_ = spawn_function_on(home(), [self, serve = origin_->serve](caf::event_based_actor* server) {
-    return serve(server, self);
-  });
+  server_ = spawn_function_on(home(), [self, serve](caf::event_based_actor* server) { return serve(server, self); });
   add_subscriber(caf::actor_cast<caf::strong_actor_ptr>(server_), {event_mask::all, credit_mode::automatic});
 }
 
 void connection::became_ready() {
-  if (!origin_->receiver)
-    return;
-  // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
-  ask(this, origin_->receiver, caf::infinite, accepted{connection_actor{this}, info()})
-      .then([] {},
-            [this](const caf::error& reason) {
-              if (reason == caf::sec::request_receiver_down)
-                begin_close(close{close_mode::abort, config().operation_timeout});
-            });
+  if (const auto acceptor = std::exchange(acceptor_, nullptr))
+    send_to(acceptor, accepted{connection_actor{this}, info()});
 }
 
 void connection::on_down(const caf::actor_addr& whom, const caf::error& reason) {
@@ -64,6 +57,8 @@ void connection::tear_down(const caf::error& reason) noexcept {
   wire_.reset();
   forget_flush();
   bearer_ = nullptr;
+  origin_ = nullptr;
+  acceptor_ = nullptr;
   // Behind the last event that was sent to it, not before.
   if (server_)
     send_to(server_, caf::exit_msg{address(), caf::exit_reason::user_shutdown});

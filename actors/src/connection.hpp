@@ -14,7 +14,7 @@ class connection final : public transport_carrier<channel_actor> {
 public:
   connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
              std::shared_ptr<const transport_config> settings, local_ref<transport> bearer,
-             std::shared_ptr<const accept_settings> origin);
+             std::shared_ptr<const accept_settings> origin, caf::strong_actor_ptr acceptor);
 
   behavior_type make_behavior() override;
 
@@ -29,10 +29,13 @@ private:
   void tear_down(const caf::error& reason) noexcept override;
 
   /// Makes the actor that serves this client.
-  void engage_server();
+  void engage_server(const accept_function& serve);
 
   local_ref<transport> bearer_;
+  /// Until it has begun.
   std::shared_ptr<const accept_settings> origin_;
+  /// Who is told when this connection is ready, until it is.
+  caf::strong_actor_ptr acceptor_;
   caf::actor server_;
 };
 

@@ -2,87 +2,239 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <optional>
 #include <utility>
 
 namespace actorwire {
 
+namespace {
+
+transport_error closed_because(std::string text) {
+  return make_error(error_code::closed, phase::setup, origin::local, std::move(text));
+}
+
+} // namespace
+
 listener::listener(caf::actor_config& config, std::shared_ptr<shard_context> home, accept_settings settings,
                    std::function<void(result<endpoint>)> opened)
   : shard_actor(config, std::move(home)),
-    wanted_(std::move(settings)),
-    budget_(wanted_.budget),
+    settings_(std::make_shared<const accept_settings>(std::move(settings))),
+    local_(settings_->local),
     opened_(std::move(opened)) {}
 
 listener::behavior_type listener::make_behavior() {
   ignore_error_messages();
-  auto outcome = open();
-  if (!outcome)
-    quit(to_caf_error(outcome.error()));
-  if (wanted_.receiver)
-    watch(caf::actor_cast<caf::strong_actor_ptr>(wanted_.receiver));
-  std::exchange(opened_, {})(std::move(outcome));
+  const auto add_part = [this](const std::shared_ptr<shard_context>& where) {
+    parts_.push_back(
+        caf::actor_cast<caf::actor>(spawn_on<accept_actor>(where, settings_, caf::strong_actor_ptr{ctrl()})));
+  };
+  add_part(home());
+  if (settings_->config.reuse_port)
+    for (const auto& shard : settings_->shards)
+      if (shard != home())
+        add_part(shard);
+  if (settings_->receiver)
+    watch(caf::actor_cast<caf::strong_actor_ptr>(settings_->receiver));
+  open_sockets();
   return {
-      [this](suspend request) {
-        is_suspended_ = true;
-        tell_all(request);
-      },
-      [this](actorwire::resume request) {
-        // Nobody could hear of further connections.
-        if (has_lost_receiver_)
-          return;
-        is_suspended_ = false;
-        tell_all(request);
-      },
-      [this](const set_limit& request) {
-        // The parts send it without a number when a place has become free.
-        if (request.max_connections > 0)
-          budget_->set_limit(request.max_connections);
-        tell_all(request);
-      },
-      [this](get_listener_stats) {
-        return listener_stats{budget_->open(), budget_->accepted(), budget_->errors(),
-                              !is_suspended_ && !closing_.has_begun() && !budget_->is_used_up()};
-      },
+      [this](suspend request) { return handle(request); },
+      [this](actorwire::resume request) { return handle(request); },
+      [this](const set_limit& request) { return handle(request); },
+      [this](get_listener_stats) { return statistics(); },
       [this](const close& request) { return handle(request); },
+      [this](const places_changed& news) { tell_parts(news); },
+      [this](const accept_failed& event) { count_error(event.reason); },
   };
 }
 
-result<endpoint> listener::open() {
-  // The first socket finds out which port it is; the others bind to the same.
-  const auto shared = std::make_shared<accept_settings>(wanted_);
-  const auto first = spawn_on<accept_actor>(home(), shared, caf::strong_actor_ptr{ctrl()});
-  parts_.push_back(caf::actor_cast<caf::actor>(first));
-  auto local = static_cast<accept_actor&>(*caf::actor_cast<caf::abstract_actor*>(parts_.front())).open(wanted_.local);
-  if (!local)
-    return local;
-  shared->local.port = local->port;
-  if (wanted_.config.reuse_port)
-    for (const auto& shard : wanted_.shards)
-      if (shard != home()) {
-        const auto part = spawn_on<accept_actor>(shard, shared, caf::strong_actor_ptr{ctrl()});
-        parts_.push_back(caf::actor_cast<caf::actor>(part));
-        send_to(parts_.back(), actorwire::resume{});
-      }
-  return local;
+// -- requests -----------------------------------------------------------------------------------------------------------
+
+bool listener::is_request() {
+  return current_mailbox_element()->mid.is_request();
+}
+
+listener::promise listener::handle(suspend) {
+  auto asker = is_request() ? make_response_promise<void>() : promise{};
+  suspending_.push_back(asker);
+  close_sockets(closed_because("the listener was suspended meanwhile"));
+  return asker;
+}
+
+listener::promise listener::handle(actorwire::resume) {
+  // Only requests are answered: CAF takes an error that nobody asked for as a reason to end the one who gets it.
+  auto asker = is_request() ? make_response_promise<void>() : promise{};
+  if (has_lost_receiver_ || closing_.has_begun()) {
+    const auto why =
+        closed_because(has_lost_receiver_ ? "the receiver of the listener has ended" : "the listener is closing");
+    if (asker.pending())
+      asker.deliver(to_caf_error(why));
+    return asker;
+  }
+  resuming_.push_back(asker);
+  if (state_ == sockets::open)
+    note_open();
+  else if (state_ == sockets::closed)
+    open_sockets();
+  return asker;
+}
+
+caf::result<void> listener::handle(const set_limit& request) {
+  auto wanted = settings_->config;
+  wanted.max_connections = request.max_connections;
+  if (const auto valid = validate(wanted); !valid) {
+    if (is_request())
+      return to_caf_error(valid.error());
+    last_error_ = valid.error();
+    return caf::unit;
+  }
+  settings_->budget->set_limit(request.max_connections);
+  tell_parts(places_changed{});
+  return caf::unit;
+}
+
+listener_stats listener::statistics() const {
+  const auto& budget = *settings_->budget;
+  return {budget.open(), budget.accepted(), errors_,
+          state_ == sockets::open && !closing_.has_begun() && !budget.is_used_up(), last_error_};
 }
 
 caf::typed_response_promise<close_report> listener::handle(const close& request) {
-  auto promise = make_response_promise<close_report>();
-  closing_.join(this, promise, parts_, request, [this] { quit(); });
-  return promise;
+  auto asker = make_response_promise<close_report>();
+  close_sockets(closed_because("the listener was closed meanwhile"));
+  closing_.join(this, asker, parts_, request, [this] { quit(); });
+  return asker;
 }
+
+// -- sockets ------------------------------------------------------------------------------------------------------------
+
+template <class... Answer, class Question>
+void listener::ask_parts(std::size_t first, const Question& question,
+                         std::function<void(const result<void>&)> then_do) {
+  struct joint_answer {
+    std::size_t open;
+    result<void> outcome;
+    std::function<void(const result<void>&)> then_do;
+
+    void count() {
+      if (--open == 0)
+        then_do(outcome);
+    }
+  };
+  if (first == parts_.size()) {
+    then_do({});
+    return;
+  }
+  const auto all = std::make_shared<joint_answer>(joint_answer{parts_.size() - first, {}, std::move(then_do)});
+  for (auto index = first; index < parts_.size(); ++index)
+    ask(this, parts_[index], caf::infinite, question)
+        .then([all](const Answer&...) { all->count(); },
+              [all](const caf::error& reason) {
+                if (all->outcome)
+                  all->outcome = to_transport_error(reason);
+                all->count();
+              });
+}
+
+void listener::tell_parts(const places_changed& news) {
+  for (const auto& part : parts_)
+    send_to(part, news);
+}
+
+void listener::open_sockets() {
+  state_ = sockets::opening;
+  const auto round = ++round_;
+  ask(this, parts_.front(), caf::infinite, open_socket{local_, false})
+      .then(
+          [this, round](const endpoint& taken) {
+            if (round == round_)
+              let_others_join(taken);
+          },
+          [this, round](const caf::error& reason) {
+            if (round == round_)
+              note_failure(to_transport_error(reason));
+          });
+}
+
+void listener::let_others_join(const endpoint& taken) {
+  // The first socket finds out which port it is; the others, and all later ones, bind to the same.
+  local_.port = taken.port;
+  ask_parts<endpoint>(1, open_socket{local_, true}, [this, round = round_](const result<void>& outcome) {
+    if (round != round_)
+      return;
+    if (outcome)
+      note_open();
+    else
+      note_failure(outcome.error());
+  });
+}
+
+void listener::note_open() {
+  state_ = sockets::open;
+  for (auto& asker : std::exchange(resuming_, {}))
+    detail::deliver_nothing(asker);
+  if (opened_)
+    std::exchange(opened_, nullptr)(local_);
+}
+
+void listener::note_failure(const transport_error& reason) {
+  count_error(reason);
+  close_sockets(reason);
+}
+
+void listener::close_sockets(const transport_error& why) {
+  state_ = sockets::closing;
+  const auto round = ++round_;
+  for (auto& asker : std::exchange(resuming_, {}))
+    if (asker.pending())
+      asker.deliver(to_caf_error(why));
+  // A part handles what it is asked in order, so it closes what it was asked to open before.
+  ask_parts<>(0, suspend{}, [this, round, why](const result<void>&) {
+    if (round == round_)
+      note_closed(why);
+  });
+}
+
+void listener::note_closed(const transport_error& why) {
+  state_ = sockets::closed;
+  for (auto& asker : std::exchange(suspending_, {}))
+    detail::deliver_nothing(asker);
+  if (opened_) {
+    std::exchange(opened_, nullptr)(why);
+    quit(to_caf_error(why));
+  }
+  // Not before: the first socket takes the port for itself, which the last of the old ones would have kept.
+  if (!resuming_.empty())
+    open_sockets();
+}
+
+void listener::count_error(const transport_error& reason) {
+  ++errors_;
+  last_error_ = reason;
+}
+
+// -- the end ------------------------------------------------------------------------------------------------------------
 
 void listener::on_down(const caf::actor_addr&, const caf::error&) {
   has_lost_receiver_ = true;
-  is_suspended_ = true;
-  tell_all(suspend{});
+  close_sockets(closed_because("the receiver of the listener has ended"));
 }
 
 void listener::tear_down(const caf::error& reason) noexcept {
-  closing_.abandon(reason);
+  const auto why = reason ? reason : to_caf_error(closed_because("the listener has ended"));
+  closing_.abandon(why);
+  for (auto* waiting : {&resuming_, &suspending_})
+    for (auto& asker : std::exchange(*waiting, {}))
+      if (asker.pending())
+        asker.deliver(why);
+  if (opened_)
+    std::exchange(opened_, nullptr)(to_transport_error(why));
   for (const auto& part : parts_)
     caf::anon_send_exit(part, caf::exit_reason::user_shutdown);
   parts_.clear();
+  // Handles of an ended listener are often kept, by its receiver above all: neither keeps the other.
+  if (settings_->receiver)
+    unwatch(settings_->receiver.address());
+  settings_ = nullptr;
 }
 
 } // namespace actorwire

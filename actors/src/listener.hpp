@@ -6,41 +6,75 @@
 
 #include <actorwire/actors/type_ids.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
 
 namespace actorwire {
 
+/// The public interface of a listener, and what its parts tell it.
+using listener_interface = listener_actor::extend<sig<void(places_changed)>, sig<void(accept_failed)>>;
+
 /// One listening address. The sockets and connections are kept by an `accept_actor` on each shard; this one passes on
-/// what the user wants and adds up what they report.
-class listener final : public shard_actor<listener_actor::base> {
+/// what the user wants and adds up what they report. It listens on all of its shards or on none.
+class listener final : public shard_actor<listener_interface::base> {
 public:
-  /// `opened` is called once, on the shard, with the address that was taken or the reason why not.
+  /// `opened` is called once, on the shard: with the address that was taken, when every shard listens, or with the reason
+  /// why not, when none does. In that case the listener ends.
   listener(caf::actor_config& config, std::shared_ptr<shard_context> home, accept_settings settings,
            std::function<void(result<endpoint>)> opened);
 
   behavior_type make_behavior() override;
 
 private:
-  result<endpoint> open();
+  using promise = caf::typed_response_promise<void>;
+
+  enum class sockets : std::uint8_t { closed, opening, open, closing };
+
+  promise handle(suspend);
+  promise handle(actorwire::resume);
+  caf::result<void> handle(const set_limit& request);
   caf::typed_response_promise<close_report> handle(const close& request);
+  [[nodiscard]] listener_stats statistics() const;
+
+  /// Has one part take the address, then the others join it.
+  void open_sockets();
+  void let_others_join(const endpoint& taken);
+  void note_open();
+  void note_failure(const transport_error& reason);
+  /// Ends whatever is being opened; `why` is the answer to those who wait for it.
+  void close_sockets(const transport_error& why);
+  void note_closed(const transport_error& why);
+  /// Remembers an error of accepting or listening.
+  void count_error(const transport_error& reason);
+
+  /// Asks the parts from `first` on. `then_do` hears the first error, or none, when all have
+  /// answered.
+  template <class... Answer, class Question>
+  void ask_parts(std::size_t first, const Question& question, std::function<void(const result<void>&)> then_do);
+  void tell_parts(const places_changed& news);
+
+  [[nodiscard]] bool is_request();
   /// The receiver has ended. Nobody could hear of further connections; those that it passed on stay.
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 
-  template <class Message>
-  void tell_all(const Message& message) {
-    for (const auto& part : parts_)
-      send_to(part, message);
-  }
-
-  accept_settings wanted_;
-  std::shared_ptr<accept_budget> budget_;
+  std::shared_ptr<const accept_settings> settings_;
+  /// The address, with the port that was taken.
+  endpoint local_;
   std::function<void(result<endpoint>)> opened_;
   std::vector<caf::actor> parts_;
   close_round closing_;
-  bool is_suspended_ = false;
+  sockets state_ = sockets::closed;
+  /// Counts the beginnings of opening and closing, so that an answer to an earlier one is known as such.
+  std::uint64_t round_ = 0;
+  /// Who waits until all sockets are open, and until all are closed.
+  std::vector<promise> resuming_;
+  std::vector<promise> suspending_;
+  transport_error last_error_;
+  std::uint64_t errors_ = 0;
   bool has_lost_receiver_ = false;
 };
 

@@ -2,8 +2,18 @@
 
 #include "program.hpp"
 
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <malloc.h>
+#include <sys/resource.h>
+
+#include <cstring>
+#include <fstream>
+#include <iomanip>
 #include <map>
 #include <set>
+#include <sstream>
 #include <vector>
 
 namespace actorwire::test {
@@ -57,6 +67,61 @@ listening must_listen(network& net, accept_function serve, listen_config config 
   return std::move(*made);
 }
 
+/// How many sockets of 127.0.0.1 listen on `port`. *Source:* proc(5), /proc/net/tcp; state 0A is TCP_LISTEN.
+int sockets_that_listen(std::uint16_t port) {
+  std::ostringstream wanted;
+  wanted << "0100007F:" << std::hex << std::uppercase << std::setw(4) << std::setfill('0') << port
+         << " 00000000:0000 0A";
+  std::ifstream table{"/proc/net/tcp"};
+  REQUIRE(table);
+  int count = 0;
+  for (std::string line; std::getline(table, line);)
+    count += line.find(wanted.str()) != std::string::npos;
+  return count;
+}
+
+plain_socket listen_on(std::uint16_t port) {
+  plain_socket made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  const auto where = plain_socket::loopback(port);
+  REQUIRE(::bind(made.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0);
+  REQUIRE(::listen(made.descriptor(), 1) == 0);
+  return made;
+}
+
+std::size_t allocated_bytes() {
+  return mallinfo2().uordblks;
+}
+
+bool is_alive(const caf::weak_actor_ptr& who) {
+  return caf::actor_cast<caf::strong_actor_ptr>(who) != nullptr;
+}
+
+template <class Handle>
+caf::weak_actor_ptr weak(const Handle& who) {
+  return caf::weak_actor_ptr{caf::actor_cast<caf::strong_actor_ptr>(who).get()};
+}
+
+listener_stats stats_of(witness& me, const listening& server) {
+  return me.must_ask<listener_stats>(server.listener, get_listener_stats{});
+}
+
+/// A link-local address of this machine, with the number of its interface; an empty host if it has none.
+sockaddr_in6 link_local_address() {
+  sockaddr_in6 found{};
+  ifaddrs* all = nullptr;
+  REQUIRE(::getifaddrs(&all) == 0);
+  for (const auto* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_addr->sa_family != AF_INET6)
+      continue;
+    sockaddr_in6 address{};
+    std::memcpy(&address, one->ifa_addr, sizeof address);
+    if (IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr))
+      found = address;
+  }
+  ::freeifaddrs(all);
+  return found;
+}
+
 } // namespace
 
 TEST_CASE("a receiver is handed each connection, and its bytes wait until somebody subscribes") {
@@ -102,11 +167,10 @@ TEST_CASE("a suspended listener refuses clients, keeps its connections, and resu
   for (int round = 0; round < 3; ++round) {
     me.must_ask<void>(server.listener, suspend{});
     CHECK_FALSE(me.must_ask<listener_stats>(server.listener, get_listener_stats{}).accepting);
-    wait_until("all shards have closed their sockets", [&] { return !can_connect(server.port); });
+    CHECK_FALSE(can_connect(server.port));
     CHECK(echoed(client, "while suspended") == "while suspended");
     me.must_ask<void>(server.listener, actorwire::resume{});
     CHECK(me.must_ask<listener_stats>(server.listener, get_listener_stats{}).accepting);
-    wait_until("a shard listens again", [&] { return can_connect(server.port); });
     auto newcomer = plain_socket::connect_to(server.port);
     CHECK(echoed(newcomer, "after") == "after");
   }
@@ -266,8 +330,7 @@ TEST_CASE("a port in use is refused with the address that is in use") {
 TEST_CASE("a listener on every shard is served by every shard") {
   program here;
   const auto server = must_listen(*here.net, tell_thread);
-  // The first shard listens when `listen` returns, the others follow at once; then the shard that gets a client is a hash
-  // of its port. So clients come until both have served one, and they come one after the other.
+  // The shard that gets a client is a hash of its port. So clients come until both have served one.
   constexpr int clients_max = 20'000;
   std::set<std::string> threads;
   for (int count = 0; count < clients_max && threads.size() < 2; ++count) {
@@ -353,6 +416,299 @@ TEST_CASE("when the receiver of a listener ends, clients are not left waiting fo
   // ... while a connection that somebody has taken over goes on.
   known.send("still here");
   CHECK(me.await_bytes(10) == "still here");
+}
+
+TEST_CASE("a connection that was handed to its receiver takes no more memory than one that nobody was told of") {
+  if (allocated_bytes() == 0)
+    SKIP("this allocator keeps no count");
+  constexpr std::size_t count = 400;
+  program here;
+  witness me{here.system};
+  std::atomic<std::size_t> told{0};
+  const auto receiver = here.net->spawn_on_shard(0, [&told](caf::event_based_actor*) {
+    return caf::behavior{[&told](const accepted&) { ++told; }};
+  });
+  listen_config config;
+  config.reuse_port = false;
+  const auto handing = here.net->listen("tcp://127.0.0.1:0", receiver, config).value();
+  const auto silent = must_listen(*here.net, accept_function{}, config);
+  std::vector<plain_socket> clients;
+  const auto come = [&](const listening& server) {
+    const auto before = stats_of(me, server).open;
+    for (std::size_t index = 0; index < count; ++index)
+      clients.push_back(plain_socket::connect_to(server.port));
+    wait_until("all are accepted", [&] { return stats_of(me, server).open == before + count; });
+  };
+  // The first make tables and pools grow. All stay, so that nothing is given back while something is measured.
+  clients.reserve(4 * count);
+  come(silent);
+  come(handing);
+  const auto beginning = allocated_bytes();
+  come(silent);
+  const auto middle = allocated_bytes();
+  const auto alone = (middle - beginning) / count;
+  come(handing);
+  wait_until("all are handed over", [&] { return told == 2 * count; });
+  wait_until("a connection takes what one takes that nobody was told of",
+             [&] { return (allocated_bytes() - middle) / count < alone + 64; });
+}
+
+TEST_CASE("when listen returns, every shard listens") {
+  program here;
+  for (int round = 0; round < 50; ++round) {
+    const auto server = must_listen(*here.net, echo);
+    REQUIRE(sockets_that_listen(server.port) == 2);
+  }
+}
+
+TEST_CASE("where one shard cannot listen, none does, and listen says why") {
+  program here;
+  const auto made = must_listen(*here.net, echo);
+  witness me{here.system};
+  // As many descriptors as the first socket takes: the second finds none.
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const auto next = ::fcntl(0, F_DUPFD_CLOEXEC, 0);
+  ::close(next);
+  auto lowered = before;
+  lowered.rlim_cur = static_cast<rlim_t>(next) + 1;
+  ::setrlimit(RLIMIT_NOFILE, &lowered);
+  std::uint16_t port = 0;
+  {
+    plain_socket probe{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    auto where = plain_socket::loopback(0);
+    ::bind(probe.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
+    socklen_t size = sizeof where;
+    ::getsockname(probe.descriptor(), reinterpret_cast<sockaddr*>(&where), &size);
+    port = ntohs(where.sin_port);
+  }
+  const auto refused = here.net->listen(uri(port), echo);
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::descriptor_limit);
+  CHECK(sockets_that_listen(port) == 0);
+  CHECK(here.net->listen(uri(port), echo));
+}
+
+TEST_CASE("a listener whose receiver has ended before is refused") {
+  program here;
+  witness me{here.system};
+  const auto receiver = here.system.spawn([](caf::event_based_actor* self) {
+    self->quit();
+    return caf::behavior{[](const accepted&) {}};
+  });
+  static_cast<void>(me.await_end_of(receiver));
+  // Whether the listener hears of it before or after its sockets are open, it does not stay open.
+  const auto made = here.net->listen("tcp://127.0.0.1:0", receiver);
+  if (made)
+    wait_until("nobody can connect", [&] { return !can_connect(made->port); });
+  else
+    CHECK(made.error().code == error_code::closed);
+}
+
+TEST_CASE("a port that somebody listens on is not shared by accident") {
+  program here;
+  program elsewhere;
+  witness me{here.system};
+  const auto [first, second] = GENERATE(table<bool, bool>({{true, true}, {true, false}, {false, true}}));
+  listen_config config;
+  config.reuse_port = first;
+  const auto server = must_listen(*here.net, echo, config);
+  config.reuse_port = second;
+  for (auto* net : {&*here.net, &*elsewhere.net}) {
+    const auto refused = net->listen(uri(server.port), echo, config);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == error_code::address_in_use);
+    CHECK(refused.error().text.find("127.0.0.1:" + std::to_string(server.port)) != std::string::npos);
+    // All addresses of the machine are this one too.
+    CHECK_FALSE(net->listen("tcp://[::]:" + std::to_string(server.port), echo, config));
+  }
+  // Connections that end on this side stay in TIME-WAIT for a minute; they keep nobody from listening again.
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(echoed(client, "hello") == "hello");
+  me.must_ask<close_report>(server.listener, actorwire::close{close_mode::flush, 10s});
+  CHECK(ends(client));
+  CHECK(elsewhere.net->listen(uri(server.port), echo, config));
+}
+
+TEST_CASE("listeners that say so share a port, and the kernel deals the clients out to both") {
+  program here;
+  program elsewhere;
+  listen_config config;
+  config.share_port = true;
+  config.reuse_port = GENERATE(true, false);
+  const auto first = must_listen(
+      *here.net,
+      [](caf::event_based_actor* self, const connection_actor& client) {
+        return minding([self, client](const received&) { tell(self, client, cast{payload::copy_of("1"), {}}); });
+      },
+      config);
+  const auto second = elsewhere.net->listen(
+      uri(first.port),
+      [](caf::event_based_actor* self, const connection_actor& client) {
+        return minding([self, client](const received&) { tell(self, client, cast{payload::copy_of("2"), {}}); });
+      },
+      config);
+  REQUIRE(second);
+  // Which of them gets a client is a hash of its port.
+  std::set<std::string> answers;
+  for (int count = 0; count < 20'000 && answers.size() < 2; ++count) {
+    auto client = plain_socket::connect_to(first.port);
+    answers.insert(echoed(client, "?"));
+  }
+  CHECK(answers == std::set<std::string>{"1", "2"});
+  config.share_port = false;
+  CHECK_FALSE(here.net->listen(uri(first.port), echo, config));
+}
+
+TEST_CASE("a resume that finds the port taken says so, and a further one tries again") {
+  program here;
+  witness me{here.system};
+  listen_config config;
+  config.reuse_port = GENERATE(true, false);
+  const auto server = must_listen(*here.net, echo, config);
+  me.must_ask<void>(server.listener, suspend{});
+  CHECK(sockets_that_listen(server.port) == 0);
+  {
+    const auto thief = listen_on(server.port);
+    const auto refused = me.try_to_ask<void>(server.listener, actorwire::resume{});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == error_code::address_in_use);
+    const auto stats = stats_of(me, server);
+    CHECK_FALSE(stats.accepting);
+    CHECK(stats.accept_errors == 1);
+    CHECK(stats.last_error == refused.error());
+    // One that is told and not asked leaves the same traces.
+    anonymous_tell(server.listener, actorwire::resume{});
+    wait_until("that one has failed too", [&] { return stats_of(me, server).accept_errors == 2; });
+    CHECK_FALSE(stats_of(me, server).accepting);
+  }
+  me.must_ask<void>(server.listener, actorwire::resume{});
+  CHECK(stats_of(me, server).accepting);
+  CHECK(sockets_that_listen(server.port) == (config.reuse_port ? 2 : 1));
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(echoed(client, "again") == "again");
+}
+
+TEST_CASE("suspend and resume in any quick order end as the last of them says") {
+  program here;
+  witness me{here.system};
+  const auto server = must_listen(*here.net, echo);
+  for (int round = 0; round < 50; ++round) {
+    anonymous_tell(server.listener, suspend{});
+    anonymous_tell(server.listener, actorwire::resume{});
+    anonymous_tell(server.listener, suspend{});
+    anonymous_tell(server.listener, actorwire::resume{});
+    anonymous_tell(server.listener, actorwire::resume{});
+    me.must_ask<void>(server.listener, suspend{});
+    CHECK(sockets_that_listen(server.port) == 0);
+    CHECK_FALSE(stats_of(me, server).accepting);
+    anonymous_tell(server.listener, suspend{});
+    anonymous_tell(server.listener, actorwire::resume{});
+    anonymous_tell(server.listener, suspend{});
+    me.must_ask<void>(server.listener, actorwire::resume{});
+    CHECK(sockets_that_listen(server.port) == 2);
+    CHECK(stats_of(me, server).accepting);
+  }
+  CHECK(stats_of(me, server).accept_errors == 0);
+}
+
+TEST_CASE("a limit out of range is refused, and the old one stays") {
+  program here;
+  witness me{here.system};
+  listen_config config;
+  config.max_connections = 1;
+  const auto server = must_listen(*here.net, echo, config);
+  for (const std::uint32_t limit : {0U, 1'000'001U}) {
+    const auto refused = me.try_to_ask<void>(server.listener, set_limit{limit});
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == error_code::invalid_value);
+    CHECK(refused.error().text == "listen.max_connections = " + std::to_string(limit) + ": must be 1..1000000");
+  }
+  // Where nobody waits for the answer it is kept, and nobody ends over it.
+  tell(me.self().operator->(), server.listener, set_limit{0});
+  CHECK(stats_of(me, server).last_error.code == error_code::invalid_value);
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(echoed(client, "one") == "one");
+  CHECK_FALSE(stats_of(me, server).accepting);
+  CHECK(stats_of(me, server).accept_errors == 0);
+}
+
+TEST_CASE("an error of accepting is counted and kept") {
+  program here;
+  witness me{here.system};
+  listen_config config;
+  config.reuse_port = false;
+  const auto server = must_listen(*here.net, echo, config);
+  CHECK(stats_of(me, server).last_error.code == error_code::none);
+  plain_socket client{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const auto next = ::fcntl(0, F_DUPFD_CLOEXEC, 0);
+  ::close(next);
+  auto lowered = before;
+  lowered.rlim_cur = static_cast<rlim_t>(next);
+  ::setrlimit(RLIMIT_NOFILE, &lowered);
+  const auto where = plain_socket::loopback(server.port);
+  const auto connected = ::connect(client.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
+  while (stats_of(me, server).accept_errors == 0)
+    std::this_thread::yield();
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  CHECK(connected == 0);
+  const auto stats = stats_of(me, server);
+  CHECK(stats.last_error.code == error_code::descriptor_limit);
+  CHECK(stats.accepting);
+  CHECK(echoed(client, "late") == "late");
+}
+
+TEST_CASE("an ended listener keeps neither its receiver nor its serve function") {
+  program here;
+  witness me{here.system};
+  const auto token = std::make_shared<int>();
+  const auto server = must_listen(*here.net, [token](caf::event_based_actor* self, const connection_actor& client) {
+    return echo(self, client);
+  });
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(echoed(client, "hello") == "hello");
+
+  std::optional<caf::actor> receiver = here.system.spawn([to = me.handle()](caf::event_based_actor* self) {
+    return caf::behavior{[self, to](accepted& event) { tell(self, to, std::move(event)); }};
+  });
+  const auto front = here.net->listen("tcp://127.0.0.1:0", *receiver).value();
+  auto visitor = plain_socket::connect_to(front.port);
+  const auto known = me.await<accepted>();
+  const auto weak_receiver = weak(*receiver);
+  me.must_ask<close_report>(server.listener, actorwire::close{close_mode::abort, 10s});
+  me.must_ask<close_report>(front.listener, actorwire::close{close_mode::abort, 10s});
+  caf::anon_send_exit(*receiver, caf::exit_reason::user_shutdown);
+  static_cast<void>(me.await_end_of(*receiver));
+  receiver.reset();
+  // The handles of both listeners, and that of a connection, are still held.
+  wait_until("the serve function is gone", [&] { return token.use_count() == 1; });
+  wait_until("the receiver is gone", [&] { return !is_alive(weak_receiver); });
+}
+
+TEST_CASE("a client from a link-local address is known by that address and its interface") {
+  auto here_is = link_local_address();
+  if (here_is.sin6_scope_id == 0)
+    SKIP("this machine has no link-local address");
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("tcp://[::]:0", me.handle());
+  REQUIRE(server);
+  here_is.sin6_port = htons(server->port);
+  plain_socket client{::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (::connect(client.descriptor(), reinterpret_cast<const sockaddr*>(&here_is), sizeof here_is) != 0)
+    SKIP("this machine does not reach its own link-local address");
+  sockaddr_in6 local{};
+  socklen_t size = sizeof local;
+  REQUIRE(::getsockname(client.descriptor(), reinterpret_cast<sockaddr*>(&local), &size) == 0);
+  char text[INET6_ADDRSTRLEN] = "";
+  REQUIRE(::inet_ntop(AF_INET6, &local.sin6_addr, text, sizeof text) != nullptr);
+  const auto event = me.await<accepted>();
+  CHECK(event.info.remote.proto == protocol::tcp);
+  CHECK(event.info.remote.host == text + ("%" + std::to_string(here_is.sin6_scope_id)));
+  CHECK(event.info.remote.port == ntohs(local.sin6_port));
 }
 
 } // namespace actorwire::test

@@ -126,7 +126,7 @@ private:
 class recording_acceptor_observer final : public acceptor_observer {
 public:
   shard& choose_shard(shard& mine) override { return target != nullptr ? *target : mine; }
-  void on_accepted(local_ref<transport> client, const std::string& remote) override {
+  void on_accepted(local_ref<transport> client, const endpoint& remote) override {
     remotes.push_back(remote);
     accepted.push_back(std::move(client));
     if (then_accepted)
@@ -136,7 +136,7 @@ public:
 
   shard* target = nullptr;
   std::vector<local_ref<transport>> accepted;
-  std::vector<std::string> remotes;
+  std::vector<endpoint> remotes;
   std::vector<transport_error> errors;
   std::function<void()> then_accepted;
 };

@@ -66,7 +66,8 @@ TEST_CASE("port 0 becomes a real port, and clients come with their address") {
   CHECK(on->local().host == "127.0.0.1");
   const auto client = plain_socket::connect_to(on.port());
   here.until([&] { return on.seen.accepted.size() == 1; });
-  CHECK(on.seen.remotes.front().starts_with("127.0.0.1:"));
+  CHECK(on.seen.remotes.front().proto == protocol::tcp);
+  CHECK(on.seen.remotes.front().host == "127.0.0.1");
 }
 
 TEST_CASE("an accepted transport connects by its init") {
@@ -81,7 +82,7 @@ TEST_CASE("an accepted transport connects by its init") {
   wire->receive(5);
   client.send("hello");
   here.until([&] { return seen.text == "hello"; });
-  CHECK(seen.addresses.remote == on.seen.remotes.front());
+  CHECK("tcp://" + seen.addresses.remote == to_string(on.seen.remotes.front()));
   wire->detach();
 }
 
@@ -141,11 +142,9 @@ TEST_CASE("closing within a callback is the last of it, and frees the port") {
   here.settle();
   CHECK(on.seen.accepted.size() == 1);
 
-  listen_config alone;
-  alone.reuse_port = false;
   const auto next = make_tcp_acceptor(here.run);
   recording_acceptor_observer seen;
-  CHECK(next->open(on->local(), alone, seen));
+  CHECK(next->open(on->local(), {}, seen));
   next->close();
 }
 
@@ -187,9 +186,7 @@ TEST_CASE("an address in use, a foreign address and a name that is none are refu
   stepped_shard here;
   recording_acceptor_observer seen;
   plain_listener taken;
-  listen_config alone;
-  alone.reuse_port = false;
-  auto refused = make_tcp_acceptor(here.run)->open(taken.where(), alone, seen);
+  auto refused = make_tcp_acceptor(here.run)->open(taken.where(), {}, seen);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == error_code::address_in_use);
   CHECK(refused.error().text.find(std::to_string(taken.port())) != std::string::npos);
@@ -223,7 +220,12 @@ TEST_CASE("shards share a port, and every client is accepted by one of them") {
   recording_acceptor_observer seen;
   listening on{first};
   const auto other = make_tcp_acceptor(second.run);
-  REQUIRE(other->open(on->local(), {}, seen));
+  listen_config joining;
+  joining.share_port = true;
+  REQUIRE_FALSE(make_tcp_acceptor(second.run)->open(on->local(), joining, seen));
+  REQUIRE(on->share());
+  REQUIRE_FALSE(make_tcp_acceptor(second.run)->open(on->local(), {}, seen));
+  REQUIRE(other->open(on->local(), joining, seen));
   std::vector<plain_socket> clients;
   for (int count = 0; count < 64; ++count)
     clients.push_back(plain_socket::connect_to(on.port()));

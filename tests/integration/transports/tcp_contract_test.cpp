@@ -98,9 +98,7 @@ public:
   }
 
 private:
-  void on_accepted(local_ref<transport> arrived, const std::string&) override {
-    accepted_.push_back(std::move(arrived));
-  }
+  void on_accepted(local_ref<transport> arrived, const endpoint&) override { accepted_.push_back(std::move(arrived)); }
   void on_accept_error(const transport_error& reason) override { FAIL_CHECK(to_string(reason)); }
 
   shard shard_{{.run = shard::mode::stepped, .budget = std::make_shared<memory_budget>(std::size_t{64} << 20U)}};

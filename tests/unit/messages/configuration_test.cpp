@@ -467,12 +467,14 @@ TEST_CASE("listen: 1 to 1,000,000 connections live at once") {
   count.check_refused({}, 0);
 }
 
-TEST_CASE("listen: sockets may be shared by the shards or not") {
-  for (const bool reuse : {true, false}) {
-    listen_config config;
-    config.reuse_port = reuse;
-    CHECK(validate(config));
-  }
+TEST_CASE("listen: sockets may be shared by the shards or not, and ports with others or not") {
+  for (const bool reuse : {true, false})
+    for (const bool share : {true, false}) {
+      listen_config config;
+      config.reuse_port = reuse;
+      config.share_port = share;
+      CHECK(validate(config));
+    }
 }
 
 TEST_CASE("listen: a fault in the settings of accepted connections is found and named") {

@@ -68,6 +68,28 @@ std::optional<ip_address> address_to_bind(const std::string& host) {
   return parse_ip_address(host == "localhost" ? "127.0.0.1" : host);
 }
 
+/// A client's address as parse_ip_address reads it back: an interface is told by its number, not by its name.
+endpoint numeric_endpoint(const tcp::endpoint& client) {
+  ip_address address;
+  const auto ip = client.address();
+  address.is_v6 = ip.is_v6();
+  if (address.is_v6) {
+    address.bytes = ip.to_v6().to_bytes();
+    address.scope = static_cast<std::uint32_t>(ip.to_v6().scope_id());
+  } else {
+    const auto bytes = ip.to_v4().to_bytes();
+    std::copy(bytes.begin(), bytes.end(), address.bytes.begin());
+  }
+  return {protocol::tcp, to_string(address), client.port()};
+}
+
+result<void> let_share(int descriptor) {
+  const int on = 1;
+  if (::setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+    return make_system_error(errno, phase::setup, "set SO_REUSEPORT");
+  return {};
+}
+
 /// Reads errno before the rendering of an address can change it.
 transport_error failure_at(const char* doing, const tcp::endpoint& where) {
   const auto error = errno;
@@ -80,6 +102,7 @@ public:
     : shard_(where), socket_(where.loop().context()), shortage_([this] { handle_end_of_shortage(); }) {}
 
   result<void> open(const endpoint& where, const listen_config& config, acceptor_observer& observer) override;
+  result<void> share() override;
   [[nodiscard]] endpoint local() const override;
   void pause() override;
   void resume() override;
@@ -150,8 +173,9 @@ result<void> tcp_acceptor::prepare(int descriptor, const tcp::endpoint& where, c
   const int off = 0;
   // Without it, connections of an earlier run that are still in TIME-WAIT would keep the port (socket(7)).
   ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (config.reuse_port && ::setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
-    return make_system_error(errno, phase::setup, "set SO_REUSEPORT");
+  if (config.share_port)
+    if (auto shared = let_share(descriptor); !shared)
+      return shared;
   // The address :: means IPv4 as well, whatever the system's default.
   if (where.address().is_v6())
     ::setsockopt(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
@@ -161,6 +185,12 @@ result<void> tcp_acceptor::prepare(int descriptor, const tcp::endpoint& where, c
   if (::listen(descriptor, static_cast<int>(backlog)) != 0)
     return failure_at("listen on ", where);
   return {};
+}
+
+result<void> tcp_acceptor::share() {
+  // A socket that is set so before bind would join others that are. One that listens alone is joined by those that come
+  // later (Linux makes the group when the second one listens).
+  return let_share(socket_.native_handle());
 }
 
 endpoint tcp_acceptor::local() const {
@@ -209,7 +239,7 @@ bool tcp_acceptor::accept_one() {
     is_short_ = false;
     remote.resize(size);
     auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor);
-    observer_->on_accepted(std::move(accepted), to_text(remote));
+    observer_->on_accepted(std::move(accepted), numeric_endpoint(remote));
     return true;
   }
   const auto error = errno;

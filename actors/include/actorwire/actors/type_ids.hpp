@@ -81,6 +81,37 @@ struct peer_leaving {
   }
 };
 
+/// What a listener asks of its part on one shard: to open the socket. Answered with the address that was taken.
+struct open_socket {
+  endpoint local;
+  /// Whether another part has taken the port already and lets this one join.
+  bool is_joining = false;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("open_socket", field{"local", self.local}, field{"is_joining", self.is_joining});
+  }
+};
+
+/// The limit of a listener was changed, or a place within it has become free. A part tells its listener, and that one
+/// all of its parts.
+struct places_changed {
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("places_changed");
+  }
+};
+
+/// What a part tells its listener: accepting met an error.
+struct accept_failed {
+  transport_error reason;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("accept_failed", field{"reason", self.reason});
+  }
+};
+
 /// Holds a pool of peers: dials, restarts and lists them. No payload passes through it. A subscriber with
 /// `event_mask::pool` gets `pool_event`.
 using supervisor_actor = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
@@ -96,6 +127,7 @@ using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, s
 
 CAF_BEGIN_TYPE_ID_BLOCK(actorwire, ACTORWIRE_FIRST_TYPE_ID)
 
+CAF_ADD_TYPE_ID(actorwire, (actorwire::accept_failed))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::accepted))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::acquire))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::acquire_options))
@@ -130,6 +162,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::listen_config))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_actor))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_stats))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::lookup))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::open_socket))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::opened))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::origin))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::outcome))
@@ -140,6 +173,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_directive))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_leaving))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::permanent_error_policy))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::phase))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::places_changed))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_change))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_event))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_limits))

@@ -20,6 +20,15 @@ struct listen_config {
   /// One listening socket on every shard (SO_REUSEPORT) so that the kernel spreads the clients. Off: the first shard
   /// accepts and deals them out in turn.
   bool reuse_port = true;
+  /// Lets others listen on the same address and port, if they say so too: another listener, or another program of the
+  /// same user, such as the next version of a server that takes over. The kernel spreads the clients over all of them.
+  ///
+  /// Off: whoever listens there first is alone, and everyone else gets `address_in_use`, a second start of the same
+  /// program by mistake included. The first socket takes the port for itself, and only then lets those of the other
+  /// shards join, so two that start at once do not slip in beside each other. Connections of an earlier run keep nobody
+  /// away, whether they live or are in TIME-WAIT (SO_REUSEADDR is set). What cannot be kept out is a socket of the same
+  /// user that shares from its beginning, as with this setting, while `reuse_port` has more than one shard listen.
+  bool share_port = false;
   /// Settings of each accepted connection.
   transport_config transport;
 
@@ -28,7 +37,8 @@ struct listen_config {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("listen_config", field{"backlog", self.backlog}, field{"max_connections", self.max_connections},
-                 field{"reuse_port", self.reuse_port}, field{"transport", self.transport});
+                 field{"reuse_port", self.reuse_port}, field{"share_port", self.share_port},
+                 field{"transport", self.transport});
   }
 };
 

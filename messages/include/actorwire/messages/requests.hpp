@@ -167,7 +167,8 @@ constexpr std::array<std::string_view, 3> names_of(close_mode) {
 }
 
 /// Ends the connection, or the peer with all its future generations; answered with `close_report`. After `timeout` it
-/// is aborted. A supervisor and a listener take it too and end all they hold.
+/// is aborted. A supervisor and a listener take it too and end all they hold. A later close can only be stricter, or
+/// shorten the time; both are answered.
 struct close {
   close_mode mode = close_mode::drain;
   std::chrono::milliseconds timeout{30'000};
@@ -269,7 +270,7 @@ struct get_pool_stats {
 
 // -- to a listener ----------------------------------------------------------------------------------------------------
 
-/// Closes the listening sockets; accepted connections go on.
+/// Closes the listening sockets; accepted connections go on. Answered when all sockets are closed.
 struct suspend {
   friend bool operator==(const suspend&, const suspend&) = default;
 
@@ -279,7 +280,8 @@ struct suspend {
   }
 };
 
-/// Listens again on the same port.
+/// Listens again on the same port; answered when every shard does. If one cannot, none does: the answer is the error,
+/// `listener_stats` keeps it, and a further `resume` tries again.
 struct resume {
   friend bool operator==(const resume&, const resume&) = default;
 
@@ -289,7 +291,8 @@ struct resume {
   }
 };
 
-/// Changes `listen_config::max_connections`.
+/// Changes `listen_config::max_connections`. Connections beyond a lower limit stay. *Errors:* `invalid_value`, and the
+/// limit stays what it was.
 struct set_limit {
   std::uint32_t max_connections = 0;
 

@@ -3,6 +3,7 @@
 #include <actorwire/messages/connection_state.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/error.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -98,19 +99,27 @@ struct pool_stats {
   }
 };
 
-/// What a listener did so far.
+/// What a listener does, and did so far.
 struct listener_stats {
+  /// Connections that are open.
   std::uint32_t open = 0;
+  /// Connections that were accepted.
   std::uint64_t accepted = 0;
+  /// Failures to accept, and to listen again on `resume`. A shortage counts once, however long it lasts.
   std::uint64_t accept_errors = 0;
+  /// Whether clients are accepted now: it listens on every shard, and there is room within its limit.
   bool accepting = false;
+  /// The last of those failures, or of a request that was refused and had nobody to tell; `error_code::none` if there
+  /// was none.
+  transport_error last_error;
 
   friend bool operator==(const listener_stats&, const listener_stats&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("listener_stats", field{"open", self.open}, field{"accepted", self.accepted},
-                 field{"accept_errors", self.accept_errors}, field{"accepting", self.accepting});
+                 field{"accept_errors", self.accept_errors}, field{"accepting", self.accepting},
+                 field{"last_error", self.last_error});
   }
 };
 

@@ -8,8 +8,6 @@
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/transport.hpp>
 
-#include <string>
-
 namespace actorwire {
 
 /// Who takes the connections that an acceptor makes. *Thread:* the acceptor's shard; each call comes in a turn of its
@@ -21,8 +19,9 @@ public:
 
   /// A client has connected. `accepted` waits for its `init`; dropping it turns the client away. If it lives on another
   /// shard, its one reference is to be moved there before `init`.
-  /// `remote` is the client's numeric address and port.
-  virtual void on_accepted(local_ref<transport> accepted, const std::string& remote) = 0;
+  /// `remote` is the client's numeric address and port; a link-local address carries the number of its interface, as in
+  /// `fe80::1%2`.
+  virtual void on_accepted(local_ref<transport> accepted, const endpoint& remote) = 0;
 
   /// Accepting met an error and goes on: at once if the error was a client's, after a pause if descriptors or memory ran
   /// out. A shortage is reported once, however long it lasts.
@@ -32,15 +31,19 @@ protected:
   ~acceptor_observer() = default;
 };
 
-/// One listening socket on one shard. With `listen_config::reuse_port` there is one on each shard for the same address,
-/// and the kernel spreads the clients.
+/// One listening socket on one shard. Several may listen on the same address, on a shard each, and the kernel spreads the
+/// clients: the first opens it and calls `share`, then the others open it with `listen_config::share_port`.
 /// *Thread:* shard only. *Lifetime:* counted; while open it keeps itself, so it accepts until `close`.
 class acceptor : public locally_counted {
 public:
   /// Binds and begins to accept; called once. `where.host` is a numeric address, or `localhost` for 127.0.0.1; `::` is
-  /// every address of the machine, IPv4 included. Port 0 takes any free one.
+  /// every address of the machine, IPv4 included. Port 0 takes any free one. Without `share_port` nobody else may listen
+  /// there.
   /// *Errors:* `configuration` for settings or a host that cannot be listened on, `address_in_use`, or the system's.
   virtual result<void> open(const endpoint& where, const listen_config& config, acceptor_observer& observer) = 0;
+
+  /// From now on, others may listen there too if they open it with `share_port`. *Errors:* the system's.
+  virtual result<void> share() = 0;
 
   /// Where it listens, numerically and with the port that was taken; empty host before `open`.
   [[nodiscard]] virtual endpoint local() const = 0;

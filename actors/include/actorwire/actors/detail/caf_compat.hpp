@@ -197,6 +197,17 @@ auto ask(Self* self, const Dest& dest, Timeout timeout, Ts&&... contents) {
 
 namespace actorwire::detail {
 
+/// Answers a request that has no result. Nothing happens if it was none, or was answered already.
+inline void deliver_nothing(caf::typed_response_promise<void>& promise) {
+  if (!promise.pending())
+    return;
+#if ACTORWIRE_CAF_0_17
+  static_cast<caf::response_promise&>(promise).deliver(caf::unit);
+#else
+  promise.deliver();
+#endif
+}
+
 // -- execution: what an actor runs on ------------------------------------------------------------------------------------
 
 #if ACTORWIRE_CAF_0_17
