@@ -9,7 +9,8 @@
 
 namespace actorwire {
 
-/// Closing many at once: passes a `close` on to each of them, adds up what they report, and answers everyone who asked.
+/// Closing many at once: passes each `close` on to all of them, adds up what they report, and answers everyone who asked.
+/// A later close reaches them too, because it may be stricter, or in more of a hurry, than the first.
 /// One that ends without a report counts as nothing lost: its own subscribers were told what was.
 /// *Thread:* shard only, within the message handling of `self`, which must outlive the round.
 class close_round {
@@ -18,27 +19,28 @@ public:
 
   [[nodiscard]] bool has_begun() const noexcept { return has_begun_; }
 
-  /// Lets `asker` wait for the end of the round, which the first one begins. `done` is called after the last answer.
+  /// Lets `asker` wait for the end of the round, which the first one begins. `members` are those that are left of the
+  /// ones it began with. `done` is called after the last answer.
   template <class Self, class Handles>
   void join(Self* self, promise asker, const Handles& members, const close& request, std::function<void()> done) {
     waiting_.push_back(std::move(asker));
-    if (!std::exchange(has_begun_, true)) {
-      done_ = std::move(done);
-      open_answers_ = 1;
-      for (const auto& member : members) {
-        ++open_answers_;
-        ask(self, member, caf::infinite, request)
-            .then(
-                [this](const close_report& report) {
+    done_ = std::move(done);
+    const auto is_first = !std::exchange(has_begun_, true);
+    // One more than are asked, so that nobody is answered before all were.
+    ++open_answers_;
+    for (const auto& member : members) {
+      ++open_answers_;
+      ask(self, member, caf::infinite, request)
+          .then(
+              [this, is_first](const close_report& report) {
+                // Each member answers every close with the same report.
+                if (is_first)
                   sum_ += report;
-                  count_answer();
-                },
-                [this](caf::error&) { count_answer(); });
-      }
-      count_answer();
-    } else if (open_answers_ == 0) {
-      answer();
+                count_answer();
+              },
+              [this](caf::error&) { count_answer(); });
     }
+    count_answer();
   }
 
   /// Tells everyone who waits that there will be no report.
@@ -51,13 +53,9 @@ private:
   void count_answer() {
     if (--open_answers_ > 0)
       return;
-    answer();
-    done_();
-  }
-
-  void answer() {
     for (auto& asker : std::exchange(waiting_, {}))
       asker.deliver(sum_);
+    done_();
   }
 
   std::vector<promise> waiting_;

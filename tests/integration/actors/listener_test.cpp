@@ -661,6 +661,34 @@ TEST_CASE("an error of accepting is counted and kept") {
   CHECK(echoed(client, "late") == "late");
 }
 
+TEST_CASE("an abort overtakes a drain of a listener and of a supervisor") {
+  program here;
+  witness me{here.system};
+  const auto server = must_listen(*here.net, echo);
+  plain_listener remote;
+  const auto peer = here.net->acquire(uri(remote.port())).value();
+  const auto far_end = remote.accept();
+  me.must_ask<connection_info>(peer, connect{});
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(echoed(client, "hello") == "hello");
+  // Neither of the other ends ever finishes, so both drains would take their hour.
+  auto* self = me.self().operator->();
+  auto slow_listener = ask(self, server.listener, patience, actorwire::close{close_mode::drain, 1h});
+  auto slow_supervisor = ask(self, here.net->supervisor(), patience, actorwire::close{close_mode::drain, 1h});
+  const auto quick_listener = me.must_ask<close_report>(server.listener, actorwire::close{close_mode::abort, 1h});
+  const auto quick_supervisor =
+      me.must_ask<close_report>(here.net->supervisor(), actorwire::close{close_mode::abort, 1h});
+  CHECK(ends(client));
+  // Each of the two hears the same, and nothing is counted twice.
+  const auto same_as = [](const close_report& other) {
+    return [other](const close_report& it) { CHECK(it == other); };
+  };
+  const auto unanswered = [](const caf::error& reason) { FAIL_CHECK(caf::to_string(reason)); };
+  std::move(slow_listener).receive(same_as(quick_listener), unanswered);
+  std::move(slow_supervisor).receive(same_as(quick_supervisor), unanswered);
+  CHECK(quick_listener.delivery.accepted.messages == 1);
+}
+
 TEST_CASE("an ended listener keeps neither its receiver nor its serve function") {
   program here;
   witness me{here.system};
