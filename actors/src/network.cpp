@@ -1,6 +1,7 @@
 #include "listener.hpp"
+#include "root_book.hpp"
+#include "running_shards.hpp"
 #include "seam/function_actor.hpp"
-#include "seam/shard_context.hpp"
 #include "supervisor.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -10,7 +11,6 @@
 
 #include <atomic>
 #include <future>
-#include <mutex>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -45,35 +45,17 @@ public:
   implementation(caf::actor_system& system, network_options options)
     : options_(std::move(options)),
       seed_(options_.seed),
-      budget_(std::make_shared<memory_budget>(options_.memory_limit)) {
+      budget_(std::make_shared<memory_budget>(options_.memory_limit)),
+      running_(system, options_,
+               options_.shards != 0 ? options_.shards : std::max(1U, std::thread::hardware_concurrency()), budget_) {
     if (seed_ == 0)
       seed_ = (std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}();
     if (!options_.transports)
       options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>());
-    auto count = options_.shards;
-    if (count == 0)
-      count = std::max(1U, std::thread::hardware_concurrency());
-    for (std::size_t index = 0; index < count; ++index) {
-      shard::options settings;
-      settings.index = index;
-      settings.run = options_.run;
-      settings.budget = budget_;
-      if (options_.time != nullptr)
-        settings.time = options_.time;
-      shards_.push_back(std::make_shared<shard_context>(system, settings));
-    }
-    for (const auto& shard : shards_)
-      shard->launch();
     first_supervisor_ = spawn_supervisor(options_.pool);
   }
 
-  ~implementation() {
-    drain();
-    for (const auto& shard : shards_)
-      shard->end_actors();
-    for (const auto& shard : shards_)
-      shard->join();
-  }
+  ~implementation() { drain(); }
 
   implementation(const implementation&) = delete;
   implementation& operator=(const implementation&) = delete;
@@ -84,10 +66,10 @@ public:
     // Each supervisor draws a sequence of its own, so that two of them do not dial in step.
     settings.seed = seed_ + supervisors_.fetch_add(1, std::memory_order_relaxed);
     settings.transports = options_.transports;
-    settings.shards = shards_;
+    settings.shards = shards();
     settings.next_id = id_source();
-    supervisor_actor made = spawn_on<actorwire::supervisor>(shards_.front(), std::move(settings));
-    add_root(caf::actor_cast<caf::actor>(made));
+    supervisor_actor made = spawn_on<actorwire::supervisor>(shards().front(), std::move(settings));
+    roots_->add(caf::actor_cast<caf::actor>(made));
     return made;
   }
 
@@ -96,13 +78,17 @@ public:
     if (!remote)
       return remote.error();
     result<connection_actor> outcome = already_gone("the supervisor");
-    caf::scoped_actor self{shards_.front()->system()};
-    ask(self.operator->(), first_supervisor_, caf::infinite, actorwire::acquire{std::move(*remote), std::move(options)})
-        .receive([&outcome](connection_actor& made) { outcome = std::move(made); },
-                 [&outcome](caf::error& reason) {
-                   if (is_transport_error(reason))
-                     outcome = to_transport_error(reason);
-                 });
+    caf::scoped_actor self{shards().front()->system()};
+    auto answer = ask(self.operator->(), first_supervisor_, caf::infinite,
+                      actorwire::acquire{std::move(*remote), std::move(options)});
+    // There is no thread that would answer meanwhile.
+    if (options_.run == shard::mode::stepped)
+      run_ready();
+    std::move(answer).receive([&outcome](connection_actor& made) { outcome = std::move(made); },
+                              [&outcome](caf::error& reason) {
+                                if (is_transport_error(reason))
+                                  outcome = to_transport_error(reason);
+                              });
     return outcome;
   }
 
@@ -119,17 +105,17 @@ public:
     settings.transport = std::make_shared<const transport_config>(settings.config.transport);
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
     settings.next_id = id_source();
-    settings.shards = shards_;
+    settings.shards = shards();
     const auto opened = std::make_shared<std::promise<result<endpoint>>>();
     auto answer = opened->get_future();
-    listener_actor made = spawn_on<listener>(shards_.front(), std::move(settings),
+    listener_actor made = spawn_on<listener>(shards().front(), std::move(settings),
                                              [opened](result<endpoint> where) { opened->set_value(std::move(where)); });
     if (options_.run == shard::mode::stepped)
       run_ready();
     const auto where = answer.get();
     if (!where)
       return where.error();
-    add_root(caf::actor_cast<caf::actor>(made));
+    roots_->add(caf::actor_cast<caf::actor>(made));
     return listening{std::move(made), where->port};
   }
 
@@ -137,7 +123,7 @@ public:
     auto ran = false;
     for (auto again = true; again;) {
       again = false;
-      for (const auto& shard : shards_)
+      for (const auto& shard : shards())
         again = shard->shard().run_ready() || again;
       ran = ran || again;
     }
@@ -146,14 +132,14 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_timeout() const {
     std::optional<time_point> earliest;
-    for (const auto& shard : shards_)
+    for (const auto& shard : shards())
       if (const auto next = shard->shard().timers().next_timeout(); next && (!earliest || *next < *earliest))
         earliest = next;
     return earliest;
   }
 
   [[nodiscard]] const supervisor_actor& first_supervisor() const noexcept { return first_supervisor_; }
-  [[nodiscard]] const std::vector<std::shared_ptr<shard_context>>& shards() const noexcept { return shards_; }
+  [[nodiscard]] const std::vector<std::shared_ptr<shard_context>>& shards() const noexcept { return running_.all(); }
   [[nodiscard]] std::size_t memory_used() const noexcept { return budget_->used(); }
 
 private:
@@ -161,27 +147,22 @@ private:
     return [source = ids_] { return source->fetch_add(1, std::memory_order_relaxed); };
   }
 
-  void add_root(caf::actor root) {
-    const std::lock_guard guard{roots_mutex_};
-    roots_.push_back(std::move(root));
-  }
-
   /// Lets everything that was accepted go out, as long as it may take.
   void drain() {
     if (options_.run == shard::mode::stepped || options_.drain_timeout.count() == 0)
       return;
-    caf::scoped_actor self{shards_.front()->system()};
-    // All begin before the first is waited for, so that the time is that of the slowest and not their sum.
-    const auto grace = std::chrono::seconds{1};
-    auto all = [&](auto begin_at, auto recurse) -> void {
-      if (begin_at == roots_.end())
-        return;
-      auto answer = ask(self.operator->(), *begin_at, options_.drain_timeout + grace,
-                        close{close_mode::flush, options_.drain_timeout});
-      recurse(std::next(begin_at), recurse);
-      std::move(answer).receive([](const close_report&) {}, [](caf::error&) {});
+    caf::scoped_actor self{shards().front()->system()};
+    const auto begin_to_close = [&](const caf::actor& root) {
+      constexpr auto grace = std::chrono::seconds{1};
+      return ask(self.operator->(), root, options_.drain_timeout + grace,
+                 close{close_mode::flush, options_.drain_timeout});
     };
-    all(roots_.begin(), all);
+    // All begin before the first is waited for, so that the time is that of the slowest and not their sum.
+    std::vector<decltype(begin_to_close(caf::actor{}))> answers;
+    for (const auto& root : roots_->all())
+      answers.push_back(begin_to_close(root));
+    for (auto& answer : answers)
+      std::move(answer).receive([](const close_report&) {}, [](caf::error&) {});
   }
 
   network_options options_;
@@ -189,11 +170,10 @@ private:
   std::atomic<std::uint64_t> supervisors_{0};
   std::shared_ptr<memory_budget> budget_;
   std::shared_ptr<std::atomic<connection_id>> ids_ = std::make_shared<std::atomic<connection_id>>(1);
-  std::vector<std::shared_ptr<shard_context>> shards_;
+  std::shared_ptr<root_book> roots_ = std::make_shared<root_book>();
+  /// Ends all actors, so whatever these may still use stands above it.
+  running_shards running_;
   supervisor_actor first_supervisor_;
-  /// Supervisors and listeners: what is closed when the network ends. Guarded, because any thread may listen.
-  std::mutex roots_mutex_;
-  std::vector<caf::actor> roots_;
 };
 
 network::network(caf::actor_system& system, network_options options) {

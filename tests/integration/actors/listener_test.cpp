@@ -716,6 +716,21 @@ TEST_CASE("an ended listener keeps neither its receiver nor its serve function")
   wait_until("the receiver is gone", [&] { return !is_alive(weak_receiver); });
 }
 
+TEST_CASE("a network forgets the listeners and supervisors that have ended") {
+  program here;
+  witness me{here.system};
+  std::vector<caf::weak_actor_ptr> ended;
+  for (int round = 0; round < 10; ++round) {
+    auto server = must_listen(*here.net, echo);
+    me.must_ask<close_report>(server.listener, actorwire::close{close_mode::abort, 10s});
+    ended.push_back(weak(server.listener));
+    auto pool = here.net->make_supervisor({}).value();
+    me.must_ask<close_report>(pool, actorwire::close{close_mode::abort, 10s});
+    ended.push_back(weak(pool));
+  }
+  wait_until("all are gone", [&] { return std::none_of(ended.begin(), ended.end(), is_alive); });
+}
+
 TEST_CASE("a client from a link-local address is known by that address and its interface") {
   auto here_is = link_local_address();
   if (here_is.sin6_scope_id == 0)

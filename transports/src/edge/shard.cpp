@@ -58,7 +58,7 @@ void shard::start(std::function<void()> prologue, std::function<void()> epilogue
 }
 
 void shard::stop() {
-  give_back_lease();
+  give_back(owners_share);
   if (settings_.run == mode::stepped) {
     const current_scope running{*this};
     reactor_->context().run();
@@ -72,12 +72,12 @@ shard::lease::lease(shard& owner) : owner_(&owner) {
 }
 
 void shard::lease::give_back() noexcept {
-  std::exchange(owner_, nullptr)->give_back_lease();
+  std::exchange(owner_, nullptr)->give_back(1);
 }
 
-void shard::give_back_lease() noexcept {
-  // Whoever gives back the last lease lets the loop end. That may be any thread, but only one.
-  if (leases_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+void shard::give_back(std::size_t share) noexcept {
+  // Whoever gives back the last of it lets the loop end. That may be any thread, but only one.
+  if (leases_.fetch_sub(share, std::memory_order_acq_rel) == share) {
     // A pending wake-up would keep the loop waiting for a deadline that nobody is left to meet.
     boost::asio::post(reactor_->context(), [this] { reactor_->wake_up.cancel(); });
     reactor_->work.reset();

@@ -35,7 +35,7 @@ struct network_options {
   std::size_t memory_limit = std::size_t{256} << 20U;
   /// Limits of the supervisor that the network comes with.
   pool_limits pool;
-  /// How long the destructor lets connections send what they have.
+  /// How long the destructor lets connections send what they have. 0: not at all; at most 24 h.
   std::chrono::milliseconds drain_timeout{5'000};
   /// Start of the random numbers that spread delays; 0: the system's.
   std::uint64_t seed = 0;
@@ -43,7 +43,7 @@ struct network_options {
   std::shared_ptr<transport_factory> transports;
   /// Null: the machine's clock. Must outlive the network.
   const clock* time = nullptr;
-  /// `stepped` is for tests: nothing runs but by `network::run_ready`.
+  /// `stepped` is for tests: nothing runs but by `network::run_ready`, or within a function that waits for a shard.
   shard::mode run = shard::mode::threaded;
 };
 
@@ -71,7 +71,12 @@ struct listening {
 ///     auto peer = net.acquire("tcp://127.0.0.1:6379").value();
 ///
 /// *Thread:* any thread; the functions that return a `result` wait for the shard, so not from within an actor: actors
-/// send `acquire` to the supervisor. *Errors:* the constructor throws `std::invalid_argument` for invalid options.
+/// send `acquire` to the supervisor. In stepped mode they run all that is ready, on the calling thread.
+/// *Errors:* the constructor throws `std::invalid_argument` for invalid options, and `std::runtime_error` if the system
+/// has no more threads or descriptors for the shards.
+/// *Lifetime:* the destructor waits for every actor on its shards, for ever if need be: one that ignores exit messages
+/// or blocks there keeps it. After 5 s, and then every 30 s, a line on standard error says how many actors are left on
+/// which shard.
 class network {
 public:
   explicit ACTORWIRE_EXPORT network(caf::actor_system& system, network_options options = {});
@@ -91,7 +96,8 @@ public:
 
   /// Listens, and sends `accepted` to `receiver` for each connection. When the receiver ends, so do the connections that
   /// it was not told of, and no more are accepted; those that it passed on stay.
-  /// *Errors:* what the address, the port or the configuration do not allow.
+  /// Returns when every shard listens. *Errors:* what the address, the port or the configuration do not allow, such as
+  /// `address_in_use` (see `listen_config::share_port`); then nothing listens.
   [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, const caf::actor& receiver,
                                                           listen_config config = {});
 

@@ -119,6 +119,11 @@ public:
 
   // -- any thread ------------------------------------------------------------------------------------------------------
 
+  /// How many leases are held.
+  [[nodiscard]] std::size_t lease_count() const noexcept {
+    return leases_.load(std::memory_order_relaxed) & ~owners_share;
+  }
+
   /// Runs `task` in a turn of its own. Tasks of one thread keep their order.
   ACTORWIRE_EXPORT void post(std::function<void()> task);
 
@@ -192,7 +197,7 @@ private:
   void run_flushes();
   void follow_timers();
   void run_due_timers();
-  void give_back_lease() noexcept;
+  void give_back(std::size_t share) noexcept;
 
   options settings_;
   buffer_pool buffers_;
@@ -202,7 +207,10 @@ private:
   flushable::link flushes_;
   /// Gives buffers back to the system a while after a burst.
   timer trim_;
-  std::atomic<std::size_t> leases_{1};
+  /// What `stop` gives back; beyond any number of leases, so that these can be told from it.
+  static constexpr std::size_t owners_share = ~(~std::size_t{0} >> 1U);
+  /// Leases, each of which counts 1, and the owner's share. The loop ends when nothing is left.
+  std::atomic<std::size_t> leases_{owners_share};
   time_point now_{};
   bool now_is_sampled_ = false;
   bool in_turn_ = false;

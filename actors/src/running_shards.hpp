@@ -1,0 +1,53 @@
+#pragma once
+
+#include "seam/shard_context.hpp"
+
+#include <actorwire/actors/network.hpp>
+#include <actorwire/transports/timer.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+namespace actorwire {
+
+/// The shards of a network, whose threads run as long as this object lives.
+class running_shards {
+public:
+  /// *Errors:* throws `std::runtime_error` if the system has no more threads or descriptors; then none runs.
+  running_shards(caf::actor_system& system, const network_options& options, std::size_t count,
+                 const std::shared_ptr<memory_budget>& budget);
+
+  /// Ends every actor of every shard and waits for the last. When that takes long, it says so on standard error.
+  ~running_shards();
+
+  running_shards(const running_shards&) = delete;
+  running_shards& operator=(const running_shards&) = delete;
+
+  [[nodiscard]] const std::vector<std::shared_ptr<shard_context>>& all() const noexcept { return shards_; }
+
+private:
+  /// Says what keeps one shard from its end.
+  class vigil {
+  public:
+    explicit vigil(actorwire::shard& where) : where_(where), next_report_([this] { report(); }) {}
+    void begin();
+
+  private:
+    void report();
+
+    actorwire::shard& where_;
+    time_point beginning_{};
+    timer next_report_;
+  };
+
+  void join() noexcept;
+
+  shard::mode mode_;
+  std::vector<std::shared_ptr<shard_context>> shards_;
+  /// How many of them were started.
+  std::size_t launched_ = 0;
+};
+
+} // namespace actorwire
