@@ -5,7 +5,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
-#include <malloc.h>
 #include <sys/resource.h>
 
 #include <cstring>
@@ -86,10 +85,6 @@ plain_socket listen_on(std::uint16_t port) {
   REQUIRE(::bind(made.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0);
   REQUIRE(::listen(made.descriptor(), 1) == 0);
   return made;
-}
-
-std::size_t allocated_bytes() {
-  return mallinfo2().uordblks;
 }
 
 bool is_alive(const caf::weak_actor_ptr& who) {
@@ -416,41 +411,6 @@ TEST_CASE("when the receiver of a listener ends, clients are not left waiting fo
   // ... while a connection that somebody has taken over goes on.
   known.send("still here");
   CHECK(me.await_bytes(10) == "still here");
-}
-
-TEST_CASE("a connection that was handed to its receiver takes no more memory than one that nobody was told of") {
-  if (allocated_bytes() == 0)
-    SKIP("this allocator keeps no count");
-  constexpr std::size_t count = 400;
-  program here;
-  witness me{here.system};
-  std::atomic<std::size_t> told{0};
-  const auto receiver = here.net->spawn_on_shard(0, [&told](caf::event_based_actor*) {
-    return caf::behavior{[&told](const accepted&) { ++told; }};
-  });
-  listen_config config;
-  config.reuse_port = false;
-  const auto handing = here.net->listen("tcp://127.0.0.1:0", receiver, config).value();
-  const auto silent = must_listen(*here.net, accept_function{}, config);
-  std::vector<plain_socket> clients;
-  const auto come = [&](const listening& server) {
-    const auto before = stats_of(me, server).open;
-    for (std::size_t index = 0; index < count; ++index)
-      clients.push_back(plain_socket::connect_to(server.port));
-    wait_until("all are accepted", [&] { return stats_of(me, server).open == before + count; });
-  };
-  // The first make tables and pools grow. All stay, so that nothing is given back while something is measured.
-  clients.reserve(4 * count);
-  come(silent);
-  come(handing);
-  const auto beginning = allocated_bytes();
-  come(silent);
-  const auto middle = allocated_bytes();
-  const auto alone = (middle - beginning) / count;
-  come(handing);
-  wait_until("all are handed over", [&] { return told == 2 * count; });
-  wait_until("a connection takes what one takes that nobody was told of",
-             [&] { return (allocated_bytes() - middle) / count < alone + 64; });
 }
 
 TEST_CASE("when listen returns, every shard listens") {

@@ -13,7 +13,7 @@ kill -TERM "$server"
 wait "$server" || fail "the server ended with $?"
 
 expect_status 1 "$bin/echo_client" "tcp://127.0.0.1:$port" hello
-expect_output 'refused'
+expect_output 'nobody listens there'
 expect_status 2 "$bin/echo_client" tcp://127.0.0.1:x hello
 expect_output 'endpoint\.port'
 expect_status 1 "$bin/echo_server" tcp://192.0.2.1:7000

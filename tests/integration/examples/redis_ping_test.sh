@@ -22,7 +22,7 @@ expect_output '^INFO: redis_version:[0-9]+\.'
 kill -TERM "$process"
 wait "$process" || true
 expect_status 1 "$bin/redis_ping" "tcp://127.0.0.1:$port"
-expect_output 'refused'
+expect_output 'nobody listens there'
 
 # A server that speaks something else.
 start_server echo "$bin/echo_server" tcp://127.0.0.1:0

@@ -44,7 +44,7 @@ fi
 
 start_server receiver "$transfer" receive in tcp://127.0.0.1:0
 expect_status 1 "$transfer" receive in "tcp://127.0.0.1:$port"
-expect_output 'in use'
+expect_output 'another socket has this address and port'
 
 # The receiver cannot store it; the sender is told why, but not where.
 mkdir in/file.part
