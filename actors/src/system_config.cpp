@@ -6,7 +6,7 @@
 namespace actorwire {
 
 void register_types(caf::actor_system_config& config) {
-  detail::register_message_types(config);
+  detail::register_message_types<caf::id_block::actorwire>(config);
 }
 
 void tune(caf::actor_system_config& config) {
@@ -18,7 +18,7 @@ void tune(caf::actor_system_config& config) {
 }
 
 detail::early_registration::early_registration() {
-  register_meta_objects();
+  register_meta_objects<caf::id_block::actorwire>();
 }
 
 system_config::system_config() {

@@ -216,32 +216,3 @@ CAF_ERROR_CODE_ENUM(actorwire::error_code, "actorwire")
 #else
 CAF_ERROR_CODE_ENUM(actorwire::error_code)
 #endif
-
-namespace actorwire::detail {
-
-#if ACTORWIRE_CAF_0_17
-
-inline constexpr std::string_view config_prefix = "";
-
-inline void register_meta_objects() {}
-
-inline void register_message_types(caf::actor_system_config& config) {
-  config.add_message_types<caf::id_block::actorwire>();
-}
-
-#else
-
-inline constexpr std::string_view config_prefix = "caf.";
-
-inline void register_meta_objects() {
-  caf::core::init_global_meta_objects();
-  caf::init_global_meta_objects<caf::id_block::actorwire>();
-}
-
-inline void register_message_types(caf::actor_system_config&) {
-  register_meta_objects();
-}
-
-#endif
-
-} // namespace actorwire::detail
