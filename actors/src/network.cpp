@@ -9,6 +9,7 @@
 
 #include <caf/scoped_actor.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <random>
