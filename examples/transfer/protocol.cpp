@@ -53,7 +53,8 @@ public:
   template <std::unsigned_integral T>
   T take() {
     T number = 0;
-    for (const auto byte : take(sizeof(T)).bytes())
+    const auto field = take(sizeof(T));
+    for (const auto byte : field.bytes())
       number = static_cast<T>((static_cast<std::uint64_t>(number) << 8U) | std::to_integer<T>(byte));
     return number;
   }

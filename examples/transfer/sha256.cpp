@@ -2,6 +2,7 @@
 
 #include "file.hpp"
 
+#include <string_view>
 #include <vector>
 
 namespace transfer {

@@ -8,6 +8,7 @@
 
 #include <memory>
 #include <thread>
+#include <utility>
 
 namespace actorwire::bench {
 

@@ -4,6 +4,7 @@
 #include "program.hpp"
 
 #include <limits>
+#include <stdexcept>
 #include <vector>
 
 namespace actorwire::test {

@@ -4,6 +4,7 @@
 #include "program.hpp"
 
 #include <future>
+#include <stdexcept>
 #include <vector>
 
 namespace actorwire::test {
