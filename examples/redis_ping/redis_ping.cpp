@@ -35,9 +35,9 @@ using command = std::vector<std::string_view>;
 
 /// Renders a command as an array of bulk strings.
 std::string encode(const command& words) {
-  auto text = "*" + std::to_string(words.size()) + "\r\n";
+  auto text = std::string{"*"}.append(std::to_string(words.size())).append("\r\n");
   for (const auto word : words)
-    text.append("$" + std::to_string(word.size()) + "\r\n").append(word).append("\r\n");
+    text.append("$").append(std::to_string(word.size())).append("\r\n").append(word).append("\r\n");
   return text;
 }
 

@@ -102,7 +102,8 @@ public:
     last_.stored = result.size;
     last_.bytes_per_second = static_cast<double>(result.size - result.resumed) / std::max(result.elapsed.count(), 1e-3);
     draw();
-    print("\n" + describe(result));
+    print("\n");
+    print(describe(result));
   }
 
 private:
@@ -142,7 +143,7 @@ private:
   std::string bar() const {
     constexpr std::size_t width = 34;
     const auto filled = static_cast<std::size_t>(share_of(last_) * width);
-    return "[" + std::string(filled, '#') + std::string(width - filled, '-')
+    return std::string(1, '[').append(filled, '#').append(width - filled, '-')
          + format("] %3.0f %%  %.1f of %s  %s/s", share_of(last_) * 100, static_cast<double>(last_.stored) / 1e6,
                   megabytes(static_cast<double>(last_.size)).c_str(), megabytes(last_.bytes_per_second).c_str());
   }
