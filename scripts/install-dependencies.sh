@@ -12,7 +12,7 @@ set -eu
 
 catch2_minimum=3
 build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev nettle-dev'
-test_packages='catch2 librapidcheck-dev redis-server'
+test_packages='catch2 librapidcheck-dev ncat redis-server'
 lint_packages='clang clang-format clang-tidy shellcheck'
 
 apt_dir=${ROOT:-}/etc/apt

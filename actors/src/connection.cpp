@@ -27,6 +27,7 @@ connection::behavior_type connection::make_behavior() {
 void connection::engage_server(const accept_function& serve) {
   const connection_actor self{this};
   server_ = spawn_function_on(home(), [self, serve](caf::event_based_actor* server) { return serve(server, self); });
+  watch(caf::actor_cast<caf::strong_actor_ptr>(server_));
   add_subscriber(caf::actor_cast<caf::strong_actor_ptr>(server_), {event_mask::all, credit_mode::automatic});
 }
 
@@ -35,9 +36,13 @@ void connection::became_ready() {
     send_to(acceptor, accepted{connection_actor{this}, info()});
 }
 
+bool connection::depends_on(const caf::actor_addr& who) const noexcept {
+  return server_ && server_.address() == who;
+}
+
 void connection::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   channel_actor::on_down(whom, reason);
-  if (server_ && server_.address() == whom) {
+  if (depends_on(whom)) {
     server_ = nullptr;
     begin_close(close{close_mode::flush, config().operation_timeout});
   }

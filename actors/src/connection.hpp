@@ -23,6 +23,7 @@ private:
   void became_ready() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive&) override {}
+  [[nodiscard]] bool depends_on(const caf::actor_addr& who) const noexcept override;
   void cut(const transport_error& reason) override;
   void carried_to_the_end(const transport_error&) override {}
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;

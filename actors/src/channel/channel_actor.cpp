@@ -26,6 +26,11 @@ std::chrono::milliseconds bounded(std::chrono::milliseconds wanted) {
   return std::clamp<std::chrono::milliseconds>(wanted, std::chrono::milliseconds{0}, std::chrono::hours{24});
 }
 
+transport_error nothing_more_comes() {
+  return make_error(error_code::peer_closed, phase::established, origin::remote,
+                    "receive: the peer has ended its side, and all that it sent was received");
+}
+
 transport_error closed_error() {
   return make_error(error_code::closed, phase::close, origin::local, "closed by this side");
 }
@@ -137,6 +142,7 @@ void channel_actor::attach(wire& carrier, const transport_addresses& addresses) 
     return;
   }
   wire_ = &carrier;
+  has_received_all_ = false;
   ++status_.info.generation;
   status_.info.local_address = addresses.local;
   status_.info.remote_address = addresses.remote;
@@ -170,6 +176,11 @@ void channel_actor::detach(wire& carrier, const transport_error& reason) {
 }
 
 void channel_actor::note_peer_finished() {
+  // Otherwise the connection is about to end, and what waits may be answered on the next.
+  if (config_->allow_half_open) {
+    has_received_all_ = true;
+    waiting_.fail_receives(nothing_more_comes());
+  }
   audience_.await_handling(peer_closing{status_.info.id, status_.info.generation},
                            [this, generation = status_.info.generation] {
                              if (wire_ != nullptr && generation == status_.info.generation && !config_->allow_half_open)
@@ -324,6 +335,10 @@ caf::typed_response_promise<received> channel_actor::handle(receive) {
     promise.deliver(to_caf_error(why_not_ready()));
     return promise;
   }
+  if (is_ready() && has_received_all_) {
+    promise.deliver(to_caf_error(nothing_more_comes()));
+    return promise;
+  }
   waiting_.add(promise);
   if (wire_ != nullptr)
     wire_->pump_later();
@@ -466,12 +481,13 @@ bool channel_actor::serves(const caf::actor_addr& who) const noexcept {
 }
 
 void channel_actor::watch_if_new(const caf::strong_actor_ptr& who) {
-  if (!serves(caf::actor_cast<caf::actor_addr>(who)))
+  const auto address = caf::actor_cast<caf::actor_addr>(who);
+  if (!serves(address) && !depends_on(address))
     watch(who);
 }
 
 void channel_actor::unwatch_if_gone(const caf::actor_addr& who) {
-  if (!serves(who))
+  if (!serves(who) && !depends_on(who))
     unwatch(who);
 }
 

@@ -94,6 +94,9 @@ protected:
   /// The supervisor has decided something; only peers have one.
   virtual void obey(peer_directive& directive) = 0;
 
+  /// Whether the end of `who` matters even when it subscribes to nothing.
+  [[nodiscard]] virtual bool depends_on(const caf::actor_addr&) const noexcept { return false; }
+
   /// Ends whatever would bring bytes: the wire, or an attempt.
   virtual void cut(const transport_error& reason) = 0;
 
@@ -178,8 +181,10 @@ private:
   std::unique_ptr<past> past_;
   /// When the last transition was.
   time_point changed_at_{};
+  /// The peer sends no more on this connection, which stays half open.
+  bool has_received_all_ = false;
   bool is_finishing_ = false;
-  /// The stream was finished, and a wire has taken all that it had.
+  /// The stream was finished, and the wire that is gone had taken all of it, as far as it was not torn.
   bool has_finished_ = false;
   bool has_ended_ = false;
 };

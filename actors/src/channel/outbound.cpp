@@ -19,15 +19,15 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   if (!budget.try_take(size))
     return make_error(error_code::would_block, phase::established, origin::local,
                       "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
+  reserved_bytes_ += size;
   // What leaves with this turn need not know when it came.
   const auto can_expire = !outbox_.is_ready() || options.ttl.count() > 0;
   auto accepted =
       outbox_.accept(std::move(body), options, std::move(asker), can_expire ? owner_.where().now() : time_point::min());
   if (!accepted) {
-    budget.give_back(size);
+    release_memory();
     return accepted;
   }
-  reserved_bytes_ += size;
   report_backpressure();
   owner_.flush_later();
   follow_expiry();

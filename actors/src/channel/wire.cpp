@@ -121,6 +121,8 @@ void wire::handle_timeout() {
     settle_acknowledged();
     end_if_done();
   }
+  if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
+    follow_peer();
   if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
     where_.arm(timer_, next - now);
 }
@@ -226,6 +228,7 @@ void wire::finish(bool then_close) {
 }
 
 void wire::follow_peer() {
+  set(deadline::peer_finished, never);
   finish_wanted_ = true;
   if (is_connected_)
     where_.flush_later(flusher_);
@@ -293,10 +296,14 @@ void wire::end_if_done() {
   // The peer's end is passed on when all that came before it was.
   if (peer_finished_ && decoder_.unread_size() == 0) {
     peer_finished_ = false;
-    if (const auto whole = decoder_.finish(); !whole)
+    if (const auto whole = decoder_.finish(); !whole) {
       abort(whole.error());
-    else
-      user_->note_peer_finished();
+      return;
+    }
+    // A subscriber that never answers does not keep the connection half open for ever.
+    if (!user_->config().allow_half_open)
+      set(deadline::peer_finished, where_.now() + user_->config().operation_timeout);
+    user_->note_peer_finished();
   }
 }
 

@@ -87,6 +87,8 @@ private:
     partial_frame,
     /// Time to ask the transport for acknowledgements.
     acknowledgement,
+    /// The peer has ended its side, and not everyone has handled that for `operation_timeout`.
+    peer_finished,
   };
   static constexpr time_point never = time_point::max();
 
@@ -104,7 +106,7 @@ private:
   flushable& flusher_;
   frame_decoder decoder_;
   timer timer_;
-  std::array<time_point, 3> deadlines_{never, never, never};
+  std::array<time_point, 4> deadlines_{never, never, never, never};
   /// Bytes that the transport may still deliver.
   std::size_t allowance_ = 0;
   std::uint64_t bytes_taken_ = 0;

@@ -123,19 +123,20 @@ caf::resumable& shard_context::running() noexcept {
   return *now_running;
 }
 
-void shard_context::go_by_mailbox(caf::scheduled_actor& receiver) {
-  // An actor that puts messages by is rare, so this need not be fast.
-  std::vector<run> joining;
-  std::erase_if(ready_, [&](run& entry) {
+void shard_context::put_by(caf::scheduled_actor& receiver, caf::mailbox_element_ptr skipped) {
+  detail::put_by(receiver, std::move(skipped));
+  // An actor that puts messages by is rare, so this need not be fast. Whoever calls holds a reference to it.
+  std::erase_if(ready_, [&receiver](run& entry) {
     if (entry.who != &receiver || !entry.message)
       return false;
-    joining.push_back(std::move(entry));
+    detail::put_by(receiver, std::move(entry.message));
+    caf::intrusive_ptr_release(entry.who);
     return true;
   });
-  for (auto& entry : joining) {
-    detail::put_into_mailbox(receiver, std::move(entry.message), this);
-    caf::intrusive_ptr_release(entry.who);
-  }
+  if (!detail::must_be_woken(receiver))
+    return;
+  caf::intrusive_ptr_add_ref(receiver.ctrl());
+  ready_.push_back({&receiver, nullptr});
 }
 
 bool shard_context::run_actors() {
@@ -152,8 +153,8 @@ bool shard_context::run_actors() {
     now_running = next.who;
     if (next.message) {
       auto& receiver = static_cast<caf::scheduled_actor&>(*next.who);
-      if (!detail::handle_now(receiver, std::move(next.message), this))
-        go_by_mailbox(receiver);
+      if (auto skipped = detail::handle_now(receiver, std::move(next.message), this))
+        put_by(receiver, std::move(skipped));
     } else if (next.who->resume(this, messages_per_run) == caf::resumable::resume_later) {
       ready_.push_back({std::exchange(next.who, nullptr), nullptr});
     }

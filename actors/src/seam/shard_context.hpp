@@ -60,8 +60,8 @@ private:
 
   /// Runs the actors that have messages; returns whether some are left for the next turn.
   bool run_actors();
-  /// Lets what else is on its way to `receiver` join its mailbox, in order.
-  void go_by_mailbox(caf::scheduled_actor& receiver);
+  /// Lets a message that `receiver` skips, and whatever else is on its way to it, go through the mailbox, in order.
+  void put_by(caf::scheduled_actor& receiver, caf::mailbox_element_ptr skipped);
 
   caf::actor_system& system_;
   actorwire::shard shard_;

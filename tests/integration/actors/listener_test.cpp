@@ -353,6 +353,19 @@ TEST_CASE("a listener on one shard deals its connections out in turn") {
   CHECK(threads[0] != threads[1]);
 }
 
+TEST_CASE("the end of a serving actor ends its connection, even when it subscribes to nothing any more") {
+  program here;
+  const auto server = must_listen(*here.net, [](caf::event_based_actor* self, const connection_actor& client) {
+    tell(self, client, unsubscribe{});
+    // Its answer comes when the connection has forgotten its subscriber.
+    ask(self, client, patience, get_state{}).then([self](const connection_status&) { self->quit(); });
+    return minding();
+  });
+  auto client = plain_socket::connect_to(server.port);
+  char byte = 0;
+  CHECK(::recv(client.descriptor(), &byte, 1, 0) == 0);
+}
+
 TEST_CASE("the end of a serving actor ends its connection, with all that it had sent") {
   program here;
   witness me{here.system};

@@ -130,6 +130,40 @@ TEST_CASE("a peer that finishes its side still gets the rest, and hears of the e
   static_cast<void>(me.await<peer_closing>());
 }
 
+TEST_CASE("whoever pulls from a half-open connection learns that nothing more comes") {
+  plain_listener server;
+  program here;
+  witness me{here.system};
+  acquire_options options;
+  options.transport.allow_half_open = true;
+  const auto peer = here.net->acquire(uri(server.port()), options).value();
+  auto other = server.accept();
+  other.send("the rest");
+  other.finish();
+  CHECK(me.must_ask<received>(peer, receive{}).body.text() == "the rest");
+  // The first may come before the end does, the second comes after it in any case.
+  for (int count = 0; count < 2; ++count) {
+    const auto more = me.try_to_ask<received>(peer, receive{});
+    REQUIRE_FALSE(more);
+    CHECK(more.error().code == error_code::peer_closed);
+  }
+}
+
+TEST_CASE("a subscriber that never handles the peer's end does not keep the connection half open") {
+  plain_listener server;
+  program here;
+  witness busy{here.system};
+  acquire_options options;
+  options.transport.operation_timeout = 100ms;
+  const auto peer = here.net->acquire(uri(server.port()), options).value();
+  auto other = server.accept();
+  busy.listen_to(peer, event_mask::data);
+  other.finish();
+  // It is told of the end, and does not look.
+  char byte = 0;
+  CHECK(::recv(other.descriptor(), &byte, 1, 0) == 0);
+}
+
 TEST_CASE("a peer connects again after ncat was killed and restarted") {
   if (!is_installed("ncat"))
     SKIP("ncat is not installed");

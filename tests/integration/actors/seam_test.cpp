@@ -3,6 +3,7 @@
 
 #include "program.hpp"
 
+#include <algorithm>
 #include <future>
 #include <stdexcept>
 #include <vector>
@@ -234,6 +235,67 @@ TEST_CASE("what a shard actor skips comes back when it is wanted, before what wa
   REQUIRE(complete.get_future().wait_for(patience) == std::future_status::ready);
   here.net.reset();
   CHECK(order == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("what a shard actor skips stays before what comes after it, while another thread sends what it waits for") {
+  program here;
+  std::vector<std::int64_t> order;
+  std::promise<void> complete;
+  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) {
+    self->set_default_handler(caf::skip);
+    return caf::behavior{[&, self](caf::ok_atom) {
+      self->become([&](std::int64_t number) {
+        order.push_back(number);
+        if (number == 3)
+          complete.set_value();
+      });
+    }};
+  });
+  const auto neighbour = here.net->spawn_on_shard(0, [receiver](caf::event_based_actor* self) {
+    return caf::behavior{[self, receiver](caf::ok_atom) {
+      tell(self, receiver, std::int64_t{1});
+      tell(self, receiver, std::int64_t{2});
+      std::thread{[&receiver] { anonymous_tell(receiver, caf::ok_atom_v); }}.join();
+      tell(self, receiver, std::int64_t{3});
+    }};
+  });
+  // The receiver has begun, and is idle, when the first number comes.
+  witness me{here.system};
+  (void)me.must_ask<std::uint64_t>(here.net->spawn_on_shard(0, counter), caf::ok_atom_v);
+  anonymous_tell(neighbour, caf::ok_atom_v);
+  REQUIRE(complete.get_future().wait_for(patience) == std::future_status::ready);
+  here.net.reset();
+  CHECK(order == std::vector<std::int64_t>{1, 2, 3});
+}
+
+TEST_CASE("while a shard actor awaits an answer, its neighbour's messages wait in order") {
+  constexpr std::int64_t messages = 1'000;
+  program here;
+  std::vector<std::int64_t> order;
+  std::promise<void> complete;
+  const auto elsewhere = here.system.spawn(counter);
+  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) {
+    return caf::behavior{[&, self](std::int64_t number) {
+      order.push_back(number);
+      if (number == messages)
+        complete.set_value();
+      // Nothing else is handled until the answer is there.
+      ask(self, elsewhere, patience, caf::get_atom_v).await([](std::int64_t) {}, [](const caf::error&) {});
+    }};
+  });
+  const auto neighbour = here.net->spawn_on_shard(0, [receiver](caf::event_based_actor* self) {
+    return caf::behavior{[self, receiver, next = std::int64_t{0}](caf::ok_atom) mutable {
+      for (int count = 0; count < 4; ++count)
+        tell(self, receiver, ++next);
+    }};
+  });
+  for (std::int64_t count = 0; count < messages / 4; ++count)
+    anonymous_tell(neighbour, caf::ok_atom_v);
+  REQUIRE(complete.get_future().wait_for(patience) == std::future_status::ready);
+  here.net.reset();
+  caf::anon_send_exit(elsewhere, caf::exit_reason::user_shutdown);
+  CHECK(order.size() == messages);
+  CHECK(std::is_sorted(order.begin(), order.end()));
 }
 
 TEST_CASE("a request to a neighbour that ends before its turn is answered with an error") {

@@ -54,7 +54,8 @@ struct cast {
   }
 };
 
-/// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data.
+/// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data. With
+/// `transport_config::allow_half_open`, `peer_closed` is the answer when the peer has ended its side.
 struct receive {
   friend bool operator==(const receive&, const receive&) = default;
 

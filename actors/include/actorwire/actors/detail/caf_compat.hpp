@@ -269,14 +269,28 @@ inline void run_on_main_scheduler(caf::actor_system& system, caf::resumable* wha
   system.scheduler().enqueue(what);
 }
 
-/// Whether `who` waits for a message, and has put none by for later: the next one that it is to handle need not pass
-/// through its mailbox. *Thread:* the one that runs `who`.
+/// Whether messages between neighbours may pass by the mailbox. CAF 1.x does not show what an actor has put by.
+inline constexpr bool can_pass_by_mailbox = true;
+
+/// Whether `who` waits for a message, has put none by for later, and has no stream to see to: the next message that it is
+/// to handle need not pass through its mailbox. *Thread:* the one that runs `who`.
 inline bool is_idle(caf::scheduled_actor& who) {
-  if (!who.mailbox().blocked())
+  if (!who.mailbox().blocked() || !who.stream_managers().empty() || !who.pending_stream_managers().empty())
     return false;
   auto& queues = who.mailbox().queue().queues();
   return std::get<caf::scheduled_actor::normal_queue_index>(queues).cache().empty()
       && std::get<caf::scheduled_actor::urgent_queue_index>(queues).cache().empty();
+}
+
+/// Puts a message that passed by the mailbox into it after all, before whatever other threads have put there meanwhile.
+/// *Thread:* the one that runs `who`.
+inline void put_by(caf::scheduled_actor& who, caf::mailbox_element_ptr message) {
+  who.get_normal_queue().push_back(message.release());
+}
+
+/// Whether `who` is to be run for what was put by, because it will not be run for anything else.
+inline bool must_be_woken(caf::scheduled_actor& who) {
+  return who.mailbox().try_unblock();
 }
 
 /// Tells CAF's logger that the calling thread works for `system`. Without it, CAF does not look up for each message who
@@ -311,9 +325,17 @@ inline void run_on_main_scheduler(caf::actor_system& system, caf::resumable* wha
   system.scheduler().schedule(what);
 }
 
-/// Whether `who` waits for a message, and has put none by for later: the next one that it is to handle need not pass
-/// through its mailbox. CAF 1.x does not show what an actor has put by.
+inline constexpr bool can_pass_by_mailbox = false;
+
 inline bool is_idle(caf::scheduled_actor&) {
+  return false;
+}
+
+inline void put_by(caf::scheduled_actor& who, caf::mailbox_element_ptr message) {
+  who.enqueue(std::move(message), nullptr);
+}
+
+inline bool must_be_woken(caf::scheduled_actor&) {
   return false;
 }
 
@@ -328,22 +350,18 @@ inline void thread_ends(caf::actor_system& system) {
   system.thread_terminates();
 }
 
-/// Gives a message to the mailbox of `who` and nothing else.
-inline void put_into_mailbox(caf::scheduled_actor& who, caf::mailbox_element_ptr message, execution_context* here) {
-  who.caf::scheduled_actor::enqueue(std::move(message), here);
-}
-
-/// Has `who` handle one message at once; false if it put the message by for later instead. The mailbox of an actor that
-/// has ended answers requests. *Thread:* the one that runs `who`.
-inline bool handle_now(caf::scheduled_actor& who, caf::mailbox_element_ptr message, execution_context* here) {
+/// Has `who` handle one message at once. Returns null, or the message, if `who` skips it: then it wants it later.
+/// *Thread:* the one that runs `who`.
+inline caf::mailbox_element_ptr handle_now(caf::scheduled_actor& who, caf::mailbox_element_ptr message,
+                                           execution_context* here) {
   if (who.getf(caf::abstract_actor::is_terminated_flag)) {
-    put_into_mailbox(who, std::move(message), here);
-    return true;
+    // A mailbox that is closed answers requests.
+    who.caf::scheduled_actor::enqueue(std::move(message), here);
+    return nullptr;
   }
   if (who.activate(here, *message) != caf::scheduled_actor::activation_result::skipped)
-    return true;
-  put_into_mailbox(who, std::move(message), here);
-  return false;
+    return nullptr;
+  return message;
 }
 
 /// Sends one message as cheaply as CAF can: one allocation on 0.17.
@@ -368,7 +386,7 @@ public:
 
 #if ACTORWIRE_CAF_0_17
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
-    if (!host()->take_over(*this, what))
+    if (!can_pass_by_mailbox || !host()->take_over(*this, what))
       Base::enqueue(std::move(what), host());
   }
 
@@ -386,7 +404,7 @@ public:
   }
 #else
   bool enqueue(caf::mailbox_element_ptr what, caf::scheduler*) override {
-    return host()->take_over(*this, what) || Base::enqueue(std::move(what), host());
+    return (can_pass_by_mailbox && host()->take_over(*this, what)) || Base::enqueue(std::move(what), host());
   }
 
   void launch(caf::scheduler*, bool lazy, bool hide) override {
