@@ -19,7 +19,6 @@ public:
   behavior_type make_behavior() override;
 
 private:
-  void dial_wanted() override {}
   void became_ready() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive&) override {}

@@ -17,7 +17,6 @@ public:
 
 private:
   void closing_begins() override;
-  void dial_wanted() override {}
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive& directive) override;
   void cut(const transport_error& reason) override;

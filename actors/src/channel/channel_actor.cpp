@@ -5,7 +5,9 @@
 #include <actorwire/actors/errors.hpp>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace actorwire {
 
@@ -13,8 +15,6 @@ namespace {
 
 /// What a pull lets the transport read when nobody subscribes: one small slab.
 constexpr std::size_t pull_credit = 16U << 10U;
-
-constexpr auto shortest_statistics_interval = std::chrono::milliseconds{10};
 
 transport_error somebody_subscribes() {
   return make_error(error_code::conflicting_values, phase::established, origin::local,
@@ -37,23 +37,6 @@ transport_error closed_error() {
 
 } // namespace
 
-/// Statistics that are sent at an interval.
-struct channel_actor::statistics_stream {
-  statistics_stream(channel_actor& owner, caf::strong_actor_ptr to, std::chrono::milliseconds every)
-    : who(std::move(to)), interval(every), tick([this, &owner] {
-        owner.in_actor([&] {
-          owner.send_to(who, owner.statistics());
-          owner.where().arm(tick, interval);
-        });
-      }) {
-    owner.where().arm(tick, interval);
-  }
-
-  caf::strong_actor_ptr who;
-  std::chrono::milliseconds interval;
-  timer tick;
-};
-
 /// A close that is under way: who waits for it, and when it is cut short.
 struct channel_actor::closing {
   explicit closing(channel_actor& owner)
@@ -71,24 +54,18 @@ struct channel_actor::closing {
   timer time_out;
 };
 
-/// The figures of the generations that are over.
-struct channel_actor::past {
-  std::uint64_t bytes_sent = 0;
-  std::uint64_t bytes_received = 0;
-  /// The last figures of the last of them.
-  transport_stats last;
-};
-
 channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
                              const endpoint& remote, std::shared_ptr<const transport_config> settings)
   : shard_actor(config, std::move(home)),
     config_(std::move(settings)),
     sending_(*this),
-    audience_(*this, config_->flow.read_credit, [](channel_interface::base& self) {
-      auto& channel = static_cast<channel_actor&>(self);
-      if (channel.wire_ != nullptr)
-        channel.wire_->pump_later();
-    }) {
+    audience_(*this, config_->flow.read_credit,
+              [](channel_interface::base& self) {
+                auto& channel = static_cast<channel_actor&>(self);
+                if (channel.wire_ != nullptr)
+                  channel.wire_->pump_later();
+              }),
+    figures_(*this) {
   status_.info.id = id;
   status_.info.remote = remote;
 }
@@ -162,11 +139,7 @@ void channel_actor::attach(wire& carrier, const transport_addresses& addresses) 
 void channel_actor::detach(wire& carrier, const transport_error& reason) {
   status_.last_error = reason;
   if (wire_ == &carrier) {
-    if (past_ == nullptr)
-      past_ = std::make_unique<past>();
-    past_->last = carrier.stats();
-    past_->bytes_sent += std::exchange(past_->last.bytes_sent, 0);
-    past_->bytes_received += std::exchange(past_->last.bytes_received, 0);
+    figures_.end_generation(carrier.stats());
     wire_ = nullptr;
     sending_.connection_lost(reason);
     has_finished_ = is_finishing_ && sending_.is_flushed();
@@ -256,7 +229,7 @@ void channel_actor::tear_down(const caf::error& reason) noexcept {
 
 void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
   audience_.remove(whom);
-  std::erase_if(streams_, [&whom](const auto& stream) { return stream->who == whom; });
+  figures_.stop_stream_to(whom);
   if (wire_ != nullptr)
     wire_->pump_later();
 }
@@ -274,7 +247,6 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
     promise.deliver(to_caf_error(why_not_ready()));
   } else {
     waiting_.add(promise);
-    dial_wanted();
   }
   return promise;
 }
@@ -400,39 +372,27 @@ connection_state channel_actor::present_state() const noexcept {
 }
 
 stats channel_actor::statistics() const {
-  stats figures;
-  figures.source = status_.info.id;
-  figures.generation = status_.info.generation;
-  figures.state = present_state();
-  if (wire_ != nullptr)
-    figures.transport = wire_->stats();
-  else if (past_ != nullptr)
-    figures.transport = past_->last;
-  if (past_ != nullptr) {
-    figures.transport.bytes_sent += past_->bytes_sent;
-    figures.transport.bytes_received += past_->bytes_received;
-  }
-  figures.transport.reconnect_count =
-      status_.info.generation > 1 ? static_cast<std::uint32_t>(status_.info.generation - 1) : 0;
-  figures.delivery = sending_.totals();
-  figures.queued_bytes = sending_.unwritten_bytes();
-  return figures;
+  stats all;
+  all.source = status_.info.id;
+  all.generation = status_.info.generation;
+  all.state = present_state();
+  const auto present = wire_ != nullptr ? std::optional{wire_->stats()} : std::nullopt;
+  all.transport = figures_.over_all(present ? &*present : nullptr, status_.info.generation);
+  all.delivery = sending_.totals();
+  all.queued_bytes = sending_.unwritten_bytes();
+  return all;
 }
 
 void channel_actor::handle(const stream_stats& request) {
   const auto who = current_sender();
   if (!who)
     return;
-  const auto is_wanted = request.interval.count() > 0;
-  if (is_wanted)
+  if (request.interval.count() > 0) {
     watch_if_new(who);
-  std::erase_if(streams_, [&who](const auto& stream) { return stream->who == who; });
-  if (is_wanted)
-    streams_.push_back(
-        std::make_unique<statistics_stream>(*this, who,
-                                            std::max(bounded(request.interval), shortest_statistics_interval)));
-  else
-    unwatch_if_gone(caf::actor_cast<caf::actor_addr>(who));
+    figures_.stream_to(who, request.interval);
+  } else if (const auto address = caf::actor_cast<caf::actor_addr>(who); figures_.stop_stream_to(address)) {
+    unwatch_if_gone(address);
+  }
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {
@@ -476,8 +436,7 @@ void channel_actor::begin_close(const close& request) {
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
 bool channel_actor::serves(const caf::actor_addr& who) const noexcept {
-  return audience_.includes(who)
-      || std::any_of(streams_.begin(), streams_.end(), [&who](const auto& stream) { return stream->who == who; });
+  return audience_.includes(who) || figures_.streams_to(who);
 }
 
 void channel_actor::watch_if_new(const caf::strong_actor_ptr& who) {
@@ -493,9 +452,9 @@ void channel_actor::unwatch_if_gone(const caf::actor_addr& who) {
 
 void channel_actor::dismiss_all() {
   // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
-  for (const auto& stream : std::exchange(streams_, {}))
-    if (!audience_.includes(caf::actor_cast<caf::actor_addr>(stream->who)))
-      unwatch(caf::actor_cast<caf::actor_addr>(stream->who));
+  for (const auto& who : figures_.stop_streams())
+    if (!audience_.includes(who))
+      unwatch(who);
   audience_.for_each([this](const caf::strong_actor_ptr& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
   audience_.clear();
 }

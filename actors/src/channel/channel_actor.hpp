@@ -1,6 +1,7 @@
 #pragma once
 
 #include "channel/audience.hpp"
+#include "channel/figures.hpp"
 #include "channel/outbound.hpp"
 #include "channel/waiting_requests.hpp"
 #include "seam/shard_actor.hpp"
@@ -14,7 +15,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <vector>
 
 namespace actorwire {
 
@@ -60,7 +60,10 @@ public:
 
   [[nodiscard]] outbound& sending() noexcept { return sending_; }
 
-  // -- for the sending half ---------------------------------------------------------------------------------------------
+  // -- for its parts ----------------------------------------------------------------------------------------------------
+
+  /// What is told of this channel at this moment.
+  [[nodiscard]] stats statistics() const;
 
   [[nodiscard]] const connection_info& info() const noexcept { return status_.info; }
 
@@ -78,9 +81,6 @@ public:
 
 protected:
   // -- what differs -----------------------------------------------------------------------------------------------------
-
-  /// The user wants it to be ready.
-  virtual void dial_wanted() = 0;
 
   /// The channel begins to close.
   virtual void closing_begins() {}
@@ -134,9 +134,7 @@ protected:
   wire* wire_ = nullptr;
 
 private:
-  struct statistics_stream;
   struct closing;
-  struct past;
 
   /// The channel whose handler is running on this thread.
   [[nodiscard]] static channel_actor& at_work() noexcept;
@@ -155,7 +153,6 @@ private:
   /// What is so now. Between the loss of a wire and what the supervisor makes of it nothing is announced yet.
   [[nodiscard]] connection_status present_status() const;
   [[nodiscard]] connection_state present_state() const noexcept;
-  [[nodiscard]] stats statistics() const;
   void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
@@ -176,9 +173,8 @@ private:
   outbound sending_;
   audience audience_;
   waiting_requests waiting_;
-  std::vector<std::unique_ptr<statistics_stream>> streams_;
+  figures figures_;
   std::unique_ptr<closing> closing_;
-  std::unique_ptr<past> past_;
   /// When the last transition was.
   time_point changed_at_{};
   /// The peer sends no more on this connection, which stays half open.
