@@ -3,7 +3,7 @@
 #include "seam/shard_context.hpp"
 
 #include <actorwire/actors/network.hpp>
-#include <actorwire/transports/timer.hpp>
+#include <actorwire/transports/clock.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -19,7 +19,8 @@ public:
   running_shards(caf::actor_system& system, const network_options& options, std::size_t count,
                  const std::shared_ptr<memory_budget>& budget);
 
-  /// Ends every actor of every shard and waits for the last. When that takes long, it says so on standard error.
+  /// Ends every actor of every shard and waits for the last. When that takes long by the clock of the network, it says so
+  /// on standard error.
   ~running_shards();
 
   running_shards(const running_shards&) = delete;
@@ -28,23 +29,14 @@ public:
   [[nodiscard]] const std::vector<std::shared_ptr<shard_context>>& all() const noexcept { return shards_; }
 
 private:
-  /// Says what keeps one shard from its end.
-  class vigil {
-  public:
-    explicit vigil(actorwire::shard& where) : where_(where), next_report_([this] { report(); }) {}
-    void begin();
-
-  private:
-    void report();
-
-    actorwire::shard& where_;
-    time_point beginning_{};
-    timer next_report_;
-  };
-
   void join() noexcept;
+  /// Waits for the ends of all loops, and says meanwhile what keeps them.
+  void await_ends();
+  /// Says for each shard how many actors are left there.
+  void report(duration passed) const;
 
   shard::mode mode_;
+  const clock& time_;
   std::vector<std::shared_ptr<shard_context>> shards_;
   /// How many of them were started.
   std::size_t launched_ = 0;

@@ -6,11 +6,15 @@
 
 #include <sys/resource.h>
 
+#include <chrono>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <mutex>
 #include <stdexcept>
 #include <streambuf>
+#include <string>
+#include <thread>
 #include <vector>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -171,6 +175,36 @@ TEST_CASE("a network that cannot end says how many actors it waits for") {
   helper.join();
   CHECK(said.text().find("shard 1") != std::string::npos);
   CHECK(said.text().find("shard 0") == std::string::npos);
+}
+
+TEST_CASE("a network that cannot end says so even while an actor blocks the shard") {
+  const racing_clock time;
+  captured_errors said;
+  auto options = program::two_shards();
+  options.time = &time;
+  options.drain_timeout = 0ms;
+  program here{options};
+  std::promise<void> release;
+  std::promise<void> blocks;
+  const auto blocking = here.net->spawn_on_shard(1, [&](caf::event_based_actor*) {
+    return caf::behavior{[&](caf::ok_atom) {
+      blocks.set_value();
+      release.get_future().wait();
+    }};
+  });
+  anonymous_tell(blocking, caf::ok_atom_v);
+  blocks.get_future().wait();
+  std::thread helper{[&] {
+    // The shard is let go in any case, or a failure would never end.
+    const auto give_up_at = std::chrono::steady_clock::now() + patience;
+    while (said.text().find("1 actor is left on shard 1") == std::string::npos
+           && std::chrono::steady_clock::now() < give_up_at)
+      std::this_thread::yield();
+    release.set_value();
+  }};
+  here.net.reset();
+  helper.join();
+  CHECK(said.text().find("1 actor is left on shard 1") != std::string::npos);
 }
 
 } // namespace actorwire::test

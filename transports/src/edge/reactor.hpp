@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <future>
 #include <optional>
 #include <thread>
 
@@ -32,6 +33,8 @@ public:
   std::optional<time_point> wake_up_at;
   work_guard work;
   std::thread thread;
+  /// Ready when the thread has nothing left to do.
+  std::future<void> ended;
 };
 
 } // namespace actorwire

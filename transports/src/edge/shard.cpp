@@ -5,6 +5,7 @@
 #include <boost/asio/post.hpp>
 
 #include <cassert>
+#include <future>
 #include <utility>
 
 namespace actorwire {
@@ -47,24 +48,39 @@ void shard::start(std::function<void()> prologue, std::function<void()> epilogue
       prologue();
     return;
   }
-  reactor_->thread = std::thread{[this, prologue = std::move(prologue), epilogue = std::move(epilogue)] {
-    const current_scope running{*this};
-    if (prologue)
-      prologue();
-    reactor_->context().run();
-    if (epilogue)
-      epilogue();
-  }};
+  std::promise<void> end;
+  reactor_->ended = end.get_future();
+  reactor_->thread = std::thread{
+      [this, prologue = std::move(prologue), epilogue = std::move(epilogue), end = std::move(end)]() mutable {
+        const current_scope running{*this};
+        if (prologue)
+          prologue();
+        reactor_->context().run();
+        if (epilogue)
+          epilogue();
+        end.set_value();
+      }};
 }
 
 void shard::stop() {
-  give_back(owners_share);
+  begin_to_stop();
   if (settings_.run == mode::stepped) {
     const current_scope running{*this};
     reactor_->context().run();
     return;
   }
   reactor_->thread.join();
+}
+
+bool shard::stop_within(duration limit) {
+  assert(settings_.run == mode::threaded);
+  begin_to_stop();
+  return reactor_->ended.wait_for(limit) == std::future_status::ready;
+}
+
+void shard::begin_to_stop() noexcept {
+  if (!std::exchange(is_stopping_, true))
+    give_back(owners_share);
 }
 
 shard::lease::lease(shard& owner) : owner_(&owner) {

@@ -96,6 +96,10 @@ public:
   /// Lets the loop end when the last lease is gone, and waits for that. In stepped mode it runs the loop meanwhile.
   ACTORWIRE_EXPORT void stop();
 
+  /// Begins to `stop`, and waits for no longer than `limit`; returns whether the loop has ended. It may be called again;
+  /// `stop` must follow. Not in stepped mode.
+  [[nodiscard]] ACTORWIRE_EXPORT bool stop_within(duration limit);
+
   /// Keeps the loop running as long as it lives. Each actor of the shard holds one. *Thread:* any thread.
   class lease {
   public:
@@ -198,6 +202,7 @@ private:
   void follow_timers();
   void run_due_timers();
   void give_back(std::size_t share) noexcept;
+  void begin_to_stop() noexcept;
 
   options settings_;
   buffer_pool buffers_;
@@ -215,6 +220,8 @@ private:
   bool now_is_sampled_ = false;
   bool in_turn_ = false;
   bool wake_is_pending_ = false;
+  /// Touched by whoever stops the shard.
+  bool is_stopping_ = false;
 };
 
 } // namespace actorwire
