@@ -77,11 +77,15 @@ std::uint32_t backoff::failures() const noexcept {
   return saturated_sum(inherited_, failures_);
 }
 
+bool backoff::is_healthy(const reconnection_policy& policy, time_point now) const noexcept {
+  return ready_since_ != never && now - ready_since_ >= policy.reset_after;
+}
+
 backoff::ending backoff::conclude(const reconnection_policy& policy, time_point now) noexcept {
-  const auto since = std::exchange(ready_since_, never);
-  if (since == never)
+  const auto was_healthy = is_healthy(policy, now);
+  if (std::exchange(ready_since_, never) == never)
     return ending::not_ready;
-  if (now - since < policy.reset_after)
+  if (!was_healthy)
     return ending::ready;
   reset();
   return ending::healthy;

@@ -50,6 +50,9 @@ public:
   [[nodiscard]] std::optional<dial_history> abandoned(const reconnection_policy& policy, time_point now,
                                                       random_source& random) noexcept;
 
+  /// Whether the connection, if there is one, has been ready for `reset_after`.
+  [[nodiscard]] bool is_healthy(const reconnection_policy& policy, time_point now) const noexcept;
+
   /// Lets the delays grow from where they were when an earlier peer of the endpoint had failed so often. `attempts` and
   /// `max_attempts` count this peer's own failures.
   void inherit(std::uint32_t failures) noexcept { inherited_ = failures; }

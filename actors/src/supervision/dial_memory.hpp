@@ -23,8 +23,11 @@ public:
   /// Remembers `history` until `until`. Of what is known already, the later instant and the higher number count.
   void keep(const endpoint& remote, const dial_history& history, time_point until, time_point now);
 
-  /// Returns what is known of the endpoint, and forgets it.
-  [[nodiscard]] std::optional<dial_history> take(const endpoint& remote, time_point now);
+  /// Returns what is known of the endpoint. It stays known: who acquires the same with other options is to wait as well.
+  [[nodiscard]] std::optional<dial_history> find(const endpoint& remote, time_point now);
+
+  /// Whatever the endpoint did counts no longer.
+  void forget(const endpoint& remote) noexcept;
 
   /// Endpoints that are remembered, those included whose time is over and that nobody has asked about since.
   [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
@@ -37,7 +40,7 @@ private:
     queue::iterator place;
   };
 
-  void forget(queue::iterator place) noexcept;
+  void erase(queue::iterator place) noexcept;
   void forget_until(time_point now) noexcept;
 
   std::unordered_map<endpoint, record> records_;

@@ -34,7 +34,7 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
   ++count_by_state_[static_cast<std::size_t>(peer.state)];
   listed_.insert(&peer);
   auto due = now;
-  if (const auto known = memory_.take(remote, now)) {
+  if (const auto known = memory_.find(remote, now)) {
     due = std::max(due, known->not_before);
     peer.delays.inherit(known->failures);
     peer.cause = dial_cause::again;
@@ -49,6 +49,7 @@ bool pool::reset(connection_id id, time_point now) {
     return false;
   peer->delays.reset();
   peer->crashes.reset();
+  memory_.forget(peer->remote);
   if (change(*peer, state_event::reset)) {
     enqueue(*peer, now);
   } else if (!peer->is_waiting) {
@@ -160,6 +161,7 @@ std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const t
   const auto event = peer->is_in_flight ? state_event::attempt_failed : state_event::lost;
   if (event == state_event::lost)
     ++losses_;
+  forget_if_healthy(*peer, now);
   end_attempt(*peer);
   if (peer->state == connection_state::draining) {
     // What a closing peer learns of its endpoint is for whoever acquires that next; what this side did is nothing to learn.
@@ -187,6 +189,7 @@ std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const
   if (peer == nullptr)
     return std::nullopt;
   ++crashes_;
+  forget_if_healthy(*peer, now);
   end_attempt(*peer);
   if (peer->state == connection_state::draining)
     return end_draining(*peer, state_event::crashed, reason);
@@ -299,11 +302,18 @@ void pool::unlist(entry& peer, time_point now) {
     return;
   listed_.erase(&peer);
   peer.is_listed = false;
+  forget_if_healthy(peer, now);
   if (peer.attempt == 0 && peer.cause == dial_cause::again)
     remember(peer, {peer.due, peer.delays.failures()}, now);
   else if (peer.attempt != 0)
     if (const auto history = peer.delays.abandoned(*peer.policy, now, random_))
       remember(peer, *history, now);
+}
+
+/// A connection that proves healthy speaks for its endpoint. To be asked before its end is told to `delays`.
+void pool::forget_if_healthy(const entry& peer, time_point now) noexcept {
+  if (peer.delays.is_healthy(*peer.policy, now))
+    memory_.forget(peer.remote);
 }
 
 void pool::remember(const entry& peer, const dial_history& history, time_point now) {

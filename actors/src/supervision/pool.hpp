@@ -87,9 +87,9 @@ public:
   // -- what the user wants --------------------------------------------------------------------------------------------
 
   /// Returns the peer for this endpoint and these options, new or known; a new one is to be dialled. One that is being
-  /// closed is not returned: the same key then names a new peer. What an endpoint did to its last peer is remembered
-  /// until it has rested for `max_delay`: a new peer waits until the delay is over, counts as a redial, and its delays
-  /// grow on; one that had proved healthy is forgotten at once.
+  /// closed is not returned: the same key then names a new peer. What an endpoint did to a peer that was closed is
+  /// remembered until it has rested for `max_delay`: new peers, whatever their options, wait until the delay is over,
+  /// count as redials, and their delays grow on. A connection that proved healthy, or a reset, lets it be forgotten.
   /// *Errors:* `pool_exhausted` with `max_connections` peers in the pool, the closing ones included. `options` must be
   /// valid.
   [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now);
@@ -212,6 +212,7 @@ private:
   void enqueue(entry& peer, time_point due);
   void dequeue(entry& peer) noexcept;
   void unlist(entry& peer, time_point now);
+  void forget_if_healthy(const entry& peer, time_point now) noexcept;
   void remember(const entry& peer, const dial_history& history, time_point now);
   void end_attempt(entry& peer) noexcept;
   verdict redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now);

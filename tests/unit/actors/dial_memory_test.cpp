@@ -20,20 +20,27 @@ endpoint server(std::size_t number) {
 
 } // namespace
 
-TEST_CASE("an endpoint is remembered until its time is over, and told once", "[B2]") {
+TEST_CASE("an endpoint is remembered until its time is over, however often it is asked about", "[B2]") {
   dial_memory memory;
   memory.keep(server(1), {start + 5s, 3}, start + 10s, start);
   SECTION("before") {
-    const auto known = memory.take(server(1), start + 10s - duration{1});
+    const auto known = memory.find(server(1), start + 10s - duration{1});
     REQUIRE(known);
     CHECK(known->not_before == start + 5s);
     CHECK(known->failures == 3);
-    CHECK_FALSE(memory.take(server(1), start));
+    CHECK(memory.find(server(1), start + 10s - duration{1}));
   }
   SECTION("then") {
-    CHECK_FALSE(memory.take(server(1), start + 10s));
+    CHECK_FALSE(memory.find(server(1), start + 10s));
   }
-  CHECK_FALSE(memory.take(server(2), start));
+  SECTION("unless it is to be forgotten before") {
+    memory.forget(server(2));
+    CHECK(memory.size() == 1);
+    memory.forget(server(1));
+    CHECK_FALSE(memory.find(server(1), start));
+  }
+  CHECK_FALSE(memory.find(server(2), start));
+  CHECK_FALSE(memory.find(server(1), start + 10s));
   CHECK(memory.size() == 0);
 }
 
@@ -42,10 +49,20 @@ TEST_CASE("of two histories of one endpoint the worse one counts", "[B2]") {
   memory.keep(server(1), {start + 5s, 1}, start + 10s, start);
   memory.keep(server(1), {start + 2s, 7}, start + 8s, start);
   CHECK(memory.size() == 1);
-  const auto known = memory.take(server(1), start + 9s);
+  const auto known = memory.find(server(1), start + 9s);
   REQUIRE(known);
   CHECK(known->not_before == start + 5s);
   CHECK(known->failures == 7);
+}
+
+TEST_CASE("a history whose time is over adds nothing to the next one", "[B4]") {
+  dial_memory memory;
+  memory.keep(server(1), {start + 5s, 7}, start + 10s, start);
+  memory.keep(server(1), {start + 2s, 1}, start + 20s, start + 10s);
+  const auto known = memory.find(server(1), start + 10s);
+  REQUIRE(known);
+  CHECK(known->not_before == start + 2s);
+  CHECK(known->failures == 1);
 }
 
 TEST_CASE("no more endpoints are remembered than the limit, and the next to be forgotten goes first", "[B10]") {
@@ -55,8 +72,7 @@ TEST_CASE("no more endpoints are remembered than the limit, and the next to be f
     memory.keep(server(number), {}, start + std::chrono::seconds{number + 1}, start);
   CHECK(memory.size() == dial_memory::endpoints_max);
   for (std::size_t number = 0; number < count; ++number)
-    CHECK(memory.take(server(number), start).has_value() == (number >= 10));
-  CHECK(memory.size() == 0);
+    CHECK(memory.find(server(number), start).has_value() == (number >= 10));
 }
 
 TEST_CASE("those whose time is over make room before others are forgotten", "[B10]") {

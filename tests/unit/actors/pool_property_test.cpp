@@ -110,6 +110,7 @@ private:
 
   /// The second opinion about one peer.
   struct expectation {
+    std::uint16_t key = 0;
     connection_state state = connection_state::idle;
     attempt_id attempt = 0;
     bool is_in_flight = false;
@@ -266,19 +267,24 @@ private:
   /// Forms its own verdict from the documentation and compares.
   void judged(connection_id id, expectation& peer, const verdict& what, const transport_error& reason, bool is_crash) {
     const auto was_in_flight = peer.is_in_flight;
+    const auto was_ready = peer.ready_since.has_value();
+    const auto is_healthy = was_ready && with_.now - *peer.ready_since >= peer.policy.reset_after;
     leave_attempt(peer);
+    if (is_healthy)
+      memories_.erase(peer.key);
     REQUIRE(what.reason.code != error_code::none);
     REQUIRE_FALSE(what.reason.text.empty());
     if (peer.state == connection_state::draining) {
       REQUIRE(what.state == connection_state::closed);
-      if (was_in_flight && !is_crash)
+      if (was_in_flight && !is_crash) {
         ++peer.failures;
+        // What its attempt came to is held against the endpoint, too.
+        memories_[peer.key].is_exact = false;
+      }
       moved(id, peer, connection_state::closed);
       return;
     }
     // B4
-    const auto was_ready = peer.ready_since.has_value();
-    const auto is_healthy = was_ready && with_.now - *peer.ready_since >= peer.policy.reset_after;
     if (is_healthy)
       forgive(peer);
     else if (!is_crash)
@@ -371,6 +377,7 @@ private:
     if (got->is_new) {
       by_key_[key] = got->id;
       auto& peer = peers_[got->id];
+      peer.key = key;
       peer.policy = settings_.policy;
       if (const auto known = memories_.find(key); known != memories_.end()) {
         const auto& past = known->second;
@@ -406,6 +413,7 @@ private:
     } else if (wish < 0.6 && settings_.users_reset) {
       REQUIRE(with_.peers.reset(id, with_.now));
       forgive(peer);
+      memories_.erase(key);
       peer.crashes.clear();
       if (!peer.is_in_flight)
         peer.least_distance = 0s;
@@ -424,7 +432,8 @@ private:
   }
 
   void close(std::uint16_t key, connection_id id, expectation& peer) {
-    const auto is_kept = remember(key, peer);
+    remember(key, peer);
+    peer.ready_since.reset();
     const auto to = with_.peers.close(id, chance() < 0.5 ? close_mode::drain : close_mode::abort, with_.now);
     REQUIRE(to);
     by_key_.erase(key);
@@ -436,23 +445,20 @@ private:
       leave_attempt(peer);
       REQUIRE(with_.peers.remove(id, with_.now));
       peers_.erase(id);
-    } else if (is_kept) {
-      // What their attempt comes to is held against the endpoint, too.
-      memories_.at(key).is_exact = false;
     }
   }
 
-  /// What the next peer of the endpoint is to know. Returns whether there is anything.
-  bool remember(std::uint16_t key, expectation& peer) {
+  /// What the next peer of the endpoint is to know.
+  void remember(std::uint16_t key, expectation& peer) {
     const auto is_ready = peer.attempt != 0 && !peer.is_in_flight;
     // An earlier peer may still drain, and add to what is known.
     const auto was_exact = !memories_.contains(key) || memories_.at(key).is_exact;
-    memories_.erase(key);
     if (!peer.started)
-      return false;
+      return;
+    memories_.erase(key);
     if (is_ready && with_.now - peer.ready_since.value() >= peer.policy.reset_after) {
       forgive(peer);
-      return false;
+      return;
     }
     auto& past = memories_[key];
     past.started = *peer.started;
@@ -463,7 +469,6 @@ private:
     else
       past.least_distance = peer.is_in_flight ? shortest(peer, curve(peer, 0)) : peer.least_distance;
     past.until = std::max(with_.now, past.started + past.least_distance) + peer.policy.max_delay;
-    return true;
   }
 
   // -- books ----------------------------------------------------------------------------------------------------------

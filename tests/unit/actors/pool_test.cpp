@@ -521,6 +521,72 @@ TEST_CASE("a peer acquired anew waits as long as the one that was closed would h
   REQUIRE(with.peers.status(id, with.now)->attempt == 0);
 }
 
+TEST_CASE("an endpoint that is acquired with several options waits as long for each", "[B2][B3]") {
+  pool_limits limits;
+  limits.reconnect_burst = 1;
+  limits.reconnects_per_second = 0.001;
+  pool_fixture with{limits};
+  const auto policy = without_jitter();
+  acquire_options other;
+  other.reconnection = policy;
+  other.transport.mtu = 1'400;
+  const auto old = with.acquire(1, policy);
+  const auto order = with.next_dial();
+  const auto started = with.now;
+  REQUIRE(with.peers.ended(old, order.attempt, pool_fixture::refused(), with.now));
+  REQUIRE(with.peers.remove(old, with.now));
+  const auto first = with.acquire(1, policy);
+  const auto second = with.peers.acquire(pool_fixture::server(1), other, with.now).value().id;
+  REQUIRE(first != second);
+  REQUIRE_FALSE(with.peers.poll_dial(with.now));
+  REQUIRE(with.next_dial().id == first);
+  REQUIRE(with.now == started + policy.base_delay);
+  // There is but one token.
+  REQUIRE_FALSE(with.peers.poll_dial(with.now));
+  REQUIRE(with.next_dial().id == second);
+  REQUIRE(with.now - started >= 1'000s);
+}
+
+TEST_CASE("what is remembered of an endpoint is forgotten for every options alike", "[B4]") {
+  pool_limits limits;
+  limits.reconnect_burst = 2;
+  limits.reconnects_per_second = 0.001;
+  pool_fixture with{limits};
+  auto policy = without_jitter();
+  policy.max_delay = 1h;
+  acquire_options other;
+  other.reconnection = policy;
+  other.transport.mtu = 1'400;
+  auto id = with.acquire(1, policy);
+  auto order = with.next_dial();
+  REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now));
+  REQUIRE(with.peers.remove(id, with.now));
+  id = with.acquire(1, policy);
+  SECTION("when a connection proved healthy and was lost") {
+    order = with.make_ready();
+    with.now += policy.reset_after;
+    REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::reset_by_peer(), with.now));
+  }
+  SECTION("when the actor of a healthy connection crashed") {
+    order = with.make_ready();
+    with.now += policy.reset_after;
+    REQUIRE(with.peers.crashed(id, order.attempt, pool_fixture::crash(), with.now));
+  }
+  SECTION("when a healthy connection was closed") {
+    (void)with.make_ready();
+    with.now += policy.reset_after;
+    REQUIRE(with.peers.remove(id, with.now));
+  }
+  SECTION("when a peer was reset") {
+    REQUIRE(with.peers.reset(id, with.now));
+    // It takes the token that is left.
+    REQUIRE(with.next_dial().id == id);
+  }
+  const auto fresh = with.peers.acquire(pool_fixture::server(1), other, with.now).value().id;
+  order = with.next_dial();
+  REQUIRE(order.id == fresh);
+}
+
 TEST_CASE("the delays of an endpoint grow on, whoever is its peer, and max_attempts counts for each", "[B4][B5]") {
   pool_fixture with;
   auto policy = without_jitter();
