@@ -1,6 +1,8 @@
 #include <actorwire/messages/error.hpp>
 
 #include <cerrno>
+#include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -105,8 +107,8 @@ classification classify(int errno_value, phase where) {
   }
 }
 
-/// Says in the user's words why it could not be done, and what may help.
-std::string explain(int errno_value, phase where) {
+/// Says in the user's words why it could not be done, and what may help; empty where there are only the system's.
+std::string_view explain(int errno_value, phase where) {
   const auto is_established = where == phase::established;
   switch (errno_value) {
     case ECONNREFUSED:
@@ -138,7 +140,7 @@ std::string explain(int errno_value, phase where) {
     case EPERM:
       return "the system does not permit it; ports below 1024 need a privilege, and a firewall may forbid the rest";
     default:
-      return std::generic_category().message(errno_value);
+      return {};
   }
 }
 
@@ -147,7 +149,13 @@ std::string explain(int errno_value, phase where) {
 transport_error make_system_error(int errno_value, phase where, std::string_view doing) {
   const auto [code, who] = classify(errno_value, where);
   std::string text{"cannot "};
-  text.append(doing).append(": ").append(explain(errno_value, where));
+  text.append(doing).append(": ");
+  // The system's own words come along: they are what logs are searched for.
+  const auto original = std::generic_category().message(errno_value);
+  if (const auto explanation = explain(errno_value, where); !explanation.empty())
+    text.append(explanation).append(" (").append(original).append(")");
+  else
+    text.append(original);
   return make_error(code, where, who, std::move(text), errno_value);
 }
 

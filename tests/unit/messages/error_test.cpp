@@ -127,9 +127,10 @@ TEST_CASE("an error of the operating system becomes the code that fits it") {
 
 TEST_CASE("the text of a system error says what could not be done, why, and what may help") {
   CHECK(make_system_error(ECONNREFUSED, phase::connect, "connect to 10.0.0.1:80").text
-        == "cannot connect to 10.0.0.1:80: nobody listens there; check host and port, or start the server");
+        == "cannot connect to 10.0.0.1:80: nobody listens there; check host and port, or start the server "
+           "(Connection refused)");
   CHECK(make_system_error(EPIPE, phase::established, "send").text
-        == "cannot send: the other side, or something between, cut the connection");
+        == "cannot send: the other side, or something between, cut the connection (Broken pipe)");
   // The same number means different things to whoever waits for a first answer and whoever waits for the next.
   CHECK(make_system_error(ETIMEDOUT, phase::connect, "x").text
         != make_system_error(ETIMEDOUT, phase::established, "x").text);
