@@ -32,6 +32,9 @@ using connection_actor =
                      sig<connection_status(get_state)>, sig<close_report(close)>>;
 
 /// A listener has accepted a connection. Its bytes wait until somebody subscribes.
+///
+/// The listener asks its receiver, who answers by returning from the handler. It must not keep a response promise for it:
+/// the listener keeps an open question for each client until then.
 struct accepted {
   connection_actor connection;
   connection_info info;
