@@ -118,13 +118,11 @@ void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
 // -- the end ------------------------------------------------------------------------------------------------------------
 
 caf::typed_response_promise<close_report> accept_actor::handle(const close& request) {
-  auto promise = make_response_promise<close_report>();
   close_socket();
   std::vector<connection_actor> clients;
   for (const auto& [id, client] : connections_)
     clients.push_back(client);
-  closing_.join(this, promise, clients, request, [this] { quit(); });
-  return promise;
+  return closing_.join(this, clients, request, [this] { quit(); });
 }
 
 void accept_actor::tear_down(const caf::error& reason) noexcept {

@@ -19,11 +19,14 @@ public:
 
   [[nodiscard]] bool has_begun() const noexcept { return has_begun_; }
 
-  /// Lets `asker` wait for the end of the round, which the first one begins. `members` are those that are left of the
-  /// ones it began with. `done` is called after the last answer.
+  /// Lets whoever sent the present message wait for the end of the round, which the first one begins. `members` are
+  /// those that are left of the ones it began with. `done` is called after the last answer.
   template <class Self, class Handles>
-  void join(Self* self, promise asker, const Handles& members, const close& request, std::function<void()> done) {
-    waiting_.push_back(std::move(asker));
+  promise join(Self* self, const Handles& members, const close& request, std::function<void()> done) {
+    // Only requests are answered: CAF takes an error that nobody asked for as a reason to end the one who gets it.
+    promise asker;
+    if (self->current_mailbox_element()->mid.is_request())
+      waiting_.push_back(asker = self->template make_response_promise<close_report>());
     done_ = std::move(done);
     const auto is_first = !std::exchange(has_begun_, true);
     // One more than are asked, so that nobody is answered before all were.
@@ -41,6 +44,7 @@ public:
               [this](caf::error&) { count_answer(); });
     }
     count_answer();
+    return asker;
   }
 
   /// Tells everyone who waits that there will be no report.

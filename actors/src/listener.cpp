@@ -27,6 +27,7 @@ listener::behavior_type listener::make_behavior() {
   const auto add_part = [this](const std::shared_ptr<shard_context>& where) {
     parts_.push_back(
         caf::actor_cast<caf::actor>(spawn_on<accept_actor>(where, settings_, caf::strong_actor_ptr{ctrl()})));
+    watch(caf::actor_cast<caf::strong_actor_ptr>(parts_.back()));
   };
   add_part(home());
   if (settings_->config.reuse_port)
@@ -84,7 +85,7 @@ caf::result<void> listener::handle(const set_limit& request) {
   if (const auto valid = validate(wanted); !valid) {
     if (is_request())
       return to_caf_error(valid.error());
-    last_error_ = valid.error();
+    count_error(valid.error());
     return caf::unit;
   }
   settings_->budget->set_limit(request.max_connections);
@@ -99,10 +100,8 @@ listener_stats listener::statistics() const {
 }
 
 caf::typed_response_promise<close_report> listener::handle(const close& request) {
-  auto asker = make_response_promise<close_report>();
   close_sockets(closed_because("the listener was closed meanwhile"));
-  closing_.join(this, asker, parts_, request, [this] { quit(); });
-  return asker;
+  return closing_.join(this, parts_, request, [this] { quit(); });
 }
 
 // -- sockets ------------------------------------------------------------------------------------------------------------
@@ -214,9 +213,14 @@ void listener::count_error(const transport_error& reason) {
 
 // -- the end ------------------------------------------------------------------------------------------------------------
 
-void listener::on_down(const caf::actor_addr&, const caf::error&) {
-  has_lost_receiver_ = true;
-  close_sockets(closed_because("the receiver of the listener has ended"));
+void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
+  if (settings_->receiver && whom == settings_->receiver.address()) {
+    has_lost_receiver_ = true;
+    close_sockets(closed_because("the receiver of the listener has ended"));
+  } else if (!closing_.has_begun()) {
+    // Nobody listens on its shard any more, and nobody is to believe so.
+    quit(reason);
+  }
 }
 
 void listener::tear_down(const caf::error& reason) noexcept {
@@ -228,8 +232,10 @@ void listener::tear_down(const caf::error& reason) noexcept {
         asker.deliver(why);
   if (opened_)
     std::exchange(opened_, nullptr)(to_transport_error(why));
-  for (const auto& part : parts_)
+  for (const auto& part : parts_) {
+    unwatch(part.address());
     caf::anon_send_exit(part, caf::exit_reason::user_shutdown);
+  }
   parts_.clear();
   // Handles of an ended listener are often kept, by its receiver above all: neither keeps the other.
   if (settings_->receiver)

@@ -47,7 +47,7 @@ private:
   /// Ends whatever is being opened; `why` is the answer to those who wait for it.
   void close_sockets(const transport_error& why);
   void note_closed(const transport_error& why);
-  /// Remembers an error of accepting or listening.
+  /// Remembers an error of accepting or listening, or one that nobody waits for.
   void count_error(const transport_error& reason);
 
   /// Asks the parts from `first` on. `then_do` hears the first error, or none, when all have
@@ -57,7 +57,8 @@ private:
   void tell_parts(const places_changed& news);
 
   [[nodiscard]] bool is_request();
-  /// The receiver has ended. Nobody could hear of further connections; those that it passed on stay.
+  /// The receiver has ended: nobody could hear of further connections; those that it passed on stay. Or a part has ended
+  /// that was not asked to: so does the listener.
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 

@@ -117,12 +117,10 @@ caf::result<void> supervisor::handle(const reset& request) {
 }
 
 caf::typed_response_promise<close_report> supervisor::handle(const close& request) {
-  auto promise = make_response_promise<close_report>();
   std::vector<connection_actor> peers;
   for (const auto& [id, entry] : members_)
     peers.push_back(entry.peer);
-  closing_.join(this, promise, peers, request, [this] { quit(); });
-  return promise;
+  return closing_.join(this, peers, request, [this] { quit(); });
 }
 
 // -- what became of the attempts ----------------------------------------------------------------------------------------

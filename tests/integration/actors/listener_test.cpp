@@ -471,12 +471,10 @@ TEST_CASE("a listener whose receiver has ended before is refused") {
     return caf::behavior{[](const accepted&) {}};
   });
   static_cast<void>(me.await_end_of(receiver));
-  // Whether the listener hears of it before or after its sockets are open, it does not stay open.
+  // The listener hears of it before its parts answer, so it never gets as far as to be open.
   const auto made = here.net->listen("tcp://127.0.0.1:0", receiver);
-  if (made)
-    wait_until("nobody can connect", [&] { return !can_connect(made->port); });
-  else
-    CHECK(made.error().code == error_code::closed);
+  REQUIRE_FALSE(made);
+  CHECK(made.error().code == error_code::closed);
 }
 
 TEST_CASE("a port that somebody listens on is not shared by accident") {
@@ -601,10 +599,60 @@ TEST_CASE("a limit out of range is refused, and the old one stays") {
   // Where nobody waits for the answer it is kept, and nobody ends over it.
   tell(me.self().operator->(), server.listener, set_limit{0});
   CHECK(stats_of(me, server).last_error.code == error_code::invalid_value);
+  CHECK(stats_of(me, server).accept_errors == 1);
   auto client = plain_socket::connect_to(server.port);
   CHECK(echoed(client, "one") == "one");
   CHECK_FALSE(stats_of(me, server).accepting);
-  CHECK(stats_of(me, server).accept_errors == 0);
+}
+
+TEST_CASE("a listener of which one part crashes ends with that reason") {
+  program here;
+  witness me{here.system};
+  listen_config config;
+  config.reuse_port = GENERATE(true, false);
+  constexpr auto crash = caf::exit_reason::unreachable;
+  // The part on the shard of a client is the one that asks the receiver.
+  const auto receiver = here.system.spawn([](caf::event_based_actor* self) {
+    return caf::behavior{
+        [self](const accepted&) { caf::anon_send_exit(caf::actor_cast<caf::actor>(self->current_sender()), crash); }};
+  });
+  const auto server = here.net->listen("tcp://127.0.0.1:0", receiver, config);
+  REQUIRE(server);
+  auto client = plain_socket::connect_to(server->port);
+  CHECK(me.await_end_of(server->listener) == crash);
+  CHECK(ends(client));
+  wait_until("no shard listens", [&] { return sockets_that_listen(server->port) == 0; });
+}
+
+TEST_CASE("whoever told a listener or a supervisor to close survives that it ends before it has closed") {
+  program here;
+  witness me{here.system};
+  const auto server = must_listen(*here.net, echo);
+  plain_listener remote;
+  const auto peer = here.net->acquire(uri(remote.port())).value();
+  const auto far_end = remote.accept();
+  me.must_ask<connection_info>(peer, connect{});
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(echoed(client, "hello") == "hello");
+  const auto survives = [&](const auto& closing) {
+    const auto teller = here.system.spawn([closing](caf::event_based_actor* self) {
+      return caf::behavior{[self, closing](caf::ok_atom) {
+                             tell(self, closing, actorwire::close{close_mode::drain, 1h});
+                           },
+                           [](int number) { return number + 1; }};
+    });
+    me.must_ask<void>(teller, caf::ok_atom_v);
+    // Neither of the other ends ever finishes.
+    caf::anon_send_exit(closing, caf::exit_reason::user_shutdown);
+    static_cast<void>(me.await_end_of(closing));
+    CHECK(me.must_ask<int>(teller, 1) == 2);
+  };
+  SECTION("a listener") {
+    survives(server.listener);
+  }
+  SECTION("a supervisor") {
+    survives(here.net->supervisor());
+  }
 }
 
 TEST_CASE("an error of accepting is counted and kept") {
@@ -624,8 +672,7 @@ TEST_CASE("an error of accepting is counted and kept") {
   ::setrlimit(RLIMIT_NOFILE, &lowered);
   const auto where = plain_socket::loopback(server.port);
   const auto connected = ::connect(client.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
-  while (stats_of(me, server).accept_errors == 0)
-    std::this_thread::yield();
+  wait_until("the shortage is noticed", [&] { return stats_of(me, server).accept_errors > 0; });
   ::setrlimit(RLIMIT_NOFILE, &before);
   CHECK(connected == 0);
   const auto stats = stats_of(me, server);

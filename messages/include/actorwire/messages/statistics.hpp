@@ -105,12 +105,12 @@ struct listener_stats {
   std::uint32_t open = 0;
   /// Connections that were accepted.
   std::uint64_t accepted = 0;
-  /// Failures to accept, and to listen again on `resume`. A shortage counts once, however long it lasts.
+  /// Failures to accept, and to listen again on `resume`, and requests that were refused and had nobody to tell. A
+  /// shortage counts once, however long it lasts.
   std::uint64_t accept_errors = 0;
   /// Whether clients are accepted now: it listens on every shard, and there is room within its limit.
   bool accepting = false;
-  /// The last of those failures, or of a request that was refused and had nobody to tell; `error_code::none` if there
-  /// was none.
+  /// The last of those failures; `error_code::none` if there was none.
   transport_error last_error;
 
   friend bool operator==(const listener_stats&, const listener_stats&) = default;
