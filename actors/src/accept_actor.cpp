@@ -98,18 +98,33 @@ void accept_actor::handle(accepted& client) {
   // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
   // Asked here and not by the connection, which would keep the table of its open requests for life.
   const auto id = client.connection.id();
+  unanswered_.insert(id);
   ask(this, settings_->receiver, caf::infinite, std::move(client))
-      .then([] {},
+      .then([this, id] { note_answer(id); },
             [this, id](const caf::error& reason) {
+              note_answer(id);
+              // Whatever went wrong with it, nobody knows of this connection.
               const auto found = connections_.find(id);
-              if (reason == caf::sec::request_receiver_down && found != connections_.end())
-                anonymous_tell(found->second, close{close_mode::abort, settings_->transport->operation_timeout});
+              if (found == connections_.end())
+                return;
+              send_to(listener_, accept_failed{to_transport_error(reason)});
+              anonymous_tell(found->second, close{close_mode::abort, settings_->transport->operation_timeout});
             });
 }
 
+void accept_actor::note_answer(caf::actor_id client) {
+  unanswered_.erase(client);
+  if (!connections_.contains(client))
+    free_place();
+}
+
 void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
-  if (connections_.erase(whom.id()) == 0)
-    return;
+  // A client that has gone keeps its place until the receiver has heard of it: what waits for a slow one is bounded.
+  if (connections_.erase(whom.id()) > 0 && !unanswered_.contains(whom.id()))
+    free_place();
+}
+
+void accept_actor::free_place() {
   // Whoever frees the first place at the limit lets all shards accept again.
   if (settings_->budget->give_back())
     send_to(listener_, places_changed{});
@@ -129,10 +144,13 @@ void accept_actor::tear_down(const caf::error& reason) noexcept {
   closing_.abandon(reason);
   close_socket();
   for (const auto& [id, client] : connections_) {
+    unanswered_.erase(id);
     settings_->budget->give_back();
     caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
   }
   connections_.clear();
+  for (std::size_t gone = unanswered_.size(); gone > 0; --gone)
+    settings_->budget->give_back();
   // Handles of an ended actor are often kept; what the settings hold may refer back to it.
   settings_ = nullptr;
   listener_ = nullptr;

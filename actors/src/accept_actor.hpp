@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace actorwire {
@@ -48,6 +49,8 @@ private:
   /// Accepts as long as there is room.
   void follow_limit();
   void close_socket() noexcept;
+  void note_answer(caf::actor_id client);
+  void free_place();
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 
@@ -55,6 +58,8 @@ private:
   caf::strong_actor_ptr listener_;
   local_ref<acceptor> socket_;
   std::unordered_map<caf::actor_id, connection_actor> connections_;
+  /// The clients that the receiver was told of and has not answered for.
+  std::unordered_set<caf::actor_id> unanswered_;
   close_round closing_;
   std::size_t next_shard_ = 0;
 };

@@ -200,6 +200,8 @@ result<connection_actor> network::acquire(std::string_view uri, acquire_options 
 }
 
 result<listening> network::listen(std::string_view uri, const caf::actor& receiver, listen_config config) {
+  if (!receiver)
+    return make_invalid_value("listen.receiver", "no actor", "an actor that understands `accepted`");
   accept_settings settings;
   settings.receiver = receiver;
   settings.config = std::move(config);
@@ -207,6 +209,8 @@ result<listening> network::listen(std::string_view uri, const caf::actor& receiv
 }
 
 result<listening> network::listen(std::string_view uri, accept_function serve, listen_config config) {
+  if (!serve)
+    return make_invalid_value("listen.serve", "no function", "a function that makes the behavior of a client's actor");
   accept_settings settings;
   settings.serve = std::move(serve);
   settings.config = std::move(config);

@@ -14,7 +14,7 @@ peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, conne
            std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor)
   : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {}
 
-void peer::closing_begins() {
+void peer::leaves() {
   // Said before anyone hears that the peer is closed, so that whoever acquires it anew gets a new one.
   send_to(supervisor_, peer_leaving{info().id});
 }

@@ -16,7 +16,7 @@ public:
        std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor);
 
 private:
-  void closing_begins() override;
+  void leaves() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive& directive) override;
   void cut(const transport_error& reason) override;

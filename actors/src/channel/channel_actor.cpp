@@ -113,7 +113,7 @@ void channel_actor::note_failed_attempt(const transport_error& reason) {
     wire_lost(reason);
 }
 
-void channel_actor::attach(wire& carrier, const transport_addresses& addresses) {
+void channel_actor::attach_wire(wire& carrier, const transport_addresses& addresses) {
   if (has_ended_) {
     carrier.cut(closed_error());
     return;
@@ -136,7 +136,7 @@ void channel_actor::attach(wire& carrier, const transport_addresses& addresses) 
   flush_later();
 }
 
-void channel_actor::detach(wire& carrier, const transport_error& reason) {
+void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   status_.last_error = reason;
   if (wire_ == &carrier) {
     figures_.end_generation(carrier.stats());
@@ -164,15 +164,19 @@ void channel_actor::note_peer_finished() {
 std::size_t channel_actor::credit() const noexcept {
   if (audience_.wants_data())
     return audience_.credit_left();
-  return waiting_.want_data() ? pull_credit : 0;
+  return waiting_.want_data() || drops_data() ? pull_credit : 0;
 }
 
 void channel_actor::deliver(payload body) {
   received data{status_.info.id, status_.info.generation, 0, std::move(body)};
   if (audience_.wants_data())
     audience_.deliver(std::move(data));
-  else
+  else if (waiting_.want_data())
     waiting_.deliver(std::move(data));
+}
+
+bool channel_actor::drops_data() const noexcept {
+  return closing_ != nullptr && !audience_.wants_data() && !waiting_.want_data();
 }
 
 void channel_actor::flush_later() {
@@ -200,6 +204,7 @@ void channel_actor::transition(state_event event, const transport_error& reason,
 void channel_actor::end(const transport_error& reason) {
   if (std::exchange(has_ended_, true))
     return;
+  leaves();
   wire_ = nullptr;
   sending_.abandon(reason);
   transition(state_event::abort, reason);
@@ -407,7 +412,7 @@ caf::typed_response_promise<close_report> channel_actor::handle(const close& req
 void channel_actor::begin_close(const close& request) {
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
-  closing_begins();
+  leaves();
   // A later close can only be stricter than an earlier one.
   closing_->mode = std::max(closing_->mode, request.mode);
   if (request.mode == close_mode::abort) {
@@ -429,8 +434,10 @@ void channel_actor::begin_close(const close& request) {
   const auto timeout = bounded(request.timeout);
   if (!closing_->time_out.is_armed() || where().now() + timeout < closing_->time_out.deadline())
     where().arm(closing_->time_out, timeout);
-  if (wire_ != nullptr)
-    wire_->finish(closing_->mode == close_mode::flush);
+  if (wire_ == nullptr)
+    return;
+  wire_->finish(closing_->mode == close_mode::flush);
+  wire_->pump_later();
 }
 
 // -- helpers ------------------------------------------------------------------------------------------------------------

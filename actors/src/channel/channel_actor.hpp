@@ -45,10 +45,10 @@ public:
   void note_progress(connection_state where);
 
   /// The wire is connected: what waits can go.
-  void attach(wire& carrier, const transport_addresses& addresses);
+  void attach_wire(wire& carrier, const transport_addresses& addresses);
 
   /// The wire is gone; comes once for each wire, whether it was ever attached or not.
-  void detach(wire& carrier, const transport_error& reason);
+  void detach_wire(wire& carrier, const transport_error& reason);
 
   /// The peer's end has come, behind all its data.
   void note_peer_finished();
@@ -82,8 +82,8 @@ public:
 protected:
   // -- what differs -----------------------------------------------------------------------------------------------------
 
-  /// The channel begins to close.
-  virtual void closing_begins() {}
+  /// The channel begins to close, or ends; nobody was told yet. May come twice.
+  virtual void leaves() {}
 
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
@@ -160,6 +160,9 @@ private:
   result<std::uint64_t> accept(payload& body, const send_options& options, outbound::reply& asker);
   /// Whether a message with these options is to be dropped now.
   [[nodiscard]] bool is_unwanted_now(const send_options& options) const noexcept;
+  /// Whether what still comes is read and dropped: it closes, and nobody wants data. Otherwise it would not see the peer's
+  /// end behind that data.
+  [[nodiscard]] bool drops_data() const noexcept;
   /// Whether `who` is sent anything without asking each time; it is watched then.
   [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
   void watch_if_new(const caf::strong_actor_ptr& who);

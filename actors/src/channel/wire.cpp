@@ -43,7 +43,7 @@ void wire::handle_connected(const transport_addresses& addresses) {
   is_connected_ = true;
   if (user_ == nullptr)
     return;
-  user_->attach(*this, addresses);
+  user_->attach_wire(*this, addresses);
   pump();
 }
 
@@ -88,7 +88,7 @@ void wire::give_up(const transport_error& reason) {
   timer_.cancel();
   if (auto* user = std::exchange(user_, nullptr)) {
     user->sending().settle_acknowledged(bearer_->bytes_acked());
-    user->detach(*this, cause);
+    user->detach_wire(*this, cause);
   }
   end_ = std::make_unique<const transport_error>(std::move(cause));
 }

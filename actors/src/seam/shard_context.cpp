@@ -4,6 +4,7 @@
 
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -14,8 +15,8 @@ namespace {
 /// Messages that one actor handles before the next has its turn.
 constexpr std::size_t messages_per_run = 64;
 
-/// Actors that run before sockets have their turn again.
-constexpr int runs_per_turn = 256;
+/// Messages that are handled before sockets have their turn again, and a few more.
+constexpr std::size_t messages_per_turn = 1'024;
 
 thread_local caf::resumable* now_running = nullptr;
 
@@ -41,7 +42,12 @@ void shard_context::join() {
     late.swap(inbox_);
   }
   for (auto* what : late)
-    caf::intrusive_ptr_release(what);
+    turn_away(what);
+}
+
+void shard_context::turn_away(caf::resumable* what) {
+  detail::turn_away(static_cast<caf::scheduled_actor&>(*what), this);
+  caf::intrusive_ptr_release(what);
 }
 
 void shard_context::end_actors() {
@@ -103,7 +109,7 @@ void shard_context::route(caf::resumable* what) {
     }
   }
   if (what != nullptr)
-    caf::intrusive_ptr_release(what);
+    turn_away(what);
   // One wake-up for each burst. The task needs nothing but the turn it runs in: `run_actors` finds the inbox.
   if (is_first)
     shard_.post([] {});
@@ -147,7 +153,7 @@ bool shard_context::run_actors() {
     inbox_.clear();
     has_mail_.store(false, std::memory_order_relaxed);
   }
-  for (int budget = runs_per_turn; budget > 0 && !ready_.empty(); --budget) {
+  for (auto budget = messages_per_turn; budget > 0 && !ready_.empty(); --budget) {
     auto next = std::move(ready_.front());
     ready_.pop_front();
     now_running = next.who;
@@ -157,6 +163,7 @@ bool shard_context::run_actors() {
         put_by(receiver, std::move(skipped));
     } else if (next.who->resume(this, messages_per_run) == caf::resumable::resume_later) {
       ready_.push_back({std::exchange(next.who, nullptr), nullptr});
+      budget -= std::min(budget - 1, messages_per_run - 1);
     }
     now_running = nullptr;
     if (next.who != nullptr)

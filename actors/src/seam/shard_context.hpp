@@ -52,6 +52,9 @@ public:
   [[nodiscard]] static caf::resumable& running() noexcept;
 
 private:
+  /// Releases an actor that is to be run when the shard has stopped; one that was made too late ends unrun.
+  void turn_away(caf::resumable* what);
+
   /// An actor to run, which has been counted as referred to: for its mailbox, or for one message.
   struct run {
     caf::resumable* who;

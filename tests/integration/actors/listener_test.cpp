@@ -353,6 +353,50 @@ TEST_CASE("a listener on one shard deals its connections out in turn") {
   CHECK(threads[0] != threads[1]);
 }
 
+TEST_CASE("a client whose receiver fails over it is turned away, and the failure is counted") {
+  program here;
+  witness me{here.system};
+  const auto receiver = here.system.spawn([](caf::event_based_actor* self) {
+    self->set_default_handler(caf::drop);
+    return caf::behavior{[](std::int32_t) {}};
+  });
+  const auto server = here.net->listen("tcp://127.0.0.1:0", receiver).value();
+  auto client = plain_socket::connect_to(server.port);
+  CHECK(ends(client));
+  wait_until("its place is free again", [&] { return stats_of(me, server).open == 0; });
+  CHECK(stats_of(me, server).accept_errors == 1);
+  caf::anon_send_exit(receiver, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("clients that come and go while their receiver is busy wait for it in no greater number than the limit") {
+  constexpr std::uint64_t limit = 3;
+  constexpr std::uint64_t clients = 12;
+  program here;
+  witness busy{here.system};
+  witness me{here.system};
+  listen_config config;
+  config.max_connections = limit;
+  config.reuse_port = false;
+  const auto server = here.net->listen("tcp://127.0.0.1:0", busy.handle(), config).value();
+  for (std::uint64_t count = 0; count < clients; ++count)
+    plain_socket::connect_to(server.port).close();
+  for (std::uint64_t handled = 0; handled < clients; ++handled) {
+    CHECK(stats_of(me, server).accepted <= handled + limit);
+    static_cast<void>(busy.await<accepted>());
+  }
+  wait_until("all places are free again", [&] { return stats_of(me, server).open == 0; });
+}
+
+TEST_CASE("a listener needs somebody to hear of its clients") {
+  program here;
+  const auto without_receiver = here.net->listen("tcp://127.0.0.1:0", caf::actor{});
+  REQUIRE_FALSE(without_receiver);
+  CHECK(without_receiver.error().code == error_code::invalid_value);
+  const auto without_server = here.net->listen("tcp://127.0.0.1:0", accept_function{});
+  REQUIRE_FALSE(without_server);
+  CHECK(without_server.error().code == error_code::invalid_value);
+}
+
 TEST_CASE("the end of a serving actor ends its connection, even when it subscribes to nothing any more") {
   program here;
   const auto server = must_listen(*here.net, [](caf::event_based_actor* self, const connection_actor& client) {

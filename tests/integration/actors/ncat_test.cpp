@@ -149,6 +149,19 @@ TEST_CASE("whoever pulls from a half-open connection learns that nothing more co
   }
 }
 
+TEST_CASE("a peer that nobody reads from drains at once when the other side has said its last") {
+  plain_listener server;
+  program here;
+  witness me{here.system};
+  const auto peer = here.net->acquire(uri(server.port())).value();
+  auto other = server.accept();
+  other.send("nobody wants to hear this");
+  other.finish();
+  // Its own time is far longer than the patience of the test.
+  const auto report = me.must_ask<close_report>(peer, close{close_mode::drain, 10min});
+  CHECK(report.complete);
+}
+
 TEST_CASE("a subscriber that never handles the peer's end does not keep the connection half open") {
   plain_listener server;
   program here;

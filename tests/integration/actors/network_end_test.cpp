@@ -138,6 +138,19 @@ TEST_CASE("a network ends with live connections whose handles nobody holds") {
   CHECK(open_descriptors() == descriptors);
 }
 
+TEST_CASE("an actor that is spawned beside a connection of a network that has ended is ended, and says so") {
+  plain_listener server;
+  program here;
+  witness me{here.system};
+  const auto peer = here.net->acquire(uri(server.port())).value();
+  here.net.reset();
+  const auto late = spawn_beside(peer, [](caf::event_based_actor*) {
+    return caf::behavior{[](caf::get_atom) { return std::int64_t{1}; }};
+  });
+  CHECK(me.await_end_of(late) == caf::exit_reason::user_shutdown);
+  CHECK_FALSE(me.try_to_ask<std::int64_t>(late, caf::get_atom_v));
+}
+
 TEST_CASE("a foreign thread may go on sending to actors of a network that ends") {
   counting_mint mint;
   std::atomic<int> alive{0};

@@ -4,6 +4,7 @@
 #include "program.hpp"
 #include "virtual_clock.hpp"
 
+#include <malloc.h>
 #include <sys/resource.h>
 
 #include <chrono>
@@ -96,7 +97,9 @@ TEST_CASE("a network whose threads cannot all be started throws, and leaves noth
   options.shards = 64;
   auto has_thrown = false;
   {
-    // Room for the stacks of some threads, and not of all.
+    // Room for the stacks of some threads, and not of all. An arena of memory for each of them would need as much again,
+    // and what a thread cannot do without, it dies without.
+    ::mallopt(M_ARENA_MAX, 1);
     const little_address_space limited{rlim_t{128} << 20U};
     try {
       network net{system, options};

@@ -390,7 +390,6 @@ TEST_CASE("a watcher on the scheduler restarts a shard actor a thousand times an
 TEST_CASE("an actor spawned beside a connection runs on the connection's thread") {
   program here;
   witness me{here.system};
-  std::atomic<int> strangers{0};
   const auto server = here.net->listen("tcp://127.0.0.1:0", [](caf::event_based_actor* self,
                                                                const connection_actor& client) {
     return minding([self, client, home = this_thread()](received& data) {

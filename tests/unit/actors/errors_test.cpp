@@ -54,7 +54,6 @@ TEST_CASE("each error of CAF becomes the code that says what it means to whoever
       {caf::make_error(caf::exit_reason::remote_link_unreachable), error_code::unreachable, true},
       {caf::make_error(caf::sec::unexpected_message), error_code::unsupported, false},
       {caf::make_error(caf::exit_reason::kill), error_code::crashed, true},
-      {caf::make_error(caf::exit_reason::unhandled_exception), error_code::crashed, true},
       {caf::make_error(caf::sec::runtime_error), error_code::crashed, true},
   };
   for (const auto& [reason, code, retryable] : table) {

@@ -136,7 +136,8 @@ result<void> tcp_acceptor::open(const endpoint& where, const listen_config& conf
     return checked;
   const auto address = address_to_bind(where.host);
   if (!address)
-    return make_invalid_value("listen.host", where.host, "a numeric address, localhost, or * for all addresses");
+    return make_invalid_value("listen.host", where.host,
+                              "a numeric address, localhost, or [::] or 0.0.0.0 for all addresses");
   auto opened = listen(*address, where.port, config);
   // A kernel without IPv6 has only the other half of "all addresses".
   if (!opened && opened.error().system_code == EAFNOSUPPORT && is_any(where.host))

@@ -14,8 +14,8 @@ struct listen_config {
   /// Connections that the kernel may hold before they are accepted (listen(2)). 1 .. 65,535; the kernel
   /// lowers it to net.core.somaxconn.
   std::uint32_t backlog = 4'096;
-  /// Accepted connections alive at once; at the limit the listener stops accepting and goes on after a close.
-  /// 1 .. 1,000,000.
+  /// Accepted connections alive at once, and those of which a receiver has yet to hear; at the limit the listener stops
+  /// accepting and goes on after a close. 1 .. 1,000,000.
   std::uint32_t max_connections = 65'536;
   /// One listening socket on every shard (SO_REUSEPORT) so that the kernel spreads the clients. Off: the first shard
   /// accepts and deals them out in turn.

@@ -177,7 +177,7 @@ public:
   ACTORWIRE_EXPORT void flush_later(flushable& task);
 
   /// Called at the end of each turn until it returns false: runs queued work (the actors' mailboxes), at most about
-  /// 256 pieces at a time, and returns whether more is left.
+  /// 1,024 messages at a time, and returns whether more is left.
   void set_turn_work(std::function<bool()> work) { turn_work_ = std::move(work); }
 
   /// Makes sure that another turn follows.

@@ -350,6 +350,12 @@ inline void thread_ends(caf::actor_system& system) {
   system.thread_terminates();
 }
 
+/// Ends an actor that will never run: its mailbox closes, and whoever asked it something is answered.
+inline void turn_away(caf::scheduled_actor& who, execution_context* here) {
+  if (!who.getf(caf::abstract_actor::is_terminated_flag))
+    who.cleanup(caf::make_error(caf::exit_reason::user_shutdown), here);
+}
+
 /// Has `who` handle one message at once. Returns null, or the message, if `who` skips it: then it wants it later.
 /// *Thread:* the one that runs `who`.
 inline caf::mailbox_element_ptr handle_now(caf::scheduled_actor& who, caf::mailbox_element_ptr message,
