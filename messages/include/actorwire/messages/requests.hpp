@@ -56,6 +56,8 @@ struct cast {
 
 /// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data. With
 /// `transport_config::allow_half_open`, `peer_closed` is the answer when the peer has ended its side.
+/// A request that has timed out, or whose actor has ended, is answered all the same, and the data is gone with the answer:
+/// ask without a time limit, or subscribe.
 struct receive {
   friend bool operator==(const receive&, const receive&) = default;
 
