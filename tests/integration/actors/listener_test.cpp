@@ -479,6 +479,8 @@ TEST_CASE("when listen returns, every shard listens") {
 }
 
 TEST_CASE("where one shard cannot listen, none does, and listen says why") {
+  if (is_sanitized)
+    SKIP("sanitizers need descriptors");
   program here;
   const auto made = must_listen(*here.net, echo);
   witness me{here.system};
@@ -494,7 +496,7 @@ TEST_CASE("where one shard cannot listen, none does, and listen says why") {
   {
     plain_socket probe{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     auto where = plain_socket::loopback(0);
-    ::bind(probe.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
+    REQUIRE(::bind(probe.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0);
     socklen_t size = sizeof where;
     ::getsockname(probe.descriptor(), reinterpret_cast<sockaddr*>(&where), &size);
     port = ntohs(where.sin_port);
@@ -700,6 +702,8 @@ TEST_CASE("whoever told a listener or a supervisor to close survives that it end
 }
 
 TEST_CASE("an error of accepting is counted and kept") {
+  if (is_sanitized)
+    SKIP("sanitizers need descriptors");
   program here;
   witness me{here.system};
   listen_config config;

@@ -37,6 +37,14 @@ namespace actorwire::test {
 
 using namespace std::chrono_literals;
 
+/// Sanitizers need address space, and descriptors to look at memory with: where a test takes these away, what they report
+/// is their own shortage.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr auto is_sanitized = true;
+#else
+constexpr auto is_sanitized = false;
+#endif
+
 /// How long a test waits for what must come before it fails. Nothing is measured with it.
 constexpr auto patience = 20s;
 

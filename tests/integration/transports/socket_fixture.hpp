@@ -271,7 +271,7 @@ public:
     const auto where = plain_socket::loopback(listener_.port());
     for (int count = 0; count < 64; ++count) {
       plain_socket filler{::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
-      ::connect(filler.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where);
+      static_cast<void>(::connect(filler.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where));
       pollfd asked{filler.descriptor(), POLLOUT, 0};
       // Loopback answers within the call; who is not answered now never will be.
       const auto answered = ::poll(&asked, 1, 20) > 0;
