@@ -46,6 +46,24 @@ caf::behavior silent(caf::event_based_actor* self) {
   }};
 }
 
+/// Skips numbers until it is told to read them, and notes the order in which it does.
+struct late_reader {
+  caf::behavior begin(caf::event_based_actor* self) {
+    self->set_default_handler(caf::skip);
+    return {[this, self](caf::ok_atom) {
+      self->become([this](std::int64_t number) {
+        order.push_back(number);
+        if (number == last)
+          complete.set_value();
+      });
+    }};
+  }
+
+  std::int64_t last;
+  std::vector<std::int64_t> order{};
+  std::promise<void> complete{};
+};
+
 } // namespace
 
 TEST_CASE("messages of four foreign threads reach two shard actors completely and in the order of each sender") {
@@ -200,18 +218,8 @@ TEST_CASE("messages between two actors of a shard keep their order, whoever else
 
 TEST_CASE("what a shard actor skips comes back when it is wanted, before what was sent later") {
   program here;
-  std::vector<std::int64_t> order;
-  std::promise<void> complete;
-  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) {
-    self->set_default_handler(caf::skip);
-    return caf::behavior{[&, self](caf::ok_atom) {
-      self->become([&](std::int64_t number) {
-        order.push_back(number);
-        if (number == 6)
-          complete.set_value();
-      });
-    }};
-  });
+  late_reader reader{6};
+  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) { return reader.begin(self); });
   const auto neighbour = here.net->spawn_on_shard(0, [receiver](caf::event_based_actor* self) {
     return caf::behavior{[self, receiver](std::int64_t first, std::int64_t last, bool wants_it_then) {
       for (auto number = first; number <= last; ++number)
@@ -232,25 +240,15 @@ TEST_CASE("what a shard actor skips comes back when it is wanted, before what wa
     anonymous_tell(neighbour, std::int64_t{3}, std::int64_t{4}, true);
     anonymous_tell(neighbour, std::int64_t{5}, std::int64_t{6}, false);
   }
-  REQUIRE(complete.get_future().wait_for(patience) == std::future_status::ready);
+  REQUIRE(reader.complete.get_future().wait_for(patience) == std::future_status::ready);
   here.net.reset();
-  CHECK(order == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
+  CHECK(reader.order == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
 }
 
 TEST_CASE("what a shard actor skips stays before what comes after it, while another thread sends what it waits for") {
   program here;
-  std::vector<std::int64_t> order;
-  std::promise<void> complete;
-  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) {
-    self->set_default_handler(caf::skip);
-    return caf::behavior{[&, self](caf::ok_atom) {
-      self->become([&](std::int64_t number) {
-        order.push_back(number);
-        if (number == 3)
-          complete.set_value();
-      });
-    }};
-  });
+  late_reader reader{3};
+  const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) { return reader.begin(self); });
   const auto neighbour = here.net->spawn_on_shard(0, [receiver](caf::event_based_actor* self) {
     return caf::behavior{[self, receiver](caf::ok_atom) {
       tell(self, receiver, std::int64_t{1});
@@ -263,9 +261,9 @@ TEST_CASE("what a shard actor skips stays before what comes after it, while anot
   witness me{here.system};
   (void)me.must_ask<std::uint64_t>(here.net->spawn_on_shard(0, counter), caf::ok_atom_v);
   anonymous_tell(neighbour, caf::ok_atom_v);
-  REQUIRE(complete.get_future().wait_for(patience) == std::future_status::ready);
+  REQUIRE(reader.complete.get_future().wait_for(patience) == std::future_status::ready);
   here.net.reset();
-  CHECK(order == std::vector<std::int64_t>{1, 2, 3});
+  CHECK(reader.order == std::vector<std::int64_t>{1, 2, 3});
 }
 
 TEST_CASE("while a shard actor awaits an answer, its neighbour's messages wait in order") {
