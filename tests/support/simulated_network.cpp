@@ -91,10 +91,13 @@ void simulated_network::set_path(const std::string& name, path_state state) {
 
 void simulated_network::reset_connections(const std::string& name) {
   for (auto& connection : connections_)
-    if (connection->record.remote.host == name && connection->record.was_established)
+    if (connection->record.remote.host == name && connection->record.was_established) {
+      // What is still on its way is lost.
+      connection->is_broken = true;
       for (auto* each : connection->ends)
         if (each != nullptr)
           each->accept_reset();
+    }
 }
 
 // -- plans -------------------------------------------------------------------------------------------------------------

@@ -219,11 +219,10 @@ void simulated_transport::accept_finish() {
 
 void simulated_transport::accept_reset() {
   network_->schedule(connection_->plan.lateness, [self = local_ref{this}] {
-    // What came before the reset is delivered before it, as far as it may be.
-    if (self->stage_ == stage::established && !self->received_.empty() && self->allowance_ > 0)
-      self->accept_reset();
-    else
-      self->end(reset_error());
+    // What came before the reset is delivered before it, as far as it may be; at once, however late single pieces are.
+    while (self->stage_ == stage::established && !self->received_.empty() && self->allowance_ > 0)
+      self->deliver();
+    self->end(reset_error());
   });
 }
 

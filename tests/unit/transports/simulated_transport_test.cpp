@@ -159,6 +159,18 @@ TEST_CASE("a plan resets the connection at exactly its byte, in either direction
   }
 }
 
+TEST_CASE("connections that are reset end at once, however slowly they carry bytes") {
+  world_with_server run;
+  run.world.network().plan_next(server, {.send_size_max = 1, .lateness = 3ms});
+  run.connect();
+  run.world.run_for(1s);
+  run.client.write(std::string(10'000, 'x'));
+  run.world.run_for(1s);
+  run.world.network().reset_connections("sim");
+  CHECK(run.world.run_until([&] { return run.client.is_closed() && run.accepted.front()->is_closed(); }, 100ms));
+  CHECK(run.client.reason().code == error_code::reset);
+}
+
 TEST_CASE("a connection that vanished is given up when its bytes or probes stay unanswered") {
   const auto sends = GENERATE(true, false);
   world_with_server run;
