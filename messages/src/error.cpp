@@ -16,9 +16,9 @@ error_kind kind_of(error_code code) noexcept {
     return error_kind::connection;
   if (code <= error_code::send_failed)
     return error_kind::send;
-  if (code <= error_code::truncated_frame)
+  if (code <= error_code::truncated_stream)
     return error_kind::receive;
-  if (code <= error_code::unsupported)
+  if (code <= error_code::invalid_credentials)
     return error_kind::configuration;
   return error_kind::protocol;
 }
@@ -35,6 +35,9 @@ bool is_retryable(error_code code) noexcept {
     case error_code::invalid_value:
     case error_code::conflicting_values:
     case error_code::unsupported:
+    case error_code::invalid_credentials:
+    case error_code::certificate_rejected:
+    case error_code::no_common_protocol:
       return false;
     case error_code::descriptor_limit:
     case error_code::memory_limit:
@@ -59,6 +62,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::frame_too_large:
     case error_code::partial_frame_timeout:
     case error_code::truncated_frame:
+    case error_code::truncated_stream:
     case error_code::malformed:
     case error_code::peer_error:
       return true;

@@ -79,6 +79,21 @@ public:
     return *this;
   }
 
+  /// `is_allowed` must hold of a field whose value is shown as `shown`.
+  range_check& allowed(std::string_view name, std::string_view shown, bool is_allowed, std::string_view what) {
+    if (!failure_ && !is_allowed)
+      refuse(name, shown, what);
+    return *this;
+  }
+
+  /// `is_compatible` must hold of a field and others that `complaint` names.
+  range_check& compatible(std::string_view name, bool is_compatible, std::string_view complaint) {
+    if (!failure_ && !is_compatible)
+      failure_ = make_error(error_code::conflicting_values, phase::setup, origin::local,
+                            path(name).append(": ").append(complaint));
+    return *this;
+  }
+
   /// Takes over the complaint of a nested struct.
   range_check& nested(const result<void>& checked) {
     if (!failure_ && !checked)

@@ -49,7 +49,8 @@ result<void> validate(const transport_config& config) {
       .within("happy_eyeballs_delay", config.happy_eyeballs_delay, 10ms, 2s)
       .at_most("connect_timeout", config.connect_timeout, "attempt_timeout", config.attempt_timeout)
       .nested(validate(config.framing))
-      .nested(validate(config.flow));
+      .nested(validate(config.flow))
+      .nested(validate(config.tls));
   std::visit([&](const auto& settings) { check(checks, config, settings); }, config.protocol_settings);
   return checks.verdict();
 }

@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 namespace actorwire {
 
@@ -38,6 +39,15 @@ private:
   }
 
   void add(const std::string& value) { mix(std::hash<std::string>{}(value)); }
+
+  void add(const secret& value) { add(value.reveal()); }
+
+  template <class T>
+  void add(const std::vector<T>& values) {
+    add(values.size());
+    for (const auto& each : values)
+      add(each);
+  }
 
   template <class... Ts>
   void add(const std::variant<Ts...>& value) {

@@ -24,6 +24,14 @@ struct printer {
   static std::string print(std::chrono::milliseconds value) { return std::to_string(value.count()) + "ms"; }
   static std::string print(std::chrono::microseconds value) { return std::to_string(value.count()) + "us"; }
   static std::string print(const payload& bytes) { return to_string(bytes); }
+  static std::string print(const secret& hidden) { return to_string(hidden); }
+  template <class T>
+  static std::string print(const std::vector<T>& values) {
+    std::string text = "[";
+    for (const auto& each : values)
+      text.append(text.size() > 1 ? ", " : "").append(print(each));
+    return text += ']';
+  }
   static std::string print(event_mask mask) { return std::to_string(static_cast<std::uint32_t>(mask)); }
   template <named_enumeration E>
   static std::string print(E value) {
@@ -114,15 +122,15 @@ TEST_CASE("members are named in the order of the struct") {
 
 TEST_CASE("every message and every configuration is described") {
   CHECK(all_print_default_values<endpoint, transport_error, send_options, tally, delivery_totals>());
-  CHECK(all_print_default_values<tcp_config, quic_config, framing_config, flow_limits, transport_config,
+  CHECK(all_print_default_values<tcp_config, quic_config, tls_config, framing_config, flow_limits, transport_config,
                                  reconnection_policy, pool_limits, listen_config>());
   CHECK(all_print_default_values<tcp_metrics, quic_metrics, transport_stats, pool_stats, listener_stats>());
-  CHECK(all_print_default_values<connection_info, opened, received, peer_closing, passivated, sent, data_lost,
+  CHECK(all_print_default_values<tls_info, connection_info, opened, received, peer_closing, passivated, sent, data_lost,
                                  backpressure, state_changed, stats, connection_status, close_report, pool_event>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
-                                 acquire, list, lookup, set_policy, reset, get_pool_stats, suspend, resume, set_limit,
-                                 get_listener_stats>());
+                                 acquire, list, lookup, set_policy, reset, reload_tls, get_pool_stats, suspend, resume,
+                                 set_limit, get_listener_stats>());
 }
 
 TEST_CASE("what has no description does not count as described") {

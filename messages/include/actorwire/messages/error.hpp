@@ -31,6 +31,8 @@ enum class error_code : std::uint8_t {
   unreachable,
   connect_timeout,
   handshake_failed,
+  certificate_rejected,
+  no_common_protocol,
   peer_closed,
   reset,
   keepalive_timeout,
@@ -54,16 +56,18 @@ enum class error_code : std::uint8_t {
   frame_too_large,
   partial_frame_timeout,
   truncated_frame,
+  truncated_stream,
   // configuration
   invalid_value,
   conflicting_values,
   unsupported,
+  invalid_credentials,
   // protocol
   malformed,
   peer_error,
 };
 
-constexpr std::array<std::string_view, 35> names_of(error_code) {
+constexpr std::array<std::string_view, 39> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -73,6 +77,8 @@ constexpr std::array<std::string_view, 35> names_of(error_code) {
           "unreachable",
           "connect_timeout",
           "handshake_failed",
+          "certificate_rejected",
+          "no_common_protocol",
           "peer_closed",
           "reset",
           "keepalive_timeout",
@@ -94,9 +100,11 @@ constexpr std::array<std::string_view, 35> names_of(error_code) {
           "frame_too_large",
           "partial_frame_timeout",
           "truncated_frame",
+          "truncated_stream",
           "invalid_value",
           "conflicting_values",
           "unsupported",
+          "invalid_credentials",
           "malformed",
           "peer_error"};
 }

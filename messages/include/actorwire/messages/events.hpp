@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace actorwire {
 
@@ -48,6 +49,32 @@ using connection_id = std::uint64_t;
 /// A stream of a connection; 0 is the byte stream that every transport has.
 using stream_id = std::uint64_t;
 
+/// What was agreed on with the peer of an encrypted connection. All empty where there is no encryption.
+struct tls_info {
+  /// `TLS1.2` or `TLS1.3`.
+  std::string version;
+  /// Such as `AES-128-GCM`.
+  std::string cipher;
+  /// The protocol above; empty if there was no such agreement.
+  std::string alpn;
+  /// Whether an earlier session was resumed, so that no certificates were exchanged.
+  bool resumed = false;
+  /// DNS names and addresses in the peer's certificate, at most 16, verified unless that was turned off; empty if it has
+  /// none, or showed no certificate.
+  std::vector<std::string> peer_names;
+  /// The SHA-256 of the peer's public key, as in `tls_config::pinned_keys`.
+  std::string peer_key;
+
+  friend bool operator==(const tls_info&, const tls_info&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("tls_info", field{"version", self.version}, field{"cipher", self.cipher}, field{"alpn", self.alpn},
+                 field{"resumed", self.resumed}, field{"peer_names", self.peer_names},
+                 field{"peer_key", self.peer_key});
+  }
+};
+
 /// Who one is connected to.
 struct connection_info {
   connection_id id = 0;
@@ -57,6 +84,7 @@ struct connection_info {
   /// Numeric address and port of both ends.
   std::string remote_address;
   std::string local_address;
+  tls_info tls;
 
   friend bool operator==(const connection_info&, const connection_info&) = default;
 
@@ -64,7 +92,7 @@ struct connection_info {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("connection_info", field{"id", self.id}, field{"generation", self.generation},
                  field{"remote", self.remote}, field{"remote_address", self.remote_address},
-                 field{"local_address", self.local_address});
+                 field{"local_address", self.local_address}, field{"tls", self.tls});
   }
 };
 
@@ -260,10 +288,19 @@ struct close_report {
 };
 
 /// What happened in a supervisor's pool.
-enum class pool_change : std::uint8_t { added, removed, crash_restart, gave_up };
+enum class pool_change : std::uint8_t {
+  added,
+  removed,
+  crash_restart,
+  gave_up,
+  /// The answer to `reload_tls`, for one set of TLS settings, told without a `source`.
+  tls_reloaded,
+  /// The same, when the old credentials stay; `reason` says why.
+  tls_kept,
+};
 
-constexpr std::array<std::string_view, 4> names_of(pool_change) {
-  return {"added", "removed", "crash_restart", "gave_up"};
+constexpr std::array<std::string_view, 6> names_of(pool_change) {
+  return {"added", "removed", "crash_restart", "gave_up", "tls_reloaded", "tls_kept"};
 }
 
 struct pool_event {

@@ -17,6 +17,11 @@ struct listen_config {
   /// Accepted connections alive at once, and those of which a receiver has yet to hear; at the limit the listener stops
   /// accepting and goes on after a close. 1 .. 1,000,000.
   std::uint32_t max_connections = 65'536;
+  /// For `tls://` and `quic://`: clients that have connected and not yet agreed on keys, over all shards. One more ends
+  /// the one that has taken longest, so that clients that never finish keep nobody out. 1 .. 1,000,000.
+  std::uint32_t max_handshakes = 1'024;
+  /// The same for the clients of one address, or of one IPv6 /64; one more is turned away. 1 .. `max_handshakes`.
+  std::uint32_t max_handshakes_per_address = 64;
   /// One listening socket on every shard (SO_REUSEPORT) so that the kernel spreads the clients. Off: the first shard
   /// accepts and deals them out in turn.
   bool reuse_port = true;
@@ -37,6 +42,8 @@ struct listen_config {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("listen_config", field{"backlog", self.backlog}, field{"max_connections", self.max_connections},
+                 field{"max_handshakes", self.max_handshakes},
+                 field{"max_handshakes_per_address", self.max_handshakes_per_address},
                  field{"reuse_port", self.reuse_port}, field{"share_port", self.share_port},
                  field{"transport", self.transport});
   }

@@ -271,6 +271,25 @@ struct get_pool_stats {
   }
 };
 
+/// Reads the files that TLS settings name once more, and uses what they hold for all handshakes from then on. To a
+/// supervisor, for all of its peers, or to a listener. Everything is read and checked before anything changes: if a file
+/// is missing, half written, does not fit the others or has expired, the old credentials stay. Connections go on.
+/// *Errors:* `invalid_credentials`; a supervisor tells it as `pool_event` too, and a listener in `listener_stats`.
+struct reload_tls {
+  /// Has connections that were made with the old credentials close, after what they have to send is sent: those of a
+  /// listener for good, those of a supervisor are dialled again.
+  bool drain = false;
+  /// How long such a connection may take. 1 ms .. 24 h.
+  std::chrono::milliseconds drain_timeout{30'000};
+
+  friend bool operator==(const reload_tls&, const reload_tls&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("reload_tls", field{"drain", self.drain}, field{"drain_timeout", self.drain_timeout});
+  }
+};
+
 // -- to a listener ----------------------------------------------------------------------------------------------------
 
 /// Closes the listening sockets; accepted connections go on. Answered when all sockets are closed.

@@ -7,6 +7,7 @@
 #include <actorwire/messages/quic_config.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/tcp_config.hpp>
+#include <actorwire/messages/tls_config.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -41,6 +42,8 @@ struct transport_config {
   framing_config framing;
   flow_limits flow;
   protocol_config protocol_settings;
+  /// For `tls://` and `quic://`; others do not look at it.
+  tls_config tls;
 
   friend bool operator==(const transport_config&, const transport_config&) = default;
 
@@ -51,7 +54,7 @@ struct transport_config {
                  field{"attempt_timeout", self.attempt_timeout}, field{"operation_timeout", self.operation_timeout},
                  field{"happy_eyeballs_delay", self.happy_eyeballs_delay},
                  field{"allow_half_open", self.allow_half_open}, field{"framing", self.framing},
-                 field{"flow", self.flow}, field{"protocol_settings", self.protocol_settings});
+                 field{"flow", self.flow}, field{"protocol_settings", self.protocol_settings}, field{"tls", self.tls});
   }
 };
 

@@ -6,6 +6,7 @@
 #include <actorwire/messages/describe.hpp>
 #include <actorwire/messages/enumeration.hpp>
 #include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/secret.hpp>
 
 #include <caf/config.hpp>
 
@@ -116,6 +117,19 @@ typename Inspector::result_type inspect(Inspector& f, payload& x) {
   }
 }
 
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, secret& x) {
+  if constexpr (Inspector::reads_state) {
+    auto text = x.reveal();
+    return f(text);
+  } else {
+    std::string text;
+    auto result = f(text);
+    x = secret{std::move(text)};
+    return result;
+  }
+}
+
 template <class Inspector, class First, class Second>
 typename Inspector::result_type inspect(Inspector& f, std::variant<First, Second>& x) {
   auto is_second = x.index() == 1;
@@ -149,6 +163,15 @@ template <class Inspector, class E>
                        if (!names_a_value<E>(value))
                          return false;
                      x = static_cast<E>(value);
+                     return true;
+                   });
+  }
+
+  template <class Inspector>
+  bool inspect(Inspector& f, secret& x) {
+    return f.apply([&x] { return x.reveal(); },
+                   [&x](std::string text) {
+                     x = secret{std::move(text)};
                      return true;
                    });
   }
