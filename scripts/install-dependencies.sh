@@ -11,8 +11,9 @@
 set -eu
 
 catch2_minimum=3
-build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev nettle-dev'
-test_packages='catch2 librapidcheck-dev ncat redis-server'
+build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev nettle-dev libgnutls28-dev'
+# libssl-dev is for the benchmark's rival alone: the library has nothing of OpenSSL.
+test_packages='catch2 librapidcheck-dev ncat redis-server gnutls-bin openssl libssl-dev'
 lint_packages='clang clang-format clang-tidy shellcheck'
 
 apt_dir=${ROOT:-}/etc/apt

@@ -157,7 +157,17 @@ run build
 expect 'exit status' 0 "$status"
 expect 'no source added' '' "$(added)"
 
+bookworm_machine tls_is_gnutls
+fake dpkg-query 'for last; do :; done; case $last in *gnutls* | *ssl*) exit 1 ;; *) echo "installed 99.0" ;; esac'
+run build
+expect 'a build needs GnuTLS and nothing of OpenSSL' \
+  'apt-get install -y --no-install-recommends libgnutls28-dev' "$(printf '%s' "$apt_calls" | tail -n1)"
+run test
+expect 'tests meet programs of both' \
+  'apt-get install -y --no-install-recommends gnutls-bin openssl libssl-dev' "$(printf '%s' "$apt_calls" | tail -n1)"
+
 bookworm_machine update_fails
+fake dpkg-query 'exit 1'
 fake apt-get '[ "$1" != update ]'
 run build test
 expect 'exit status' 1 "$status"
