@@ -239,7 +239,8 @@ bool tcp_acceptor::accept_one() {
   if (descriptor >= 0) {
     is_short_ = false;
     remote.resize(size);
-    auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor);
+    const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
+    auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
     observer_->on_accepted(std::move(accepted), numeric_endpoint(remote));
     return true;
   }
