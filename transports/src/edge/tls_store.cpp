@@ -2,6 +2,7 @@
 
 #include "quiet_thread.hpp"
 #include "shard_answer.hpp"
+#include "tls_files.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,7 @@
 #include <ctime>
 #include <deque>
 #include <list>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -17,6 +19,41 @@ namespace actorwire {
 namespace {
 
 using interest = shard_answer<tls_store::answer>;
+
+/// Sessions that the connections of all shards share.
+class shared_sessions final : public tls_session_memory {
+public:
+  explicit shared_sessions(const tls_config& config) : sessions_(config.session_cache_size, config.session_lifetime) {}
+
+  void put(const std::string& server, std::string session, time_point now) override {
+    const std::lock_guard locked{guard_};
+    sessions_.put(server, std::move(session), now);
+  }
+  std::optional<std::string> take(const std::string& server, time_point now) override {
+    const std::lock_guard locked{guard_};
+    return sessions_.take(server, now);
+  }
+
+private:
+  std::mutex guard_;
+  tls_session_cache sessions_;
+};
+
+result<std::shared_ptr<const tls_credentials>> read_credentials(tls_role role, const tls_config& config,
+                                                                const key_password_function& ask_password) {
+  if (auto checked = validate(config); !checked)
+    return checked.error();
+  auto material = read_tls_material(config);
+  if (!material)
+    return material.error();
+  auto log = open_key_log(config);
+  if (!log)
+    return log.error();
+  tls_services services{ask_password, nullptr, std::move(*log)};
+  if (role == tls_role::client)
+    services.sessions = std::make_shared<shared_sessions>(config);
+  return tls_credentials::make(role, config, *material, std::move(services), std::time(nullptr));
+}
 
 void warn_of_insecurity(const tls_config& config) {
   if (std::holds_alternative<insecure_no_verification>(config.verification))
@@ -45,7 +82,7 @@ public:
   answer load(tls_role role, const tls_config& config) {
     if (auto found = find(role, config))
       return found;
-    auto fresh = tls_credentials::load(role, config, ask_password_, std::time(nullptr));
+    auto fresh = read_credentials(role, config, ask_password_);
     if (!fresh)
       return fresh.error();
     if (role == tls_role::client)
@@ -64,7 +101,7 @@ public:
     auto found = find(role, config);
     if (!found)
       return load(role, config);
-    auto fresh = tls_credentials::load(role, config, ask_password_, std::time(nullptr));
+    auto fresh = read_credentials(role, config, ask_password_);
     if (!fresh)
       return fresh.error();
     found->replace(std::move(*fresh));

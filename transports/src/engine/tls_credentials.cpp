@@ -3,21 +3,13 @@
 #include "tls_error.hpp"
 #include "wall_time.hpp"
 
-#include <fcntl.h>
 #include <gnutls/x509.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <system_error>
 #include <utility>
 
 namespace actorwire {
 
 namespace {
-
-// Larger than any store of trust anchors, and small enough for a mistaken name to do no harm.
-constexpr std::size_t longest_file = std::size_t{16} << 20U;
 
 /// Ephemeral keys and authenticated ciphers only, the fastest first where hardware helps. What is not listed is off:
 /// compression, renegotiation by the peer, RC4, CBC, SHA-1, static RSA.
@@ -40,44 +32,6 @@ gnutls_datum_t datum_of(const std::string& text) noexcept {
   return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())), static_cast<unsigned>(text.size())};
 }
 
-/// The bytes of a file; wiped when it goes, because it may be a key.
-result<secret> read_file(const std::string& name) {
-  const auto descriptor = ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (descriptor < 0)
-    return make_system_error(errno, phase::setup, "open it");
-  std::string bytes;
-  auto failure = 0;
-  struct stat about {};
-  if (::fstat(descriptor, &about) != 0)
-    failure = errno;
-  else if (!S_ISREG(about.st_mode))
-    failure = EINVAL;
-  else if (static_cast<std::size_t>(about.st_size) > longest_file)
-    failure = EFBIG;
-  // One byte more than it has, so that the end shows without growing.
-  if (failure == 0)
-    bytes.resize(static_cast<std::size_t>(about.st_size) + 1);
-  std::size_t length = 0;
-  while (failure == 0) {
-    const auto got = ::read(descriptor, bytes.data() + length, bytes.size() - length);
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got < 0)
-      failure = errno;
-    if (got <= 0)
-      break;
-    length += static_cast<std::size_t>(got);
-    if (length == bytes.size())
-      failure = EFBIG; // It grows while it is read.
-  }
-  ::close(descriptor);
-  bytes.resize(length);
-  secret content{std::move(bytes)};
-  if (failure != 0)
-    return make_system_error(failure, phase::setup, "read it");
-  return content;
-}
-
 /// The first certificate of what was set, judged by `now`.
 enum class validity : std::uint8_t { valid, not_yet, expired, unknown };
 
@@ -98,30 +52,28 @@ validity validity_of(gnutls_certificate_credentials_t credentials, std::time_t n
 
 } // namespace
 
-result<std::shared_ptr<const tls_credentials>> tls_credentials::load(tls_role role, const tls_config& config,
-                                                                     const key_password_function& ask_password,
-                                                                     std::time_t now) {
+result<std::shared_ptr<const tls_credentials>> tls_credentials::make(tls_role role, const tls_config& config,
+                                                                     const tls_material& material,
+                                                                     tls_services services, std::time_t now) {
   if (auto checked = validate(config); !checked)
     return checked.error();
-  auto made = std::make_shared<tls_credentials>(role, config);
-  if (auto loaded = made->load(ask_password, now); !loaded)
-    return loaded.error();
+  auto made = std::make_shared<tls_credentials>(role, config, std::move(services));
+  if (auto ready = made->set_up(material, now); !ready)
+    return ready.error();
   return std::shared_ptr<const tls_credentials>{std::move(made)};
 }
 
-tls_credentials::tls_credentials(tls_role role, const tls_config& config)
-  : role_(role), config_(config), sessions_(config.session_cache_size, config.session_lifetime) {}
+tls_credentials::tls_credentials(tls_role role, const tls_config& config, tls_services services)
+  : role_(role), config_(config), services_(std::move(services)) {}
 
 tls_credentials::~tls_credentials() {
   if (ticket_key_.data != nullptr) {
     ::gnutls_memset(ticket_key_.data, 0, ticket_key_.size);
     ::gnutls_free(ticket_key_.data);
   }
-  if (key_log_ >= 0)
-    ::close(key_log_);
 }
 
-result<void> tls_credentials::load(const key_password_function& ask_password, std::time_t now) {
+result<void> tls_credentials::set_up(const tls_material& material, std::time_t now) {
   const wall_time judged_by{now};
   gnutls_certificate_credentials_t certificates = nullptr;
   if (const auto failed = ::gnutls_certificate_allocate_credentials(&certificates); failed != 0)
@@ -136,45 +88,28 @@ result<void> tls_credentials::load(const key_password_function& ask_password, st
   if (role_ == tls_role::server && config_.session_resumption
       && ::gnutls_session_ticket_key_generate(&ticket_key_) != 0)
     return complaint("tls.session_resumption", "no key can be made for it");
-  if (auto loaded = load_identity(ask_password, now); !loaded)
-    return loaded;
-  if (auto loaded = load_trust(); !loaded)
-    return loaded;
-  if (auto loaded = load_revocations(); !loaded)
-    return loaded;
-  return open_key_log();
+  if (auto ready = set_identity(material, now); !ready)
+    return ready;
+  if (auto ready = set_trust(material); !ready)
+    return ready;
+  return set_revocations(material);
 }
 
-result<void> tls_credentials::load_identity(const key_password_function& ask_password, std::time_t now) {
+result<void> tls_credentials::set_identity(const tls_material& material, std::time_t now) {
   if (config_.certificate.empty()) {
     if (role_ == tls_role::server)
       return complaint("tls.certificate", "a listener needs one, and tls.key with it");
     return {};
   }
-  secret chain{config_.certificate.text};
-  if (!config_.certificate.file.empty()) {
-    auto read = read_file(config_.certificate.file);
-    if (!read)
-      return complaint("tls.certificate", "the file cannot be read",
-                       config_.certificate.file + ": " + read.error().text);
-    chain = std::move(*read);
-  }
-  auto key = config_.key.text;
-  if (!config_.key.file.empty()) {
-    auto read = read_file(config_.key.file);
-    if (!read)
-      return complaint("tls.key", "the file cannot be read", config_.key.file + ": " + read.error().text);
-    key = std::move(*read);
-  }
-  const auto chain_datum = datum_of(chain.reveal());
-  const auto key_datum = datum_of(key.reveal());
+  const auto chain_datum = datum_of(material.certificate);
+  const auto key_datum = datum_of(material.key.reveal());
   const auto set = [&](const secret& password) {
     return ::gnutls_certificate_set_x509_key_mem2(certificates_.get(), &chain_datum, &key_datum, GNUTLS_X509_FMT_PEM,
                                                   password.empty() ? nullptr : password.reveal().c_str(), 0);
   };
   auto failed = set(config_.key.password);
-  if (failed == GNUTLS_E_DECRYPTION_FAILED && config_.key.password.empty() && ask_password)
-    failed = set(secret{ask_password(config_.key.file)});
+  if (failed == GNUTLS_E_DECRYPTION_FAILED && config_.key.password.empty() && services_.ask_password)
+    failed = set(secret{services_.ask_password(config_.key.file)});
   if (failed == GNUTLS_E_DECRYPTION_FAILED)
     return complaint("tls.key",
                      "it is encrypted, and tls.key.password or network_options::key_password does not open it");
@@ -195,7 +130,7 @@ result<void> tls_credentials::load_identity(const key_password_function& ask_pas
   return {};
 }
 
-result<void> tls_credentials::load_trust() {
+result<void> tls_credentials::set_trust(const tls_material& material) {
   const auto is_needed =
       role_ == tls_role::client ? verifies() : config_.client_certificates != client_certificates::off;
   if (!is_needed)
@@ -211,49 +146,22 @@ result<void> tls_credentials::load_trust() {
                        count < 0 ? ::gnutls_strerror(count) : "");
     return {};
   }
-  secret anchors{config_.trust.text};
-  if (!config_.trust.file.empty()) {
-    auto read = read_file(config_.trust.file);
-    if (!read)
-      return complaint("tls.trust", "the file cannot be read", config_.trust.file + ": " + read.error().text);
-    anchors = std::move(*read);
-  }
-  const auto datum = datum_of(anchors.reveal());
+  const auto datum = datum_of(material.trust);
   if (const auto count = ::gnutls_certificate_set_x509_trust_mem(certificates_.get(), &datum, GNUTLS_X509_FMT_PEM);
       count <= 0)
     return complaint("tls.trust", "it holds no certificate in PEM form", count < 0 ? ::gnutls_strerror(count) : "");
   return {};
 }
 
-result<void> tls_credentials::load_revocations() {
+result<void> tls_credentials::set_revocations(const tls_material& material) {
   if (config_.revocation_file.empty())
     return {};
-  auto read = read_file(config_.revocation_file);
-  if (!read)
-    return complaint("tls.revocation_file", "the file cannot be read",
-                     config_.revocation_file + ": " + read.error().text);
-  const auto datum = datum_of(read->reveal());
+  const auto datum = datum_of(material.revocations);
   if (const auto count = ::gnutls_certificate_set_x509_crl_mem(certificates_.get(), &datum, GNUTLS_X509_FMT_PEM);
       count <= 0)
     return complaint("tls.revocation_file", "it holds no revocation list in PEM form of an authority of tls.trust",
                      count < 0 ? ::gnutls_strerror(count) : "");
   return {};
-}
-
-result<void> tls_credentials::open_key_log() {
-  if (config_.key_log_file.empty())
-    return {};
-  key_log_ = ::open(config_.key_log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, 0600);
-  if (key_log_ < 0)
-    return complaint("tls.key_log_file", "the file cannot be written",
-                     config_.key_log_file + ": " + std::generic_category().message(errno));
-  return {};
-}
-
-void tls_credentials::log_key(std::string_view line) const {
-  // One call, so that lines of several shards do not mix. A full disk costs the log, not the connection.
-  if (key_log_ >= 0) [[maybe_unused]]
-    const auto ignored = ::write(key_log_, line.data(), line.size());
 }
 
 transport_error tls_credentials::complaint(std::string_view field, std::string_view text,

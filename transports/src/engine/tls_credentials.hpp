@@ -4,6 +4,7 @@
 
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/tls_config.hpp>
+#include <actorwire/transports/key_password.hpp>
 
 #include <gnutls/gnutls.h>
 
@@ -21,20 +22,34 @@ namespace actorwire {
 
 enum class tls_role : std::uint8_t { client, server };
 
-/// Asked for the password of a private key that is encrypted; gets the name of its file, or nothing for a key in memory.
-using key_password_function = std::function<std::string(std::string_view file)>;
+/// What the settings name, as it was read: PEM texts, empty where nothing is set.
+struct tls_material {
+  std::string trust;
+  std::string certificate;
+  secret key;
+  std::string revocations;
+};
 
-/// What `tls_config` says, read and checked: keys, certificates, trust anchors, and what connections that use them share.
-/// Made once and used by many connections, for TLS and QUIC alike. A reload makes another one.
-/// *Thread:* immutable, but for the remembered sessions, which any thread may use.
+/// What connections with the same credentials share, and what they do outside of TLS.
+struct tls_services {
+  /// Asked for the password of an encrypted key.
+  key_password_function ask_password;
+  /// Where a client keeps its sessions; null: nowhere.
+  std::shared_ptr<tls_session_memory> sessions;
+  /// Takes a line of the key log; empty: nobody does.
+  std::function<void(std::string_view)> log_key;
+};
+
+/// What `tls_config` says, parsed and checked: keys, certificates, trust anchors. Made once and used by many connections,
+/// for TLS and QUIC alike. A reload makes another one. *Thread:* immutable; any thread.
 class tls_credentials {
 public:
-  /// Reads files and parses certificates: some milliseconds, not for a shard. `now` is what validity is judged by.
-  /// *Errors:* `invalid_credentials` naming the setting.
+  /// Parses and checks: some milliseconds, not for a shard. `now` is what validity is judged by.
+  /// *Errors:* `invalid_credentials` naming the setting, and those of `validate`.
   [[nodiscard]] static result<std::shared_ptr<const tls_credentials>>
-  load(tls_role role, const tls_config& config, const key_password_function& ask_password, std::time_t now);
+  make(tls_role role, const tls_config& config, const tls_material& material, tls_services services, std::time_t now);
 
-  tls_credentials(tls_role role, const tls_config& config);
+  tls_credentials(tls_role role, const tls_config& config, tls_services services);
   ~tls_credentials();
 
   tls_credentials(const tls_credentials&) = delete;
@@ -48,10 +63,7 @@ public:
   [[nodiscard]] gnutls_priority_t priorities() const noexcept { return priorities_.get(); }
   /// The key that a server's tickets are made with; GnuTLS derives those of each period from it.
   [[nodiscard]] const gnutls_datum_t& ticket_key() const noexcept { return ticket_key_; }
-  /// What a client remembers.
-  [[nodiscard]] tls_session_cache& sessions() const noexcept { return sessions_; }
-  /// Appends a line to the key log.
-  void log_key(std::string_view line) const;
+  [[nodiscard]] const tls_services& services() const noexcept { return services_; }
 
 private:
   template <auto Function>
@@ -65,21 +77,19 @@ private:
                                               call<gnutls_certificate_free_credentials>>;
   using priorities_handle = std::unique_ptr<std::remove_pointer_t<gnutls_priority_t>, call<gnutls_priority_deinit>>;
 
-  [[nodiscard]] result<void> load(const key_password_function& ask_password, std::time_t now);
-  [[nodiscard]] result<void> load_identity(const key_password_function& ask_password, std::time_t now);
-  [[nodiscard]] result<void> load_trust();
-  [[nodiscard]] result<void> load_revocations();
-  [[nodiscard]] result<void> open_key_log();
+  [[nodiscard]] result<void> set_up(const tls_material& material, std::time_t now);
+  [[nodiscard]] result<void> set_identity(const tls_material& material, std::time_t now);
+  [[nodiscard]] result<void> set_trust(const tls_material& material);
+  [[nodiscard]] result<void> set_revocations(const tls_material& material);
   [[nodiscard]] transport_error complaint(std::string_view field, std::string_view text,
                                           const std::string& detail = {}) const;
 
   const tls_role role_;
   const tls_config config_;
+  const tls_services services_;
   certificates_handle certificates_;
   priorities_handle priorities_;
   gnutls_datum_t ticket_key_{};
-  mutable tls_session_cache sessions_;
-  int key_log_ = -1;
 };
 
 } // namespace actorwire

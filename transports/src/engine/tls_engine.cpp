@@ -175,9 +175,22 @@ void tls_engine::set_up() {
     ::gnutls_server_name_set(session, GNUTLS_NAME_DNS, server_.data(), server_.size());
   if (identity_->verifies())
     ::gnutls_session_set_verify_function(session, verify);
-  if (config.session_resumption)
+  if (remembers_sessions())
     ::gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST,
                                          remember_session);
+}
+
+bool tls_engine::remembers_sessions() const noexcept {
+  return identity_->role() == tls_role::client && identity_->config().session_resumption
+      && identity_->services().sessions;
+}
+
+/// A client offers what it remembers of an earlier connection, at its first step, when the time is known.
+void tls_engine::offer_session() {
+  if (!remembers_sessions())
+    return;
+  if (const auto session = identity_->services().sessions->take(session_key_, now_))
+    ::gnutls_session_set_data(session_.get(), session->data(), session->size());
 }
 
 tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
@@ -245,6 +258,8 @@ result<bool> tls_engine::shake_hands(const tls_now& now) {
                       "the other side sent more than " + std::to_string(handshake_bytes_max)
                           + " bytes before keys were agreed on");
   }
+  if (!std::exchange(has_begun_, true))
+    offer_session();
   auto failed = 0;
   for (int warnings = 0; warnings < warnings_max; ++warnings) {
     failed = ::gnutls_handshake(session_.get());
@@ -276,7 +291,7 @@ result<void> tls_engine::check_agreement() {
                       "off");
   }
   // TLS 1.2 hands tickets out before the handshake is complete, and only now they are of use.
-  if (!session_key_.empty() && ::gnutls_protocol_get_version(session_.get()) == GNUTLS_TLS1_2)
+  if (remembers_sessions() && ::gnutls_protocol_get_version(session_.get()) == GNUTLS_TLS1_2)
     remember_session(session_.get(), 0, 0, 0, nullptr);
   return {};
 }
@@ -334,15 +349,15 @@ int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, u
   if ((::gnutls_session_get_flags(session) & GNUTLS_SFLAGS_SESSION_TICKET) == 0
       || ::gnutls_session_get_data2(session, &data) != 0)
     return 0;
-  engine.identity_->sessions().put(engine.session_key_, {reinterpret_cast<const char*>(data.data), data.size},
-                                   engine.now_);
+  engine.identity_->services().sessions->put(engine.session_key_, {reinterpret_cast<const char*>(data.data), data.size},
+                                             engine.now_);
   ::gnutls_free(data.data);
   return 0;
 }
 
 int tls_engine::log_key(gnutls_session_t session, const char* label, const gnutls_datum_t* value) {
-  const auto& config = engine_of(session).identity_->config();
-  if (config.key_log_file.empty())
+  const auto& log = engine_of(session).identity_->services().log_key;
+  if (!log)
     return 0;
   constexpr std::string_view digits = "0123456789abcdef";
   std::string line{label};
@@ -354,7 +369,7 @@ int tls_engine::log_key(gnutls_session_t session, const char* label, const gnutl
     for (const auto byte : std::span{each->data, each->size})
       line.append({digits[byte >> 4U], digits[byte & 15U]});
   }
-  engine_of(session).identity_->log_key(line.append("\n"));
+  log(line.append("\n"));
   return 0;
 }
 

@@ -116,6 +116,8 @@ private:
 
   void set_up();
   [[nodiscard]] static tls_engine& engine_of(gnutls_session_t session) noexcept;
+  [[nodiscard]] bool remembers_sessions() const noexcept;
+  void offer_session();
   [[nodiscard]] result<void> check_agreement();
   [[nodiscard]] std::optional<transport_error> judge_peer();
   /// Has an alert that fits `code` told to the other side.
@@ -148,6 +150,7 @@ private:
   std::optional<transport_error> failure_;
   bool input_ended_ = false;
   bool peer_has_closed_ = false;
+  bool has_begun_ = false;
   bool is_established_ = false;
 };
 

@@ -6,7 +6,6 @@
 namespace actorwire {
 
 void tls_session_cache::put(const std::string& server, std::string session, time_point now) {
-  const std::lock_guard locked{guard_};
   if (by_server_.count(server) >= sessions_per_server) {
     const auto [first, last] = by_server_.equal_range(server);
     auto oldest = first;
@@ -22,7 +21,6 @@ void tls_session_cache::put(const std::string& server, std::string session, time
 }
 
 std::optional<std::string> tls_session_cache::take(const std::string& server, time_point now) {
-  const std::lock_guard locked{guard_};
   while (!entries_.empty() && now - entries_.front().since >= lifetime_)
     forget(entries_.begin());
   const auto [first, last] = by_server_.equal_range(server);
@@ -36,11 +34,6 @@ std::optional<std::string> tls_session_cache::take(const std::string& server, ti
   entries_.erase(newest->second);
   by_server_.erase(newest);
   return session;
-}
-
-std::size_t tls_session_cache::size() const {
-  const std::lock_guard locked{guard_};
-  return entries_.size();
 }
 
 void tls_session_cache::forget(entries::iterator which) {
