@@ -1,7 +1,7 @@
 #include "accept_actor.hpp"
 
 #include "connection.hpp"
-#include "edge/tls_transport.hpp"
+#include "edge/accept_tls.hpp"
 
 #include <actorwire/actors/errors.hpp>
 

@@ -1,5 +1,6 @@
 #include "tls_transport.hpp"
 
+#include "accept_tls.hpp"
 #include "reactor.hpp"
 #include "receive_slab.hpp"
 

@@ -118,8 +118,4 @@ private:
 [[nodiscard]] local_ref<transport> make_tls_transport(shard& where, local_ref<transport> bearer,
                                                       std::shared_ptr<tls_store> identities);
 
-/// Makes a server of TLS over a bearer that was accepted. Another thread may do so, and move the one reference over.
-[[nodiscard]] local_ref<transport> accept_tls(shard& where, local_ref<transport> bearer,
-                                              std::shared_ptr<const tls_credentials> identity);
-
 } // namespace actorwire
