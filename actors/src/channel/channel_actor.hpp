@@ -90,6 +90,9 @@ protected:
   /// The channel begins to close, or ends; nobody was told yet. May come twice.
   virtual void leaves() {}
 
+  /// A wire was attached, and nobody was told yet.
+  virtual void becomes_ready() {}
+
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
 
