@@ -58,7 +58,7 @@ private:
   // -- from the bearer ---------------------------------------------------------------------------------------------------
 
   void on_progress(connection_state where) override;
-  void on_connected(const transport_addresses& addresses) override;
+  void on_connected(const transport_opening& opening) override;
   void on_received(payload bytes) override;
   void on_peer_finished() override;
   void on_writable() override;
