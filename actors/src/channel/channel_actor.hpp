@@ -79,6 +79,9 @@ public:
   /// Lets the wire, if there is one, take what waits at the end of the turn.
   void flush_later();
 
+  /// Lets the wire, if there is one, see at the end of the turn how much data is wanted now.
+  void pump_later();
+
 protected:
   // -- what differs -----------------------------------------------------------------------------------------------------
 
@@ -143,7 +146,7 @@ private:
   caf::typed_response_promise<connection_info> handle(connect);
   outbound::reply handle(actorwire::send& message);
   void handle(cast& message);
-  caf::typed_response_promise<received> handle(receive);
+  caf::typed_response_promise<received> handle(const receive& request);
   connection_status handle(subscribe request);
   void handle(const unsubscribe&);
   void handle(const grant& credit);
@@ -156,6 +159,9 @@ private:
   void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
+  /// Whether somebody waits for an answer to the present message. Only requests are answered: CAF takes an error that
+  /// nobody asked for as a reason to end the one who gets it.
+  [[nodiscard]] bool is_request();
   /// Takes a message for sending, or says why not.
   result<std::uint64_t> accept(payload& body, const send_options& options, outbound::reply& asker);
   /// Whether a message with these options is to be dropped now.

@@ -113,9 +113,13 @@ void wire::handle_timeout() {
     }
   }
   if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
-    abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
-                     "a frame was begun and not completed within framing.partial_frame_timeout"));
-    return;
+    set(deadline::partial_frame, never);
+    // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
+    if (user_ != nullptr && user_->credit() > 0) {
+      abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
+                       "a frame was begun and not completed within framing.partial_frame_timeout"));
+      return;
+    }
   }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
     settle_acknowledged();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <actorwire/export.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/describe.hpp>
 #include <actorwire/messages/endpoint.hpp>
@@ -7,6 +8,7 @@
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/reconnection_policy.hpp>
+#include <actorwire/messages/result.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
 #include <array>
@@ -56,16 +58,26 @@ struct cast {
 
 /// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data. With
 /// `transport_config::allow_half_open`, `peer_closed` is the answer when the peer has ended its side.
-/// A request that has timed out, or whose actor has ended, is answered all the same, and the data is gone with the answer:
-/// ask without a time limit, or subscribe.
+/// Data that comes after `timeout`, or after whoever asked has ended, stays for the next reader.
+///
+/// CAF tells nobody that a request has timed out: one that CAF gave up, and whose actor lives on, still takes the next
+/// data, which is gone with an answer that nobody waits for. So let `timeout` be shorter than the time that the request
+/// itself is given.
+/// *Errors:* `request_timeout`; `conflicting_values` if somebody subscribes; `invalid_value`.
 struct receive {
+  /// How long to wait for data. 0 (for ever) or 1 ms .. 24 h.
+  std::chrono::milliseconds timeout{0};
+
   friend bool operator==(const receive&, const receive&) = default;
 
   template <class Self, class Visitor>
-  static auto describe(Self&, Visitor&& visit) {
-    return visit("receive");
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("receive", field{"timeout", self.timeout});
   }
 };
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const receive& request);
 
 /// How a subscriber to data pays for what it gets.
 /// - `automatic`: each message counts as paid for once the subscriber's handler returned.

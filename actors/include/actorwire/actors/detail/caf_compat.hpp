@@ -269,6 +269,18 @@ inline void deliver_nothing(caf::typed_response_promise<void>& promise) {
 #endif
 }
 
+/// Whether nobody waits for the answer any more, because whoever asked has ended. *Thread:* that of the promise's owner.
+template <class Result>
+[[nodiscard]] bool is_orphaned(caf::typed_response_promise<Result>& promise) {
+#if ACTORWIRE_CAF_0_17
+  const auto& asker = static_cast<caf::response_promise&>(promise).source();
+  return asker != nullptr && asker->get()->getf(caf::abstract_actor::is_cleaned_up_flag);
+#else
+  const auto asker = promise.source();
+  return asker != nullptr && asker->get()->getf(caf::abstract_actor::is_terminated_flag);
+#endif
+}
+
 // -- execution: what an actor runs on ------------------------------------------------------------------------------------
 
 #if ACTORWIRE_CAF_0_17

@@ -1,0 +1,13 @@
+#include "range_check.hpp"
+
+#include <actorwire/messages/requests.hpp>
+
+namespace actorwire {
+
+result<void> validate(const receive& request) {
+  return range_check{"receive"}
+      .zero_or_within("timeout", request.timeout, "for ever", shortest_time, longest_time)
+      .verdict();
+}
+
+} // namespace actorwire
