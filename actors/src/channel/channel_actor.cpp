@@ -406,10 +406,11 @@ void channel_actor::handle(const stream_stats& request) {
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {
-  auto promise = make_response_promise<close_report>();
+  caf::typed_response_promise<close_report> promise;
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
-  closing_->waiting.push_back(promise);
+  if (is_request())
+    closing_->waiting.push_back(promise = make_response_promise<close_report>());
   begin_close(request);
   return promise;
 }
