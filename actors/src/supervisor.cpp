@@ -53,7 +53,10 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const close& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
       [this](const peer_leaving& leaving) {
-        pool_.close(leaving.id, close_mode::drain, where().now());
+        if (leaving.is_finishing)
+          pool_.retire(leaving.id, where().now());
+        else
+          pool_.close(leaving.id, close_mode::drain, where().now());
         dial_due();
       },
   };

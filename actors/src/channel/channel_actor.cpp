@@ -357,7 +357,8 @@ void channel_actor::handle(const grant& credit) {
 }
 
 void channel_actor::handle(const finish_stream&) {
-  is_finishing_ = true;
+  if (!std::exchange(is_finishing_, true))
+    finishes();
   if (wire_ != nullptr)
     wire_->finish(false);
 }

@@ -85,6 +85,9 @@ public:
 protected:
   // -- what differs -----------------------------------------------------------------------------------------------------
 
+  /// The stream is to be finished: nothing is accepted from now on, and what was accepted still goes out. Comes once.
+  virtual void finishes() {}
+
   /// The channel begins to close, or ends; nobody was told yet. May come twice.
   virtual void leaves() {}
 

@@ -74,13 +74,15 @@ constexpr std::array<std::string_view, 4> names_of(peer_directive::kind) {
   return {"dial", "wait", "give_up", "revive"};
 }
 
-/// What a peer tells its supervisor when it begins to close: it is not to be handed out any more.
+/// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
 struct peer_leaving {
   connection_id id = 0;
+  /// Whether it only finishes its stream, and dials on until all of that is sent. Otherwise it begins to close.
+  bool is_finishing = false;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("peer_leaving", field{"id", self.id});
+    return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing});
   }
 };
 

@@ -127,7 +127,7 @@ struct grant {
 /// Ends our side of a stream once everything accepted is written; the peer sees the end, and may still send. Nothing is
 /// accepted from now on. A peer that is not connected dials as its policy says, writes what waits, and then ends; what a
 /// lost connection leaves goes out on the next one. When a connection is lost that has taken all of it, there is nothing
-/// left to connect for: the peer closes.
+/// left to connect for: the peer closes. A peer is not handed out any more by its supervisor, which makes a new one.
 struct finish_stream {
   stream_id stream = 0;
 
@@ -212,7 +212,8 @@ struct acquire_options {
 };
 
 /// Returns the peer for `remote`, new or from the pool, and lets it dial. Answered at once with its handle; the peer
-/// need not be ready. The same endpoint with the same options is the same peer.
+/// need not be ready. The same endpoint with the same options is the same peer, until that one closes or finishes its
+/// stream.
 struct acquire {
   endpoint remote;
   acquire_options options;
