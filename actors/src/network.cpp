@@ -24,6 +24,12 @@ namespace {
 constexpr std::size_t shards_max = 1'024;
 constexpr std::size_t memory_limit_min = std::size_t{1} << 20U;
 
+/// Refused where the mistake is made: without a function the actor would end on its shard, with no word of who made it.
+void require(const shard_function& body, std::string_view who) {
+  if (!body)
+    throw std::invalid_argument{std::string{who} + ": there is no function that would make the behavior of the actor"};
+}
+
 transport_error already_gone(std::string_view what) {
   return make_error(error_code::closed, phase::setup, origin::local, std::string{what} + " has ended");
 }
@@ -218,6 +224,7 @@ result<listening> network::listen(std::string_view uri, accept_function serve, l
 }
 
 caf::actor network::spawn_on_shard(std::size_t index, shard_function body) {
+  require(body, "spawn_on_shard");
   return spawn_function_on(impl_->shards().at(index), std::move(body));
 }
 
@@ -238,6 +245,7 @@ std::optional<time_point> network::next_timeout() const {
 }
 
 caf::actor spawn_beside(const connection_actor& neighbour, shard_function body) {
+  require(body, "spawn_beside");
   const auto* resident =
       neighbour ? dynamic_cast<const shard_resident*>(caf::actor_cast<caf::abstract_actor*>(neighbour)) : nullptr;
   if (resident == nullptr)
