@@ -2,7 +2,7 @@
 
 #include "seam/shard_context.hpp"
 
-#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/actors/detail/caf_execution.hpp>
 
 #include <caf/send.hpp>
 

@@ -1,6 +1,7 @@
 #pragma once
 
-#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/actors/detail/caf_execution.hpp>
+#include <actorwire/actors/detail/caf_messages.hpp>
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
@@ -227,8 +228,4 @@ CAF_ADD_TYPE_ID(actorwire, (std::vector<actorwire::connection_status>))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 
-#if ACTORWIRE_CAF_0_17
-CAF_ERROR_CODE_ENUM(actorwire::error_code, "actorwire")
-#else
-CAF_ERROR_CODE_ENUM(actorwire::error_code)
-#endif
+ACTORWIRE_ERROR_CODE_ENUM(actorwire::error_code)
