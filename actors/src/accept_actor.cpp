@@ -18,10 +18,13 @@ accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_cont
 
 caf::behavior accept_actor::make_behavior() {
   ignore_error_messages();
+  if (settings_->identity)
+    credentials_ = settings_->identity->present();
   return {
       [this](const open_socket& request) { return handle(request); },
       [this](suspend) { close_socket(); },
       [this](places_changed) { follow_limit(); },
+      [this](const credentials_changed& news) { handle(news); },
       [this](accepted& client) { handle(client); },
       [this](const close& request) { return handle(request); },
   };
@@ -93,8 +96,8 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     }
     settings_->budget->count_accepted();
     const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
-    if (settings_->identity)
-      accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
+    if (credentials_)
+      accepted = accept_tls(target->shard(), std::move(accepted), credentials_);
     auto told_when_ready = settings_->receiver || half_open_ ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
                                                  std::move(accepted), settings_, std::move(told_when_ready));
@@ -140,6 +143,13 @@ void accept_actor::handle(accepted& client) {
               send_to(listener_, accept_failed{to_transport_error(reason)});
               abort_connection(id);
             });
+}
+
+void accept_actor::handle(const credentials_changed& news) {
+  credentials_ = settings_->identity->present();
+  if (news.request.drain)
+    for (const auto& [id, client] : connections_)
+      anonymous_tell(client, close{close_mode::drain, news.request.drain_timeout});
 }
 
 void accept_actor::note_answer(caf::actor_id client) {

@@ -27,8 +27,9 @@ struct accept_settings {
   caf::actor receiver;
   accept_function serve;
   std::shared_ptr<const transport_config> transport;
-  /// Who the listener is, if it speaks TLS.
+  /// Who the listener is, if it speaks TLS, and where that comes from.
   std::shared_ptr<tls_identity> identity;
+  std::shared_ptr<tls_store> identities;
   std::shared_ptr<accept_budget> budget;
   /// Null where clients are ready as soon as they are accepted, as with TCP.
   std::shared_ptr<handshake_book> handshakes;
@@ -59,6 +60,7 @@ private:
   /// false if it is to be turned away.
   [[nodiscard]] bool admit(const address_group& from);
   void abort_connection(caf::actor_id client);
+  void handle(const credentials_changed& news);
   /// Accepts as long as there is room.
   void follow_limit();
   void close_socket() noexcept;
@@ -69,6 +71,8 @@ private:
 
   std::shared_ptr<const accept_settings> settings_;
   caf::strong_actor_ptr listener_;
+  /// What the next client is shown; null without TLS.
+  std::shared_ptr<const tls_credentials> credentials_;
   local_ref<acceptor> socket_;
   std::unordered_map<caf::actor_id, connection_actor> connections_;
   /// Those of them that are not ready, where clients take time for that.

@@ -23,9 +23,8 @@ public:
   /// those that are left of the ones it began with. `done` is called after the last answer.
   template <class Self, class Handles>
   promise join(Self* self, const Handles& members, const close& request, std::function<void()> done) {
-    // Only requests are answered: CAF takes an error that nobody asked for as a reason to end the one who gets it.
     promise asker;
-    if (self->current_mailbox_element()->mid.is_request())
+    if (self->is_request())
       waiting_.push_back(asker = self->template make_response_promise<close_report>());
     done_ = std::move(done);
     const auto is_first = !std::exchange(has_begun_, true);

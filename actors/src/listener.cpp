@@ -41,6 +41,7 @@ listener::behavior_type listener::make_behavior() {
       [this](suspend request) { return handle(request); },
       [this](actorwire::resume request) { return handle(request); },
       [this](const set_limit& request) { return handle(request); },
+      [this](const reload_tls& request) { return handle(request); },
       [this](get_listener_stats) { return statistics(); },
       [this](const close& request) { return handle(request); },
       [this](const places_changed& news) { tell_parts(news); },
@@ -50,10 +51,6 @@ listener::behavior_type listener::make_behavior() {
 
 // -- requests -----------------------------------------------------------------------------------------------------------
 
-bool listener::is_request() {
-  return current_mailbox_element()->mid.is_request();
-}
-
 listener::promise listener::handle(suspend) {
   auto asker = is_request() ? make_response_promise<void>() : promise{};
   suspending_.push_back(asker);
@@ -62,7 +59,6 @@ listener::promise listener::handle(suspend) {
 }
 
 listener::promise listener::handle(actorwire::resume) {
-  // Only requests are answered: CAF takes an error that nobody asked for as a reason to end the one who gets it.
   auto asker = is_request() ? make_response_promise<void>() : promise{};
   if (has_lost_receiver_ || closing_.has_begun()) {
     const auto why =
@@ -91,6 +87,47 @@ caf::result<void> listener::handle(const set_limit& request) {
   settings_->budget->set_limit(request.max_connections);
   tell_parts(places_changed{});
   return caf::unit;
+}
+
+listener::promise listener::handle(const reload_tls& request) {
+  auto asker = is_request() ? make_response_promise<void>() : promise{};
+  auto valid = validate(request);
+  if (valid && !settings_->identity)
+    valid =
+        make_error(error_code::unsupported, phase::setup, origin::local, "reload_tls: the listener does not speak TLS");
+  if (!valid) {
+    count_error(valid.error());
+    if (asker.pending())
+      asker.deliver(to_caf_error(valid.error()));
+    return asker;
+  }
+  const auto number = ++reloads_begun_;
+  auto question = settings_->identities->reload(tls_role::server, settings_->identity->config(), where(),
+                                                [this, number, request](const tls_store::answer& found) {
+                                                  in_actor([&] { note_reloaded(number, request, found); });
+                                                });
+  reloads_.emplace(number, std::pair{std::move(question), asker});
+  return asker;
+}
+
+void listener::note_reloaded(std::uint64_t number, const reload_tls& request, const tls_store::answer& found) {
+  auto asker = std::move(reloads_.extract(number).mapped().second);
+  if (!found) {
+    count_error(found.error());
+    if (asker.pending())
+      asker.deliver(to_caf_error(found.error()));
+    return;
+  }
+  ask_parts<>(0, credentials_changed{request}, [this, asker](const result<void>& outcome) mutable {
+    if (!outcome)
+      count_error(outcome.error());
+    if (!asker.pending())
+      return;
+    if (outcome)
+      detail::deliver_nothing(asker);
+    else
+      asker.deliver(to_caf_error(outcome.error()));
+  });
 }
 
 listener_stats listener::statistics() const {
@@ -241,6 +278,9 @@ void listener::tear_down(const caf::error& reason) noexcept {
     for (auto& asker : std::exchange(*waiting, {}))
       if (asker.pending())
         asker.deliver(why);
+  for (auto& [number, begun] : std::exchange(reloads_, {}))
+    if (begun.second.pending())
+      begun.second.deliver(why);
   if (opened_)
     std::exchange(opened_, nullptr)(to_transport_error(why));
   for (const auto& part : parts_) {

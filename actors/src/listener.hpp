@@ -10,6 +10,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace actorwire {
@@ -35,6 +37,7 @@ private:
 
   promise handle(suspend);
   promise handle(actorwire::resume);
+  promise handle(const reload_tls& request);
   caf::result<void> handle(const set_limit& request);
   caf::typed_response_promise<close_report> handle(const close& request);
   [[nodiscard]] listener_stats statistics() const;
@@ -55,8 +58,8 @@ private:
   template <class... Answer, class Question>
   void ask_parts(std::size_t first, const Question& question, std::function<void(const result<void>&)> then_do);
   void tell_parts(const places_changed& news);
+  void note_reloaded(std::uint64_t number, const reload_tls& request, const tls_store::answer& found);
 
-  [[nodiscard]] bool is_request();
   /// The receiver has ended: nobody could hear of further connections; those that it passed on stay. Or a part has ended
   /// that was not asked to: so does the listener.
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
@@ -74,6 +77,9 @@ private:
   /// Who waits until all sockets are open, and until all are closed.
   std::vector<promise> resuming_;
   std::vector<promise> suspending_;
+  /// Files that are being read, and who waits for that.
+  std::unordered_map<std::uint64_t, std::pair<tls_store::query, promise>> reloads_;
+  std::uint64_t reloads_begun_ = 0;
   transport_error last_error_;
   std::uint64_t errors_ = 0;
   bool has_lost_receiver_ = false;

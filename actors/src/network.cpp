@@ -25,6 +25,12 @@ namespace {
 constexpr std::size_t shards_max = 1'024;
 constexpr std::size_t memory_limit_min = std::size_t{1} << 20U;
 
+/// Refused where the mistake is made: without a function the actor would end on its shard, with no word of who made it.
+void require(const shard_function& body, std::string_view who) {
+  if (!body)
+    throw std::invalid_argument{std::string{who} + ": there is no function that would make the behavior of the actor"};
+}
+
 transport_error already_gone(std::string_view what) {
   return make_error(error_code::closed, phase::setup, origin::local, std::string{what} + " has ended");
 }
@@ -69,6 +75,7 @@ public:
     // Each supervisor draws a sequence of its own, so that two of them do not dial in step.
     settings.seed = seed_ + supervisors_.fetch_add(1, std::memory_order_relaxed);
     settings.transports = options_.transports;
+    settings.identities = identities_;
     settings.shards = shards();
     settings.next_id = id_source();
     supervisor_actor made = spawn_on<actorwire::supervisor>(shards().front(), std::move(settings));
@@ -109,14 +116,17 @@ public:
       if (!identity)
         return identity.error();
       settings.identity = std::move(*identity);
+      settings.identities = identities_;
     }
     settings.local = std::move(*local);
     settings.transport = std::make_shared<const transport_config>(settings.config.transport);
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
     // A TCP client is ready at once.
     if (settings.local.proto != protocol::tcp)
-      settings.handshakes =
-          std::make_shared<handshake_book>(settings.config.max_handshakes, settings.config.max_handshakes_per_address);
+      settings.handshakes = std::make_shared<handshake_book>(
+          // Who has proved nothing yet never has all places.
+          std::min(settings.config.max_handshakes, std::max(1U, settings.config.max_connections / 2)),
+          settings.config.max_handshakes_per_address);
     settings.next_id = id_source();
     settings.shards = shards();
     const auto opened = std::make_shared<std::promise<result<endpoint>>>();
@@ -231,6 +241,7 @@ result<listening> network::listen(std::string_view uri, accept_function serve, l
 }
 
 caf::actor network::spawn_on_shard(std::size_t index, shard_function body) {
+  require(body, "spawn_on_shard");
   return spawn_function_on(impl_->shards().at(index), std::move(body));
 }
 
@@ -251,6 +262,7 @@ std::optional<time_point> network::next_timeout() const {
 }
 
 caf::actor spawn_beside(const connection_actor& neighbour, shard_function body) {
+  require(body, "spawn_beside");
   const auto* resident =
       neighbour ? dynamic_cast<const shard_resident*>(caf::actor_cast<caf::abstract_actor*>(neighbour)) : nullptr;
   if (resident == nullptr)

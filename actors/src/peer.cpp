@@ -14,9 +14,14 @@ peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, conne
            std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor)
   : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {}
 
+void peer::finishes() {
+  // Said before `finish_stream` is answered, so that whoever acquires the endpoint then gets one that takes messages.
+  send_to(supervisor_, peer_leaving{source(), true});
+}
+
 void peer::leaves() {
   // Said before anyone hears that the peer is closed, so that whoever acquires it anew gets a new one.
-  send_to(supervisor_, peer_leaving{source()});
+  send_to(supervisor_, peer_leaving{source(), false});
 }
 
 void peer::wire_lost(const transport_error& reason) {
@@ -66,6 +71,10 @@ void peer::obey(peer_directive& directive) {
       // One that waits is dialled as soon as the gate opens, and its failures are forgotten in every state.
       status_.attempt = 0;
       status_.next_retry = std::chrono::milliseconds{0};
+      break;
+    case peer_directive::kind::renew:
+      if (wire_ != nullptr && !wants_to_end())
+        wire_->retire(directive.delay);
       break;
   }
 }

@@ -11,11 +11,12 @@ namespace actorwire {
 /// subscribers.
 class peer final : public channel_actor, private flushable {
 public:
-  /// `supervisor` is told when the peer begins to close.
+  /// `supervisor` is told when the peer takes no more messages.
   peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
        std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor);
 
 private:
+  void finishes() override;
   void leaves() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive& directive) override;

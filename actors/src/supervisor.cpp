@@ -32,6 +32,7 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](list) { return pool_.list(where().now()); },
       [this](const set_policy& request) { return handle(request); },
       [this](const reset& request) { return handle(request); },
+      [this](const reload_tls& request) { return handle(request); },
       [this](get_pool_stats) { return pool_.stats(); },
       [this](const subscribe& request) {
         const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
@@ -53,7 +54,10 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const close& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
       [this](const peer_leaving& leaving) {
-        pool_.close(leaving.id, close_mode::drain, where().now());
+        if (leaving.is_finishing)
+          pool_.retire(leaving.id, where().now());
+        else
+          pool_.close(leaving.id, close_mode::drain, where().now());
         dial_due();
       },
   };
@@ -114,6 +118,64 @@ caf::result<void> supervisor::handle(const reset& request) {
   }
   dial_due();
   return caf::unit;
+}
+
+caf::typed_response_promise<void> supervisor::handle(const reload_tls& request) {
+  auto asker = is_request() ? make_response_promise<void>() : caf::typed_response_promise<void>{};
+  if (const auto valid = validate(request); !valid) {
+    if (asker.pending())
+      asker.deliver(to_caf_error(valid.error()));
+    return asker;
+  }
+  // Many peers share their settings, and the credentials with them.
+  std::vector<tls_config> settings;
+  for (const auto& [id, entry] : members_)
+    if (const auto status = pool_.status(id, where().now()); status && status->info.remote.proto != protocol::tcp)
+      if (const auto& tls = pool_.options(id)->transport.tls; std::ranges::find(settings, tls) == settings.end())
+        settings.push_back(tls);
+  if (settings.empty()) {
+    detail::deliver_nothing(asker);
+    return asker;
+  }
+  const auto number = ++reloads_begun_;
+  auto& begun = reloads_[number];
+  begun = {request, asker, {}, settings.size(), {}};
+  for (auto& each : settings)
+    begun.questions.push_back(options_.identities->reload(tls_role::client, each, where(),
+                                                          [this, number, each](const tls_store::answer& found) {
+                                                            in_actor([&] {
+                                                              note_reloaded(number, each,
+                                                                            found ? result<void>{} : found.error());
+                                                            });
+                                                          }));
+  return asker;
+}
+
+void supervisor::note_reloaded(std::uint64_t number, const tls_config& settings, const result<void>& outcome) {
+  auto& noted = reloads_.at(number);
+  publish(outcome ? pool_change::tls_reloaded : pool_change::tls_kept, 0, {},
+          outcome ? transport_error{} : outcome.error());
+  if (outcome && noted.request.drain) {
+    peer_directive directive;
+    directive.what = peer_directive::kind::renew;
+    directive.delay = noted.request.drain_timeout;
+    for (const auto& [id, entry] : members_)
+      if (const auto status = pool_.status(id, where().now());
+          status && status->info.remote.proto != protocol::tcp && pool_.options(id)->transport.tls == settings)
+        send_to(entry.peer, directive);
+  }
+  if (!outcome && noted.outcome)
+    noted.outcome = outcome;
+  if (--noted.open > 0)
+    return;
+  const auto done = std::move(reloads_.extract(number).mapped());
+  if (!done.asker.pending())
+    return;
+  auto asker = done.asker;
+  if (done.outcome)
+    detail::deliver_nothing(asker);
+  else
+    asker.deliver(to_caf_error(done.outcome.error()));
 }
 
 caf::typed_response_promise<close_report> supervisor::handle(const close& request) {
@@ -219,6 +281,11 @@ void supervisor::publish(pool_change change, connection_id id, const endpoint& r
 void supervisor::tear_down(const caf::error& reason) noexcept {
   closing_.abandon(reason);
   due_.cancel();
+  for (auto& [number, begun] : std::exchange(reloads_, {}))
+    if (begun.asker.pending())
+      begun.asker.deliver(reason ? reason
+                                 : to_caf_error(make_error(error_code::closed, phase::setup, origin::local,
+                                                           "the supervisor has ended")));
   // Without a supervisor nobody would ever reconnect them.
   for (const auto& [id, entry] : members_)
     caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);

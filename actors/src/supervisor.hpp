@@ -1,6 +1,7 @@
 #pragma once
 
 #include "close_round.hpp"
+#include "edge/tls_store.hpp"
 #include "seam/shard_actor.hpp"
 #include "supervision/pool.hpp"
 
@@ -27,6 +28,7 @@ public:
     pool_limits limits;
     std::uint64_t seed = 0;
     std::shared_ptr<transport_factory> transports;
+    std::shared_ptr<tls_store> identities;
     /// Where peers may live; they are dealt out in turn.
     std::vector<std::shared_ptr<shard_context>> shards;
     std::function<connection_id()> next_id;
@@ -50,6 +52,15 @@ private:
     attempt_id attempt = 0;
   };
 
+  /// A `reload_tls` that is under way.
+  struct reload {
+    reload_tls request;
+    caf::typed_response_promise<void> asker;
+    std::vector<tls_store::query> questions;
+    std::size_t open = 0;
+    result<void> outcome;
+  };
+
   struct subscriber {
     caf::strong_actor_ptr who;
     event_mask mask = event_mask::none;
@@ -59,11 +70,15 @@ private:
   caf::result<connection_actor> handle(const lookup& request);
   caf::result<void> handle(const set_policy& request);
   caf::result<void> handle(const reset& request);
+  caf::typed_response_promise<void> handle(const reload_tls& request);
   caf::typed_response_promise<close_report> handle(const close& request);
   void handle_ready();
 
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
+
+  /// The answer for one of the settings that a reload is about.
+  void note_reloaded(std::uint64_t number, const tls_config& settings, const result<void>& outcome);
 
   void dial_due();
   void start_attempt(const dial& order);
@@ -75,6 +90,8 @@ private:
   std::unordered_map<connection_id, member> members_;
   std::unordered_map<caf::actor_id, role> roles_;
   std::vector<subscriber> subscribers_;
+  std::unordered_map<std::uint64_t, reload> reloads_;
+  std::uint64_t reloads_begun_ = 0;
   close_round closing_;
   timer due_;
   std::size_t next_shard_ = 0;

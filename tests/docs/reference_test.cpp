@@ -123,6 +123,8 @@ int main(int, char** argv) {
   check_names<credit_mode>(reference);
   check_names<close_mode>(reference);
   check_names<framing_mode>(reference);
+  check_names<tls_version>(reference);
+  check_names<client_certificates>(reference);
   check_names<pool_change>(reference);
   check_names<protocol>(reference);
   check_names<permanent_error_policy>(reference);

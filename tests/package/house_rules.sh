@@ -1,20 +1,21 @@
 #!/bin/sh
 # house_rules.sh [project folder]: prints file:line of every include or name that breaks the house's order, and fails if
 # there is one.
-#   messages <- transports <- actors; CAF in actors only; no socket library in a public header; a pure engine.
+#   messages <- transports <- actors; CAF in actors only, and its versions in one private folder there; no socket library
+#   in a public header; a pure engine.
 set -eu
 cd "${1:-.}"
 
 status=0
 
-# forbid <reason> <extended regular expression> <folder>...: no source file below the folders may match.
+# forbid <reason> <extended regular expression> <file or folder>...: no source file there, or below, may match.
 forbid() {
   reason=$1 pattern=$2
   shift 2
   for folder in "$@"; do
-    [ -d "$folder" ] || continue
+    [ -e "$folder" ] || continue
     # Comments may name what the code may not.
-    found=$(grep -rnE --include='*.hpp' --include='*.cpp' "$pattern" "$folder" | grep -vE '^[^:]+:[0-9]+: *//' || true)
+    found=$(grep -rHnE --include='*.hpp' --include='*.cpp' "$pattern" "$folder" | grep -vE '^[^:]+:[0-9]+: *//' || true)
     if [ -n "$found" ]; then
       printf '%s\n' "$found" | sed -E "s|^([^:]+:[0-9]+):.*|\1: $reason|"
       status=1
@@ -28,6 +29,8 @@ forbid 'messages depend on the standard library only' \
   "${include}(actorwire/(transports|actors)/|caf/|boost/|ngtcp2/|gnutls/)" messages
 forbid 'transports do not know actors' "${include}actorwire/actors/" transports
 forbid 'only actors name CAF' "${include}caf/|[^[:alnum:]_]caf::" messages transports
+forbid 'versions of CAF differ in actors/include/actorwire/actors/detail only' 'ACTORWIRE_CAF_0_17|CAF_VERSION' \
+  messages transports actors/src actors/include/actorwire/actors/*.hpp examples
 forbid 'public headers hide Boost, ngtcp2 and GnuTLS' "${include}(boost|ngtcp2|gnutls)/" \
   messages/include transports/include actors/include
 forbid 'the engine has no socket, thread or lock' \

@@ -15,6 +15,7 @@ put messages/include/actorwire/messages/good.hpp '#include <string>'
 put transports/src/edge/good.cpp '#include <boost/asio/io_context.hpp>'
 put transports/src/edge/comment.cpp '// caf::actor is not for this folder'
 put actors/src/good.cpp '#include <caf/actor.hpp>'
+put actors/include/actorwire/actors/detail/good.hpp '#if ACTORWIRE_CAF_0_17'
 "$rules" "$work" || { echo 'FAILED: a clean project was refused'; exit 1; }
 
 failures=0
@@ -38,6 +39,8 @@ breach transports/src/edge/a.cpp '#include <actorwire/actors/connection.hpp>'
 breach transports/src/edge/b.cpp 'void take(const caf::actor& who);'
 breach transports/include/actorwire/transports/a.hpp '#include <boost/asio/io_context.hpp>'
 breach actors/include/actorwire/actors/a.hpp '#include <gnutls/gnutls.h>'
+breach actors/src/b.cpp '#if ACTORWIRE_CAF_0_17'
+breach actors/include/actorwire/actors/b.hpp '#ifdef CAF_VERSION_MAJOR'
 breach transports/src/engine/a.cpp '#include <sys/socket.h>'
 breach transports/src/engine/b.cpp '#include <thread>'
 breach transports/src/engine/c.cpp 'auto now = std::chrono::steady_clock::now();'

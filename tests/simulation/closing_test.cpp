@@ -179,6 +179,37 @@ TEST_CASE("a second close speeds up the first, and both are answered", "[simulat
   CHECK(quick->value);
 }
 
+TEST_CASE("a close that is told and not asked is carried out, and answered to nobody", "[simulation][B10]") {
+  for (const auto& way : ways)
+    for (const auto mode : all_modes) {
+      CAPTURE(name_of(way.state), name_of(mode));
+      auto reports = 0;
+      simulated_system world;
+      auto watcher = world.make_probe();
+      auto options = roomy();
+      way.prepare(world, options);
+      const auto peer = world.acquire(way.uri, options);
+      world.run_for(way.after);
+      watcher.subscribe(peer, event_mask::state);
+      const auto teller = world.net().spawn_on_shard(0, [&](caf::event_based_actor* self) -> caf::behavior {
+        tell(self, peer, close{mode, 2s});
+        return {
+            [&](const close_report&) { ++reports; },
+            [&](caf::error&) { ++reports; },
+        };
+      });
+      world.run_now();
+      // Whoever asks meanwhile is answered, and alone.
+      const auto asked = watcher.close(peer, mode, 2s);
+      world.run_for(2s);
+      CHECK(watcher.last_state().value_or(connection_state::closed) == connection_state::closed);
+      CHECK(asked->count == 1);
+      CHECK(reports == 0);
+      caf::anon_send_exit(teller, caf::exit_reason::user_shutdown);
+      world.run_now();
+    }
+}
+
 TEST_CASE("a close that waits for a connection ends when the attempt fails or its actor crashes",
           "[simulation][B9][B10]") {
   for (const auto where : {transport_call::create, transport_call::init, transport_call::connect}) {

@@ -158,6 +158,142 @@ TEST_CASE("data that nobody wants stays unread in the transport", "[simulation][
   CHECK(pulled == text);
 }
 
+TEST_CASE("a receive whose time is over is answered so, and the data stay for the next reader", "[simulation][F1]") {
+  echoed_peer with{with_credit(1'000)};
+  const auto timers = with.world.timer_count();
+  const auto later = with.reader.receive(with.peer, 3s);
+  const auto sooner = with.reader.receive(with.peer, 1s);
+  const auto patient = with.reader.receive(with.peer);
+  with.world.run_for(999ms);
+  CHECK(sooner->count == 0);
+  with.world.run_for(1ms);
+  CHECK(sooner->code() == error_code::request_timeout);
+  with.world.run_for(1'999ms);
+  CHECK(later->count == 0);
+  with.world.run_for(1ms);
+  CHECK(later->code() == error_code::request_timeout);
+  CHECK(with.world.timer_count() == timers);
+  with.asker.cast(with.peer, "for the patient");
+  with.world.run_for(1s);
+  REQUIRE(patient->value);
+  CHECK(patient->value->body.text() == "for the patient");
+
+  // What comes after the time of the only reader.
+  const auto only = with.reader.receive(with.peer, 1s);
+  with.world.run_for(1s);
+  REQUIRE(only->code() == error_code::request_timeout);
+  with.asker.cast(with.peer, "for the next");
+  with.world.run_for(1s);
+  const auto next = with.reader.receive(with.peer, 1s);
+  with.world.run_for(1s);
+  REQUIRE(next->value);
+  CHECK(next->value->body.text() == "for the next");
+  CHECK(next->count == 1);
+  CHECK(with.world.timer_count() == timers);
+}
+
+TEST_CASE("a receive may wait for a day, and is refused if it wants less than nothing or more", "[simulation][F1]") {
+  echoed_peer with{with_credit(1'000)};
+  const auto longest = with.reader.receive(with.peer, 24h);
+  const auto too_long = with.reader.receive(with.peer, 24h + 1ms);
+  const auto negative = with.reader.receive(with.peer, -1ms);
+  with.world.run_now();
+  CHECK(longest->count == 0);
+  CHECK(too_long->code() == error_code::invalid_value);
+  CHECK(negative->code() == error_code::invalid_value);
+}
+
+TEST_CASE("data do not go to an asker that has ended", "[simulation][F1]") {
+  echoed_peer with{with_credit(1'000)};
+  for (int count = 0; count < 3; ++count)
+    with.reader.receive(with.peer);
+  with.world.run_now();
+  with.reader.end();
+  with.world.run_now();
+  SECTION("but to whoever asked after it") {
+    const auto heir = with.asker.receive(with.peer);
+    with.asker.cast(with.peer, "inherited");
+    with.world.run_for(1s);
+    REQUIRE(heir->value);
+    CHECK(heir->value->body.text() == "inherited");
+  }
+  SECTION("and wait for the next if nobody else has asked") {
+    with.asker.cast(with.peer, "kept");
+    with.world.run_for(1s);
+    const auto next = with.asker.receive(with.peer);
+    with.world.run_for(1s);
+    REQUIRE(next->value);
+    CHECK(next->value->body.text() == "kept");
+  }
+}
+
+TEST_CASE("a frame that nobody waits for any more may stay incomplete", "[simulation][F4]") {
+  simulated_system world;
+  world.hosts().listen(server, saying(std::string("\x00\x00\x00\x02x", 5)));
+  auto options = framed();
+  options.transport.framing.partial_frame_timeout = 2s;
+  options.reconnection.base_delay = options.reconnection.max_delay = 1h;
+  const auto peer = world.acquire(server, options);
+  auto asker = world.make_probe();
+  auto watcher = world.make_probe();
+  watcher.subscribe(peer, event_mask::state);
+  SECTION("because the time of the receive is over") {
+    const auto late = asker.receive(peer, 1s);
+    world.run_for(10s);
+    CHECK(late->code() == error_code::request_timeout);
+  }
+  SECTION("because the asker has ended") {
+    asker.receive(peer);
+    world.run_for(1s);
+    asker.end();
+    world.run_for(10s);
+  }
+  CHECK(watcher.last_state() == connection_state::ready);
+}
+
+TEST_CASE("requests whose askers have ended leave their places to others", "[simulation][D2]") {
+  constexpr int places = 1'024;
+  simulated_system world;
+  auto options = framed();
+  options.reconnection.base_delay = options.reconnection.max_delay = 1s;
+  const auto peer = world.acquire(server, options);
+  auto gone = world.make_probe();
+  auto there = world.make_probe();
+  std::vector<answer_to<connection_info>> connects;
+  std::vector<answer_to<received>> pulls;
+  // Some that live, among many that do not.
+  for (int count = 0; count < places; ++count) {
+    auto& asker = count % 256 == 0 ? there : gone;
+    connects.push_back(asker.connect(peer));
+    pulls.push_back(asker.receive(peer));
+  }
+  world.run_now();
+  gone.end();
+  world.run_now();
+  connects.push_back(there.connect(peer));
+  pulls.push_back(there.receive(peer));
+  world.run_now();
+  CHECK(connects.back()->count == 0);
+  CHECK(pulls.back()->count == 0);
+
+  world.hosts().listen(server, echo_service());
+  world.run_for(10s);
+  for (int count = 0; count <= places; count += 256)
+    CHECK(connects[static_cast<std::size_t>(count)]->value);
+  for (int count = 0; count <= places; count += 256) {
+    there.cast(peer, std::to_string(count));
+    world.run_for(1s);
+    REQUIRE(pulls[static_cast<std::size_t>(count)]->value);
+    CHECK(pulls[static_cast<std::size_t>(count)]->value->body.text() == std::to_string(count));
+  }
+  // The places of the living are taken, whatever ends.
+  for (int count = 0; count < places + 1; ++count)
+    pulls.push_back(there.receive(peer));
+  world.run_now();
+  CHECK(pulls[pulls.size() - 2]->count == 0);
+  CHECK(pulls.back()->code() == error_code::would_block);
+}
+
 TEST_CASE("a message larger than the whole credit still arrives", "[simulation][F1]") {
   auto options = framed();
   options.transport.flow.read_credit = 100;

@@ -3,6 +3,7 @@
 
 #include <caf/send.hpp>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <array>
 #include <chrono>
@@ -86,6 +87,29 @@ TEST_CASE("a peer that still drains is not handed out again", "[simulation][P2]"
   const auto state = user.get_state(second);
   world.run_now();
   CHECK(state->value.value().state == connection_state::ready);
+}
+
+TEST_CASE("a peer that finishes its stream is not handed out again, and still delivers what it has",
+          "[simulation][P2][D5]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  const auto first = world.acquire(server, framed());
+  user.subscribe(first);
+  user.cast(first, "first and last");
+  // While it dials, or waits for its next attempt.
+  world.run_for(GENERATE(0ms, 50ms));
+  user.finish_stream(first);
+  world.run_now();
+  const auto second = world.acquire(server, framed());
+  CHECK(first != second);
+  CHECK(world.acquire(server, framed()) == second);
+  world.hosts().listen(server, echo_service());
+  const auto answer = user.send(second, "to the new one");
+  world.run_for(10s);
+  CHECK(answer->value);
+  CHECK(user.last_state() == connection_state::closed);
+  CHECK(user.text() == "first and last");
+  CHECK(world.acquire(server, framed()) == second);
 }
 
 TEST_CASE("a peer that is closed or killed leaves the pool, counts as no crash, and its key names a new one",

@@ -152,8 +152,8 @@ answer_to<connection_info> probe::connect(const connection_actor& to) {
   return request<connection_info>(to, actorwire::connect{});
 }
 
-answer_to<received> probe::receive(const connection_actor& from) {
-  return request<received>(from, actorwire::receive{});
+answer_to<received> probe::receive(const connection_actor& from, std::chrono::milliseconds timeout) {
+  return request<received>(from, actorwire::receive{timeout});
 }
 
 answer_to<connection_status> probe::subscribe(const connection_actor& to, event_mask mask, credit_mode credit) {

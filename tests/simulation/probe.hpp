@@ -63,7 +63,7 @@ public:
   answer_to<sent> send(const connection_actor& to, std::string_view text, send_options options = {});
   void cast(const connection_actor& to, std::string_view text, send_options options = {});
   answer_to<connection_info> connect(const connection_actor& to);
-  answer_to<received> receive(const connection_actor& from);
+  answer_to<received> receive(const connection_actor& from, std::chrono::milliseconds timeout = {});
   answer_to<connection_status> subscribe(const connection_actor& to, event_mask mask = event_mask::all,
                                          credit_mode credit = credit_mode::automatic);
   void unsubscribe(const connection_actor& from);

@@ -60,11 +60,8 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     config_(std::move(settings)),
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
-              [](channel_interface::base& self) {
-                auto& channel = static_cast<channel_actor&>(self);
-                if (channel.wire_ != nullptr)
-                  channel.wire_->pump_later();
-              }),
+              [](channel_interface::base& self) { static_cast<channel_actor&>(self).pump_later(); }),
+    waiting_(*this),
     figures_(*this) {
   status_.id = id;
   status_.remote = remote;
@@ -80,7 +77,7 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](connect request) { return at_work().handle(request); },
       [](actorwire::send& request) { return at_work().handle(request); },
       [](cast& request) { at_work().handle(request); },
-      [](receive request) { return at_work().handle(request); },
+      [](const receive& request) { return at_work().handle(request); },
       [](const subscribe& request) { return at_work().handle(request); },
       [](const unsubscribe& request) { at_work().handle(request); },
       [](const grant& request) { at_work().handle(request); },
@@ -186,6 +183,11 @@ void channel_actor::flush_later() {
     where().flush_later(wire_->flusher());
 }
 
+void channel_actor::pump_later() {
+  if (wire_ != nullptr)
+    wire_->pump_later();
+}
+
 // -- state --------------------------------------------------------------------------------------------------------------
 
 void channel_actor::transition(state_event event, const transport_error& reason, std::optional<std::uint32_t> attempt,
@@ -237,15 +239,13 @@ void channel_actor::tear_down(const caf::error& reason) noexcept {
 void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
   audience_.remove(whom);
   figures_.stop_stream_to(whom);
-  if (wire_ != nullptr)
-    wire_->pump_later();
+  pump_later();
 }
 
 // -- requests -----------------------------------------------------------------------------------------------------------
 
 caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
-  // Only requests are answered: CAF takes an error that nobody asked for as a reason to end the one who gets it.
-  if (!current_mailbox_element()->mid.is_request())
+  if (!is_request())
     return {};
   auto promise = make_response_promise<connection_info>();
   if (is_ready()) {
@@ -260,18 +260,18 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
 
 outbound::reply channel_actor::handle(actorwire::send& message) {
   // A `send` that is not a request has nobody to tell, so a refusal is reported like that of a `cast`.
-  const auto is_request = current_mailbox_element()->mid.is_request();
+  const auto is_asked = is_request();
   const auto size = message.body.size();
-  auto asker = is_request ? make_response_promise<sent>() : outbound::reply{};
+  auto asker = is_asked ? make_response_promise<sent>() : outbound::reply{};
   auto handle_for_refusal = asker;
   if (const auto accepted = accept(message.body, message.options, asker); !accepted) {
     if (is_unwanted_now(message.options)) {
       const auto sequence = sending_.refuse(size, accepted.error());
-      if (is_request)
+      if (is_asked)
         handle_for_refusal.deliver(sent{sequence, status_.generation, outcome::not_sent});
       return handle_for_refusal;
     }
-    if (is_request)
+    if (is_asked)
       handle_for_refusal.deliver(to_caf_error(accepted.error()));
     else
       sending_.refuse(size, accepted.error());
@@ -302,10 +302,14 @@ bool channel_actor::is_unwanted_now(const send_options& options) const noexcept 
   return options.policy == when_down::drop && !is_ready() && !is_over() && closing_ == nullptr && !is_finishing_;
 }
 
-caf::typed_response_promise<received> channel_actor::handle(receive) {
-  if (!current_mailbox_element()->mid.is_request())
+caf::typed_response_promise<received> channel_actor::handle(const receive& request) {
+  if (!is_request())
     return {};
   auto promise = make_response_promise<received>();
+  if (const auto valid = validate(request); !valid) {
+    promise.deliver(to_caf_error(valid.error()));
+    return promise;
+  }
   if (audience_.wants_data()) {
     promise.deliver(to_caf_error(somebody_subscribes()));
     return promise;
@@ -318,9 +322,8 @@ caf::typed_response_promise<received> channel_actor::handle(receive) {
     promise.deliver(to_caf_error(nothing_more_comes()));
     return promise;
   }
-  waiting_.add(promise);
-  if (wire_ != nullptr)
-    wire_->pump_later();
+  waiting_.add(promise, request.timeout);
+  pump_later();
   return promise;
 }
 
@@ -335,8 +338,7 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
   audience_.add(who, request.mask, request.credit);
   if (audience_.wants_data())
     waiting_.fail_receives(somebody_subscribes());
-  if (wire_ != nullptr)
-    wire_->pump_later();
+  pump_later();
 }
 
 void channel_actor::handle(const unsubscribe&) {
@@ -344,8 +346,7 @@ void channel_actor::handle(const unsubscribe&) {
   if (!audience_.remove(who))
     return;
   unwatch_if_gone(who);
-  if (wire_ != nullptr)
-    wire_->pump_later();
+  pump_later();
 }
 
 void channel_actor::handle(const grant& credit) {
@@ -354,7 +355,8 @@ void channel_actor::handle(const grant& credit) {
 }
 
 void channel_actor::handle(const finish_stream&) {
-  is_finishing_ = true;
+  if (!std::exchange(is_finishing_, true))
+    finishes();
   if (wire_ != nullptr)
     wire_->finish(false);
 }
@@ -415,10 +417,11 @@ void channel_actor::handle(const stream_stats& request) {
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {
-  auto promise = make_response_promise<close_report>();
+  caf::typed_response_promise<close_report> promise;
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
-  closing_->waiting.push_back(promise);
+  if (is_request())
+    closing_->waiting.push_back(promise = make_response_promise<close_report>());
   begin_close(request);
   return promise;
 }

@@ -84,8 +84,14 @@ public:
   /// Lets the wire, if there is one, take what waits at the end of the turn.
   void flush_later();
 
+  /// Lets the wire, if there is one, see at the end of the turn how much data is wanted now.
+  void pump_later();
+
 protected:
   // -- what differs -----------------------------------------------------------------------------------------------------
+
+  /// The stream is to be finished: nothing is accepted from now on, and what was accepted still goes out. Comes once.
+  virtual void finishes() {}
 
   /// The channel begins to close, or ends; nobody was told yet. May come twice.
   virtual void leaves() {}
@@ -167,7 +173,7 @@ private:
   caf::typed_response_promise<connection_info> handle(connect);
   outbound::reply handle(actorwire::send& message);
   void handle(cast& message);
-  caf::typed_response_promise<received> handle(receive);
+  caf::typed_response_promise<received> handle(const receive& request);
   connection_status handle(subscribe request);
   void handle(const unsubscribe&);
   void handle(const grant& credit);

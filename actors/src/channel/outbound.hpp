@@ -46,6 +46,8 @@ public:
   void hand_over(std::size_t bytes);
   void settle_acknowledged(std::uint64_t stream_offset);
   [[nodiscard]] bool waits_for_acks() const noexcept { return outbox_.waits_for_acks(); }
+  /// What is left of a message that has begun to leave.
+  [[nodiscard]] std::size_t started_rest() const noexcept { return outbox_.started_rest(); }
   /// Whether nothing waits for a transport to take it.
   [[nodiscard]] bool is_flushed() const noexcept { return outbox_.is_flushed(); }
 

@@ -1,7 +1,12 @@
 #include "channel/waiting_requests.hpp"
 
-#include <actorwire/actors/errors.hpp>
+#include "channel/channel_actor.hpp"
 
+#include <actorwire/actors/errors.hpp>
+#include <actorwire/transports/timer.hpp>
+
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -11,65 +16,148 @@ namespace actorwire {
 namespace {
 
 constexpr std::size_t waiting_max = 1'024;
+constexpr auto never = time_point::max();
 
-template <class Promise>
-void add_to(ring_queue<Promise>& queue, Promise asker, std::string_view request) {
-  if (queue.size() < waiting_max)
-    queue.push_back(std::move(asker));
-  else
-    asker.deliver(
-        to_caf_error(make_error(error_code::would_block, phase::established, origin::local,
-                                std::string{request} + ": " + std::to_string(waiting_max) + " requests wait already")));
+transport_error too_many(std::string_view request) {
+  return make_error(error_code::would_block, phase::established, origin::local,
+                    std::string{request} + ": " + std::to_string(waiting_max) + " requests wait already");
 }
 
-template <class Promise, class Answer>
-void answer_all(ring_queue<Promise>& queue, const Answer& answer) {
-  // Taken first: whoever is answered may come back with another request, which waits for the next occasion.
-  auto waiting = std::exchange(queue, {});
-  while (!waiting.empty())
-    waiting.take_front().deliver(answer);
+transport_error no_data_in_time() {
+  return make_error(error_code::request_timeout, phase::established, origin::local,
+                    "receive: no data came within its timeout");
+}
+
+/// Takes those out that `is_meant` holds of, and passes them to `take`. The others keep their order.
+template <class Request, class Predicate, class Take>
+void take_if(ring_queue<Request>& queue, Predicate is_meant, Take take) {
+  for (auto unseen = queue.size(); unseen > 0; --unseen) {
+    auto next = queue.take_front();
+    if (is_meant(next))
+      take(std::move(next));
+    else
+      queue.push_back(std::move(next));
+  }
+}
+
+/// Lets those go that nobody waits for any more. All of them only when there is no place otherwise: mostly it is the
+/// oldest ones whose askers have ended.
+template <class Request, class Predicate>
+void make_room(ring_queue<Request>& queue, Predicate is_orphaned) {
+  while (!queue.empty() && is_orphaned(queue.front()))
+    queue.pop_front();
+  if (queue.size() == waiting_max)
+    take_if(queue, is_orphaned, [](const Request&) {});
 }
 
 } // namespace
 
+struct waiting_requests::queues {
+  explicit queues(waiting_requests& all) : time_out([&all] { all.owner_.in_actor([&all] { all.expire(); }); }) {}
+
+  ring_queue<connect_promise> connects;
+  ring_queue<pull> receives;
+  /// Not later than the earliest deadline of a `receive`.
+  timer time_out;
+};
+
+waiting_requests::waiting_requests(channel_actor& owner) noexcept : owner_(owner) {}
+
+waiting_requests::~waiting_requests() = default;
+
 void waiting_requests::add(connect_promise asker) {
-  add_to(all().connects, std::move(asker), "connect");
+  auto& connects = all().connects;
+  make_room(connects, [](connect_promise& waiting) { return detail::is_orphaned(waiting); });
+  if (connects.size() == waiting_max)
+    asker.deliver(to_caf_error(too_many("connect")));
+  else
+    connects.push_back(std::move(asker));
 }
 
-void waiting_requests::add(receive_promise asker) {
-  add_to(all().receives, std::move(asker), "receive");
+void waiting_requests::add(receive_promise asker, std::chrono::milliseconds timeout) {
+  auto& receives = all().receives;
+  make_room(receives, [](pull& waiting) { return detail::is_orphaned(waiting.asker); });
+  if (receives.size() == waiting_max) {
+    asker.deliver(to_caf_error(too_many("receive")));
+    return;
+  }
+  receives.push_back({std::move(asker), timeout.count() > 0 ? owner_.where().now() + timeout : never});
+  follow_deadlines(receives.back().deadline);
+}
+
+bool waiting_requests::want_data() const noexcept {
+  if (queues_ == nullptr)
+    return false;
+  auto& receives = queues_->receives;
+  for (std::size_t index = 0; index < receives.size(); ++index)
+    if (!detail::is_orphaned(receives[index].asker))
+      return true;
+  return false;
 }
 
 void waiting_requests::deliver(received&& data) {
-  auto asker = all().receives.take_front();
+  auto& receives = all().receives;
+  auto next = receives.take_front();
+  while (detail::is_orphaned(next.asker) && !receives.empty())
+    next = receives.take_front();
   forget_if_empty();
-  asker.deliver(std::move(data));
+  next.asker.deliver(std::move(data));
 }
 
 void waiting_requests::answer_connects(const connection_info& ready) {
   if (queues_ == nullptr)
     return;
-  answer_all(queues_->connects, ready);
+  // Taken first: whoever is answered may come back with another request, which waits for the next occasion.
+  auto waiting = std::exchange(queues_->connects, {});
   forget_if_empty();
+  while (!waiting.empty())
+    waiting.take_front().deliver(ready);
 }
 
 void waiting_requests::fail_connects(const transport_error& why) {
   if (queues_ == nullptr)
     return;
-  answer_all(queues_->connects, to_caf_error(why));
+  auto waiting = std::exchange(queues_->connects, {});
   forget_if_empty();
+  while (!waiting.empty())
+    waiting.take_front().deliver(to_caf_error(why));
 }
 
 void waiting_requests::fail_receives(const transport_error& why) {
   if (queues_ == nullptr)
     return;
-  answer_all(queues_->receives, to_caf_error(why));
+  auto waiting = std::exchange(queues_->receives, {});
   forget_if_empty();
+  while (!waiting.empty())
+    waiting.take_front().asker.deliver(to_caf_error(why));
+}
+
+void waiting_requests::expire() {
+  const auto now = owner_.where().now();
+  auto next = never;
+  take_if(
+      queues_->receives,
+      [now, &next](const pull& waiting) {
+        if (waiting.deadline <= now)
+          return true;
+        next = std::min(next, waiting.deadline);
+        return false;
+      },
+      [](pull&& late) { late.asker.deliver(to_caf_error(no_data_in_time())); });
+  follow_deadlines(next);
+  forget_if_empty();
+  owner_.pump_later();
+}
+
+void waiting_requests::follow_deadlines(time_point next) {
+  auto& time_out = queues_->time_out;
+  if (next != never && (!time_out.is_armed() || next < time_out.deadline()))
+    owner_.where().arm(time_out, next - owner_.where().now());
 }
 
 waiting_requests::queues& waiting_requests::all() {
   if (queues_ == nullptr)
-    queues_ = std::make_unique<queues>();
+    queues_ = std::make_unique<queues>(*this);
   return *queues_;
 }
 

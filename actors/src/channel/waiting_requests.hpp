@@ -5,25 +5,35 @@
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/events.hpp>
+#include <actorwire/transports/clock.hpp>
 
-#include <cstddef>
+#include <chrono>
 #include <memory>
 
 namespace actorwire {
 
-/// Requests that cannot be answered yet: `connect` until the channel is ready, `receive` until data comes. At most 1,024
-/// of each may wait; further ones are answered with `would_block`. Without any, it holds no memory.
+class channel_actor;
+
+/// Requests that cannot be answered yet: `connect` until the channel is ready, `receive` until data comes or its time is
+/// over. At most 1,024 of each may wait; further ones are answered with `would_block`. Without any, it holds no memory.
+///
+/// Askers that have ended are passed over. They are not monitored, which would cost memory and two locks for each
+/// request, and tell of an end too late: it is looked at whether they live when data comes, or when a place is needed.
 /// *Thread:* shard only.
 class waiting_requests {
 public:
   using connect_promise = caf::typed_response_promise<connection_info>;
   using receive_promise = caf::typed_response_promise<received>;
 
+  explicit waiting_requests(channel_actor& owner) noexcept;
+  ~waiting_requests();
+
   void add(connect_promise asker);
-  void add(receive_promise asker);
+  /// A `timeout` of 0 is none.
+  void add(receive_promise asker, std::chrono::milliseconds timeout);
 
   /// Whether somebody waits for data.
-  [[nodiscard]] bool want_data() const noexcept { return queues_ != nullptr && !queues_->receives.empty(); }
+  [[nodiscard]] bool want_data() const noexcept;
 
   /// Answers whoever has waited longest for data; somebody does.
   void deliver(received&& data);
@@ -33,14 +43,20 @@ public:
   void fail_receives(const transport_error& why);
 
 private:
-  struct queues {
-    ring_queue<connect_promise> connects;
-    ring_queue<receive_promise> receives;
+  struct pull {
+    receive_promise asker;
+    time_point deadline;
   };
+  struct queues;
 
   [[nodiscard]] queues& all();
   void forget_if_empty() noexcept;
+  /// Answers those whose time is over.
+  void expire();
+  /// Sees to it that `expire` is called at `next`, if not before.
+  void follow_deadlines(time_point next);
 
+  channel_actor& owner_;
   std::unique_ptr<queues> queues_;
 };
 

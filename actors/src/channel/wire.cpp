@@ -113,9 +113,13 @@ void wire::handle_timeout() {
     }
   }
   if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
-    abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
-                     "a frame was begun and not completed within framing.partial_frame_timeout"));
-    return;
+    set(deadline::partial_frame, never);
+    // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
+    if (user_ != nullptr && user_->credit() > 0) {
+      abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
+                       "a frame was begun and not completed within framing.partial_frame_timeout"));
+      return;
+    }
   }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
     settle_acknowledged();
@@ -123,6 +127,11 @@ void wire::handle_timeout() {
   }
   if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
     follow_peer();
+  if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now) {
+    abort(make_error(error_code::closed, phase::close, origin::local,
+                     "a connection that was to be renewed did not end in time"));
+    return;
+  }
   if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
     where_.arm(timer_, next - now);
 }
@@ -135,7 +144,7 @@ void wire::flush() {
   if (!is_connected_ || is_blocked_ || user_ == nullptr)
     return;
   std::array<outgoing, pieces_per_send> pieces;
-  while (const auto count = user_->sending().gather(pieces)) {
+  while (const auto count = gather(pieces)) {
     std::size_t offered = 0;
     for (std::size_t index = 0; index < count; ++index)
       offered += pieces[index].size;
@@ -160,6 +169,20 @@ void wire::flush() {
   if (user_->sending().waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
   end_if_done();
+}
+
+std::size_t wire::gather(std::span<outgoing> pieces) {
+  const auto count = user_->sending().gather(pieces);
+  if (!is_retiring_)
+    return count;
+  // A message that has begun is the last.
+  auto left = user_->sending().started_rest();
+  std::size_t kept = 0;
+  for (; kept < count && left > 0; ++kept) {
+    pieces[kept].size = std::min(pieces[kept].size, left);
+    left -= pieces[kept].size;
+  }
+  return kept;
 }
 
 void wire::pump_later() {
@@ -234,6 +257,13 @@ void wire::follow_peer() {
     where_.flush_later(flusher_);
 }
 
+void wire::retire(std::chrono::milliseconds limit) {
+  is_retiring_ = true;
+  end_is_wanted_ = true;
+  set(deadline::retirement, where_.now() + limit);
+  where_.flush_later(flusher_);
+}
+
 void wire::abort(const transport_error& reason) {
   if (ending_)
     give_up(reason);
@@ -263,6 +293,18 @@ void wire::set(deadline which, time_point when) {
     where_.arm(timer_, when - where_.now());
 }
 
+bool wire::close_when_acknowledged() {
+  // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
+  if (bearer_->bytes_acked() >= bytes_taken_) {
+    bearer_->close(make_error(error_code::closed, phase::close, origin::local,
+                              is_retiring_ ? "to be connected anew" : "closed by this side"));
+    return false;
+  }
+  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+    set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+  return true;
+}
+
 void wire::settle_acknowledged() {
   set(deadline::acknowledgement, never);
   if (!is_connected_ || user_ == nullptr || !user_->sending().waits_for_acks())
@@ -284,15 +326,12 @@ void wire::end_if_done() {
     is_finished_ = true;
     bearer_->finish();
   }
-  if (close_wanted_ && is_finished_) {
-    // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
-    if (bearer_->bytes_acked() >= bytes_taken_) {
-      bearer_->close(make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
-      return;
-    }
-    if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
-      set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+  if (is_retiring_ && !is_finished_ && user_->sending().started_rest() == 0) {
+    is_finished_ = true;
+    bearer_->finish();
   }
+  if ((close_wanted_ || is_retiring_) && is_finished_ && !close_when_acknowledged())
+    return;
   // The peer's end is passed on when all that came before it was.
   if (peer_finished_ && decoder_.unread_size() == 0) {
     peer_finished_ = false;

@@ -68,6 +68,10 @@ public:
   /// Ends our side like `finish`, but because the peer ended its.
   void follow_peer();
 
+  /// Lets the transport go, in favour of another: it takes no further message, closes when the peer's has acknowledged
+  /// those that it took, and is cut after `limit`. What waits stays for the next one.
+  void retire(std::chrono::milliseconds limit);
+
   /// Ends the transport at once.
   void abort(const transport_error& reason);
 
@@ -89,6 +93,8 @@ private:
     acknowledgement,
     /// The peer has ended its side, and not everyone has handled that for `operation_timeout`.
     peer_finished,
+    /// The transport was to let go by then.
+    retirement,
   };
   static constexpr time_point never = time_point::max();
 
@@ -97,6 +103,10 @@ private:
   void settle_acknowledged();
   [[nodiscard]] std::chrono::milliseconds acknowledgement_wait() const;
   void end_if_done();
+  /// Gathers what may leave.
+  [[nodiscard]] std::size_t gather(std::span<outgoing> pieces);
+  /// Closes the transport when all that it took has arrived; returns whether that is still waited for.
+  [[nodiscard]] bool close_when_acknowledged();
   /// Counts the frame that is being put together against the network's memory; false if there is no room.
   [[nodiscard]] bool charge_assembly();
 
@@ -106,7 +116,7 @@ private:
   flushable& flusher_;
   frame_decoder decoder_;
   timer timer_;
-  std::array<time_point, 4> deadlines_{never, never, never, never};
+  std::array<time_point, 5> deadlines_{never, never, never, never, never};
   /// Bytes that the transport may still deliver.
   std::size_t allowance_ = 0;
   std::uint64_t bytes_taken_ = 0;
@@ -120,6 +130,7 @@ private:
   bool end_is_wanted_ = false;
   bool finish_wanted_ = false;
   bool close_wanted_ = false;
+  bool is_retiring_ = false;
   bool is_finished_ = false;
   bool peer_finished_ = false;
 };

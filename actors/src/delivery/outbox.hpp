@@ -221,6 +221,10 @@ public:
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
   /// Whether a transport has taken every byte of everything accepted and not given up.
   [[nodiscard]] bool is_flushed() const noexcept { return queue_.empty(); }
+  /// Bytes of the message that a transport has taken in part, and not taken yet.
+  [[nodiscard]] std::size_t started_rest() const noexcept {
+    return started_bytes_ > 0 ? queue_.front().message.wire_size() - started_bytes_ : 0;
+  }
   /// Whether a message is in flight, so that acknowledgements are worth asking for.
   [[nodiscard]] bool waits_for_acks() const noexcept { return !in_flight_.empty(); }
   [[nodiscard]] bool is_ready() const noexcept { return is_ready_; }

@@ -2,7 +2,7 @@
 
 #include "seam/shard_context.hpp"
 
-#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/actors/detail/caf_execution.hpp>
 
 #include <caf/send.hpp>
 
@@ -61,6 +61,10 @@ public:
   }
 
   [[nodiscard]] shard& where() const noexcept { return home()->shard(); }
+
+  /// Whether the message that is being handled was asked and not told. Only requests are answered: CAF takes an error that
+  /// nobody asked for as a reason to end the one who gets it.
+  [[nodiscard]] bool is_request() { return this->current_mailbox_element()->mid.is_request(); }
 
   /// Sends one message to whatever kind of actor.
   template <class Handle, class Message>

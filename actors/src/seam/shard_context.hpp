@@ -1,6 +1,6 @@
 #pragma once
 
-#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/actors/detail/caf_execution.hpp>
 #include <actorwire/transports/shard.hpp>
 
 #include <atomic>

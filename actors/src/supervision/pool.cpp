@@ -45,7 +45,7 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
 
 bool pool::reset(connection_id id, time_point now) {
   auto* peer = find(id);
-  if (peer == nullptr || !peer->is_listed)
+  if (peer == nullptr || is_leaving(*peer))
     return false;
   peer->delays.reset();
   peer->crashes.reset();
@@ -73,11 +73,27 @@ bool pool::set_policy(connection_id id, const reconnection_policy& policy) {
   return true;
 }
 
+bool pool::retire(connection_id id, time_point now) {
+  auto* peer = find(id);
+  if (peer == nullptr || !peer->is_listed)
+    return false;
+  // A copy: the peer itself abandons nothing.
+  auto delays = peer->delays;
+  hand_down(*peer, delays, now);
+  unlist(*peer);
+  return true;
+}
+
 std::optional<connection_state> pool::close(connection_id id, close_mode mode, time_point now) {
   auto* peer = find(id);
-  if (peer == nullptr || !change(*peer, mode == close_mode::abort ? state_event::abort : state_event::drain))
+  if (peer == nullptr)
     return std::nullopt;
-  unlist(*peer, now);
+  const auto was_leaving = is_leaving(*peer);
+  if (!change(*peer, mode == close_mode::abort ? state_event::abort : state_event::drain))
+    return std::nullopt;
+  if (!was_leaving)
+    hand_down(*peer, peer->delays, now);
+  unlist(*peer);
   dequeue(*peer);
   if (peer->state == connection_state::closed)
     end_attempt(*peer);
@@ -88,7 +104,9 @@ bool pool::remove(connection_id id, time_point now) {
   auto* peer = find(id);
   if (peer == nullptr)
     return false;
-  unlist(*peer, now);
+  if (!is_leaving(*peer))
+    hand_down(*peer, peer->delays, now);
+  unlist(*peer);
   dequeue(*peer);
   end_attempt(*peer);
   options_.release(peer->options);
@@ -296,17 +314,26 @@ void pool::dequeue(entry& peer) noexcept {
   peer.is_waiting = false;
 }
 
-/// From now on the peer's key names another one, which is to know what this one knew.
-void pool::unlist(entry& peer, time_point now) {
+/// Whether the peer closes: it dials no more, and what it knew was handed down.
+bool pool::is_leaving(const entry& peer) noexcept {
+  return peer.state == connection_state::draining || peer.state == connection_state::closed;
+}
+
+/// From now on the peer's key names another one.
+void pool::unlist(entry& peer) noexcept {
   if (!peer.is_listed)
     return;
   listed_.erase(&peer);
   peer.is_listed = false;
+}
+
+/// Whoever acquires the endpoint next is to know what the peer knows. `delays` are the peer's, or a copy.
+void pool::hand_down(const entry& peer, backoff& delays, time_point now) {
   forget_if_healthy(peer, now);
   if (peer.attempt == 0 && peer.cause == dial_cause::again)
-    remember(peer, {peer.due, peer.delays.failures()}, now);
+    remember(peer, {peer.due, delays.failures()}, now);
   else if (peer.attempt != 0)
-    if (const auto history = peer.delays.abandoned(*peer.policy, now, random_))
+    if (const auto history = delays.abandoned(*peer.policy, now, random_))
       remember(peer, *history, now);
 }
 

@@ -102,6 +102,10 @@ public:
   /// Returns false if there is no such peer. `policy` must be valid.
   bool set_policy(connection_id id, const reconnection_policy& policy);
 
+  /// The peer takes no more messages and is no longer found by its key, but dials on until what it has is sent: all else
+  /// is as before. Returns false if there is no such peer or it is not found by its key already.
+  bool retire(connection_id id, time_point now);
+
   /// Begins to close: the peer dials no more, and is no longer found by its key. Returns `draining`, then wait for what
   /// is on its way and call `remove`; or `closed`; or nothing if there is no such peer or it is closed already. Its
   /// `draining` ends as `closed` by `ended`, `crashed` or `close` with mode `abort`.
@@ -211,7 +215,9 @@ private:
   bool change(entry& peer, state_event event) noexcept;
   void enqueue(entry& peer, time_point due);
   void dequeue(entry& peer) noexcept;
-  void unlist(entry& peer, time_point now);
+  [[nodiscard]] static bool is_leaving(const entry& peer) noexcept;
+  void unlist(entry& peer) noexcept;
+  void hand_down(const entry& peer, backoff& delays, time_point now);
   void forget_if_healthy(const entry& peer, time_point now) noexcept;
   void remember(const entry& peer, const dial_history& history, time_point now);
   void end_attempt(entry& peer) noexcept;

@@ -4,6 +4,7 @@
 #include "program.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <future>
 #include <stdexcept>
 #include <vector>
@@ -411,6 +412,28 @@ TEST_CASE("an actor spawned beside a connection runs on the connection's thread"
 
 TEST_CASE("spawning beside what is no connection of this process is refused") {
   CHECK_THROWS_AS(spawn_beside(connection_actor{}, counter), std::invalid_argument);
+}
+
+TEST_CASE("spawning on a shard without a function is refused, and the text says what is missing") {
+  using namespace std::string_literals;
+  program here;
+  const auto peer = here.net->acquire("tcp://127.0.0.1:1").value();
+  const auto complaint = [](auto&& spawn) {
+    try {
+      spawn();
+    } catch (const std::invalid_argument& refused) {
+      return std::string{refused.what()};
+    }
+    return "nothing was refused"s;
+  };
+  CHECK(complaint([&] { here.net->spawn_on_shard(0, shard_function{}); })
+        == "spawn_on_shard: there is no function that would make the behavior of the actor");
+  const auto beside = "spawn_beside: there is no function that would make the behavior of the actor"s;
+  CHECK(complaint([&] { spawn_beside(peer, shard_function{}); }) == beside);
+  using function_with_argument = caf::behavior (*)(caf::event_based_actor*, int);
+  CHECK(complaint([&] { spawn_beside(peer, function_with_argument{}, 42); }) == beside);
+  CHECK(complaint([&] { spawn_beside(peer, std::function<caf::behavior(caf::event_based_actor*, int)>{}, 42); })
+        == beside);
 }
 
 } // namespace actorwire::test

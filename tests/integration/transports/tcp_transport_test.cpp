@@ -809,16 +809,15 @@ TEST_CASE("settings that TCP cannot use are refused by init") {
   CHECK(refused.error().text.find("mtu") != std::string::npos);
 }
 
-TEST_CASE("the factory makes TCP and names what it cannot make") {
+TEST_CASE("the factory makes TCP and TLS, and names what it cannot make") {
   stepped_shard here;
   socket_transport_factory factory{std::make_shared<resolver>()};
   CHECK(factory.create_transport(protocol::tcp, here.run));
-  for (const auto proto : {protocol::tls, protocol::quic}) {
-    const auto refused = factory.create_transport(proto, here.run);
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error().code == error_code::unsupported);
-    CHECK(refused.error().text.find(to_string(proto)) != std::string::npos);
-  }
+  CHECK(factory.create_transport(protocol::tls, here.run));
+  const auto refused = factory.create_transport(protocol::quic, here.run);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::unsupported);
+  CHECK(refused.error().text.find("quic") != std::string::npos);
 }
 
 TEST_CASE("an idle connection holds no buffer and little else") {

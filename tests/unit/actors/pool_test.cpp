@@ -134,6 +134,57 @@ TEST_CASE("a key whose peer is closing names a new peer", "[P1]") {
   REQUIRE(with.acquire(1) == fresh);
 }
 
+TEST_CASE("a key whose peer takes no more messages names a new peer, and the old one dials on", "[P2][B2]") {
+  pool_fixture with;
+  const auto policy = without_jitter();
+  const auto old = with.acquire(1, policy);
+  const auto order = with.next_dial();
+  const auto started = with.now;
+  REQUIRE(with.peers.ended(old, order.attempt, pool_fixture::refused(), with.now));
+  REQUIRE(with.peers.retire(old, with.now));
+  REQUIRE_FALSE(with.peers.retire(old, with.now));
+  REQUIRE(with.state(old) == connection_state::backoff);
+  const auto fresh = with.acquire(1, policy);
+  REQUIRE(fresh != old);
+  // Neither dials sooner than the old one alone would have.
+  for (int count = 0; count < 2; ++count) {
+    const auto again = with.next_dial();
+    REQUIRE(with.now == started + policy.base_delay);
+    REQUIRE(with.peers.ended(again.id, again.attempt, pool_fixture::refused(), with.now));
+  }
+  SECTION("it may be reset") {
+    REQUIRE(with.peers.reset(old, with.now));
+    REQUIRE(with.next_dial().id == old);
+    REQUIRE(with.now == started + policy.base_delay);
+  }
+  SECTION("what it learns meanwhile is known to whoever comes after both") {
+    REQUIRE(with.peers.remove(fresh, with.now));
+    auto last = with.now;
+    for (int count = 0; count < 5; ++count) {
+      const auto again = with.next_dial();
+      last = with.now;
+      REQUIRE(again.id == old);
+      REQUIRE(with.peers.ended(old, again.attempt, pool_fixture::refused(), with.now));
+    }
+    REQUIRE(with.peers.remove(old, with.now));
+    (void)with.acquire(1, policy);
+    REQUIRE(with.peers.next_timeout() == last + delay_of(policy, 6));
+  }
+}
+
+TEST_CASE("a peer that takes no more messages keeps its connection and what it proves", "[B4]") {
+  pool_fixture with;
+  const auto policy = without_jitter();
+  const auto old = with.acquire(1, policy);
+  auto order = with.next_dial();
+  REQUIRE(with.peers.ended(old, order.attempt, pool_fixture::refused(), with.now));
+  order = with.make_ready();
+  REQUIRE(with.peers.retire(old, with.now));
+  REQUIRE(with.state(old) == connection_state::ready);
+  with.now += policy.reset_after;
+  REQUIRE(with.peers.ended(old, order.attempt, pool_fixture::reset_by_peer(), with.now)->attempt == 0);
+}
+
 TEST_CASE("a removed peer leaves nothing behind", "[P1][B10]") {
   pool_fixture with;
   for (int round = 0; round < 100; ++round) {

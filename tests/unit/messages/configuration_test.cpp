@@ -1,6 +1,7 @@
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/reconnection_policy.hpp>
+#include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -454,6 +455,11 @@ TEST_CASE("pool: 0 to 1,000 crashes are healed within 1 ms to 24 h") {
 }
 
 // -- listen_config ----------------------------------------------------------------------------------------------------
+
+TEST_CASE("receive: data are waited for for ever, or 1 ms to 24 h") {
+  CHECK(validate(receive{0ms}));
+  limited_field{"receive.timeout", &receive::timeout, milliseconds{1}, day, "0 (for ever) or 1..86400000 ms"}.check({});
+}
 
 TEST_CASE("listen: the kernel holds 1 to 65,535 connections") {
   const limited_field backlog{"listen.backlog", &listen_config::backlog, 1U, 65'535U, "1..65535"};

@@ -110,7 +110,8 @@ public:
   [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, accept_function serve,
                                                           listen_config config = {});
 
-  /// Makes an actor on shard `index`, which must be less than `shard_count()`.
+  /// Makes an actor on shard `index`. *Errors:* throws `std::out_of_range` unless `index` is less than `shard_count()`,
+  /// and `std::invalid_argument` if `body` is empty.
   ACTORWIRE_EXPORT caf::actor spawn_on_shard(std::size_t index, shard_function body);
 
   [[nodiscard]] ACTORWIRE_EXPORT std::size_t shard_count() const noexcept;
@@ -130,16 +131,19 @@ private:
 };
 
 /// Makes an actor on the shard on which `neighbour` lives, so that messages between the two cross no thread. It must not
-/// block. *Errors:* throws `std::invalid_argument` if `neighbour` is not a connection or peer of this process.
+/// block. *Errors:* throws `std::invalid_argument` if `neighbour` is not a connection or peer of this process, or if `body`
+/// is empty.
 ACTORWIRE_EXPORT caf::actor spawn_beside(const connection_actor& neighbour, shard_function body);
 
 /// The same for a function with arguments: `spawn_beside(peer, serve, peer, 42)`.
 template <class Function, class... Args>
   requires(sizeof...(Args) > 0)
 caf::actor spawn_beside(const connection_actor& neighbour, Function function, Args... args) {
-  return spawn_beside(neighbour, shard_function{[function, args...](caf::event_based_actor* self) {
-                        return function(self, args...);
-                      }});
+  // Held like this, a function that is missing is told from one that is there, whatever its type.
+  const std::function<caf::behavior(caf::event_based_actor*, const Args&...)> body{std::move(function)};
+  return spawn_beside(
+      neighbour,
+      !body ? shard_function{} : [body, args...](caf::event_based_actor* self) { return body(self, args...); });
 }
 
 } // namespace actorwire

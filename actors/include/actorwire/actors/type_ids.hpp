@@ -1,6 +1,7 @@
 #pragma once
 
-#include <actorwire/actors/detail/caf_compat.hpp>
+#include <actorwire/actors/detail/caf_execution.hpp>
+#include <actorwire/actors/detail/caf_messages.hpp>
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
@@ -56,6 +57,8 @@ struct peer_directive {
     give_up,
     /// The user wants a new start.
     revive,
+    /// The present connection is to be replaced by another, within `delay`.
+    renew,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -70,17 +73,19 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 4> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive"};
+constexpr std::array<std::string_view, 5> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew"};
 }
 
-/// What a peer tells its supervisor when it begins to close: it is not to be handed out any more.
+/// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
 struct peer_leaving {
   connection_id id = 0;
+  /// Whether it only finishes its stream, and dials on until all of that is sent. Otherwise it begins to close.
+  bool is_finishing = false;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("peer_leaving", field{"id", self.id});
+    return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing});
   }
 };
 
@@ -93,6 +98,17 @@ struct open_socket {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("open_socket", field{"local", self.local}, field{"is_joining", self.is_joining});
+  }
+};
+
+/// What a listener asks of its parts after `reload_tls`: to use the new credentials from now on, and to close, if wanted,
+/// what was accepted with the old ones.
+struct credentials_changed {
+  reload_tls request;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("credentials_changed", field{"request", self.request});
   }
 };
 
@@ -119,12 +135,13 @@ struct accept_failed {
 /// `event_mask::pool` gets `pool_event`.
 using supervisor_actor = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
                                           sig<std::vector<connection_status>(list)>, sig<void(set_policy)>,
-                                          sig<void(reset)>, sig<pool_stats(get_pool_stats)>, sig<void(subscribe)>,
-                                          sig<void(unsubscribe)>, sig<close_report(close)>>;
+                                          sig<void(reset)>, sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>,
+                                          sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 /// Accepts connections on one address, over all shards.
-using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
-                                        sig<listener_stats(get_listener_stats)>, sig<close_report(close)>>;
+using listener_actor =
+    caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
+                     sig<listener_stats(get_listener_stats)>, sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -145,6 +162,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_actor))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_info))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_state))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::connection_status))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::credentials_changed))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::credit_mode))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::data_lost))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::delivery_totals))
@@ -225,8 +243,4 @@ CAF_ADD_TYPE_ID(actorwire, (std::vector<actorwire::connection_status>))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 
-#if ACTORWIRE_CAF_0_17
-CAF_ERROR_CODE_ENUM(actorwire::error_code, "actorwire")
-#else
-CAF_ERROR_CODE_ENUM(actorwire::error_code)
-#endif
+ACTORWIRE_ERROR_CODE_ENUM(actorwire::error_code)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <actorwire/export.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/describe.hpp>
 #include <actorwire/messages/endpoint.hpp>
@@ -7,6 +8,7 @@
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/reconnection_policy.hpp>
+#include <actorwire/messages/result.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
 #include <array>
@@ -56,16 +58,26 @@ struct cast {
 
 /// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data. With
 /// `transport_config::allow_half_open`, `peer_closed` is the answer when the peer has ended its side.
-/// A request that has timed out, or whose actor has ended, is answered all the same, and the data is gone with the answer:
-/// ask without a time limit, or subscribe.
+/// Data that comes after `timeout`, or after whoever asked has ended, stays for the next reader.
+///
+/// CAF tells nobody that a request has timed out: one that CAF gave up, and whose actor lives on, still takes the next
+/// data, which is gone with an answer that nobody waits for. So let `timeout` be shorter than the time that the request
+/// itself is given.
+/// *Errors:* `request_timeout`; `conflicting_values` if somebody subscribes; `invalid_value`.
 struct receive {
+  /// How long to wait for data. 0 (for ever) or 1 ms .. 24 h.
+  std::chrono::milliseconds timeout{0};
+
   friend bool operator==(const receive&, const receive&) = default;
 
   template <class Self, class Visitor>
-  static auto describe(Self&, Visitor&& visit) {
-    return visit("receive");
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("receive", field{"timeout", self.timeout});
   }
 };
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const receive& request);
 
 /// How a subscriber to data pays for what it gets.
 /// - `automatic`: each message counts as paid for once the subscriber's handler returned.
@@ -115,7 +127,7 @@ struct grant {
 /// Ends our side of a stream once everything accepted is written; the peer sees the end, and may still send. Nothing is
 /// accepted from now on. A peer that is not connected dials as its policy says, writes what waits, and then ends; what a
 /// lost connection leaves goes out on the next one. When a connection is lost that has taken all of it, there is nothing
-/// left to connect for: the peer closes.
+/// left to connect for: the peer closes. A peer is not handed out any more by its supervisor, which makes a new one.
 struct finish_stream {
   stream_id stream = 0;
 
@@ -200,7 +212,8 @@ struct acquire_options {
 };
 
 /// Returns the peer for `remote`, new or from the pool, and lets it dial. Answered at once with its handle; the peer
-/// need not be ready. The same endpoint with the same options is the same peer.
+/// need not be ready. The same endpoint with the same options is the same peer, until that one closes or finishes its
+/// stream.
 struct acquire {
   endpoint remote;
   acquire_options options;
@@ -289,6 +302,9 @@ struct reload_tls {
     return visit("reload_tls", field{"drain", self.drain}, field{"drain_timeout", self.drain_timeout});
   }
 };
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const reload_tls& request);
 
 // -- to a listener ----------------------------------------------------------------------------------------------------
 
