@@ -128,19 +128,19 @@ caf::typed_response_promise<void> supervisor::handle(const reload_tls& request) 
     return asker;
   }
   // Many peers share their settings, and the credentials with them.
-  std::vector<tls_config> settings;
+  std::vector<tls_config> in_use;
   for (const auto& [id, entry] : members_)
     if (const auto status = pool_.status(id, where().now()); status && status->info.remote.proto != protocol::tcp)
-      if (const auto& tls = pool_.options(id)->transport.tls; std::ranges::find(settings, tls) == settings.end())
-        settings.push_back(tls);
-  if (settings.empty()) {
+      if (const auto& tls = pool_.options(id)->transport.tls; std::ranges::find(in_use, tls) == in_use.end())
+        in_use.push_back(tls);
+  if (in_use.empty()) {
     detail::deliver_nothing(asker);
     return asker;
   }
   const auto number = ++reloads_begun_;
   auto& begun = reloads_[number];
-  begun = {request, asker, {}, settings.size(), {}};
-  for (auto& each : settings)
+  begun = {request, asker, {}, in_use.size(), {}};
+  for (const auto& each : in_use)
     begun.questions.push_back(options_.identities->reload(tls_role::client, each, where(),
                                                           [this, number, each](const tls_store::answer& found) {
                                                             in_actor([&] {
@@ -151,7 +151,7 @@ caf::typed_response_promise<void> supervisor::handle(const reload_tls& request) 
   return asker;
 }
 
-void supervisor::note_reloaded(std::uint64_t number, const tls_config& settings, const result<void>& outcome) {
+void supervisor::note_reloaded(std::uint64_t number, const tls_config& renewed, const result<void>& outcome) {
   auto& noted = reloads_.at(number);
   publish(outcome ? pool_change::tls_reloaded : pool_change::tls_kept, 0, {},
           outcome ? transport_error{} : outcome.error());
@@ -161,21 +161,21 @@ void supervisor::note_reloaded(std::uint64_t number, const tls_config& settings,
     directive.delay = noted.request.drain_timeout;
     for (const auto& [id, entry] : members_)
       if (const auto status = pool_.status(id, where().now());
-          status && status->info.remote.proto != protocol::tcp && pool_.options(id)->transport.tls == settings)
+          status && status->info.remote.proto != protocol::tcp && pool_.options(id)->transport.tls == renewed)
         send_to(entry.peer, directive);
   }
   if (!outcome && noted.outcome)
     noted.outcome = outcome;
   if (--noted.open > 0)
     return;
-  const auto done = std::move(reloads_.extract(number).mapped());
-  if (!done.asker.pending())
+  const auto ended = std::move(reloads_.extract(number).mapped());
+  if (!ended.asker.pending())
     return;
-  auto asker = done.asker;
-  if (done.outcome)
+  auto asker = ended.asker;
+  if (ended.outcome)
     detail::deliver_nothing(asker);
   else
-    asker.deliver(to_caf_error(done.outcome.error()));
+    asker.deliver(to_caf_error(ended.outcome.error()));
 }
 
 caf::typed_response_promise<close_report> supervisor::handle(const close& request) {

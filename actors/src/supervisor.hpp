@@ -78,7 +78,7 @@ private:
   void tear_down(const caf::error& reason) noexcept override;
 
   /// The answer for one of the settings that a reload is about.
-  void note_reloaded(std::uint64_t number, const tls_config& settings, const result<void>& outcome);
+  void note_reloaded(std::uint64_t number, const tls_config& renewed, const result<void>& outcome);
 
   void dial_due();
   void start_attempt(const dial& order);
