@@ -1,6 +1,7 @@
 #include "accept_actor.hpp"
 
 #include "connection.hpp"
+#include "edge/tls_transport.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -84,6 +85,8 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     }
     settings_->budget->count_accepted();
     const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
+    if (settings_->identity)
+      accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
     auto told_when_ready = settings_->receiver ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
                                                  std::move(accepted), settings_, std::move(told_when_ready));

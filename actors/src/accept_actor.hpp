@@ -2,6 +2,7 @@
 
 #include "accept_budget.hpp"
 #include "close_round.hpp"
+#include "edge/tls_store.hpp"
 #include "seam/shard_actor.hpp"
 
 #include <actorwire/actors/network.hpp>
@@ -23,6 +24,8 @@ struct accept_settings {
   caf::actor receiver;
   accept_function serve;
   std::shared_ptr<const transport_config> transport;
+  /// Who the listener is, if it speaks TLS.
+  std::shared_ptr<tls_identity> identity;
   std::shared_ptr<accept_budget> budget;
   std::function<connection_id()> next_id;
   /// All shards, for an acceptor that deals its connections out.

@@ -1,3 +1,4 @@
+#include "edge/tls_store.hpp"
 #include "listener.hpp"
 #include "root_book.hpp"
 #include "running_shards.hpp"
@@ -47,12 +48,13 @@ public:
     : options_(std::move(options)),
       seed_(options_.seed),
       budget_(std::make_shared<memory_budget>(options_.memory_limit)),
+      identities_(std::make_shared<tls_store>(options_.key_password)),
       running_(system, options_,
                options_.shards != 0 ? options_.shards : std::max(1U, std::thread::hardware_concurrency()), budget_) {
     if (seed_ == 0)
       seed_ = (std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}();
     if (!options_.transports)
-      options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>());
+      options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>(), identities_);
     first_supervisor_ = spawn_supervisor(options_.pool);
   }
 
@@ -97,11 +99,17 @@ public:
     auto local = parse_endpoint(uri);
     if (!local)
       return local.error();
-    if (local->proto != protocol::tcp)
+    if (local->proto == protocol::quic)
       return make_error(error_code::unsupported, phase::setup, origin::local,
-                        "listen: this build listens on tcp:// only, not on " + to_string(*local));
+                        "listen: this build listens on tcp:// and tls:// only, not on " + to_string(*local));
     if (const auto valid = validate(settings.config); !valid)
       return valid.error();
+    if (local->proto == protocol::tls) {
+      auto identity = identities_->load(tls_role::server, settings.config.transport.tls);
+      if (!identity)
+        return identity.error();
+      settings.identity = std::move(*identity);
+    }
     settings.local = std::move(*local);
     settings.transport = std::make_shared<const transport_config>(settings.config.transport);
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
@@ -170,6 +178,7 @@ private:
   std::uint64_t seed_;
   std::atomic<std::uint64_t> supervisors_{0};
   std::shared_ptr<memory_budget> budget_;
+  std::shared_ptr<tls_store> identities_;
   std::shared_ptr<std::atomic<connection_id>> ids_ = std::make_shared<std::atomic<connection_id>>(1);
   std::shared_ptr<root_book> roots_ = std::make_shared<root_book>();
   /// Ends all actors, so whatever these may still use stands above it.

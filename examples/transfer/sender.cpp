@@ -433,10 +433,12 @@ send_job open_job(const std::filesystem::path& path, std::uint32_t chunk_size) {
 }
 
 actorwire::result<std::vector<actorwire::connection_actor>> dial(caf::actor_system& system, actorwire::network& net,
-                                                                 const actorwire::endpoint& remote, std::size_t count,
+                                                                 const actorwire::endpoint& remote,
+                                                                 const actorwire::tls_config& tls, std::size_t count,
                                                                  std::uint32_t attempts) {
   actorwire::acquire_options options;
   options.transport = wire_settings();
+  options.transport.tls = tls;
   options.reconnection.base_delay = 200ms;
   options.reconnection.max_delay = 2s;
   options.reconnection.max_attempts = attempts;

@@ -29,11 +29,11 @@ struct send_job {
 /// Opens `path` and computes its SHA-256. *Errors:* throws `std::system_error`, for anything but a regular file, too.
 [[nodiscard]] send_job open_job(const std::filesystem::path& path, std::uint32_t chunk_size);
 
-/// Makes supervised connections to `remote` that come back whenever they are lost. *Units:* `attempts` is how many
+/// Makes supervised connections to `remote` that come back whenever they are lost. `tls` is for `tls://`. *Units:* `attempts` is how many
 /// times in a row each may fail to connect; 0: any.
 [[nodiscard]] actorwire::result<std::vector<actorwire::connection_actor>>
-dial(caf::actor_system& system, actorwire::network& net, const actorwire::endpoint& remote, std::size_t count,
-     std::uint32_t attempts);
+dial(caf::actor_system& system, actorwire::network& net, const actorwire::endpoint& remote,
+     const actorwire::tls_config& tls, std::size_t count, std::uint32_t attempts);
 
 /// Makes the actor that sends the file. It reads from disk, which blocks, so it has a thread of its own. When it is
 /// done the future holds an empty text, or says why the transfer failed.

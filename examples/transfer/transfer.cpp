@@ -24,7 +24,23 @@ constexpr int success = 0;
 constexpr int transfer_failed = 1;
 constexpr int bad_usage = 2;
 
+/// Files in PEM form; each empty if it was not named.
+struct tls_arguments {
+  std::string trust;
+  std::string certificate;
+  std::string key;
+
+  [[nodiscard]] actorwire::tls_config settings() const {
+    actorwire::tls_config tls;
+    tls.trust.file = trust;
+    tls.certificate.file = certificate;
+    tls.key.file = key;
+    return tls;
+  }
+};
+
 struct send_arguments {
+  tls_arguments tls;
   std::string file;
   std::string remote;
   std::size_t connections = 4;
@@ -36,6 +52,7 @@ struct send_arguments {
 };
 
 struct receive_arguments {
+  tls_arguments tls;
   std::string folder;
   std::string local;
 };
@@ -74,7 +91,7 @@ int send(const send_arguments& arguments) {
   actorwire::system_config config;
   caf::actor_system system{config};
   actorwire::network net{system};
-  auto connections = dial(system, net, *remote, arguments.connections, arguments.attempts);
+  auto connections = dial(system, net, *remote, arguments.tls.settings(), arguments.connections, arguments.attempts);
   if (!connections)
     return complain(connections.error());
   job.connections = std::move(*connections);
@@ -100,6 +117,9 @@ int receive(const receive_arguments& arguments) {
   const auto receiver = spawn_receiver(system, arguments.folder);
   actorwire::listen_config settings;
   settings.transport = wire_settings();
+  settings.transport.tls = arguments.tls.settings();
+  if (!arguments.tls.trust.empty())
+    settings.transport.tls.client_certificates = actorwire::client_certificates::require;
   // Two receivers on one port would share its clients, with the kernel's blessing; here that is always a mistake.
   settings.reuse_port = false;
   const auto server = net.listen(arguments.local, receiver, settings);
@@ -113,6 +133,14 @@ int receive(const receive_arguments& arguments) {
   return server ? success : complain(server.error());
 }
 
+void add_tls_options(CLI::App& command, tls_arguments& into, const std::string& meaning_of_trust) {
+  constexpr const char* group = "For tls:// (files in PEM form)";
+  command.add_option("--trust", into.trust, meaning_of_trust)->group(group);
+  command.add_option("--certificate", into.certificate, "the own certificate, and those that lead to an authority")
+      ->group(group);
+  command.add_option("--key", into.key, "the private key of --certificate")->group(group);
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -124,7 +152,8 @@ int main(int argc, char** argv) {
   send_arguments to_send;
   auto* send_command = app.add_subcommand("send", "sends a file to a receiver");
   send_command->add_option("FILE", to_send.file, "the file to send")->required();
-  send_command->add_option("URI", to_send.remote, "where the receiver listens: tcp://HOST:PORT")->required();
+  send_command->add_option("URI", to_send.remote, "where the receiver listens: tcp://HOST:PORT or tls://HOST:PORT")
+      ->required();
   send_command->add_option("-n,--connections", to_send.connections, "connections to send by")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
@@ -139,11 +168,17 @@ int main(int argc, char** argv) {
   send_command->add_flag("--json", to_send.is_json,
                          "prints events as JSON, one on each line; what people read goes to standard error");
 
+  add_tls_options(*send_command, to_send.tls, "authorities that the receiver may be signed by (default: the system's)");
+
   receive_arguments to_receive;
   auto* receive_command = app.add_subcommand("receive", "receives files from any number of senders until it is ended");
   receive_command->add_option("DIR", to_receive.folder, "the folder for received files")->required();
-  receive_command->add_option("URI", to_receive.local, "where to listen: tcp://ADDRESS:PORT; port 0 takes any free one")
+  receive_command
+      ->add_option("URI", to_receive.local,
+                   "where to listen: tcp://ADDRESS:PORT or tls://ADDRESS:PORT; port 0 takes any free one")
       ->required();
+  add_tls_options(*receive_command, to_receive.tls,
+                  "authorities that senders must be signed by (default: senders need no certificate)");
 
   try {
     app.parse(argc, argv);

@@ -31,7 +31,7 @@ forbid 'only actors name CAF' "${include}caf/|[^[:alnum:]_]caf::" messages trans
 forbid 'public headers hide Boost, ngtcp2 and GnuTLS' "${include}(boost|ngtcp2|gnutls)/" \
   messages/include transports/include actors/include
 forbid 'the engine has no socket, thread or lock' \
-  "${include}(boost/|sys/(socket|epoll|poll)|netinet/|arpa/|netdb\.h|poll\.h|thread>|mutex>|condition_variable>|future>)" \
+  "${include}(boost/|sys/(socket|epoll|poll)|netinet/|netdb\.h|poll\.h|thread>|mutex>|condition_variable>|future>)" \
   transports/src/engine
 forbid 'the engine is told the time, it does not ask' \
   '(steady|system|high_resolution)_clock::now|clock_gettime|gettimeofday' transports/src/engine

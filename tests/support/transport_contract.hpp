@@ -13,6 +13,11 @@ class transport_fixture {
 public:
   virtual ~transport_fixture() = default;
 
+  /// What both ends are set to.
+  [[nodiscard]] virtual transport_config config() { return {}; }
+  /// Whether both ends shake hands before they are connected.
+  [[nodiscard]] virtual bool shakes_hands() const { return false; }
+
   /// A transport that is to be connected.
   [[nodiscard]] virtual local_ref<transport> make() = 0;
   /// Where the fixture listens.

@@ -50,7 +50,10 @@ public:
   void use(local_ref<transport> observed) { wire_ = std::move(observed); }
   [[nodiscard]] const local_ref<transport>& wire() const noexcept { return wire_; }
 
-  result<void> init(const transport_config& config = {}) {
+  /// Sets what `init` uses when it is given nothing else.
+  void configure(transport_config config) { config_ = std::move(config); }
+  result<void> init() { return init(config_); }
+  result<void> init(const transport_config& config) {
     return call([&] { return wire_->init(config, *this); });
   }
   void connect(const endpoint& remote) {
@@ -182,6 +185,7 @@ private:
     tell(event::closed);
   }
 
+  transport_config config_;
   local_ref<transport> wire_;
   std::vector<event> events_;
   std::string received_;

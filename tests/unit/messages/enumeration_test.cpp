@@ -40,7 +40,7 @@ TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(outcome::acked, "acked");
   check_names(when_down::drop, "drop");
   check_names(permanent_error_policy::keep_trying, "keep_trying");
-  check_names(pool_change::gave_up, "gave_up");
+  check_names(pool_change::tls_kept, "tls_kept");
   check_names(credit_mode::manual, "manual");
   check_names(close_mode::abort, "abort");
 }

@@ -325,6 +325,20 @@ TEST_CASE("a length over the limit is refused before memory is taken, naming bot
   CHECK(decoder.unread_size() == 0);
 }
 
+TEST_CASE("a client that speaks TLS to a plain port is recognised by its first bytes") {
+  for (const std::string_view hello : {"\x16\x03\x01\x02", "\x16\x03\x03\x40"}) {
+    frame_decoder decoder{config_of(framing_mode::length_prefixed)};
+    decoder.feed(payload::copy_of(hello));
+    const auto refused = decoder.next();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == error_code::frame_too_large);
+    CHECK(refused.error().text.ends_with("it begins like TLS, so the other side may mean tls:// and not tcp://"));
+  }
+  frame_decoder decoder{config_of(framing_mode::length_prefixed)};
+  decoder.feed(payload::copy_of("\x16\x02\x01\x02"));
+  CHECK(decoder.next().error().text.find("TLS") == std::string::npos);
+}
+
 TEST_CASE("a line without an end is refused at the limit and holds no more than that") {
   frame_decoder decoder{config_of(framing_mode::line, 100'000)};
   const auto piece = payload::copy_of(std::string(999, 'x'));

@@ -1,8 +1,10 @@
+#include "quiet_thread.hpp"
+#include "shard_answer.hpp"
+
 #include <actorwire/transports/resolver.hpp>
 
 #include <netdb.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -11,7 +13,6 @@
 #include <condition_variable>
 #include <cstring>
 #include <deque>
-#include <exception>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -21,47 +22,7 @@ namespace actorwire {
 
 namespace {
 
-/// Where one answer goes, as long as somebody wants it. The one that asked, on its shard, and the thread that looks up
-/// share it; the mutex decides between an answer and its withdrawal. While it is not withdrawn, the shard lives.
-class interest {
-public:
-  interest(shard& where, std::function<void(resolver::answer)> done) : where_(&where), done_(std::move(done)) {}
-
-  /// *Thread:* the shard that asked. What `done` holds dies here and not on the thread that looks up.
-  void withdraw() {
-    std::function<void(resolver::answer)> unwanted;
-    const std::lock_guard locked{guard_};
-    where_ = nullptr;
-    unwanted.swap(done_);
-  }
-
-  /// *Thread:* any thread.
-  static void deliver(const std::shared_ptr<interest>& self, resolver::answer answer) {
-    const std::lock_guard locked{self->guard_};
-    if (self->where_ == nullptr)
-      return;
-    self->where_->post([self, answer = std::move(answer)]() mutable {
-      if (auto done = self->take())
-        done(std::move(answer));
-    });
-  }
-
-  [[nodiscard]] bool is_withdrawn() {
-    const std::lock_guard locked{guard_};
-    return where_ == nullptr;
-  }
-
-private:
-  [[nodiscard]] std::function<void(resolver::answer)> take() {
-    const std::lock_guard locked{guard_};
-    where_ = nullptr;
-    return std::exchange(done_, nullptr);
-  }
-
-  std::mutex guard_;
-  shard* where_;
-  std::function<void(resolver::answer)> done_;
-};
+using interest = shard_answer<resolver::answer>;
 
 transport_error lookup_error(const std::string& host, std::string_view why, int system_code) {
   return make_error(error_code::resolve_failed, phase::resolve, origin::system,
@@ -102,24 +63,6 @@ resolver::answer system_lookup(const std::string& host) {
       addresses.push_back(address_of(*entry));
   ::freeaddrinfo(found);
   return addresses;
-}
-
-/// Starts a thread that takes no signals: the program's handlers expect to run on the program's threads.
-template <class Body>
-void start_quiet_thread(Body body) {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::exception_ptr failure;
-  try {
-    std::thread{std::move(body)}.detach();
-  } catch (const std::system_error&) {
-    failure = std::current_exception();
-  }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  if (failure)
-    std::rethrow_exception(failure);
 }
 
 } // namespace

@@ -69,7 +69,7 @@ std::optional<ip_address> address_to_bind(const std::string& host) {
 }
 
 /// A client's address as parse_ip_address reads it back: an interface is told by its number, not by its name.
-endpoint numeric_endpoint(const tcp::endpoint& client) {
+endpoint numeric_endpoint(protocol proto, const tcp::endpoint& client) {
   ip_address address;
   const auto ip = client.address();
   address.is_v6 = ip.is_v6();
@@ -80,7 +80,7 @@ endpoint numeric_endpoint(const tcp::endpoint& client) {
     const auto bytes = ip.to_v4().to_bytes();
     std::copy(bytes.begin(), bytes.end(), address.bytes.begin());
   }
-  return {protocol::tcp, to_string(address), client.port()};
+  return {proto, to_string(address), client.port()};
 }
 
 result<void> let_share(int descriptor) {
@@ -239,8 +239,9 @@ bool tcp_acceptor::accept_one() {
   if (descriptor >= 0) {
     is_short_ = false;
     remote.resize(size);
-    auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor);
-    observer_->on_accepted(std::move(accepted), numeric_endpoint(remote));
+    const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
+    auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
+    observer_->on_accepted(std::move(accepted), numeric_endpoint(local_.proto, remote));
     return true;
   }
   const auto error = errno;

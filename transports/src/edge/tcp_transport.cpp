@@ -97,23 +97,26 @@ struct tcp_transport::pause {
 
 // -- life ---------------------------------------------------------------------------------------------------------------
 
-local_ref<transport> make_tcp_transport(shard& where, std::shared_ptr<resolver> names) {
-  return make_local<tcp_transport>(where, std::move(names));
+local_ref<transport> make_tcp_transport(shard& where, std::shared_ptr<resolver> names, stream_end meaning) {
+  return make_local<tcp_transport>(where, std::move(names), meaning);
 }
 
-local_ref<transport> adopt_tcp_socket(shard& where, int connected_descriptor) {
-  return make_local<tcp_transport>(where, connected_descriptor);
+local_ref<transport> adopt_tcp_socket(shard& where, int connected_descriptor, stream_end meaning) {
+  return make_local<tcp_transport>(where, connected_descriptor, meaning);
 }
 
-tcp_transport::tcp_transport(shard& where, std::shared_ptr<resolver> names)
-  : shard_(where), socket_(where.loop().context()), dialer_(make_local<tcp_dialer>(where, std::move(names))) {}
+tcp_transport::tcp_transport(shard& where, std::shared_ptr<resolver> names, stream_end meaning)
+  : end_meaning_(meaning),
+    shard_(where),
+    socket_(where.loop().context()),
+    dialer_(make_local<tcp_dialer>(where, std::move(names))) {}
 
-tcp_transport::tcp_transport(shard& where, int connected_descriptor)
-  : adopted_descriptor_(connected_descriptor), shard_(where), socket_(where.loop().context()) {}
+tcp_transport::tcp_transport(shard& where, int connected_descriptor, stream_end meaning)
+  : end_meaning_(meaning), adopted_descriptor_(connected_descriptor), shard_(where), socket_(where.loop().context()) {}
 
 tcp_transport::~tcp_transport() {
   if (stage_ != stage::ended)
-    close_socket(is_all_delivered());
+    close_socket(may_end_cleanly());
 }
 
 result<void> tcp_transport::init(const transport_config& config, transport_observer& observer) {
@@ -434,7 +437,7 @@ void tcp_transport::handle_last_acknowledgement() {
 void tcp_transport::close(const transport_error& reason) {
   if (stage_ == stage::ended)
     return;
-  shut_down(reason.code == error_code::closed && is_all_delivered());
+  shut_down(reason.code == error_code::closed && may_end_cleanly());
   boost::asio::post(shard_.loop().context(), [self = local_ref<tcp_transport>{this}, reason] {
     const shard::turn here{self->shard_};
     self->tell_closed(reason);
@@ -444,7 +447,7 @@ void tcp_transport::close(const transport_error& reason) {
 void tcp_transport::detach() noexcept {
   observer_ = nullptr;
   if (stage_ != stage::ended)
-    shut_down(is_all_delivered());
+    shut_down(may_end_cleanly());
 }
 
 void tcp_transport::lose(int errno_value, std::string_view doing) {
@@ -461,9 +464,10 @@ void tcp_transport::tell_closed(const transport_error& reason) {
     told->on_closed(reason);
 }
 
-bool tcp_transport::is_all_delivered() const noexcept {
+bool tcp_transport::may_end_cleanly() const noexcept {
   int unacknowledged = 0;
-  if (!socket_.is_open() || ::ioctl(descriptor(), SIOCOUTQ, &unacknowledged) != 0)
+  if (end_meaning_ == stream_end::marked_within || !socket_.is_open()
+      || ::ioctl(descriptor(), SIOCOUTQ, &unacknowledged) != 0)
     return true;
   // Our FIN counts like a byte.
   return unacknowledged <= (finished_ ? 1 : 0);

@@ -18,12 +18,22 @@ namespace actorwire {
 class receive_slab;
 struct slab_space;
 
+/// What a clean end of the stream means to the peer.
+enum class stream_end : std::uint8_t {
+  /// That it has everything; so it sees one only if it does.
+  complete,
+  /// Nothing: the user of the transport says within the stream where it ends, as TLS does.
+  marked_within,
+};
+
 /// Makes a transport that is to be connected.
-[[nodiscard]] local_ref<transport> make_tcp_transport(shard& where, std::shared_ptr<resolver> names);
+[[nodiscard]] local_ref<transport> make_tcp_transport(shard& where, std::shared_ptr<resolver> names,
+                                                      stream_end meaning = stream_end::complete);
 
 /// Makes a transport of a socket that is connected already, and owns it from then on. The event loop of `where` is not
 /// touched before `init`, so another thread may make it and move the one reference over.
-[[nodiscard]] local_ref<transport> adopt_tcp_socket(shard& where, int connected_descriptor);
+[[nodiscard]] local_ref<transport> adopt_tcp_socket(shard& where, int connected_descriptor,
+                                                    stream_end meaning = stream_end::complete);
 
 /// TCP on the system's sockets.
 ///
@@ -34,12 +44,13 @@ struct slab_space;
 /// - The transport keeps no bytes of its own: what `send` took is the kernel's. After both sides ended, it waits until
 ///   the peer acknowledged everything, so that the last `bytes_acked` is the true one.
 /// - `close` with `error_code::closed` ends the stream cleanly if the peer has acknowledged every byte. Any other reason,
-///   and any byte on its way, resets the connection: a peer that sees a clean end has everything.
+///   and any byte on its way, resets the connection: a peer that sees a clean end has everything. With
+///   `stream_end::marked_within` bytes on their way are left to the kernel, and the end comes behind them.
 /// - Dropping the last reference while nothing is pending, or while dialling, ends it like `detach`.
 class tcp_transport final : public transport, private tcp_dialer::listener {
 public:
-  tcp_transport(shard& where, std::shared_ptr<resolver> names);
-  tcp_transport(shard& where, int connected_descriptor);
+  tcp_transport(shard& where, std::shared_ptr<resolver> names, stream_end meaning);
+  tcp_transport(shard& where, int connected_descriptor, stream_end meaning);
   ~tcp_transport() override;
 
   result<void> init(const transport_config& config, transport_observer& observer) override;
@@ -106,12 +117,14 @@ private:
   void shut_down(bool orderly) noexcept;
   void close_socket(bool orderly) noexcept;
   [[nodiscard]] int descriptor() const noexcept;
-  [[nodiscard]] bool is_all_delivered() const noexcept;
+  /// Whether the peer may see a clean end now.
+  [[nodiscard]] bool may_end_cleanly() const noexcept;
   void tell_closed(const transport_error& reason);
   [[nodiscard]] std::uint64_t acked_of(std::uint64_t kernel_count) const noexcept;
 
   // The base ends with a count of 4 bytes, which these share a word with.
   stage stage_ = stage::created;
+  const stream_end end_meaning_;
   /// What the kernel counted as acknowledged before we sent anything: our SYN, if it was ours.
   std::uint8_t acked_before_ = 0;
   std::uint8_t full_reads_ = 0;

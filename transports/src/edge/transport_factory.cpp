@@ -1,4 +1,5 @@
 #include "tcp_transport.hpp"
+#include "tls_transport.hpp"
 
 #include <actorwire/transports/transport_factory.hpp>
 
@@ -7,18 +8,21 @@
 
 namespace actorwire {
 
-socket_transport_factory::socket_transport_factory(std::shared_ptr<resolver> names) : names_(std::move(names)) {}
+socket_transport_factory::socket_transport_factory(std::shared_ptr<resolver> names,
+                                                   std::shared_ptr<tls_store> identities)
+  : names_(std::move(names)), identities_(identities ? std::move(identities) : std::make_shared<tls_store>()) {}
 
 result<local_ref<transport>> socket_transport_factory::create_transport(protocol proto, shard& where) {
   switch (proto) {
     case protocol::tcp:
       return make_tcp_transport(where, names_);
     case protocol::tls:
+      return make_tls_transport(where, make_tcp_transport(where, names_, stream_end::marked_within), identities_);
     case protocol::quic:
       break;
   }
   return make_error(error_code::unsupported, phase::setup, origin::local,
-                    "protocol " + to_string(proto) + ": this build has tcp only");
+                    "protocol " + to_string(proto) + ": this build has tcp and tls only");
 }
 
 } // namespace actorwire

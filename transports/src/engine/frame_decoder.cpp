@@ -24,6 +24,11 @@ transport_error too_large(std::string what, std::uint32_t limit) {
                     std::move(what) + " is larger than max_frame_size = " + std::to_string(limit));
 }
 
+/// Whether the bytes of a length are how a handshake of TLS begins: a record of type 22, version 3.x (RFC 8446, 5.1).
+bool looks_like_tls(std::uint32_t size) noexcept {
+  return size >> 16U == 0x1603U && (size >> 8U & 0xffU) <= 4;
+}
+
 } // namespace
 
 frame_decoder::frame_decoder(const framing_config& config) noexcept
@@ -86,8 +91,12 @@ std::size_t frame_decoder::unread_size() const noexcept {
 frame_decoder::poll_result frame_decoder::next_length_prefixed() {
   if (!read_header())
     return std::optional<payload>{};
-  if (frame_size_ > frame_size_max_)
-    return fail(too_large("frame of " + std::to_string(frame_size_) + " bytes", frame_size_max_));
+  if (frame_size_ > frame_size_max_) {
+    auto reason = too_large("frame of " + std::to_string(frame_size_) + " bytes", frame_size_max_);
+    if (looks_like_tls(frame_size_))
+      reason.text += "; it begins like TLS, so the other side may mean tls:// and not tcp://";
+    return fail(std::move(reason));
+  }
 
   std::optional<payload> frame;
   if (assembled_size_ == 0 && unread_here() >= frame_size_) {

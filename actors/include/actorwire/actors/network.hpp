@@ -8,6 +8,7 @@
 #include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/transports/clock.hpp>
+#include <actorwire/transports/key_password.hpp>
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/transport_factory.hpp>
 
@@ -41,6 +42,8 @@ struct network_options {
   std::uint64_t seed = 0;
   /// Null: the operating system's sockets.
   std::shared_ptr<transport_factory> transports;
+  /// Opens private keys that are encrypted.
+  key_password_function key_password;
   /// Null: the machine's clock. Must outlive the network.
   const clock* time = nullptr;
   /// `stepped` is for tests: nothing runs but by `network::run_ready`, or within a function that waits for a shard.
@@ -96,8 +99,9 @@ public:
 
   /// Listens, and sends `accepted` to `receiver` for each connection. When the receiver ends, so do the connections that
   /// it was not told of, and no more are accepted; those that it passed on stay.
-  /// Returns when every shard listens. *Errors:* what the address, the port or the configuration do not allow, such as
-  /// `address_in_use` (see `listen_config::share_port`); then nothing listens.
+  /// Returns when every shard listens. For `tls://` it reads the files of `transport_config::tls` first, on this thread.
+  /// *Errors:* what the address, the port or the configuration do not allow, such as `address_in_use` (see
+  /// `listen_config::share_port`) or `invalid_credentials`; then nothing listens.
   [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, const caf::actor& receiver,
                                                           listen_config config = {});
 

@@ -58,7 +58,8 @@ public:
   virtual void close() noexcept = 0;
 };
 
-/// Makes an acceptor for TCP that lives on `where`.
+/// Makes an acceptor for TCP that lives on `where`. Opened for another protocol, it accepts the TCP connections that this
+/// one runs on.
 [[nodiscard]] ACTORWIRE_EXPORT local_ref<acceptor> make_tcp_acceptor(shard& where);
 
 } // namespace actorwire

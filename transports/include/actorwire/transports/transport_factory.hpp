@@ -13,6 +13,8 @@
 
 namespace actorwire {
 
+class tls_store;
+
 /// Makes transports. Programs that bring a transport of their own, and tests that simulate one, derive from it.
 /// *Thread:* any thread; the transport belongs to `where` from then on.
 class transport_factory {
@@ -27,12 +29,14 @@ public:
 /// The transports on the operating system's sockets.
 class ACTORWIRE_EXPORT socket_transport_factory final : public transport_factory {
 public:
-  explicit socket_transport_factory(std::shared_ptr<resolver> names);
+  /// `identities` is where TLS finds its credentials; null: a store of its own.
+  explicit socket_transport_factory(std::shared_ptr<resolver> names, std::shared_ptr<tls_store> identities = nullptr);
 
   [[nodiscard]] result<local_ref<transport>> create_transport(protocol proto, shard& where) override;
 
 private:
   std::shared_ptr<resolver> names_;
+  std::shared_ptr<tls_store> identities_;
 };
 
 } // namespace actorwire

@@ -1,0 +1,172 @@
+#include "tls_credentials.hpp"
+
+#include "tls_error.hpp"
+#include "wall_time.hpp"
+
+#include <gnutls/x509.h>
+
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+/// Ephemeral keys and authenticated ciphers only, the fastest first where hardware helps. What is not listed is off:
+/// compression, renegotiation by the peer, RC4, CBC, SHA-1, static RSA.
+constexpr const char* tls1_3_only =
+    "NONE:+VERS-TLS1.3:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:"
+    "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
+    "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-EDDSA-ED25519:"
+    "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:"
+    "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
+    "+CTYPE-X509:+COMP-NULL";
+constexpr const char* tls1_2_too =
+    "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:"
+    "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
+    "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-EDDSA-ED25519:"
+    "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:"
+    "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
+    "+CTYPE-X509:+COMP-NULL";
+
+gnutls_datum_t datum_of(const std::string& text) noexcept {
+  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())), static_cast<unsigned>(text.size())};
+}
+
+/// The first certificate of what was set, judged by `now`.
+enum class validity : std::uint8_t { valid, not_yet, expired, unknown };
+
+validity validity_of(gnutls_certificate_credentials_t credentials, std::time_t now) {
+  gnutls_x509_crt_t* chain = nullptr;
+  unsigned count = 0;
+  if (::gnutls_certificate_get_x509_crt(credentials, 0, &chain, &count) != 0 || count == 0)
+    return validity::unknown;
+  const auto begins = ::gnutls_x509_crt_get_activation_time(chain[0]);
+  const auto ends = ::gnutls_x509_crt_get_expiration_time(chain[0]);
+  for (unsigned index = 0; index < count; ++index)
+    ::gnutls_x509_crt_deinit(chain[index]);
+  ::gnutls_free(chain);
+  if (now < begins)
+    return validity::not_yet;
+  return now > ends ? validity::expired : validity::valid;
+}
+
+} // namespace
+
+result<std::shared_ptr<const tls_credentials>> tls_credentials::make(tls_role role, const tls_config& config,
+                                                                     const tls_material& material,
+                                                                     tls_services services, std::time_t now) {
+  if (auto checked = validate(config); !checked)
+    return checked.error();
+  auto made = std::make_shared<tls_credentials>(role, config, std::move(services));
+  if (auto ready = made->set_up(material, now); !ready)
+    return ready.error();
+  return std::shared_ptr<const tls_credentials>{std::move(made)};
+}
+
+tls_credentials::tls_credentials(tls_role role, const tls_config& config, tls_services services)
+  : role_(role), config_(config), services_(std::move(services)) {}
+
+tls_credentials::~tls_credentials() {
+  if (ticket_key_.data != nullptr) {
+    ::gnutls_memset(ticket_key_.data, 0, ticket_key_.size);
+    ::gnutls_free(ticket_key_.data);
+  }
+}
+
+result<void> tls_credentials::set_up(const tls_material& material, std::time_t now) {
+  const wall_time judged_by{now};
+  gnutls_certificate_credentials_t certificates = nullptr;
+  if (const auto failed = ::gnutls_certificate_allocate_credentials(&certificates); failed != 0)
+    return complaint("tls", "there is no memory for credentials", ::gnutls_strerror(failed));
+  certificates_.reset(certificates);
+  gnutls_priority_t priorities = nullptr;
+  const auto* wanted = config_.minimum_version == tls_version::tls1_2 ? tls1_2_too : tls1_3_only;
+  if (const auto failed = ::gnutls_priority_init2(&priorities, wanted, nullptr, 0); failed != 0)
+    return complaint("tls.minimum_version", "this machine's GnuTLS does not offer what is needed",
+                     ::gnutls_strerror(failed));
+  priorities_.reset(priorities);
+  if (role_ == tls_role::server && config_.session_resumption
+      && ::gnutls_session_ticket_key_generate(&ticket_key_) != 0)
+    return complaint("tls.session_resumption", "no key can be made for it");
+  if (auto ready = set_identity(material, now); !ready)
+    return ready;
+  if (auto ready = set_trust(material); !ready)
+    return ready;
+  return set_revocations(material);
+}
+
+result<void> tls_credentials::set_identity(const tls_material& material, std::time_t now) {
+  if (config_.certificate.empty()) {
+    if (role_ == tls_role::server)
+      return complaint("tls.certificate", "a listener needs one, and tls.key with it");
+    return {};
+  }
+  const auto chain_datum = datum_of(material.certificate);
+  const auto key_datum = datum_of(material.key.reveal());
+  const auto set = [&](const secret& password) {
+    return ::gnutls_certificate_set_x509_key_mem2(certificates_.get(), &chain_datum, &key_datum, GNUTLS_X509_FMT_PEM,
+                                                  password.empty() ? nullptr : password.reveal().c_str(), 0);
+  };
+  auto failed = set(config_.key.password);
+  if (failed == GNUTLS_E_DECRYPTION_FAILED && config_.key.password.empty() && services_.ask_password)
+    failed = set(secret{services_.ask_password(config_.key.file)});
+  if (failed == GNUTLS_E_DECRYPTION_FAILED)
+    return complaint("tls.key",
+                     "it is encrypted, and tls.key.password or network_options::key_password does not open it");
+  if (failed == GNUTLS_E_CERTIFICATE_KEY_MISMATCH)
+    return complaint("tls.key", "it is not the key of tls.certificate");
+  if (failed < 0)
+    return complaint("tls.certificate", "it and tls.key are no certificate and private key in PEM form",
+                     ::gnutls_strerror(failed));
+  switch (validity_of(certificates_.get(), now)) {
+    case validity::expired:
+      return complaint("tls.certificate", "it has expired");
+    case validity::not_yet:
+      return complaint("tls.certificate", "it is not valid yet");
+    case validity::valid:
+    case validity::unknown:
+      break;
+  }
+  return {};
+}
+
+result<void> tls_credentials::set_trust(const tls_material& material) {
+  const auto is_needed =
+      role_ == tls_role::client ? verifies() : config_.client_certificates != client_certificates::off;
+  if (!is_needed)
+    return {};
+  if (config_.trust.empty()) {
+    // Every public authority could make a client for such a listener, which nobody wants.
+    if (role_ == tls_role::server)
+      return complaint("tls.trust", "tls.client_certificates needs it: the authorities that sign clients");
+    if (const auto count = ::gnutls_certificate_set_x509_system_trust(certificates_.get()); count <= 0)
+      return complaint("tls.trust",
+                       "it is empty, and this machine has no store of trusted authorities; install "
+                       "ca-certificates, or set it",
+                       count < 0 ? ::gnutls_strerror(count) : "");
+    return {};
+  }
+  const auto datum = datum_of(material.trust);
+  if (const auto count = ::gnutls_certificate_set_x509_trust_mem(certificates_.get(), &datum, GNUTLS_X509_FMT_PEM);
+      count <= 0)
+    return complaint("tls.trust", "it holds no certificate in PEM form", count < 0 ? ::gnutls_strerror(count) : "");
+  return {};
+}
+
+result<void> tls_credentials::set_revocations(const tls_material& material) {
+  if (config_.revocation_file.empty())
+    return {};
+  const auto datum = datum_of(material.revocations);
+  if (const auto count = ::gnutls_certificate_set_x509_crl_mem(certificates_.get(), &datum, GNUTLS_X509_FMT_PEM);
+      count <= 0)
+    return complaint("tls.revocation_file", "it holds no revocation list in PEM form of an authority of tls.trust",
+                     count < 0 ? ::gnutls_strerror(count) : "");
+  return {};
+}
+
+transport_error tls_credentials::complaint(std::string_view field, std::string_view text,
+                                           const std::string& detail) const {
+  return make_credentials_error(field, text, detail, config_.detailed_errors);
+}
+
+} // namespace actorwire

@@ -1,0 +1,95 @@
+#pragma once
+
+#include "tls_session_cache.hpp"
+
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/tls_config.hpp>
+#include <actorwire/transports/key_password.hpp>
+
+#include <gnutls/gnutls.h>
+
+#include <array>
+#include <cstdint>
+#include <ctime>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace actorwire {
+
+enum class tls_role : std::uint8_t { client, server };
+
+/// What the settings name, as it was read: PEM texts, empty where nothing is set.
+struct tls_material {
+  std::string trust;
+  std::string certificate;
+  secret key;
+  std::string revocations;
+};
+
+/// What connections with the same credentials share, and what they do outside of TLS.
+struct tls_services {
+  /// Asked for the password of an encrypted key.
+  key_password_function ask_password;
+  /// Where a client keeps its sessions; null: nowhere.
+  std::shared_ptr<tls_session_memory> sessions;
+  /// Takes a line of the key log; empty: nobody does.
+  std::function<void(std::string_view)> log_key;
+};
+
+/// What `tls_config` says, parsed and checked: keys, certificates, trust anchors. Made once and used by many connections,
+/// for TLS and QUIC alike. A reload makes another one. *Thread:* immutable; any thread.
+class tls_credentials {
+public:
+  /// Parses and checks: some milliseconds, not for a shard. `now` is what validity is judged by.
+  /// *Errors:* `invalid_credentials` naming the setting, and those of `validate`.
+  [[nodiscard]] static result<std::shared_ptr<const tls_credentials>>
+  make(tls_role role, const tls_config& config, const tls_material& material, tls_services services, std::time_t now);
+
+  tls_credentials(tls_role role, const tls_config& config, tls_services services);
+  ~tls_credentials();
+
+  tls_credentials(const tls_credentials&) = delete;
+  tls_credentials& operator=(const tls_credentials&) = delete;
+
+  [[nodiscard]] tls_role role() const noexcept { return role_; }
+  [[nodiscard]] const tls_config& config() const noexcept { return config_; }
+  [[nodiscard]] bool verifies() const noexcept { return std::holds_alternative<verify_peer>(config_.verification); }
+
+  [[nodiscard]] gnutls_certificate_credentials_t certificates() const noexcept { return certificates_.get(); }
+  [[nodiscard]] gnutls_priority_t priorities() const noexcept { return priorities_.get(); }
+  /// The key that a server's tickets are made with; GnuTLS derives those of each period from it.
+  [[nodiscard]] const gnutls_datum_t& ticket_key() const noexcept { return ticket_key_; }
+  [[nodiscard]] const tls_services& services() const noexcept { return services_; }
+
+private:
+  template <auto Function>
+  struct call {
+    template <class T>
+    void operator()(T* used) const noexcept {
+      Function(used);
+    }
+  };
+  using certificates_handle = std::unique_ptr<std::remove_pointer_t<gnutls_certificate_credentials_t>,
+                                              call<gnutls_certificate_free_credentials>>;
+  using priorities_handle = std::unique_ptr<std::remove_pointer_t<gnutls_priority_t>, call<gnutls_priority_deinit>>;
+
+  [[nodiscard]] result<void> set_up(const tls_material& material, std::time_t now);
+  [[nodiscard]] result<void> set_identity(const tls_material& material, std::time_t now);
+  [[nodiscard]] result<void> set_trust(const tls_material& material);
+  [[nodiscard]] result<void> set_revocations(const tls_material& material);
+  [[nodiscard]] transport_error complaint(std::string_view field, std::string_view text,
+                                          const std::string& detail = {}) const;
+
+  const tls_role role_;
+  const tls_config config_;
+  const tls_services services_;
+  certificates_handle certificates_;
+  priorities_handle priorities_;
+  gnutls_datum_t ticket_key_{};
+};
+
+} // namespace actorwire

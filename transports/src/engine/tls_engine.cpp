@@ -1,0 +1,507 @@
+#include "tls_engine.hpp"
+
+#include "tls_error.hpp"
+#include "wall_time.hpp"
+
+#include <actorwire/transports/ip_address.hpp>
+
+#include <gnutls/x509.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+#include <new>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+/// A record adds a head, a content type and a tag to what it carries (RFC 8446, 5.2); TLS 1.2 a little more.
+constexpr std::size_t record_overhead = 64;
+
+/// Warnings in a row that are put up with; nobody honest sends more.
+constexpr int warnings_max = 4;
+
+constexpr std::size_t names_max = 16;
+
+/// A certificate that lives as long as this.
+class certificate {
+public:
+  explicit certificate(const gnutls_datum_t& der) {
+    if (::gnutls_x509_crt_init(&parsed_) == 0)
+      is_good_ = ::gnutls_x509_crt_import(parsed_, &der, GNUTLS_X509_FMT_DER) == 0;
+  }
+  ~certificate() {
+    if (parsed_ != nullptr)
+      ::gnutls_x509_crt_deinit(parsed_);
+  }
+  certificate(const certificate&) = delete;
+  certificate& operator=(const certificate&) = delete;
+
+  [[nodiscard]] explicit operator bool() const noexcept { return is_good_; }
+  [[nodiscard]] gnutls_x509_crt_t get() const noexcept { return parsed_; }
+
+  /// The SHA-256 of its public key, in base64.
+  [[nodiscard]] std::string key_hash() const {
+    std::array<unsigned char, 32> hash{};
+    auto size = hash.size();
+    if (::gnutls_x509_crt_get_key_id(parsed_, GNUTLS_KEYID_USE_SHA256, hash.data(), &size) != 0)
+      return {};
+    const gnutls_datum_t raw{hash.data(), static_cast<unsigned>(size)};
+    gnutls_datum_t text{};
+    if (::gnutls_base64_encode2(&raw, &text) != 0)
+      return {};
+    std::string encoded{reinterpret_cast<const char*>(text.data), text.size};
+    ::gnutls_free(text.data);
+    return encoded;
+  }
+
+  [[nodiscard]] bool has_name(const std::string& name) const {
+    return ::gnutls_x509_crt_check_hostname2(parsed_, name.c_str(), GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS) != 0;
+  }
+
+  [[nodiscard]] bool is_self_signed() const { return ::gnutls_x509_crt_check_issuer(parsed_, parsed_) != 0; }
+
+  /// Whether it may sign, which is what each certificate is used for here. One that does not say may do everything.
+  [[nodiscard]] bool may_sign() const {
+    unsigned usage = 0;
+    const auto found = ::gnutls_x509_crt_get_key_usage(parsed_, &usage, nullptr);
+    return found == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE
+        || (found >= 0 && (usage & GNUTLS_KEY_DIGITAL_SIGNATURE) != 0);
+  }
+
+  [[nodiscard]] std::vector<std::string> names() const {
+    std::vector<std::string> found;
+    for (unsigned index = 0; found.size() < names_max; ++index) {
+      std::array<char, 256> text{};
+      auto size = text.size();
+      const auto kind = ::gnutls_x509_crt_get_subject_alt_name(parsed_, index, text.data(), &size, nullptr);
+      if (kind == GNUTLS_E_SHORT_MEMORY_BUFFER)
+        continue;
+      if (kind < 0)
+        break;
+      if (kind == GNUTLS_SAN_DNSNAME)
+        found.emplace_back(text.data(), size);
+      else if (kind == GNUTLS_SAN_IPADDRESS && (size == 4 || size == 16))
+        found.push_back(address_text(text.data(), size));
+    }
+    return found;
+  }
+
+private:
+  static std::string address_text(const char* bytes, std::size_t size) {
+    ip_address address;
+    address.is_v6 = size == 16;
+    std::memcpy(address.bytes.data(), bytes, size);
+    return to_string(address);
+  }
+
+  gnutls_x509_crt_t parsed_ = nullptr;
+  bool is_good_ = false;
+};
+
+/// The certificate that the other side showed, the first of its chain; none if it did not.
+const gnutls_datum_t* peer_certificate(gnutls_session_t session) noexcept {
+  unsigned count = 0;
+  const auto* chain = ::gnutls_certificate_get_peers(session, &count);
+  return count > 0 ? chain : nullptr;
+}
+
+std::size_t size_of(std::span<const outgoing> pieces) noexcept {
+  std::size_t sum = 0;
+  for (const auto& piece : pieces)
+    sum += piece.size;
+  return sum;
+}
+
+} // namespace
+
+// -- life ---------------------------------------------------------------------------------------------------------------
+
+tls_engine::tls_engine(std::shared_ptr<const tls_credentials> identity, buffer_pool& buffers, std::string server,
+                       std::string session_key)
+  : identity_(std::move(identity)), server_(std::move(server)), session_key_(std::move(session_key)), output_(buffers) {
+  set_up();
+}
+
+tls_engine::~tls_engine() = default;
+
+void tls_engine::set_up() {
+  const auto& config = identity_->config();
+  const auto is_server = identity_->role() == tls_role::server;
+  // Compression and renegotiation do not exist in the priorities; authentication after the handshake is not asked for.
+  auto flags = (is_server ? unsigned{GNUTLS_SERVER} : unsigned{GNUTLS_CLIENT}) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
+  if (!config.session_resumption)
+    flags |= GNUTLS_NO_TICKETS;
+  gnutls_session_t session = nullptr;
+  if (::gnutls_init(&session, flags) != 0)
+    throw std::bad_alloc{};
+  session_.reset(session);
+  ::gnutls_session_set_ptr(session, this);
+  ::gnutls_priority_set(session, identity_->priorities());
+  ::gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity_->certificates());
+  ::gnutls_transport_set_ptr(session, this);
+  ::gnutls_transport_set_pull_function(session, pull);
+  ::gnutls_transport_set_vec_push_function(session, push);
+  ::gnutls_handshake_set_max_packet_length(session, handshake_bytes_max);
+  // Set in any case: GnuTLS would else write the secrets wherever SSLKEYLOGFILE in the environment says.
+  ::gnutls_session_set_keylog_function(session, log_key);
+  ::gnutls_db_set_cache_expiration(
+      session, static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(config.session_lifetime).count()));
+  if (!config.alpn.empty()) {
+    std::vector<gnutls_datum_t> names;
+    for (const auto& each : config.alpn)
+      names.push_back(
+          {reinterpret_cast<unsigned char*>(const_cast<char*>(each.data())), static_cast<unsigned>(each.size())});
+    ::gnutls_alpn_set_protocols(session, names.data(), static_cast<unsigned>(names.size()),
+                                config.alpn_required ? unsigned{GNUTLS_ALPN_MANDATORY} : 0U);
+  }
+  if (is_server) {
+    if (config.session_resumption)
+      ::gnutls_session_ticket_enable_server(session, &identity_->ticket_key());
+    if (config.client_certificates != client_certificates::off) {
+      ::gnutls_certificate_server_set_request(session, config.client_certificates == client_certificates::require
+                                                           ? GNUTLS_CERT_REQUIRE
+                                                           : GNUTLS_CERT_REQUEST);
+      ::gnutls_session_set_verify_function(session, verify);
+    }
+    return;
+  }
+  // An address is not a name that could be asked for (RFC 6066, 3).
+  if (!parse_ip_address(server_))
+    ::gnutls_server_name_set(session, GNUTLS_NAME_DNS, server_.data(), server_.size());
+  if (identity_->verifies())
+    ::gnutls_session_set_verify_function(session, verify);
+  if (remembers_sessions())
+    ::gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST,
+                                         remember_session);
+}
+
+bool tls_engine::remembers_sessions() const noexcept {
+  return identity_->role() == tls_role::client && identity_->config().session_resumption
+      && identity_->services().sessions;
+}
+
+/// A client offers what it remembers of an earlier connection, at its first step, when the time is known.
+void tls_engine::offer_session() {
+  if (!remembers_sessions())
+    return;
+  if (const auto session = identity_->services().sessions->take(session_key_, now_))
+    ::gnutls_session_set_data(session_.get(), session->data(), session->size());
+}
+
+tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
+  return *static_cast<tls_engine*>(::gnutls_session_get_ptr(session));
+}
+
+// -- ciphertext -----------------------------------------------------------------------------------------------------------
+
+void tls_engine::feed(payload arrived) {
+  input_size_ += arrived.size();
+  input_total_ += arrived.size();
+  input_.push_back(std::move(arrived));
+}
+
+ssize_t tls_engine::pull(gnutls_transport_ptr_t self, void* into, std::size_t size) {
+  auto& engine = *static_cast<tls_engine*>(self);
+  if (engine.input_size_ == 0) {
+    if (engine.input_ended_)
+      return 0;
+    ::gnutls_transport_set_errno(engine.session_.get(), EAGAIN);
+    return -1;
+  }
+  std::size_t taken = 0;
+  auto done = engine.input_.begin();
+  while (taken < size && done != engine.input_.end()) {
+    const auto count = std::min<std::size_t>(size - taken, done->size());
+    std::memcpy(static_cast<std::byte*>(into) + taken, done->data(), count);
+    taken += count;
+    if (count < done->size()) {
+      *done = done->slice(static_cast<std::uint32_t>(count), done->size() - static_cast<std::uint32_t>(count));
+      break;
+    }
+    ++done;
+  }
+  engine.input_size_ -= taken;
+  if (engine.input_size_ == 0)
+    engine.input_ = {};
+  else
+    engine.input_.erase(engine.input_.begin(), done);
+  return static_cast<ssize_t>(taken);
+}
+
+ssize_t tls_engine::push(gnutls_transport_ptr_t self, const giovec_t* pieces, int count) {
+  auto& engine = *static_cast<tls_engine*>(self);
+  ssize_t sum = 0;
+  for (const auto& piece : std::span{pieces, static_cast<std::size_t>(count)}) {
+    engine.output_.append({static_cast<const std::byte*>(piece.iov_base), piece.iov_len}, engine.more_follows_);
+    sum += static_cast<ssize_t>(piece.iov_len);
+  }
+  engine.output_total_ += static_cast<std::uint64_t>(sum);
+  return sum;
+}
+
+// -- handshake ------------------------------------------------------------------------------------------------------------
+
+result<bool> tls_engine::shake_hands(const tls_now& now) {
+  if (is_established_)
+    return true;
+  const wall_time judged_by{now.wall};
+  now_ = now.steady;
+  const auto is_detailed = identity_->config().detailed_errors;
+  if (input_total_ > handshake_bytes_max) {
+    send_alert(GNUTLS_E_HANDSHAKE_TOO_LARGE);
+    return make_error(error_code::handshake_failed, phase::handshake, origin::remote,
+                      "the other side sent more than " + std::to_string(handshake_bytes_max)
+                          + " bytes before keys were agreed on");
+  }
+  if (!std::exchange(has_begun_, true))
+    offer_session();
+  auto failed = 0;
+  for (int warnings = 0; warnings < warnings_max; ++warnings) {
+    failed = ::gnutls_handshake(session_.get());
+    if (failed != GNUTLS_E_WARNING_ALERT_RECEIVED)
+      break;
+  }
+  if (failed == GNUTLS_E_AGAIN || failed == GNUTLS_E_INTERRUPTED)
+    return false;
+  if (failed != 0) {
+    if (failed != GNUTLS_E_FATAL_ALERT_RECEIVED && failed != GNUTLS_E_PREMATURE_TERMINATION)
+      send_alert(failed);
+    return failure_ ? *std::exchange(failure_, std::nullopt)
+                    : make_handshake_error(session_.get(), failed, is_detailed);
+  }
+  if (auto agreed = check_agreement(); !agreed)
+    return agreed.error();
+  is_established_ = true;
+  return true;
+}
+
+result<void> tls_engine::check_agreement() {
+  const auto& config = identity_->config();
+  gnutls_datum_t chosen{};
+  if (!config.alpn.empty() && config.alpn_required
+      && ::gnutls_alpn_get_selected_protocol(session_.get(), &chosen) != 0) {
+    send_alert(GNUTLS_E_NO_APPLICATION_PROTOCOL);
+    return make_error(error_code::no_common_protocol, phase::handshake, origin::remote,
+                      "the other side did not agree on a protocol of tls.alpn; if it need not, turn tls.alpn_required "
+                      "off");
+  }
+  // TLS 1.2 hands tickets out before the handshake is complete, and only now they are of use.
+  if (remembers_sessions() && ::gnutls_protocol_get_version(session_.get()) == GNUTLS_TLS1_2)
+    remember_session(session_.get(), 0, 0, 0, nullptr);
+  return {};
+}
+
+int tls_engine::verify(gnutls_session_t session) {
+  auto& engine = engine_of(session);
+  engine.failure_ = engine.judge_peer();
+  return engine.failure_ ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+}
+
+std::optional<transport_error> tls_engine::judge_peer() {
+  const auto& config = identity_->config();
+  const auto is_server = identity_->role() == tls_role::server;
+  const auto refuse = [](std::string_view why) {
+    return make_error(error_code::certificate_rejected, phase::handshake, origin::remote,
+                      "the certificate of the other side is refused: " + std::string{why});
+  };
+  const auto* shown = peer_certificate(session_.get());
+  if (shown == nullptr)
+    return make_error(error_code::certificate_rejected, phase::handshake, origin::remote,
+                      "the other side showed no certificate");
+  const certificate leaf{*shown};
+  if (!leaf)
+    return refuse("it is none");
+
+  std::array<gnutls_typed_vdata_st, 2> wanted{};
+  unsigned count = 0;
+  const auto* purpose = is_server ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER;
+  wanted[count++] = {GNUTLS_DT_KEY_PURPOSE_OID, reinterpret_cast<unsigned char*>(const_cast<char*>(purpose)), 0};
+  auto address = parse_ip_address(server_);
+  if (address)
+    wanted[count++] = {GNUTLS_DT_IP_ADDRESS, reinterpret_cast<unsigned char*>(address->bytes.data()),
+                       address->is_v6 ? 16U : 4U};
+  else if (!is_server)
+    wanted[count++] = {GNUTLS_DT_DNS_HOSTNAME, reinterpret_cast<unsigned char*>(server_.data()), 0};
+  unsigned status = 0;
+  if (::gnutls_certificate_verify_peers(session_.get(), wanted.data(), count, &status) != 0)
+    return refuse("it cannot be verified");
+  if (status != 0)
+    return make_verification_error(status, leaf.is_self_signed(), config.detailed_errors);
+  if (!leaf.may_sign())
+    return make_verification_error(GNUTLS_CERT_PURPOSE_MISMATCH, false, config.detailed_errors);
+  if (!config.pinned_keys.empty() && std::ranges::find(config.pinned_keys, leaf.key_hash()) == config.pinned_keys.end())
+    return refuse("its key is not one of tls.pinned_keys");
+  if (is_server && !config.accepted_clients.empty()
+      && std::ranges::none_of(config.accepted_clients, [&](const auto& name) { return leaf.has_name(name); }))
+    return refuse("it has no name of tls.accepted_clients");
+  return std::nullopt;
+}
+
+int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {
+  auto& engine = engine_of(session);
+  gnutls_datum_t data{};
+  // Without a ticket, GnuTLS would wait for one here.
+  if ((::gnutls_session_get_flags(session) & GNUTLS_SFLAGS_SESSION_TICKET) == 0
+      || ::gnutls_session_get_data2(session, &data) != 0)
+    return 0;
+  engine.identity_->services().sessions->put(engine.session_key_, {reinterpret_cast<const char*>(data.data), data.size},
+                                             engine.now_);
+  ::gnutls_free(data.data);
+  return 0;
+}
+
+int tls_engine::log_key(gnutls_session_t session, const char* label, const gnutls_datum_t* value) {
+  const auto& log = engine_of(session).identity_->services().log_key;
+  if (!log)
+    return 0;
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string line{label};
+  gnutls_datum_t client{};
+  gnutls_datum_t server{};
+  ::gnutls_session_get_random(session, &client, &server);
+  for (const auto* each : {static_cast<const gnutls_datum_t*>(&client), value}) {
+    line.push_back(' ');
+    for (const auto byte : std::span{each->data, each->size})
+      line.append({digits[byte >> 4U], digits[byte & 15U]});
+  }
+  log(line.append("\n"));
+  return 0;
+}
+
+tls_info tls_engine::info() const {
+  tls_info agreed;
+  auto* session = session_.get();
+  agreed.version = ::gnutls_protocol_get_name(::gnutls_protocol_get_version(session));
+  agreed.cipher = ::gnutls_cipher_get_name(::gnutls_cipher_get(session));
+  agreed.resumed = ::gnutls_session_is_resumed(session) != 0;
+  if (gnutls_datum_t chosen{}; ::gnutls_alpn_get_selected_protocol(session, &chosen) == 0)
+    agreed.alpn.assign(reinterpret_cast<const char*>(chosen.data), chosen.size);
+  if (const auto* shown = peer_certificate(session)) {
+    if (const certificate leaf{*shown}; leaf) {
+      agreed.peer_names = leaf.names();
+      agreed.peer_key = leaf.key_hash();
+    }
+  }
+  return agreed;
+}
+
+// -- plaintext ------------------------------------------------------------------------------------------------------------
+
+result<bool> tls_engine::look_ahead(const tls_now& now) {
+  if (packet_)
+    return true;
+  if (failure_)
+    return *failure_;
+  now_ = now.steady;
+  for (int warnings = 0; !peer_has_closed_ && warnings < warnings_max;) {
+    gnutls_packet_t packet = nullptr;
+    const auto got = ::gnutls_record_recv_packet(session_.get(), &packet);
+    packet_.reset(packet);
+    packet_offset_ = 0;
+    if (got > 0)
+      return true;
+    packet_.reset();
+    if (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED)
+      return false;
+    if (got == 0) {
+      // A record may be empty, as a way to hide when there is something to say.
+      if (packet == nullptr)
+        peer_has_closed_ = true;
+      continue;
+    }
+    if (got == GNUTLS_E_WARNING_ALERT_RECEIVED) {
+      ++warnings;
+      continue;
+    }
+    if (got != GNUTLS_E_FATAL_ALERT_RECEIVED && got != GNUTLS_E_PREMATURE_TERMINATION)
+      send_alert(static_cast<int>(got));
+    failure_ = make_record_error(session_.get(), static_cast<int>(got), identity_->config().detailed_errors);
+    return *failure_;
+  }
+  return false;
+}
+
+result<std::size_t> tls_engine::read(std::span<std::byte> room, const tls_now& now) {
+  std::size_t moved = 0;
+  while (moved < room.size()) {
+    const auto is_there = look_ahead(now);
+    if (!is_there) {
+      // What came before the error is read first.
+      if (moved > 0)
+        break;
+      return is_there.error();
+    }
+    if (!*is_there)
+      break;
+    gnutls_datum_t plain{};
+    ::gnutls_packet_get(packet_.get(), &plain, nullptr);
+    const auto count = std::min<std::size_t>(room.size() - moved, plain.size - packet_offset_);
+    std::memcpy(room.data() + moved, plain.data + packet_offset_, count);
+    moved += count;
+    packet_offset_ += count;
+    if (packet_offset_ == plain.size)
+      packet_.reset();
+  }
+  return moved;
+}
+
+result<std::size_t> tls_engine::write(std::span<const outgoing> pieces, const tls_now& now) {
+  assert(is_established_);
+  // Small pieces share a record. No connection needs its own place for that.
+  thread_local std::array<std::byte, record_sizer::large> shared;
+  const auto offered = size_of(pieces);
+  std::size_t written = 0;
+  std::size_t offset = 0;
+  while (written < offered) {
+    const auto wanted = std::min(sizer_.next(now.steady), offered - written);
+    if (output_.size() > 0 && output_.size() + wanted + record_overhead > output_max)
+      break;
+    while (pieces.front().size == offset) {
+      pieces = pieces.subspan(1);
+      offset = 0;
+    }
+    const auto* start = pieces.front().data + offset;
+    if (pieces.front().size - offset >= wanted) {
+      offset += wanted;
+    } else {
+      for (std::size_t filled = 0; filled < wanted;) {
+        const auto count = std::min(wanted - filled, pieces.front().size - offset);
+        std::memcpy(shared.data() + filled, pieces.front().data + offset, count);
+        filled += count;
+        offset += count;
+        if (offset == pieces.front().size && filled < wanted) {
+          pieces = pieces.subspan(1);
+          offset = 0;
+        }
+      }
+      start = shared.data();
+    }
+    more_follows_ = offered - written - wanted;
+    const auto sent = ::gnutls_record_send(session_.get(), start, wanted);
+    more_follows_ = 0;
+    if (sent != static_cast<ssize_t>(wanted)) {
+      failure_ = make_record_error(session_.get(), static_cast<int>(sent), identity_->config().detailed_errors);
+      return *failure_;
+    }
+    written += wanted;
+    plain_total_ += wanted;
+    sizer_.note_sent(wanted);
+    acked_.mark(plain_total_, output_total_);
+  }
+  return written;
+}
+
+void tls_engine::close_sending() {
+  ::gnutls_bye(session_.get(), GNUTLS_SHUT_WR);
+}
+
+void tls_engine::send_alert(int code) {
+  ::gnutls_alert_send_appropriate(session_.get(), code);
+}
+
+} // namespace actorwire
