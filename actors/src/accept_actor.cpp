@@ -1,7 +1,7 @@
 #include "accept_actor.hpp"
 
 #include "connection.hpp"
-#include "edge/tls_transport.hpp"
+#include "edge/accept_tls.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -11,7 +11,10 @@ namespace actorwire {
 
 accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_context> home,
                            std::shared_ptr<const accept_settings> settings, caf::strong_actor_ptr listener)
-  : shard_actor(config, std::move(home)), settings_(std::move(settings)), listener_(std::move(listener)) {}
+  : shard_actor(config, std::move(home)), settings_(std::move(settings)), listener_(std::move(listener)) {
+  if (settings_->handshakes)
+    half_open_.emplace(settings_->handshakes);
+}
 
 caf::behavior accept_actor::make_behavior() {
   ignore_error_messages();
@@ -33,7 +36,7 @@ caf::result<endpoint> accept_actor::handle(const open_socket& request) {
     return socket_->local();
   auto config = settings_->config;
   config.share_port = config.share_port || request.is_joining;
-  auto made = make_tcp_acceptor(where());
+  auto made = settings_->make_acceptor(where());
   if (const auto opened = made->open(request.local, config, *this); !opened)
     return to_caf_error(opened.error());
   socket_ = std::move(made);
@@ -83,35 +86,59 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
         socket_->pause();
       return;
     }
+    const auto from = half_open_ ? std::optional{address_group_of(remote.host)} : std::nullopt;
+    if (from && !admit(*from)) {
+      free_place();
+      return;
+    }
     settings_->budget->count_accepted();
     const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
     if (settings_->identity)
       accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
-    auto told_when_ready = settings_->receiver ? caf::strong_actor_ptr{ctrl()} : nullptr;
+    auto told_when_ready = settings_->receiver || half_open_ ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
                                                  std::move(accepted), settings_, std::move(told_when_ready));
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
+    if (from)
+      half_open_->add(made.id(), *from);
     connections_.emplace(made.id(), std::move(made));
     if (settings_->budget->is_used_up() && socket_)
       socket_->pause();
   });
 }
 
+bool accept_actor::admit(const address_group& from) {
+  const auto [is_admitted, evicted] = half_open_->admit(from);
+  // It keeps its place among the connections until it has ended, so these are never more than their limit.
+  if (evicted)
+    abort_connection(*evicted);
+  return is_admitted;
+}
+
+void accept_actor::abort_connection(caf::actor_id client) {
+  if (const auto found = connections_.find(client); found != connections_.end())
+    anonymous_tell(found->second, close{close_mode::abort, settings_->transport->operation_timeout});
+}
+
 void accept_actor::handle(accepted& client) {
+  const auto id = client.connection.id();
+  // One that became ready on another shard while it was being ended here is not worth telling of.
+  if (half_open_ && !half_open_->remove(id))
+    return;
+  if (!settings_->receiver)
+    return;
   // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
   // Asked here and not by the connection, which would keep the table of its open requests for life.
-  const auto id = client.connection.id();
   unanswered_.insert(id);
   ask(this, settings_->receiver, caf::infinite, std::move(client))
       .then([this, id] { note_answer(id); },
             [this, id](const caf::error& reason) {
               note_answer(id);
               // Whatever went wrong with it, nobody knows of this connection.
-              const auto found = connections_.find(id);
-              if (found == connections_.end())
+              if (!connections_.contains(id))
                 return;
               send_to(listener_, accept_failed{to_transport_error(reason)});
-              anonymous_tell(found->second, close{close_mode::abort, settings_->transport->operation_timeout});
+              abort_connection(id);
             });
 }
 
@@ -122,6 +149,8 @@ void accept_actor::note_answer(caf::actor_id client) {
 }
 
 void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
+  if (half_open_)
+    half_open_->remove(whom.id());
   // A client that has gone keeps its place until the receiver has heard of it: what waits for a slow one is bounded.
   if (connections_.erase(whom.id()) > 0 && !unanswered_.contains(whom.id()))
     free_place();
@@ -154,6 +183,7 @@ void accept_actor::tear_down(const caf::error& reason) noexcept {
   connections_.clear();
   for (std::size_t gone = unanswered_.size(); gone > 0; --gone)
     settings_->budget->give_back();
+  half_open_.reset();
   // Handles of an ended actor are often kept; what the settings hold may refer back to it.
   settings_ = nullptr;
   listener_ = nullptr;

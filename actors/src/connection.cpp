@@ -16,12 +16,17 @@ connection::connection(caf::actor_config& config, std::shared_ptr<shard_context>
     acceptor_(std::move(acceptor)) {}
 
 connection::behavior_type connection::make_behavior() {
-  if (const auto origin = std::exchange(origin_, nullptr); origin->serve)
-    engage_server(origin->serve);
   transition(state_event::dial);
   if (const auto ready = carry(std::exchange(bearer_, nullptr), *this); !ready)
     end(ready.error());
   return channel_actor::make_behavior();
+}
+
+void connection::becomes_ready() {
+  // Not before: no code of the user's runs, and no memory of his is taken, for somebody who may never be ready. It is
+  // there to hear of the transition and of all that follows.
+  if (const auto origin = std::exchange(origin_, nullptr); origin->serve)
+    engage_server(origin->serve);
 }
 
 void connection::engage_server(const accept_function& serve) {

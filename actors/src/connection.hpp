@@ -9,7 +9,7 @@
 namespace actorwire {
 
 /// A connection that a client has opened: it lives as long as its transport, and ends with the reason for which the
-/// transport ended. With an actor that serves it, both end together.
+/// transport ended. An actor that serves it is made when it is ready; from then on, both end together.
 class connection final : public transport_carrier<channel_actor> {
 public:
   connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
@@ -19,6 +19,7 @@ public:
   behavior_type make_behavior() override;
 
 private:
+  void becomes_ready() override;
   void became_ready() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive&) override {}
@@ -32,7 +33,7 @@ private:
   void engage_server(const accept_function& serve);
 
   local_ref<transport> bearer_;
-  /// Until it has begun.
+  /// Until it is ready.
   std::shared_ptr<const accept_settings> origin_;
   /// Who is told when this connection is ready, until it is.
   caf::strong_actor_ptr acceptor_;

@@ -95,8 +95,19 @@ caf::result<void> listener::handle(const set_limit& request) {
 
 listener_stats listener::statistics() const {
   const auto& budget = *settings_->budget;
-  return {budget.open(), budget.accepted(), errors_,
-          state_ == sockets::open && !closing_.has_begun() && !budget.is_used_up(), last_error_};
+  listener_stats all;
+  all.open = budget.open();
+  all.accepted = budget.accepted();
+  if (const auto& book = settings_->handshakes) {
+    const auto handshakes = book->counts();
+    all.handshaking = handshakes.handshaking;
+    all.handshakes_refused = handshakes.refused;
+    all.handshakes_evicted = handshakes.evicted;
+  }
+  all.accept_errors = errors_;
+  all.accepting = state_ == sockets::open && !closing_.has_begun() && !budget.is_used_up();
+  all.last_error = last_error_;
+  return all;
 }
 
 caf::typed_response_promise<close_report> listener::handle(const close& request) {

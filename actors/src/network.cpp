@@ -113,6 +113,10 @@ public:
     settings.local = std::move(*local);
     settings.transport = std::make_shared<const transport_config>(settings.config.transport);
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
+    // A TCP client is ready at once.
+    if (settings.local.proto != protocol::tcp)
+      settings.handshakes =
+          std::make_shared<handshake_book>(settings.config.max_handshakes, settings.config.max_handshakes_per_address);
     settings.next_id = id_source();
     settings.shards = shards();
     const auto opened = std::make_shared<std::promise<result<endpoint>>>();

@@ -16,7 +16,7 @@ peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, conne
 
 void peer::leaves() {
   // Said before anyone hears that the peer is closed, so that whoever acquires it anew gets a new one.
-  send_to(supervisor_, peer_leaving{info().id});
+  send_to(supervisor_, peer_leaving{source()});
 }
 
 void peer::wire_lost(const transport_error& reason) {

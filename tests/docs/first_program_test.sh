@@ -3,6 +3,8 @@
 set -eu
 folder=$(mktemp -d)
 mkfifo "$folder/input"
+# The server makes it only when it has got its input, which may be after the first look.
+: >"$folder/output"
 "$1" <"$folder/input" >"$folder/output" &
 server=$!
 exec 3>"$folder/input"

@@ -100,6 +100,8 @@ void check_limits(const std::string& architecture) {
   const listen_config listening;
   row("listen_config::backlog", std::to_string(listening.backlog));
   row("listen_config::max_connections", std::to_string(listening.max_connections));
+  row("listen_config::max_handshakes", std::to_string(listening.max_handshakes));
+  row("listen_config::max_handshakes_per_address", std::to_string(listening.max_handshakes_per_address));
   const network_options network;
   row("network_options::memory_limit", size(network.memory_limit));
   row("network_options::drain_timeout", time(network.drain_timeout));

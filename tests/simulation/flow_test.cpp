@@ -51,7 +51,7 @@ simulated_network::accept_function saying(std::string bytes) {
 
   private:
     void on_progress(connection_state) override {}
-    void on_connected(const transport_addresses&) override {
+    void on_connected(const transport_opening&) override {
       const outgoing piece{reinterpret_cast<const std::byte*>(bytes_.data()), bytes_.size(), nullptr};
       static_cast<void>(wire_->send(std::span{&piece, 1}));
     }

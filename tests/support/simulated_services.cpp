@@ -37,7 +37,7 @@ public:
 
 private:
   void on_progress(connection_state) override {}
-  void on_connected(const transport_addresses&) override {}
+  void on_connected(const transport_opening&) override {}
   void on_received(payload bytes) override {
     if (what_ != behaviour::echo)
       return;

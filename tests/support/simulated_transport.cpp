@@ -197,8 +197,8 @@ void simulated_transport::become_established() {
   watch();
   const auto here = "192.0.2.1:" + std::to_string(connection_->number);
   const auto there = "198.51.100.1:" + std::to_string(connection_->record.remote.port);
-  later([addresses = side_ == side::dialler ? transport_addresses{here, there} : transport_addresses{there, here}](
-            transport_observer& told) { told.on_connected(addresses); });
+  const auto opening = side_ == side::dialler ? transport_opening{here, there, {}} : transport_opening{there, here, {}};
+  later([opening](transport_observer& told) { told.on_connected(opening); });
   deliver_soon();
 }
 

@@ -103,7 +103,7 @@ public:
   [[nodiscard]] const std::vector<event>& events() const noexcept { return events_; }
   [[nodiscard]] const std::string& received() const noexcept { return received_; }
   [[nodiscard]] bool is_connected() const { return has(event::connected); }
-  [[nodiscard]] const transport_addresses& addresses() const noexcept { return addresses_; }
+  [[nodiscard]] const transport_opening& addresses() const noexcept { return addresses_; }
   [[nodiscard]] bool is_closed() const noexcept { return reason_.has_value(); }
   [[nodiscard]] const transport_error& reason() const {
     REQUIRE(reason_);
@@ -155,7 +155,7 @@ private:
     note(kind);
     tell(kind);
   }
-  void on_connected(const transport_addresses& addresses) override {
+  void on_connected(const transport_opening& addresses) override {
     note(event::connected);
     addresses_ = addresses;
     tell(event::connected);
@@ -190,7 +190,7 @@ private:
   std::vector<event> events_;
   std::string received_;
   std::string unsent_;
-  transport_addresses addresses_;
+  transport_opening addresses_;
   std::optional<transport_error> reason_;
   std::size_t allowed_ = 0;
   int depth_ = 0;

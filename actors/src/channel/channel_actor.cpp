@@ -66,8 +66,8 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
                   channel.wire_->pump_later();
               }),
     figures_(*this) {
-  status_.info.id = id;
-  status_.info.remote = remote;
+  status_.id = id;
+  status_.remote = remote;
 }
 
 channel_actor::~channel_actor() = default;
@@ -113,21 +113,24 @@ void channel_actor::note_failed_attempt(const transport_error& reason) {
     wire_lost(reason);
 }
 
-void channel_actor::attach_wire(wire& carrier, const transport_addresses& addresses) {
+void channel_actor::attach_wire(wire& carrier, const transport_opening& opening) {
   if (has_ended_) {
     carrier.cut(closed_error());
     return;
   }
   wire_ = &carrier;
   has_received_all_ = false;
-  ++status_.info.generation;
-  status_.info.local_address = addresses.local;
-  status_.info.remote_address = addresses.remote;
+  ++status_.generation;
+  status_.local_address = opening.local;
+  status_.remote_address = opening.remote;
+  status_.tls = opening.tls.version.empty() ? nullptr : std::make_unique<const tls_info>(opening.tls);
   status_.attempt = 0;
   sending_.connection_ready();
+  becomes_ready();
   transition(state_event::connected);
-  publish(event_mask::state, opened{status_.info});
-  waiting_.answer_connects(status_.info);
+  const opened event{info()};
+  publish(event_mask::state, event);
+  waiting_.answer_connects(event.info);
   became_ready();
   if (closing_ != nullptr)
     wire_->finish(closing_->mode == close_mode::flush);
@@ -154,11 +157,10 @@ void channel_actor::note_peer_finished() {
     has_received_all_ = true;
     waiting_.fail_receives(nothing_more_comes());
   }
-  audience_.await_handling(peer_closing{status_.info.id, status_.info.generation},
-                           [this, generation = status_.info.generation] {
-                             if (wire_ != nullptr && generation == status_.info.generation && !config_->allow_half_open)
-                               wire_->follow_peer();
-                           });
+  audience_.await_handling(peer_closing{status_.id, status_.generation}, [this, generation = status_.generation] {
+    if (wire_ != nullptr && generation == status_.generation && !config_->allow_half_open)
+      wire_->follow_peer();
+  });
 }
 
 std::size_t channel_actor::credit() const noexcept {
@@ -168,7 +170,7 @@ std::size_t channel_actor::credit() const noexcept {
 }
 
 void channel_actor::deliver(payload body) {
-  received data{status_.info.id, status_.info.generation, 0, std::move(body)};
+  received data{status_.id, status_.generation, 0, std::move(body)};
   if (audience_.wants_data())
     audience_.deliver(std::move(data));
   else if (waiting_.want_data())
@@ -197,8 +199,8 @@ void channel_actor::transition(state_event event, const transport_error& reason,
   status_.attempt = attempt.value_or(status_.attempt);
   status_.next_retry = next_retry;
   changed_at_ = where().now();
-  publish(event_mask::state, state_changed{status_.info.id, ++status_.sequence, status_.info.generation, from, *target,
-                                           reason, status_.attempt, next_retry});
+  publish(event_mask::state, state_changed{status_.id, ++status_.sequence, status_.generation, from, *target, reason,
+                                           status_.attempt, next_retry});
 }
 
 void channel_actor::end(const transport_error& reason) {
@@ -247,7 +249,7 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
     return {};
   auto promise = make_response_promise<connection_info>();
   if (is_ready()) {
-    promise.deliver(status_.info);
+    promise.deliver(info());
   } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
     promise.deliver(to_caf_error(why_not_ready()));
   } else {
@@ -266,7 +268,7 @@ outbound::reply channel_actor::handle(actorwire::send& message) {
     if (is_unwanted_now(message.options)) {
       const auto sequence = sending_.refuse(size, accepted.error());
       if (is_request)
-        handle_for_refusal.deliver(sent{sequence, status_.info.generation, outcome::not_sent});
+        handle_for_refusal.deliver(sent{sequence, status_.generation, outcome::not_sent});
       return handle_for_refusal;
     }
     if (is_request)
@@ -357,12 +359,24 @@ void channel_actor::handle(const finish_stream&) {
     wire_->finish(false);
 }
 
+connection_info channel_actor::info() const {
+  return {status_.id,
+          status_.generation,
+          status_.remote,
+          status_.remote_address,
+          status_.local_address,
+          status_.tls != nullptr ? *status_.tls : tls_info{}};
+}
+
 connection_status channel_actor::announced_status() const {
-  auto status = status_;
   // Rounded up, so that who asks again after that time does not find it still waiting.
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(status.next_retry - (where().now() - changed_at_));
-  status.next_retry = std::max(left, std::chrono::milliseconds{0});
-  return status;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(status_.next_retry - (where().now() - changed_at_));
+  return {info(),
+          status_.state,
+          status_.sequence,
+          status_.attempt,
+          std::max(left, std::chrono::milliseconds{0}),
+          status_.last_error};
 }
 
 connection_status channel_actor::present_status() const {
@@ -378,11 +392,11 @@ connection_state channel_actor::present_state() const noexcept {
 
 stats channel_actor::statistics() const {
   stats all;
-  all.source = status_.info.id;
-  all.generation = status_.info.generation;
+  all.source = status_.id;
+  all.generation = status_.generation;
   all.state = present_state();
   const auto present = wire_ != nullptr ? std::optional{wire_->stats()} : std::nullopt;
-  all.transport = figures_.over_all(present ? &*present : nullptr, status_.info.generation);
+  all.transport = figures_.over_all(present ? &*present : nullptr, status_.generation);
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
   return all;

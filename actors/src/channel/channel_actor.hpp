@@ -11,10 +11,12 @@
 #include <actorwire/messages/transport_config.hpp>
 #include <actorwire/transports/transport.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace actorwire {
 
@@ -36,7 +38,7 @@ public:
 
   [[nodiscard]] const transport_config& config() const noexcept { return *config_; }
 
-  [[nodiscard]] const endpoint& remote() const noexcept { return status_.info.remote; }
+  [[nodiscard]] const endpoint& remote() const noexcept { return status_.remote; }
 
   /// The attempt ended before there was a wire.
   void note_failed_attempt(const transport_error& reason);
@@ -45,7 +47,7 @@ public:
   void note_progress(connection_state where);
 
   /// The wire is connected: what waits can go.
-  void attach_wire(wire& carrier, const transport_addresses& addresses);
+  void attach_wire(wire& carrier, const transport_opening& opening);
 
   /// The wire is gone; comes once for each wire, whether it was ever attached or not.
   void detach_wire(wire& carrier, const transport_error& reason);
@@ -65,7 +67,10 @@ public:
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;
 
-  [[nodiscard]] const connection_info& info() const noexcept { return status_.info; }
+  /// What its events name as their source.
+  [[nodiscard]] connection_id source() const noexcept { return status_.id; }
+  [[nodiscard]] std::uint64_t generation() const noexcept { return status_.generation; }
+  [[nodiscard]] connection_info info() const;
 
   /// Whether the end has come and was told to everyone.
   [[nodiscard]] bool is_over() const noexcept { return has_ended_; }
@@ -84,6 +89,9 @@ protected:
 
   /// The channel begins to close, or ends; nobody was told yet. May come twice.
   virtual void leaves() {}
+
+  /// A wire was attached, and nobody was told yet.
+  virtual void becomes_ready() {}
 
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
@@ -130,7 +138,23 @@ protected:
 
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
 
-  connection_status status_;
+  /// What `connection_status` is made of. Most connections are not encrypted, and idle ones are to be small.
+  struct situation {
+    connection_id id = 0;
+    std::uint64_t generation = 0;
+    endpoint remote;
+    std::string remote_address;
+    std::string local_address;
+    /// Null where nothing is encrypted.
+    std::unique_ptr<const tls_info> tls;
+    connection_state state = connection_state::idle;
+    std::uint64_t sequence = 0;
+    std::uint32_t attempt = 0;
+    std::chrono::milliseconds next_retry{0};
+    transport_error last_error;
+  };
+
+  situation status_;
   wire* wire_ = nullptr;
 
 private:

@@ -85,7 +85,7 @@ void outbound::settle(reply&& asker, const settled& what) {
   if (!asker.pending())
     return;
   if (what.why == nullptr || what.result == outcome::maybe_sent)
-    asker.deliver(sent{what.sequence, owner_.info().generation, what.result});
+    asker.deliver(sent{what.sequence, owner_.generation(), what.result});
   else
     asker.deliver(to_caf_error(*what.why));
 }
@@ -121,15 +121,15 @@ void outbound::follow_expiry() {
 void outbound::report_loss(const loss& lost, const transport_error& why) {
   if (lost.not_sent.messages == 0 && lost.maybe_sent.messages == 0)
     return;
-  const auto& about = owner_.info();
-  owner_.publish(event_mask::loss, data_lost{about.id, about.generation, lost.not_sent, lost.maybe_sent, why});
+  owner_.publish(event_mask::loss,
+                 data_lost{owner_.source(), owner_.generation(), lost.not_sent, lost.maybe_sent, why});
   // What is lost waits no more: whoever paused because of it may go on.
   report_backpressure();
 }
 
 void outbound::report_backpressure() {
   if (const auto change = outbox_.poll_backpressure())
-    owner_.publish(event_mask::backpressure, backpressure{owner_.info().id, *change, outbox_.unwritten_bytes()});
+    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, outbox_.unwritten_bytes()});
 }
 
 void outbound::release_memory() noexcept {

@@ -39,9 +39,9 @@ private:
     this->in_actor([&] { wire_->handle_progress(where); });
   }
 
-  void on_connected(const transport_addresses& addresses) final {
+  void on_connected(const transport_opening& opening) final {
     this->in_actor([&] {
-      wire_->handle_connected(addresses);
+      wire_->handle_connected(opening);
       carries();
     });
   }

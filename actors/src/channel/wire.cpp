@@ -39,11 +39,11 @@ void wire::handle_progress(connection_state where) {
     user_->note_progress(where);
 }
 
-void wire::handle_connected(const transport_addresses& addresses) {
+void wire::handle_connected(const transport_opening& opening) {
   is_connected_ = true;
   if (user_ == nullptr)
     return;
-  user_->attach_wire(*this, addresses);
+  user_->attach_wire(*this, opening);
   pump();
 }
 

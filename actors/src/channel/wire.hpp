@@ -39,7 +39,7 @@ public:
   // -- from the transport -----------------------------------------------------------------------------------------------
 
   void handle_progress(connection_state where);
-  void handle_connected(const transport_addresses& addresses);
+  void handle_connected(const transport_opening& opening);
   void handle_received(payload bytes);
   void handle_peer_finished();
   void handle_writable();

@@ -72,7 +72,7 @@ public:
     progress.push_back(where);
     act(then_progress);
   }
-  void on_connected(const transport_addresses& where) override {
+  void on_connected(const transport_opening& where) override {
     connected = true;
     addresses = where;
     act(then_connected);
@@ -98,7 +98,7 @@ public:
   }
 
   std::vector<connection_state> progress;
-  transport_addresses addresses;
+  transport_opening addresses;
   std::string text;
   std::vector<payload> payloads;
   std::optional<transport_error> closed;

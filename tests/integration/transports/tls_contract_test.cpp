@@ -1,4 +1,5 @@
 #include "certificates.hpp"
+#include "edge/accept_tls.hpp"
 #include "edge/tls_transport.hpp"
 #include "tcp_fixture.hpp"
 

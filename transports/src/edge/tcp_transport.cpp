@@ -183,7 +183,7 @@ void tcp_transport::handle_connected() {
     acked_before_ = static_cast<std::uint8_t>(seen->metrics.bytes_acked);
   shared_slab_ = &boost::asio::use_service<receive_slab>(shard_.loop().context());
   stage_ = stage::connected;
-  observer_->on_connected({to_text(*local), to_text(*remote)});
+  observer_->on_connected({to_text(*local), to_text(*remote), {}});
   arm();
 }
 

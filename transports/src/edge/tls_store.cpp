@@ -1,5 +1,6 @@
 #include "tls_store.hpp"
 
+#include "engine/tls_credentials.hpp"
 #include "quiet_thread.hpp"
 #include "shard_answer.hpp"
 #include "tls_files.hpp"

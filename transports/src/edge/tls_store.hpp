@@ -1,16 +1,21 @@
 #pragma once
 
-#include "engine/tls_credentials.hpp"
+#include "engine/tls_role.hpp"
 
+#include <actorwire/export.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/tls_config.hpp>
+#include <actorwire/transports/key_password.hpp>
 #include <actorwire/transports/shard.hpp>
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <utility>
 
 namespace actorwire {
+
+class tls_credentials;
 
 /// One set of TLS settings in use, and the credentials that they stand for at present. *Thread:* any thread.
 class tls_identity {
@@ -50,8 +55,8 @@ public:
 
   using answer = result<std::shared_ptr<tls_identity>>;
 
-  explicit tls_store(key_password_function ask_password = {});
-  ~tls_store();
+  ACTORWIRE_EXPORT explicit tls_store(key_password_function ask_password = {});
+  ACTORWIRE_EXPORT ~tls_store();
 
   tls_store(const tls_store&) = delete;
   tls_store& operator=(const tls_store&) = delete;
@@ -62,14 +67,16 @@ public:
 
   /// Finds or makes the identity; `done` is called on `where` in a turn of its own, never before this returns.
   /// *Errors:* `invalid_credentials` and those of `validate`.
-  [[nodiscard]] query find(tls_role role, const tls_config& config, shard& where, std::function<void(answer)> done);
+  [[nodiscard]] ACTORWIRE_EXPORT query find(tls_role role, const tls_config& config, shard& where,
+                                            std::function<void(answer)> done);
 
   /// Reads all files of an identity again and checks them; then every handshake uses what they hold. After an error the
   /// old credentials stay. A set of settings that nobody uses is read like a new one.
-  [[nodiscard]] query reload(tls_role role, const tls_config& config, shard& where, std::function<void(answer)> done);
+  [[nodiscard]] ACTORWIRE_EXPORT query reload(tls_role role, const tls_config& config, shard& where,
+                                              std::function<void(answer)> done);
 
   /// Finds or makes the identity; reads files on the calling thread, so not on a shard.
-  [[nodiscard]] answer load(tls_role role, const tls_config& config);
+  [[nodiscard]] ACTORWIRE_EXPORT answer load(tls_role role, const tls_config& config);
 
 private:
   class state;

@@ -1,5 +1,6 @@
 #include "tls_transport.hpp"
 
+#include "accept_tls.hpp"
 #include "reactor.hpp"
 #include "receive_slab.hpp"
 
@@ -46,7 +47,7 @@ struct tls_transport::attempt {
   duration limit{};
   tls_config config;
   endpoint remote;
-  transport_addresses addresses;
+  transport_opening opening;
   tls_store::query question;
 };
 
@@ -126,12 +127,12 @@ void tls_transport::on_progress(connection_state where) {
     observer_->on_progress(where);
 }
 
-void tls_transport::on_connected(const transport_addresses& addresses) {
+void tls_transport::on_connected(const transport_opening& opening) {
   if (stage_ != stage::dialing && stage_ != stage::initialized)
     return;
   const local_ref<tls_transport> self{this};
   const auto is_client = stage_ == stage::dialing;
-  attempt_->addresses = addresses;
+  attempt_->opening = opening;
   shared_slab_ = &boost::asio::use_service<receive_slab>(shard_.loop().context());
   stage_ = stage::handshaking;
   top_up();
@@ -164,7 +165,8 @@ void tls_transport::shake_hands() {
   if (!*agreed)
     return top_up();
   stage_ = stage::established;
-  const auto opening = std::move(attempt_->addresses);
+  auto opening = std::move(attempt_->opening);
+  opening.tls = engine_->info();
   attempt_ = nullptr;
   observer_->on_connected(opening);
   process();

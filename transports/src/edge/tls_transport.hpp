@@ -58,7 +58,7 @@ private:
   // -- from the bearer ---------------------------------------------------------------------------------------------------
 
   void on_progress(connection_state where) override;
-  void on_connected(const transport_addresses& addresses) override;
+  void on_connected(const transport_opening& opening) override;
   void on_received(payload bytes) override;
   void on_peer_finished() override;
   void on_writable() override;
@@ -117,9 +117,5 @@ private:
 /// Makes a client of TLS over `bearer`.
 [[nodiscard]] local_ref<transport> make_tls_transport(shard& where, local_ref<transport> bearer,
                                                       std::shared_ptr<tls_store> identities);
-
-/// Makes a server of TLS over a bearer that was accepted. Another thread may do so, and move the one reference over.
-[[nodiscard]] local_ref<transport> accept_tls(shard& where, local_ref<transport> bearer,
-                                              std::shared_ptr<const tls_credentials> identity);
 
 } // namespace actorwire

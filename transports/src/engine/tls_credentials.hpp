@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tls_role.hpp"
 #include "tls_session_cache.hpp"
 
 #include <actorwire/messages/result.hpp>
@@ -19,8 +20,6 @@
 #include <vector>
 
 namespace actorwire {
-
-enum class tls_role : std::uint8_t { client, server };
 
 /// What the settings name, as it was read: PEM texts, empty where nothing is set.
 struct tls_material {

@@ -101,10 +101,18 @@ struct pool_stats {
 
 /// What a listener does, and did so far.
 struct listener_stats {
-  /// Connections that are open.
+  /// Connections that are open, those included that are not ready yet.
   std::uint32_t open = 0;
+  /// Of these, clients of `tls://` and `quic://` that have not yet agreed on keys; at most
+  /// `listen_config::max_handshakes`.
+  std::uint32_t handshaking = 0;
   /// Connections that were accepted.
   std::uint64_t accepted = 0;
+  /// Clients that were turned away: their address had `listen_config::max_handshakes_per_address` of them, or there were
+  /// `max_handshakes`, and none on the shard that got the client to end in its place.
+  std::uint64_t handshakes_refused = 0;
+  /// Clients that were ended for another one while they had not agreed on keys, at `listen_config::max_handshakes`.
+  std::uint64_t handshakes_evicted = 0;
   /// Failures to accept, and to listen again on `resume`, and requests that were refused and had nobody to tell. A
   /// shortage counts once, however long it lasts.
   std::uint64_t accept_errors = 0;
@@ -117,9 +125,10 @@ struct listener_stats {
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("listener_stats", field{"open", self.open}, field{"accepted", self.accepted},
-                 field{"accept_errors", self.accept_errors}, field{"accepting", self.accepting},
-                 field{"last_error", self.last_error});
+    return visit("listener_stats", field{"open", self.open}, field{"handshaking", self.handshaking},
+                 field{"accepted", self.accepted}, field{"handshakes_refused", self.handshakes_refused},
+                 field{"handshakes_evicted", self.handshakes_evicted}, field{"accept_errors", self.accept_errors},
+                 field{"accepting", self.accepting}, field{"last_error", self.last_error});
   }
 };
 

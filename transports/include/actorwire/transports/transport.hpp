@@ -2,6 +2,7 @@
 
 #include <actorwire/messages/connection_state.hpp>
 #include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/events.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/statistics.hpp>
@@ -15,10 +16,13 @@
 
 namespace actorwire {
 
-/// Numeric addresses of both ends of a transport.
-struct transport_addresses {
+/// What is known of a transport when it is ready.
+struct transport_opening {
+  /// Numeric addresses of both ends.
   std::string local;
   std::string remote;
+  /// What was agreed on with the peer; all empty where nothing is encrypted.
+  tls_info tls;
 };
 
 /// What a transport tells its user. *Thread:* all calls come on the transport's shard, never from within a call that
@@ -28,7 +32,7 @@ public:
   /// The attempt moved on: `resolving`, `connecting` or `handshaking`.
   virtual void on_progress(connection_state where) = 0;
   /// The transport is ready in both directions.
-  virtual void on_connected(const transport_addresses& addresses) = 0;
+  virtual void on_connected(const transport_opening& opening) = 0;
   /// Bytes arrived, in order; no more than was asked for with `receive`.
   virtual void on_received(payload bytes) = 0;
   /// The peer sent its last byte, and all of them were delivered. Sending goes on.
