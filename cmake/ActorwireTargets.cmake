@@ -19,6 +19,14 @@ if(ACTORWIRE_SANITIZE)
   add_link_options("-fsanitize=${ACTORWIRE_SANITIZE}")
 endif()
 
+# libFuzzer learns from the branches that an input takes. It keeps only inputs that end the process, so reports do.
+if(ACTORWIRE_BUILD_FUZZERS)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "ACTORWIRE_BUILD_FUZZERS needs clang; this is ${CMAKE_CXX_COMPILER_ID}")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
+endif()
+
 # For the ENVIRONMENT of tests. A report of undefined behaviour or of a race would else be a line in the log of a test that
 # passes; AddressSanitizer stops on its own. Stopping is decided here and not by -fno-sanitize-recover, because that would
 # also stop at what the suppressions name.

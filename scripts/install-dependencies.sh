@@ -2,7 +2,7 @@
 # Installs the packages that building and testing need, from Debian or a relative of it. Does nothing when nothing is
 # missing, and changes nothing before it knows that it can finish.
 #
-#   scripts/install-dependencies.sh [build|test|lint]...    default: build test
+#   scripts/install-dependencies.sh [build|test|lint|fuzz]...    default: build test
 #   scripts/install-dependencies.sh --print-backports       shows the apt source that it would add, adds nothing
 #
 # Debian 12 has Catch2 2, so there Catch2 3 comes from the release's own backports suite, on the mirror that apt uses
@@ -15,6 +15,8 @@ build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev 
 # libssl-dev is for the benchmark's rival alone: the library has nothing of OpenSSL.
 test_packages='catch2 librapidcheck-dev ncat redis-server gnutls-bin openssl libssl-dev'
 lint_packages='clang clang-format clang-tidy shellcheck'
+# The second holds libFuzzer.
+fuzz_packages='clang libclang-rt-dev'
 
 apt_dir=${ROOT:-}/etc/apt
 sudo=
@@ -205,8 +207,9 @@ for argument in "$@"; do
   build) wanted="$wanted $build_packages" ;;
   test) wanted="$wanted $test_packages" ;;
   lint) wanted="$wanted $lint_packages" ;;
+  fuzz) wanted="$wanted $fuzz_packages" ;;
   --print-backports) print_backports=yes ;;
-  *) die "unknown argument '$argument'" 'usage: install-dependencies.sh [build|test|lint]... | --print-backports' ;;
+  *) die "unknown argument '$argument'" 'usage: install-dependencies.sh [build|test|lint|fuzz]... | --print-backports' ;;
   esac
 done
 

@@ -4,21 +4,16 @@
 // all, and checks every byte.
 
 #include "arguments.hpp"
-#include "child_process.hpp"
-#include "echo_server.hpp"
-#include "load_client.hpp"
-#include "machine.hpp"
+#include "contest.hpp"
 #include "posix.hpp"
-#include "report.hpp"
+#include "tcp_rivals.hpp"
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <functional>
 #include <iostream>
-#include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,27 +38,23 @@ For profilers, one side alone:
 )";
 
 struct plan {
-  int rounds = 5;
-  double seconds = 1;
+  contest_options contest;
   std::size_t connections = 100;
   std::size_t idle = 10'000;
-  std::size_t message_size = 64;
   std::size_t chunk_size = 65'536;
   /// A broker's buffer is resized to what it may read, so all of it takes memory; for streams it pays.
   std::size_t message_buffer = 16'384;
   std::size_t stream_buffer = 65'536;
-  std::string json_file;
   /// Only one side, for profilers.
   bool serves = false;
   rival served = rival::raw;
   std::uint16_t loaded_port = 0;
   int cpu = -1;
-  std::string congestion_control;
 };
 
 void make_smoke(plan& wanted) {
-  wanted.rounds = 1;
-  wanted.seconds = 0.05;
+  wanted.contest.rounds = 1;
+  wanted.contest.seconds = 0.05;
   wanted.connections = 10;
   wanted.idle = 50;
 }
@@ -79,9 +70,9 @@ plan parse(arguments words) {
   plan wanted;
   while (const auto option = words.next()) {
     if (*option == "--rounds")
-      wanted.rounds = words.number(1, 1'000);
+      wanted.contest.rounds = words.number(1, 1'000);
     else if (*option == "--seconds")
-      wanted.seconds = words.number(0.01, 600.0);
+      wanted.contest.seconds = words.number(0.01, 600.0);
     else if (*option == "--connections")
       wanted.connections = words.number(std::size_t{1}, std::size_t{10'000});
     else if (*option == "--idle")
@@ -89,7 +80,7 @@ plan parse(arguments words) {
     else if (*option == "--buffer")
       wanted.message_buffer = wanted.stream_buffer = words.number(std::size_t{64}, std::size_t{1} << 24U);
     else if (*option == "--json")
-      wanted.json_file = words.value();
+      wanted.contest.json_file = words.value();
     else if (*option == "--smoke")
       make_smoke(wanted);
     else if (*option == "--cpu")
@@ -97,73 +88,49 @@ plan parse(arguments words) {
     else if (*option == "--load")
       wanted.loaded_port = words.number(std::uint16_t{1}, std::uint16_t{65'535});
     else if (*option == "--congestion")
-      wanted.congestion_control = words.value();
+      wanted.contest.congestion_control = words.value();
     else if (*option == "--serve") {
       wanted.serves = true;
       wanted.served = parse_rival(words.value());
     } else
       throw usage_error("unknown option '" + std::string{*option} + "'");
   }
-  if (wanted.congestion_control.empty())
-    wanted.congestion_control = plain_congestion_control();
+  if (wanted.contest.congestion_control.empty())
+    wanted.contest.congestion_control = plain_congestion_control();
   return wanted;
 }
 
 class comparison {
 public:
   explicit comparison(plan wanted)
-    : plan_(std::move(wanted)), cpus_(allowed_cpus()), contestants_(all_contestants()), report_(titles(), baselines()) {
+    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), baselines()), report_(contest_.results()) {
     add_questions();
   }
 
   void run() {
-    about_ = describe_machine();
-    about_.emplace_back("affinity", "client on CPU " + std::to_string(client_cpu()) + ", server on CPU "
-                                        + std::to_string(server_cpu())
-                                        + (cpus_.size() > 1 ? "" : ": there is no second"));
-    about_.emplace_back("congestion control", plan_.congestion_control);
-    about_.emplace_back("rounds", std::to_string(plan_.rounds) + " x " + std::to_string(plan_.seconds) + " s");
-    for (const auto& [name, value] : about_)
-      std::cout << name << ": " << value << '\n';
     if (!is_built(rival::caf_io))
       std::cout << "note: CAF's io module was not found, so that rival is missing\n";
     if (plan_.idle > 0)
       plan_.idle = affordable_connections(plan_.idle);
-
-    const noise_meter noise;
-    for (auto round = 1; round <= plan_.rounds; ++round) {
-      std::cerr << "round " << round << " of " << plan_.rounds << '\n';
-      measure_round();
-    }
-    about_.emplace_back("noise", noise.so_far());
-
-    report_.print(std::cout);
-    std::cout << "\nnoise: " << about_.back().second << "\nechoed bytes, each of them checked:\n";
-    for (std::size_t index = 0; index < contestants_.size(); ++index)
-      std::printf("  %-32s%16llu, checksum %016llx\n", titles()[index].c_str(),
-                  static_cast<unsigned long long>(echoed_[index].bytes),
-                  static_cast<unsigned long long>(echoed_[index].checksum));
-    if (!plan_.json_file.empty())
-      write_json();
+    contest_.run([this] { measure_round(); });
   }
 
 private:
-  /// Rivals side by side: whatever changes slowly on the machine changes for all of them.
   void measure_round() {
-    for_each_rival([this](std::size_t index) { measure_ping_pong(index, server_cpu(), same_core_); });
-    if (cpus_.size() > 1)
-      for_each_rival([this](std::size_t index) { measure_ping_pong(index, client_cpu(), two_cores_); });
+    for_each_rival([this](std::size_t index) { measure_ping_pong(index, contest_.server_cpu(), same_core_); });
+    if (contest_.has_two_cpus())
+      for_each_rival([this](std::size_t index) { measure_ping_pong(index, contest_.client_cpu(), two_cores_); });
     for_each_rival([this](std::size_t index) { measure_many(index); });
     for_each_rival([this](std::size_t index) { measure_stream(index); });
     if (plan_.idle > 0)
-      for (std::size_t index = 0; index < contestants_.size(); ++index)
+      for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
         measure_idle(index);
   }
 
   template <class Body>
   void for_each_rival(Body body) {
-    for (std::size_t index = 0; index < contestants_.size(); ++index)
-      if (contestants_[index].which != rival::actorwire_shared)
+    for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
+      if (contest_.contestants()[index].option != shared_option)
         body(index);
   }
 
@@ -177,12 +144,12 @@ private:
       const auto figures = measure_round_trips(wanted);
       report_.record(asked.p50, index, figures.p50_us);
       report_.record(asked.p99, index, figures.p99_us);
-      add(index, figures.echoed);
+      contest_.add(index, figures.echoed);
     });
   }
 
   void measure_many(std::size_t index) {
-    with_server(index, plan_.message_buffer, client_cpu(), [&](load wanted, const child_process& server) {
+    with_server(index, plan_.message_buffer, contest_.client_cpu(), [&](load wanted, const child_process& server) {
       wanted.connections = plan_.connections;
       const auto before = server.cpu_time();
       const auto figures = measure_round_trips(wanted);
@@ -192,70 +159,45 @@ private:
       report_.record(many_.p99, index, figures.p99_us);
       report_.record(cpu_time_, index,
                      used * static_cast<double>(wanted.message_size) / static_cast<double>(figures.echoed.bytes));
-      add(index, figures.echoed);
+      contest_.add(index, figures.echoed);
     });
   }
 
   void measure_stream(std::size_t index) {
-    with_server(index, plan_.stream_buffer, client_cpu(), [&](load wanted, const child_process& server) {
+    with_server(index, plan_.stream_buffer, contest_.client_cpu(), [&](load wanted, const child_process& server) {
       wanted.message_size = plan_.chunk_size;
       const auto before = server.cpu_time();
       const auto figures = bench::measure_stream(wanted);
       const auto used = std::chrono::duration<double, std::milli>(server.cpu_time() - before).count();
       report_.record(stream_, index, figures.megabytes_per_second);
       report_.record(stream_cpu_time_, index, used / (static_cast<double>(figures.echoed.bytes) / 1e9));
-      add(index, figures.echoed);
+      contest_.add(index, figures.echoed);
     });
   }
 
   void measure_idle(std::size_t index) {
-    with_server(index, plan_.message_buffer, client_cpu(), [&](load wanted, const child_process& server) {
+    with_server(index, plan_.message_buffer, contest_.client_cpu(), [&](load wanted, const child_process& server) {
       const auto before = settled_resident_bytes(server.id());
       wanted.connections = plan_.idle;
       const idle_connections connections{wanted};
       const auto after = settled_resident_bytes(server.id());
       report_.record(idle_, index,
                      (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(plan_.idle));
-      add(index, connections.echoed());
+      contest_.add(index, connections.echoed());
     });
   }
 
-  /// A new process for each measurement: none inherits the memory or the threads of another.
   void with_server(std::size_t index, std::size_t buffer_size, int client_on,
                    const std::function<void(load, const child_process&)>& body) {
-    child_process server{{"--serve", std::string{contestants_[index].option}, "--cpu", std::to_string(server_cpu()),
-                          "--buffer", std::to_string(buffer_size), "--congestion", plan_.congestion_control}};
-    load wanted;
-    wanted.port = static_cast<std::uint16_t>(std::stoul(server.read_line(std::chrono::seconds{10})));
-    wanted.congestion_control = plan_.congestion_control;
-    wanted.message_size = plan_.message_size;
-    wanted.duration = std::chrono::nanoseconds{static_cast<std::int64_t>(plan_.seconds * 1e9)};
-    wanted.warm_up = std::min<std::chrono::nanoseconds>(wanted.duration / 3, std::chrono::milliseconds{300});
-    pin_to_cpu(client_on);
-    try {
-      body(wanted, server);
-    } catch (const std::exception& failure) {
-      throw std::runtime_error(std::string{contestants_[index].title} + ": " + failure.what());
-    }
-    server.finish();
+    contest_.with_server(index, client_on, {"--buffer", std::to_string(buffer_size)}, body);
   }
 
-  void add(std::size_t index, const verified& echoed) {
-    echoed_[index].bytes += echoed.bytes;
-    echoed_[index].checksum += echoed.checksum;
-  }
-
-  static std::vector<rival_name> all_contestants() {
-    std::vector<rival_name> built;
-    std::ranges::copy_if(rival_names, std::back_inserter(built), is_built, &rival_name::which);
+  static std::vector<contestant> contestants() {
+    std::vector<contestant> built;
+    for (const auto& each : rival_names)
+      if (is_built(each.which))
+        built.push_back({each.option, each.title});
     return built;
-  }
-
-  [[nodiscard]] std::vector<std::string> titles() const {
-    std::vector<std::string> result;
-    for (const auto& contestant : contestants_)
-      result.emplace_back(contestant.title);
-    return result;
   }
 
   /// The first one or two, see `rival`.
@@ -264,7 +206,7 @@ private:
   }
 
   void add_questions() {
-    const auto bytes = std::to_string(plan_.message_size) + " B";
+    const auto bytes = std::to_string(plan_.contest.message_size) + " B";
     const auto ask_latency = [this](const std::string& text) {
       return latency_questions{report_.add_question(text + ", p50", "us", better::lower),
                                report_.add_question(text + ", p99", "us", better::lower)};
@@ -284,22 +226,12 @@ private:
                                  better::lower);
   }
 
-  void write_json() const {
-    std::ofstream file{plan_.json_file};
-    report_.write_json(file, about_);
-    if (!file.flush())
-      throw std::runtime_error("cannot write " + plan_.json_file);
-  }
-
-  [[nodiscard]] int client_cpu() const { return cpus_.front(); }
-  [[nodiscard]] int server_cpu() const { return cpus_.back(); }
+  /// Only its memory is of interest: it answers as actorwire_shard does.
+  static constexpr std::string_view shared_option = "actorwire_shared";
 
   plan plan_;
-  std::vector<int> cpus_;
-  std::vector<rival_name> contestants_;
-  report report_;
-  facts about_;
-  std::array<verified, rival_names.size()> echoed_{};
+  contest contest_;
+  report& report_;
   latency_questions same_core_;
   latency_questions two_cores_;
   latency_questions many_;
@@ -315,10 +247,10 @@ void load_alone(const plan& wanted) {
     pin_to_cpu(wanted.cpu);
   load chosen;
   chosen.port = wanted.loaded_port;
-  chosen.congestion_control = wanted.congestion_control;
+  chosen.congestion_control = wanted.contest.congestion_control;
   chosen.connections = wanted.connections;
-  chosen.message_size = wanted.message_size;
-  chosen.duration = std::chrono::nanoseconds{static_cast<std::int64_t>(wanted.seconds * 1e9)};
+  chosen.message_size = wanted.contest.message_size;
+  chosen.duration = std::chrono::nanoseconds{static_cast<std::int64_t>(wanted.contest.seconds * 1e9)};
   const auto figures = measure_round_trips(chosen);
   std::printf("%.0f round trips/s, p50 %.1f us, p99 %.1f us\n", figures.per_second, figures.p50_us, figures.p99_us);
 }
@@ -327,7 +259,8 @@ int run(int count, char** words) {
   try {
     auto wanted = parse(arguments{count, words});
     if (wanted.serves)
-      serve({wanted.served, wanted.message_buffer, wanted.congestion_control, wanted.cpu});
+      serve({wanted.contest.congestion_control, wanted.cpu},
+            [&wanted] { return make_tcp_server(wanted.served, wanted.message_buffer); });
     else if (wanted.loaded_port != 0)
       load_alone(wanted);
     else

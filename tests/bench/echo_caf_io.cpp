@@ -1,4 +1,4 @@
-#include "echo_server.hpp"
+#include "tcp_rivals.hpp"
 
 #include <actorwire/actors/system_config.hpp>
 

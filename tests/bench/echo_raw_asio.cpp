@@ -1,4 +1,4 @@
-#include "echo_server.hpp"
+#include "tcp_rivals.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>

@@ -1,11 +1,9 @@
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
-#include <string_view>
 
 namespace actorwire::bench {
 
@@ -17,52 +15,13 @@ public:
   [[nodiscard]] virtual std::uint16_t port() const noexcept = 0;
 };
 
-/// The first is the floor, the second what CAF's users have today.
-enum class rival : std::uint8_t {
-  /// Boost.Asio without actors: one io_context, one thread, async_read_some and async_write.
-  raw,
-  /// CAF's own networking: a broker for each connection.
-  caf_io,
-  /// An actor for each connection, beside it on the only shard.
-  actorwire_shard,
-  /// An actor for each connection, on CAF's scheduler with one worker, tuned by `system_config`.
-  actorwire_scheduler,
-  /// One actor beside the connections serves all of them. Only for the memory that a connection takes by itself.
-  actorwire_shared,
-};
-
-struct rival_name {
-  rival which;
-  std::string_view option;
-  std::string_view title;
-};
-
-inline constexpr std::array<rival_name, 5> rival_names{{
-    {rival::raw, "raw", "raw Boost.Asio"},
-    {rival::caf_io, "caf_io", "caf::io broker"},
-    {rival::actorwire_shard, "actorwire_shard", "actorwire, actor on its shard"},
-    {rival::actorwire_scheduler, "actorwire_scheduler", "actorwire, actor on scheduler"},
-    {rival::actorwire_shared, "actorwire_shared", "actorwire, one actor for all"},
-}};
-
-/// Whether this build has the rival: caf::io is optional.
-[[nodiscard]] bool is_built(rival which) noexcept;
-
 struct serve_options {
-  rival which = rival::raw;
-  /// Bytes that a rival with a fixed buffer reads at once; actorwire chooses for itself.
-  std::size_t buffer_size = 16'384;
   std::string congestion_control;
   /// CPU for the whole process; -1: any.
   int cpu = -1;
 };
 
-/// Runs a server until standard input ends. Prints its port and a line end once it listens.
-void serve(const serve_options& options);
-
-// One for each rival, in a file of its own. `make_caf_io_server` exists if `is_built(rival::caf_io)`.
-[[nodiscard]] std::unique_ptr<echo_server> make_raw_server(std::size_t buffer_size);
-[[nodiscard]] std::unique_ptr<echo_server> make_caf_io_server(std::size_t buffer_size);
-[[nodiscard]] std::unique_ptr<echo_server> make_actorwire_server(rival variant);
+/// Runs the server that `make` returns until standard input ends. Prints its port and a line end once it listens.
+void serve(const serve_options& options, const std::function<std::unique_ptr<echo_server>()>& make);
 
 } // namespace actorwire::bench

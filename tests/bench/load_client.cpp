@@ -1,18 +1,11 @@
 #include "load_client.hpp"
 
 #include "checksum.hpp"
+#include "event_queue.hpp"
 
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <unistd.h>
+#include <poll.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
 #include <span>
 #include <stdexcept>
 
@@ -20,86 +13,21 @@ namespace actorwire::bench {
 
 using std::chrono::nanoseconds;
 
-constexpr std::chrono::seconds stall_timeout{5};
-
-static unique_fd connect_to(const load& wanted) {
-  unique_fd socket{checked(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket")};
-  const timeval timeout{stall_timeout.count(), 0};
-  checked(::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout), "SO_SNDTIMEO");
-  checked(::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout), "SO_RCVTIMEO");
-  const auto on = 1;
-  checked(::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), "TCP_NODELAY");
-  set_congestion_control(socket.get(), wanted.congestion_control);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(wanted.port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  checked(::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect");
-  return socket;
+static std::unique_ptr<connection> open(const load& wanted) {
+  auto socket = connect_to(wanted.port, wanted.congestion_control);
+  return wanted.speak ? wanted.speak(std::move(socket)) : make_plain_connection(std::move(socket));
 }
 
-static void make_nonblocking(int socket) {
-  checked(::fcntl(socket, F_SETFL, O_NONBLOCK), "fcntl");
-}
-
-/// Reads what is there, up to the size of `into`; 0 if nothing is.
-static std::size_t read_some(int socket, std::span<std::byte> into) {
-  const auto count = ::recv(socket, into.data(), into.size(), 0);
-  if (count > 0)
-    return static_cast<std::size_t>(count);
-  if (count == 0)
-    throw std::runtime_error("the server closed a connection");
-  if (errno != EAGAIN)
-    throw_errno("recv");
-  return 0;
-}
-
-static std::size_t write_some(int socket, std::span<const std::byte> from) {
-  const auto count = ::send(socket, from.data(), from.size(), MSG_NOSIGNAL);
-  if (count >= 0)
-    return static_cast<std::size_t>(count);
-  if (errno != EAGAIN)
-    throw_errno("send");
-  return 0;
-}
-
-static void write_whole(int socket, std::span<const std::byte> message) {
-  if (write_some(socket, message) != message.size())
+static void write_whole(connection& to, std::span<const std::byte> message) {
+  if (to.write_some(message) != message.size() || to.holds_unsent())
     throw std::runtime_error("a short message does not fit into the socket's buffer");
 }
 
 namespace {
 
-class event_queue {
-public:
-  void add(int socket, std::uint32_t events, std::uint32_t index) { control(EPOLL_CTL_ADD, socket, events, index); }
-  void modify(int socket, std::uint32_t events, std::uint32_t index) { control(EPOLL_CTL_MOD, socket, events, index); }
-
-  [[nodiscard]] std::span<const epoll_event> wait() {
-    constexpr auto timeout = static_cast<int>(std::chrono::milliseconds{stall_timeout}.count());
-    const auto count = ::epoll_wait(epoll_.get(), ready_.data(), static_cast<int>(ready_.size()), timeout);
-    if (count == 0)
-      throw std::runtime_error("the server has stalled");
-    if (count < 0 && errno != EINTR)
-      throw_errno("epoll_wait");
-    return {ready_.data(), static_cast<std::size_t>(std::max(count, 0))};
-  }
-
-private:
-  void control(int operation, int socket, std::uint32_t events, std::uint32_t index) {
-    epoll_event event{};
-    event.events = events;
-    event.data.u32 = index;
-    checked(::epoll_ctl(epoll_.get(), operation, socket, &event), "epoll_ctl");
-  }
-
-  unique_fd epoll_{checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")};
-  std::array<epoll_event, 128> ready_{};
-};
-
 /// One connection of `measure_round_trips`.
 struct session {
-  unique_fd socket;
+  std::unique_ptr<connection> to;
   std::vector<std::byte> message;
   std::vector<std::byte> reply;
   std::size_t reply_size = 0;
@@ -112,12 +40,11 @@ public:
   explicit round_trip_load(const load& wanted) : wanted_(wanted), sessions_(wanted.connections) {
     latencies_.reserve(std::size_t{1} << 20U);
     for (std::uint32_t index = 0; auto& one : sessions_) {
-      one.socket = connect_to(wanted);
-      make_nonblocking(one.socket.get());
+      one.to = open(wanted);
       one.message.resize(wanted.message_size);
       one.reply.resize(wanted.message_size);
       fill_pattern(one.message);
-      events_.add(one.socket.get(), EPOLLIN, index++);
+      events_.add(one.to->fd(), EPOLLIN, index++);
     }
   }
 
@@ -149,13 +76,13 @@ private:
     stamp(one.message, ++sequence_);
     one.expected = checksum(one.message);
     one.sent_at = steady_clock::now();
-    write_whole(one.socket.get(), one.message);
+    write_whole(*one.to, one.message);
     ++in_flight_;
   }
 
   /// Returns whether the reply is complete.
   static bool receive(session& one) {
-    one.reply_size += read_some(one.socket.get(), std::span{one.reply}.subspan(one.reply_size));
+    one.reply_size += one.to->read_some(std::span{one.reply}.subspan(one.reply_size));
     return one.reply_size == one.reply.size();
   }
 
@@ -198,10 +125,9 @@ private:
 class stream_load {
 public:
   explicit stream_load(const load& wanted)
-    : wanted_(wanted), socket_(connect_to(wanted)), outgoing_(wanted.message_size), incoming_(wanted.message_size * 4) {
-    make_nonblocking(socket_.get());
+    : wanted_(wanted), to_(open(wanted)), outgoing_(wanted.message_size), incoming_(wanted.message_size * 4) {
     fill_pattern(outgoing_);
-    events_.add(socket_.get(), interest_, 0);
+    events_.add(to_->fd(), interest_, 0);
   }
 
   stream_figures run() {
@@ -215,8 +141,8 @@ public:
       for (const auto& event : events_.wait()) {
         if ((event.events & EPOLLIN) != 0)
           receive();
-        if ((event.events & EPOLLOUT) != 0 && may_send(now_in == stage::draining))
-          send();
+        if ((event.events & EPOLLOUT) != 0)
+          send(now_in == stage::draining);
       }
       const auto now = steady_clock::now();
       if (now_in == stage::warming && now >= start) {
@@ -228,7 +154,7 @@ public:
         const auto seconds = std::chrono::duration<double>(now - measured_from).count();
         figures.megabytes_per_second = static_cast<double>(received_ - received_before) / 1e6 / seconds;
       }
-      watch(may_send(now_in == stage::draining));
+      watch(may_send(now_in == stage::draining) || to_->holds_unsent());
     }
     if (received_sum_ != sent_sum_)
       throw std::runtime_error("the stream came back changed");
@@ -250,23 +176,34 @@ private:
   void watch(bool wants_to_send) {
     const std::uint32_t interest = wants_to_send ? EPOLLIN | EPOLLOUT : EPOLLIN;
     if (interest != interest_)
-      events_.modify(socket_.get(), interest, 0);
+      events_.modify(to_->fd(), interest, 0);
     interest_ = interest;
   }
 
-  void send() {
+  void send(bool ending) {
+    if (!may_send(ending)) {
+      if (to_->holds_unsent())
+        to_->write_some({});
+      return;
+    }
     if (sent_part_ == 0) {
       stamp(outgoing_, ++messages_);
       fold(sent_sum_, outgoing_);
     }
-    const auto count = write_some(socket_.get(), std::span{outgoing_}.subspan(sent_part_));
+    const auto count = to_->write_some(std::span{outgoing_}.subspan(sent_part_));
     sent_ += count;
     sent_part_ = (sent_part_ + count) % outgoing_.size();
   }
 
   void receive() {
+    do
+      receive_part();
+    while (to_->may_hold_more());
+  }
+
+  void receive_part() {
     const auto size = outgoing_.size();
-    const auto count = read_some(socket_.get(), std::span{incoming_}.subspan(received_part_));
+    const auto count = to_->read_some(std::span{incoming_}.subspan(received_part_));
     received_ += count;
     for (received_part_ += count; received_part_ - checked_part_ >= size; checked_part_ += size)
       fold(received_sum_, std::span{incoming_}.subspan(checked_part_, size));
@@ -279,7 +216,7 @@ private:
   }
 
   const load& wanted_;
-  unique_fd socket_;
+  std::unique_ptr<connection> to_;
   event_queue events_;
   std::uint32_t interest_ = EPOLLIN | EPOLLOUT;
   std::vector<std::byte> outgoing_;
@@ -305,19 +242,19 @@ stream_figures measure_stream(const load& wanted) {
 }
 
 idle_connections::idle_connections(const load& wanted) {
-  sockets_.reserve(wanted.connections);
+  connections_.reserve(wanted.connections);
   std::vector<std::byte> message(wanted.message_size);
   std::vector<std::byte> reply(wanted.message_size);
   fill_pattern(message);
   for (std::size_t index = 0; index < wanted.connections; ++index) {
-    auto socket = connect_to(wanted);
-    reset_on_close(socket.get());
+    auto to = open(wanted);
+    reset_on_close(to->fd());
     stamp(message, index);
-    write_whole(socket.get(), message);
+    write_whole(*to, message);
     for (std::size_t size = 0; size < reply.size();) {
-      const auto count = read_some(socket.get(), std::span{reply}.subspan(size));
+      const auto count = to->read_some(std::span{reply}.subspan(size));
       if (count == 0)
-        throw std::runtime_error("the server has stalled");
+        wait_for(to->fd(), POLLIN);
       size += count;
     }
     const auto sum = checksum(reply);
@@ -325,7 +262,7 @@ idle_connections::idle_connections(const load& wanted) {
       throw std::runtime_error("a message came back changed");
     echoed_.bytes += reply.size();
     echoed_.checksum += sum;
-    sockets_.push_back(std::move(socket));
+    connections_.push_back(std::move(to));
   }
 }
 

@@ -1,10 +1,13 @@
 #pragma once
 
+#include "connection.hpp"
 #include "posix.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,8 @@ struct load {
   std::size_t message_size = 64;
   std::chrono::nanoseconds warm_up{};
   std::chrono::nanoseconds duration{};
+  /// Makes a connection of a socket that is connected, for what is spoken above TCP; empty for plain TCP.
+  std::function<std::unique_ptr<connection>(unique_fd)> speak;
   /// Ends the load early, so that a fast machine does not fill its memory with latencies.
   std::uint64_t max_messages = 20'000'000;
 };
@@ -57,7 +62,7 @@ public:
   [[nodiscard]] const verified& echoed() const noexcept { return echoed_; }
 
 private:
-  std::vector<unique_fd> sockets_;
+  std::vector<std::unique_ptr<connection>> connections_;
   verified echoed_;
 };
 

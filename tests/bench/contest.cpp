@@ -1,0 +1,97 @@
+#include "contest.hpp"
+
+#include "posix.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <stdexcept>
+#include <utility>
+
+namespace actorwire::bench {
+
+static std::vector<std::string> titles_of(const std::vector<contestant>& contestants) {
+  std::vector<std::string> titles;
+  for (const auto& each : contestants)
+    titles.emplace_back(each.title);
+  return titles;
+}
+
+contest::contest(contest_options options, std::vector<contestant> contestants, std::vector<std::size_t> baselines)
+  : options_(std::move(options)),
+    cpus_(allowed_cpus()),
+    contestants_(std::move(contestants)),
+    report_(titles_of(contestants_), std::move(baselines)),
+    echoed_(contestants_.size()) {}
+
+void contest::run(const std::function<void()>& measure_round) {
+  describe();
+  const noise_meter noise;
+  for (auto round = 1; round <= options_.rounds; ++round) {
+    std::cerr << "round " << round << " of " << options_.rounds << '\n';
+    measure_round();
+  }
+  about_.emplace_back("noise", noise.so_far());
+  print();
+  if (!options_.json_file.empty())
+    write_json();
+}
+
+void contest::with_server(std::size_t index, int client_on, const std::vector<std::string>& arguments,
+                          const std::function<void(load, const child_process&)>& body) const {
+  std::vector<std::string> words{"--serve",      std::string{contestants_[index].option},
+                                 "--cpu",        std::to_string(server_cpu()),
+                                 "--congestion", options_.congestion_control};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  child_process server{words};
+  load wanted;
+  wanted.port = static_cast<std::uint16_t>(std::stoul(server.read_line(std::chrono::seconds{10})));
+  wanted.congestion_control = options_.congestion_control;
+  wanted.message_size = options_.message_size;
+  wanted.duration = std::chrono::nanoseconds{static_cast<std::int64_t>(options_.seconds * 1e9)};
+  wanted.warm_up = std::min<std::chrono::nanoseconds>(wanted.duration / 3, std::chrono::milliseconds{300});
+  pin_to_cpu(client_on);
+  try {
+    body(wanted, server);
+  } catch (const std::exception& failure) {
+    throw std::runtime_error(std::string{contestants_[index].title} + ": " + failure.what());
+  }
+  server.finish();
+}
+
+void contest::add(std::size_t index, const verified& echoed) {
+  echoed_[index].bytes += echoed.bytes;
+  echoed_[index].checksum += echoed.checksum;
+}
+
+void contest::describe() {
+  about_ = describe_machine();
+  about_.insert(about_.end(), options_.about.begin(), options_.about.end());
+  about_.emplace_back("affinity", "client on CPU " + std::to_string(client_cpu()) + ", server on CPU "
+                                      + std::to_string(server_cpu()) + (has_two_cpus() ? "" : ": there is no second"));
+  about_.emplace_back("congestion control", options_.congestion_control);
+  about_.emplace_back("rounds", std::to_string(options_.rounds) + " x " + std::to_string(options_.seconds) + " s");
+  for (const auto& [name, value] : about_)
+    std::cout << name << ": " << value << '\n';
+}
+
+void contest::print() const {
+  report_.print(std::cout);
+  std::cout << "\nnoise: " << about_.back().second << "\nechoed bytes, each of them checked:\n";
+  for (std::size_t index = 0; index < contestants_.size(); ++index)
+    std::printf("  %-32s%16llu, checksum %016llx\n", std::string{contestants_[index].title}.c_str(),
+                static_cast<unsigned long long>(echoed_[index].bytes),
+                static_cast<unsigned long long>(echoed_[index].checksum));
+}
+
+void contest::write_json() const {
+  std::ofstream file{options_.json_file};
+  report_.write_json(file, about_);
+  if (!file.flush())
+    throw std::runtime_error("cannot write " + options_.json_file);
+}
+
+} // namespace actorwire::bench
