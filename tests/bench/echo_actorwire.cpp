@@ -1,4 +1,5 @@
 #include "tcp_rivals.hpp"
+#include "tls_rivals.hpp"
 
 #include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/network.hpp>
@@ -76,8 +77,8 @@ network_options one_shard() {
 
 class actorwire_server final : public echo_server {
 public:
-  explicit actorwire_server(rival variant) {
-    auto opened = listen(variant);
+  explicit actorwire_server(rival variant, const char* uri = "tcp://127.0.0.1:0", const listen_config& config = {}) {
+    auto opened = listen(variant, uri, config);
     if (!opened)
       throw std::runtime_error("actorwire cannot listen: " + to_string(opened.error()));
     port_ = opened->port;
@@ -88,13 +89,12 @@ public:
   [[nodiscard]] std::uint16_t port() const noexcept override { return port_; }
 
 private:
-  result<listening> listen(rival variant) {
-    constexpr auto uri = "tcp://127.0.0.1:0";
+  result<listening> listen(rival variant, const char* uri, const listen_config& config) {
     if (variant == rival::actorwire_shard)
-      return network_.listen(uri, echo);
+      return network_.listen(uri, echo, config);
     receiver_ =
         variant == rival::actorwire_shared ? network_.spawn_on_shard(0, echo_to_all) : system_.spawn(spawn_for_each);
-    return network_.listen(uri, receiver_);
+    return network_.listen(uri, receiver_, config);
   }
 
   one_worker config_;
@@ -108,6 +108,15 @@ private:
 
 std::unique_ptr<echo_server> make_actorwire_server(rival variant) {
   return std::make_unique<actorwire_server>(variant);
+}
+
+std::unique_ptr<echo_server> make_actorwire_tls_server(const tls_identity& identity) {
+  listen_config config;
+  config.transport.tls.certificate.text = identity.certificate;
+  config.transport.tls.key.text = secret{identity.key};
+  // All clients come from one address here.
+  config.max_handshakes_per_address = config.max_handshakes;
+  return std::make_unique<actorwire_server>(rival::actorwire_shard, "tls://127.0.0.1:0", config);
 }
 
 } // namespace actorwire::bench

@@ -22,10 +22,14 @@ struct tls_rival {
 /// OpenSSL's libssl in the same loop.
 [[nodiscard]] std::unique_ptr<echo_server> make_openssl_server(const tls_identity& identity);
 
+/// actorwire, with an actor for each connection beside it on the only shard.
+[[nodiscard]] std::unique_ptr<echo_server> make_actorwire_tls_server(const tls_identity& identity);
+
 /// The first is the floor, the second what most programs have.
 inline constexpr std::array tls_rivals{
     tls_rival{"gnutls", "raw GnuTLS", make_gnutls_server},
     tls_rival{"openssl", "raw OpenSSL", make_openssl_server},
+    tls_rival{"actorwire", "actorwire, actor on its shard", make_actorwire_tls_server},
 };
 
 } // namespace actorwire::bench
