@@ -26,11 +26,11 @@ class shared_sessions final : public tls_session_memory {
 public:
   explicit shared_sessions(const tls_config& config) : sessions_(config.session_cache_size, config.session_lifetime) {}
 
-  void put(const std::string& server, std::string session, time_point now) override {
+  void put(const std::string& server, tls_session session) override {
     const std::lock_guard locked{guard_};
-    sessions_.put(server, std::move(session), now);
+    sessions_.put(server, std::move(session));
   }
-  std::optional<std::string> take(const std::string& server, time_point now) override {
+  std::optional<tls_session> take(const std::string& server, time_point now) override {
     const std::lock_guard locked{guard_};
     return sessions_.take(server, now);
   }

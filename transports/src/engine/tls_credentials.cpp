@@ -5,7 +5,9 @@
 
 #include <gnutls/x509.h>
 
+#include <optional>
 #include <utility>
+#include <vector>
 
 namespace actorwire {
 
@@ -48,6 +50,31 @@ validity validity_of(gnutls_certificate_credentials_t credentials, std::time_t n
   if (now < begins)
     return validity::not_yet;
   return now > ends ? validity::expired : validity::valid;
+}
+
+/// What the lists of a PEM text that was read before say of themselves.
+std::vector<revocation_list> lists_in(const gnutls_datum_t& text) {
+  gnutls_x509_crl_t* lists = nullptr;
+  unsigned count = 0;
+  std::vector<revocation_list> found;
+  if (::gnutls_x509_crl_list_import2(&lists, &count, &text, GNUTLS_X509_FMT_PEM, 0) < 0)
+    return found;
+  for (unsigned index = 0; index < count; ++index) {
+    auto* list = lists[index];
+    gnutls_datum_t name{};
+    if (::gnutls_x509_crl_get_raw_issuer_dn(list, &name) == 0) {
+      revocation_list entry{{reinterpret_cast<const char*>(name.data), name.size},
+                            ::gnutls_x509_crl_get_this_update(list),
+                            {}};
+      ::gnutls_free(name.data);
+      if (const auto due = ::gnutls_x509_crl_get_next_update(list); due != std::time_t{-1})
+        entry.until = due;
+      found.push_back(std::move(entry));
+    }
+    ::gnutls_x509_crl_deinit(list);
+  }
+  ::gnutls_free(lists);
+  return found;
 }
 
 } // namespace
@@ -161,6 +188,7 @@ result<void> tls_credentials::set_revocations(const tls_material& material) {
       count <= 0)
     return complaint("tls.revocation_file", "it holds no revocation list in PEM form of an authority of tls.trust",
                      count < 0 ? ::gnutls_strerror(count) : "");
+  revocations_ = lists_in(datum);
   return {};
 }
 

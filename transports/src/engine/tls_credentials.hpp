@@ -14,6 +14,7 @@
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -37,6 +38,15 @@ struct tls_services {
   std::shared_ptr<tls_session_memory> sessions;
   /// Takes a line of the key log; empty: nobody does.
   std::function<void(std::string_view)> log_key;
+};
+
+/// What a list of revocations says of itself.
+struct revocation_list {
+  /// The name of its authority, in DER.
+  std::string issuer;
+  std::time_t since = 0;
+  /// When the next list is due; without that it never ages.
+  std::optional<std::time_t> until;
 };
 
 /// What `tls_config` says, parsed and checked: keys, certificates, trust anchors. Made once and used by many connections,
@@ -63,6 +73,7 @@ public:
   /// The key that a server's tickets are made with; GnuTLS derives those of each period from it.
   [[nodiscard]] const gnutls_datum_t& ticket_key() const noexcept { return ticket_key_; }
   [[nodiscard]] const tls_services& services() const noexcept { return services_; }
+  [[nodiscard]] const std::vector<revocation_list>& revocations() const noexcept { return revocations_; }
 
 private:
   template <auto Function>
@@ -89,6 +100,7 @@ private:
   certificates_handle certificates_;
   priorities_handle priorities_;
   gnutls_datum_t ticket_key_{};
+  std::vector<revocation_list> revocations_;
 };
 
 } // namespace actorwire

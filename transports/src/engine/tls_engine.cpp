@@ -63,6 +63,16 @@ public:
     return ::gnutls_x509_crt_check_hostname2(parsed_, name.c_str(), GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS) != 0;
   }
 
+  /// The name of who signed it, in DER.
+  [[nodiscard]] std::string issuer() const {
+    gnutls_datum_t name{};
+    if (::gnutls_x509_crt_get_raw_issuer_dn(parsed_, &name) != 0)
+      return {};
+    std::string copy{reinterpret_cast<const char*>(name.data), name.size};
+    ::gnutls_free(name.data);
+    return copy;
+  }
+
   [[nodiscard]] bool is_self_signed() const { return ::gnutls_x509_crt_check_issuer(parsed_, parsed_) != 0; }
 
   /// Whether it may sign, which is what each certificate is used for here. One that does not say may do everything.
@@ -134,6 +144,10 @@ void tls_engine::set_up() {
   const auto is_server = identity_->role() == tls_role::server;
   // Compression and renegotiation do not exist in the priorities; authentication after the handshake is not asked for.
   auto flags = (is_server ? unsigned{GNUTLS_SERVER} : unsigned{GNUTLS_CLIENT}) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
+  // A client that has one certificate shows it whatever authorities the server names: the server's refusal says more than
+  // silence would.
+  if (!is_server)
+    flags |= GNUTLS_FORCE_CLIENT_CERT;
   if (!config.session_resumption)
     flags |= GNUTLS_NO_TICKETS;
   gnutls_session_t session = nullptr;
@@ -189,8 +203,9 @@ bool tls_engine::remembers_sessions() const noexcept {
 void tls_engine::offer_session() {
   if (!remembers_sessions())
     return;
-  if (const auto session = identity_->services().sessions->take(session_key_, now_))
-    ::gnutls_session_set_data(session_.get(), session->data(), session->size());
+  const auto session = identity_->services().sessions->take(session_key_, now_.steady);
+  if (session && ::gnutls_session_set_data(session_.get(), session->data.data(), session->data.size()) == 0)
+    verified_at_ = session->since;
 }
 
 tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
@@ -250,8 +265,8 @@ result<bool> tls_engine::shake_hands(const tls_now& now) {
   if (is_established_)
     return true;
   const wall_time judged_by{now.wall};
-  now_ = now.steady;
-  const auto is_detailed = identity_->config().detailed_errors;
+  now_ = now;
+  const auto& config = identity_->config();
   if (input_total_ > handshake_bytes_max) {
     send_alert(GNUTLS_E_HANDSHAKE_TOO_LARGE);
     return make_error(error_code::handshake_failed, phase::handshake, origin::remote,
@@ -260,19 +275,22 @@ result<bool> tls_engine::shake_hands(const tls_now& now) {
   }
   if (!std::exchange(has_begun_, true))
     offer_session();
-  auto failed = 0;
-  for (int warnings = 0; warnings < warnings_max; ++warnings) {
+  auto failed = ::gnutls_handshake(session_.get());
+  while (failed == GNUTLS_E_WARNING_ALERT_RECEIVED && ++warnings_ < warnings_max)
     failed = ::gnutls_handshake(session_.get());
-    if (failed != GNUTLS_E_WARNING_ALERT_RECEIVED)
-      break;
-  }
-  if (failed == GNUTLS_E_AGAIN || failed == GNUTLS_E_INTERRUPTED)
+  if (failed == GNUTLS_E_AGAIN && !input_ended_)
     return false;
+  if (is_cut(failed))
+    failed = GNUTLS_E_PREMATURE_TERMINATION;
+  // GnuTLS goes down to a version that is not allowed, and only there finds that it has no cipher for it.
+  if (failed == GNUTLS_E_NO_CIPHER_SUITES && config.minimum_version == tls_version::tls1_3
+      && ::gnutls_protocol_get_version(session_.get()) != GNUTLS_TLS1_3)
+    failed = GNUTLS_E_UNSUPPORTED_VERSION_PACKET;
   if (failed != 0) {
     if (failed != GNUTLS_E_FATAL_ALERT_RECEIVED && failed != GNUTLS_E_PREMATURE_TERMINATION)
       send_alert(failed);
     return failure_ ? *std::exchange(failure_, std::nullopt)
-                    : make_handshake_error(session_.get(), failed, is_detailed);
+                    : make_handshake_error(session_.get(), failed, config.detailed_errors);
   }
   if (auto agreed = check_agreement(); !agreed)
     return agreed.error();
@@ -310,6 +328,8 @@ std::optional<transport_error> tls_engine::judge_peer() {
                       "the certificate of the other side is refused: " + std::string{why});
   };
   const auto* shown = peer_certificate(session_.get());
+  if (shown == nullptr && is_server && config.client_certificates == client_certificates::request)
+    return std::nullopt;
   if (shown == nullptr)
     return make_error(error_code::certificate_rejected, phase::handshake, origin::remote,
                       "the other side showed no certificate");
@@ -330,6 +350,7 @@ std::optional<transport_error> tls_engine::judge_peer() {
   unsigned status = 0;
   if (::gnutls_certificate_verify_peers(session_.get(), wanted.data(), count, &status) != 0)
     return refuse("it cannot be verified");
+  status |= revocation_status();
   if (status != 0)
     return make_verification_error(status, leaf.is_self_signed(), config.detailed_errors);
   if (!leaf.may_sign())
@@ -342,6 +363,27 @@ std::optional<transport_error> tls_engine::judge_peer() {
   return std::nullopt;
 }
 
+unsigned tls_engine::revocation_status() const {
+  // GnuTLS looks for certificates in the lists, but not at the age of these.
+  const auto& lists = identity_->revocations();
+  unsigned count = 0;
+  const auto* chain = ::gnutls_certificate_get_peers(session_.get(), &count);
+  unsigned status = 0;
+  for (unsigned index = 0; !lists.empty() && index < count; ++index) {
+    const certificate each{chain[index]};
+    const auto issuer = each ? each.issuer() : std::string{};
+    for (const auto& list : lists) {
+      if (list.issuer != issuer)
+        continue;
+      if (now_.wall < list.since)
+        status |= GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE;
+      if (list.until && now_.wall > *list.until)
+        status |= GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED;
+    }
+  }
+  return status;
+}
+
 int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {
   auto& engine = engine_of(session);
   gnutls_datum_t data{};
@@ -349,8 +391,10 @@ int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, u
   if ((::gnutls_session_get_flags(session) & GNUTLS_SFLAGS_SESSION_TICKET) == 0
       || ::gnutls_session_get_data2(session, &data) != 0)
     return 0;
-  engine.identity_->services().sessions->put(engine.session_key_, {reinterpret_cast<const char*>(data.data), data.size},
-                                             engine.now_);
+  // A server that hands out new tickets for ever would else never have to prove itself again.
+  const auto since = ::gnutls_session_is_resumed(session) != 0 ? engine.verified_at_ : engine.now_.steady;
+  engine.identity_->services().sessions->put(engine.session_key_,
+                                             {{reinterpret_cast<const char*>(data.data), data.size}, since});
   ::gnutls_free(data.data);
   return 0;
 }
@@ -397,30 +441,36 @@ result<bool> tls_engine::look_ahead(const tls_now& now) {
     return true;
   if (failure_)
     return *failure_;
-  now_ = now.steady;
-  for (int warnings = 0; !peer_has_closed_ && warnings < warnings_max;) {
+  now_ = now;
+  while (!peer_has_closed_) {
+    const auto waited = input_size_;
     gnutls_packet_t packet = nullptr;
-    const auto got = ::gnutls_record_recv_packet(session_.get(), &packet);
+    const auto got = static_cast<int>(::gnutls_record_recv_packet(session_.get(), &packet));
     packet_.reset(packet);
     packet_offset_ = 0;
-    if (got > 0)
+    if (got > 0) {
+      warnings_ = 0;
       return true;
+    }
     packet_.reset();
-    if (got == GNUTLS_E_AGAIN || got == GNUTLS_E_INTERRUPTED)
-      return false;
     if (got == 0) {
       // A record may be empty, as a way to hide when there is something to say.
-      if (packet == nullptr)
-        peer_has_closed_ = true;
+      peer_has_closed_ = packet == nullptr;
       continue;
     }
-    if (got == GNUTLS_E_WARNING_ALERT_RECEIVED) {
-      ++warnings;
-      continue;
+    if (got == GNUTLS_E_AGAIN) {
+      // After a message of TLS's own, such as a session ticket, GnuTLS wants to be asked again for what follows it.
+      if (0 < input_size_ && input_size_ < waited)
+        continue;
+      if (!input_ended_)
+        return false;
     }
-    if (got != GNUTLS_E_FATAL_ALERT_RECEIVED && got != GNUTLS_E_PREMATURE_TERMINATION)
-      send_alert(static_cast<int>(got));
-    failure_ = make_record_error(session_.get(), static_cast<int>(got), identity_->config().detailed_errors);
+    if (got == GNUTLS_E_WARNING_ALERT_RECEIVED && ++warnings_ < warnings_max)
+      continue;
+    const auto why = is_cut(got) ? GNUTLS_E_PREMATURE_TERMINATION : got;
+    if (why != GNUTLS_E_FATAL_ALERT_RECEIVED && why != GNUTLS_E_PREMATURE_TERMINATION)
+      send_alert(why);
+    failure_ = make_record_error(session_.get(), why, identity_->config().detailed_errors);
     return *failure_;
   }
   return false;
@@ -494,6 +544,11 @@ result<std::size_t> tls_engine::write(std::span<const outgoing> pieces, const tl
     acked_.mark(plain_total_, output_total_);
   }
   return written;
+}
+
+bool tls_engine::is_cut(int code) const noexcept {
+  // GnuTLS waits for the rest of a record that was cut, or finds it too short.
+  return input_ended_ && input_size_ == 0 && (code == GNUTLS_E_AGAIN || code == GNUTLS_E_UNEXPECTED_PACKET_LENGTH);
 }
 
 void tls_engine::close_sending() {

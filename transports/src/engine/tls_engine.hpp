@@ -120,6 +120,10 @@ private:
   void offer_session();
   [[nodiscard]] result<void> check_agreement();
   [[nodiscard]] std::optional<transport_error> judge_peer();
+  /// What is wrong with the lists of revocations that concern the certificates of the other side, as a status of GnuTLS.
+  [[nodiscard]] unsigned revocation_status() const;
+  /// Whether GnuTLS's answer means that the stream below ended in the middle of something.
+  [[nodiscard]] bool is_cut(int code) const noexcept;
   /// Has an alert that fits `code` told to the other side.
   void send_alert(int code);
 
@@ -128,6 +132,8 @@ private:
   /// For a client: the name or address to verify, and whom a session is remembered with.
   std::string server_;
   std::string session_key_;
+  /// When the server of the session that is offered was verified.
+  time_point verified_at_{};
 
   std::vector<payload> input_;
   std::size_t input_size_ = 0;
@@ -144,10 +150,12 @@ private:
   acked_offsets acked_;
   record_sizer sizer_;
   /// The time of the present call, for what GnuTLS calls back.
-  time_point now_{};
+  tls_now now_;
 
   /// Why the peer is refused, found by a callback; or an error behind bytes that were read before it.
   std::optional<transport_error> failure_;
+  /// Warnings since the other side last said anything else.
+  int warnings_ = 0;
   bool input_ended_ = false;
   bool peer_has_closed_ = false;
   bool has_begun_ = false;

@@ -67,6 +67,10 @@ transport_error make_alert_error(gnutls_session_t session, phase where, bool is_
     case GNUTLS_A_PROTOCOL_VERSION:
       return make(error_code::handshake_failed,
                   "the other side speaks no version of TLS that tls.minimum_version allows");
+    case GNUTLS_A_HANDSHAKE_FAILURE:
+    case GNUTLS_A_INSUFFICIENT_SECURITY:
+      return make(error_code::handshake_failed,
+                  "the other side finds no version of TLS, cipher or key exchange that both sides support");
     case GNUTLS_A_UNRECOGNIZED_NAME:
       return make(error_code::handshake_failed, "the other side does not know the host that was asked for");
     default:

@@ -1,49 +1,54 @@
 #include "tls_session_cache.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
 namespace actorwire {
 
-void tls_session_cache::put(const std::string& server, std::string session, time_point now) {
-  if (by_server_.count(server) >= sessions_per_server) {
-    const auto [first, last] = by_server_.equal_range(server);
-    auto oldest = first;
-    for (auto position = first; position != last; ++position)
-      if (position->second->since < oldest->second->since)
-        oldest = position;
-    forget(oldest->second);
-  } else if (entries_.size() >= size_max_) {
+void tls_session_cache::put(const std::string& server, tls_session session) {
+  if (by_server_.count(server) >= sessions_per_server)
+    forget(first_of(server));
+  else if (entries_.size() >= size_max_)
     forget(entries_.begin());
-  }
-  entries_.push_back({server, std::move(session), now});
+  entries_.push_back({server, std::move(session), next_number_++});
   by_server_.emplace(server, std::prev(entries_.end()));
 }
 
-std::optional<std::string> tls_session_cache::take(const std::string& server, time_point now) {
-  while (!entries_.empty() && now - entries_.front().since >= lifetime_)
+std::optional<tls_session> tls_session_cache::take(const std::string& server, time_point now) {
+  const auto is_too_old = [&](const entry& each) { return now - each.session.since >= lifetime_; };
+  while (!entries_.empty() && is_too_old(entries_.front()))
     forget(entries_.begin());
+  // One that came late may be that of a session that was resumed over and over.
+  for (auto found = last_of(server); found != entries_.end(); found = last_of(server)) {
+    const auto is_good = !is_too_old(*found);
+    auto session = std::move(found->session);
+    forget(found);
+    if (is_good)
+      return session;
+  }
+  return std::nullopt;
+}
+
+tls_session_cache::entries::iterator tls_session_cache::first_of(const std::string& server) {
   const auto [first, last] = by_server_.equal_range(server);
-  if (first == last)
-    return std::nullopt;
-  auto newest = first;
-  for (auto position = first; position != last; ++position)
-    if (position->second->since >= newest->second->since)
-      newest = position;
-  auto session = std::move(newest->second->session);
-  entries_.erase(newest->second);
-  by_server_.erase(newest);
-  return session;
+  const auto found = std::min_element(first, last, [](const auto& left, const auto& right) {
+    return left.second->number < right.second->number;
+  });
+  return found == last ? entries_.end() : found->second;
+}
+
+tls_session_cache::entries::iterator tls_session_cache::last_of(const std::string& server) {
+  const auto [first, last] = by_server_.equal_range(server);
+  const auto found = std::max_element(first, last, [](const auto& left, const auto& right) {
+    return left.second->number < right.second->number;
+  });
+  return found == last ? entries_.end() : found->second;
 }
 
 void tls_session_cache::forget(entries::iterator which) {
   const auto [first, last] = by_server_.equal_range(which->server);
-  for (auto position = first; position != last; ++position) {
-    if (position->second == which) {
-      by_server_.erase(position);
-      break;
-    }
-  }
+  by_server_.erase(std::find_if(first, last, [which](const auto& each) { return each.second == which; }));
   entries_.erase(which);
 }
 

@@ -3,6 +3,7 @@
 #include <actorwire/transports/clock.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <list>
 #include <optional>
 #include <string>
@@ -10,16 +11,24 @@
 
 namespace actorwire {
 
+/// What a client needs to go on with a session.
+struct tls_session {
+  /// As GnuTLS packs it.
+  std::string data;
+  /// When the server was verified. Resuming does not make a session younger.
+  time_point since;
+};
+
 /// Where clients keep the sessions that they may resume. *Thread:* any thread; implementations take care of that.
 class tls_session_memory {
 public:
   virtual ~tls_session_memory() = default;
 
   /// Keeps a session with `server`.
-  virtual void put(const std::string& server, std::string session, time_point now) = 0;
+  virtual void put(const std::string& server, tls_session session) = 0;
 
   /// Hands out a session with `server`, if there is one; to nobody else from then on.
-  [[nodiscard]] virtual std::optional<std::string> take(const std::string& server, time_point now) = 0;
+  [[nodiscard]] virtual std::optional<tls_session> take(const std::string& server, time_point now) = 0;
 };
 
 /// The sessions that clients with the same settings may resume. Each is handed out once, because a ticket that is used
@@ -33,28 +42,33 @@ public:
   tls_session_cache(std::size_t size_max, duration lifetime) : size_max_(size_max), lifetime_(lifetime) {}
 
   /// Keeps a session with `server`; beyond the limits the oldest are forgotten.
-  void put(const std::string& server, std::string session, time_point now);
+  void put(const std::string& server, tls_session session);
 
-  /// Hands out the newest session with `server`, if there is one that is not too old.
-  [[nodiscard]] std::optional<std::string> take(const std::string& server, time_point now);
+  /// Hands out the session with `server` that came last, unless it is too old.
+  [[nodiscard]] std::optional<tls_session> take(const std::string& server, time_point now);
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
 private:
   struct entry {
     std::string server;
-    std::string session;
-    time_point since;
+    tls_session session;
+    /// Counts those that came.
+    std::uint64_t number;
   };
   using entries = std::list<entry>;
 
   void forget(entries::iterator which);
+  /// The entry of `server` that came first, or last; the end if there is none.
+  [[nodiscard]] entries::iterator first_of(const std::string& server);
+  [[nodiscard]] entries::iterator last_of(const std::string& server);
 
   const std::size_t size_max_;
   const duration lifetime_;
-  /// The oldest first.
+  /// In the order in which they came.
   entries entries_;
   std::unordered_multimap<std::string, entries::iterator> by_server_;
+  std::uint64_t next_number_ = 0;
 };
 
 } // namespace actorwire

@@ -1,0 +1,243 @@
+// Sessions of TLS that are resumed: when, how often, and when not.
+
+#include "engine/tls_session_cache.hpp"
+#include "tls_sides.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+
+#include <set>
+
+namespace actorwire::test {
+
+namespace {
+
+constexpr std::chrono::seconds lifetime = 10min;
+
+/// The machine's time, because GnuTLS measures the age of tickets with that, whatever it is told.
+tls_now machine_time() {
+  return {std::time(nullptr), time_point{1h}};
+}
+
+/// A client's memory that can be looked into.
+class watched_sessions final : public tls_session_memory {
+public:
+  void put(const std::string& server, tls_session session) override {
+    kept.push_back(session.since);
+    cache.put(server, std::move(session));
+  }
+  std::optional<tls_session> take(const std::string& server, time_point now) override {
+    auto found = cache.take(server, now);
+    if (found)
+      taken.push_back(found->data);
+    return found;
+  }
+
+  /// Since when those have been known that were put.
+  std::vector<time_point> kept;
+  std::vector<std::string> taken;
+  tls_session_cache cache{100, lifetime};
+};
+
+/// A client and a server that meet again and again.
+class acquaintances {
+public:
+  explicit acquaintances(tls_config client_config = good_client(), tls_config server_config = good_server())
+    : sessions(std::make_shared<watched_sessions>()) {
+    client_config.session_lifetime = server_config.session_lifetime = lifetime;
+    client_ = credentials(tls_role::client, client_config, {{}, sessions, {}});
+    server_ = credentials(tls_role::server, server_config);
+  }
+
+  struct outcome {
+    bool client_resumed = false;
+    bool server_resumed = false;
+    tls_info seen_by_client;
+    tls_info seen_by_server;
+  };
+
+  outcome meet(const std::string& key = "localhost:1") {
+    side client{client_, "localhost", key};
+    side server{server_};
+    client.now = server.now = now;
+    exchange(client, server);
+    if (client.failure)
+      FAIL(to_string(*client.failure));
+    REQUIRE(server.is_done);
+    client.say("from the client");
+    server.say("from the server");
+    exchange(client, server);
+    CHECK(server.text == "from the client");
+    CHECK(client.text == "from the server");
+    outcome seen{false, false, client.engine.info(), server.engine.info()};
+    seen.client_resumed = seen.seen_by_client.resumed;
+    seen.server_resumed = seen.seen_by_server.resumed;
+    CHECK(seen.client_resumed == seen.server_resumed);
+    return seen;
+  }
+
+  /// As after a restart, or a reload.
+  void replace_server(tls_config config = good_server()) {
+    config.session_lifetime = lifetime;
+    server_ = credentials(tls_role::server, config);
+  }
+
+  std::shared_ptr<watched_sessions> sessions;
+  tls_now now = machine_time();
+
+private:
+  std::shared_ptr<const tls_credentials> client_;
+  std::shared_ptr<const tls_credentials> server_;
+};
+
+} // namespace
+
+TEST_CASE("the second handshake resumes the session of the first, and both sides know it") {
+  acquaintances both;
+  CHECK_FALSE(both.meet().client_resumed);
+  CHECK(both.meet().client_resumed);
+  CHECK(both.meet().client_resumed);
+}
+
+TEST_CASE("TLS 1.2 resumes sessions too") {
+  auto client_config = good_client();
+  client_config.minimum_version = tls_version::tls1_2;
+  const auto sessions = std::make_shared<watched_sessions>();
+  const auto identity = credentials(tls_role::client, client_config, {{}, sessions, {}});
+  const auto server_identity = credentials(tls_role::server, good_server());
+  // A server that knows nothing newer, and makes tickets.
+  gnutls_datum_t key{};
+  REQUIRE(::gnutls_session_ticket_key_generate(&key) == 0);
+  // This server hands out no new ticket when one is used.
+  for (const auto resumes : {false, true, false, true}) {
+    side client{identity, "localhost", "localhost:1"};
+    raw_side server{tls_role::server, raw_side::versions("+VERS-TLS1.2")};
+    server.be("server-ec");
+    REQUIRE(::gnutls_session_ticket_enable_server(server.session(), &key) == 0);
+    client.now = machine_time();
+    exchange(client, server);
+    REQUIRE(client.is_done);
+    CHECK(client.engine.info().version == "TLS1.2");
+    CHECK(client.engine.info().resumed == resumes);
+    CHECK((::gnutls_session_is_resumed(server.session()) != 0) == resumes);
+  }
+  ::gnutls_free(key.data);
+}
+
+TEST_CASE("a resumed session still knows who the other side is") {
+  auto server_config = server_for_clients();
+  server_config.accepted_clients = {"client-a.test"};
+  acquaintances both{client_named("client-a"), server_config};
+  const auto first = both.meet();
+  const auto second = both.meet();
+  REQUIRE(second.client_resumed);
+  CHECK(second.seen_by_client.peer_names == first.seen_by_client.peer_names);
+  CHECK(second.seen_by_client.peer_key == first.seen_by_client.peer_key);
+  CHECK(second.seen_by_server.peer_names == std::vector<std::string>{"client-a.test"});
+  CHECK(second.seen_by_server.peer_key == first.seen_by_server.peer_key);
+}
+
+TEST_CASE("the protocol above is agreed on anew when a session is resumed") {
+  auto client_config = good_client();
+  auto server_config = good_server();
+  client_config.alpn = server_config.alpn = {"proto"};
+  acquaintances both{client_config, server_config};
+  CHECK(both.meet().seen_by_client.alpn == "proto");
+  const auto second = both.meet();
+  CHECK(second.client_resumed);
+  CHECK(second.seen_by_client.alpn == "proto");
+  CHECK(second.seen_by_server.alpn == "proto");
+}
+
+TEST_CASE("no ticket is used twice") {
+  acquaintances both;
+  for (int count = 0; count < 10; ++count)
+    static_cast<void>(both.meet());
+  const std::set<std::string> different{both.sessions->taken.begin(), both.sessions->taken.end()};
+  CHECK(both.sessions->taken.size() == 9);
+  CHECK(different.size() == both.sessions->taken.size());
+}
+
+TEST_CASE("a session is resumed with the server that it was made with only") {
+  acquaintances both;
+  static_cast<void>(both.meet("localhost:1"));
+  CHECK_FALSE(both.meet("localhost:2").client_resumed);
+  CHECK(both.meet("localhost:1").client_resumed);
+}
+
+TEST_CASE("a client forgets a session after its lifetime") {
+  acquaintances both;
+  static_cast<void>(both.meet());
+  both.now.steady += lifetime - 1s;
+  CHECK(both.meet().client_resumed);
+  both.now.steady += lifetime;
+  CHECK_FALSE(both.meet().client_resumed);
+}
+
+TEST_CASE("a session does not outlive its lifetime by being resumed, on the client's side too") {
+  acquaintances both;
+  const auto verified_at = both.now.steady;
+  static_cast<void>(both.meet());
+  for (int count = 0; count < 3; ++count) {
+    both.now.steady += 3min;
+    CHECK(both.meet().client_resumed);
+  }
+  for (const auto since : both.sessions->kept)
+    CHECK(since == verified_at);
+  both.now.steady += 1min;
+  CHECK_FALSE(both.meet().client_resumed);
+}
+
+TEST_CASE("a server forgets a session some time after its lifetime, whatever the client thinks") {
+  acquaintances both;
+  static_cast<void>(both.meet());
+  // GnuTLS changes the keys of tickets every three lifetimes, and takes those of the time before.
+  both.now.wall += 6 * std::chrono::duration_cast<std::chrono::seconds>(lifetime).count() + 1;
+  CHECK_FALSE(both.meet().client_resumed);
+}
+
+TEST_CASE("no session is resumed where either side has that turned off") {
+  auto client_config = good_client();
+  auto server_config = good_server();
+  const auto by_client = GENERATE(true, false);
+  (by_client ? client_config : server_config).session_resumption = false;
+  acquaintances both{client_config, server_config};
+  for (int count = 0; count < 3; ++count)
+    CHECK_FALSE(both.meet().client_resumed);
+  CHECK(both.sessions->kept.empty());
+}
+
+TEST_CASE("other credentials resume nothing, and the handshake is a full one") {
+  acquaintances both;
+  static_cast<void>(both.meet());
+  both.replace_server();
+  CHECK_FALSE(both.meet().client_resumed);
+  CHECK(both.meet().client_resumed);
+}
+
+TEST_CASE("a client whose session is not resumed verifies the server") {
+  acquaintances both;
+  static_cast<void>(both.meet());
+  auto sessions = both.sessions;
+  const auto identity = credentials(tls_role::client, good_client(), {{}, sessions, {}});
+  side client{identity, "localhost", "localhost:1"};
+  auto impostor = side::server(server_named("foreign-server"));
+  exchange(client, impostor);
+  REQUIRE(client.failure);
+  CHECK(client.failure->code == error_code::certificate_rejected);
+}
+
+TEST_CASE("a server that restricts its clients does not resume what others agreed on") {
+  // Its own key protects its tickets; a client cannot carry over a session that nobody checked.
+  acquaintances both{client_named("client-b"), good_server()};
+  static_cast<void>(both.meet());
+  auto stricter = server_for_clients();
+  stricter.accepted_clients = {"client-a.test"};
+  side client{credentials(tls_role::client, client_named("client-b"), {{}, both.sessions, {}}), "localhost",
+              "localhost:1"};
+  auto server = side::server(stricter);
+  exchange(client, server);
+  REQUIRE(server.failure);
+  CHECK(server.failure->code == error_code::certificate_rejected);
+}
+
+} // namespace actorwire::test
