@@ -161,6 +161,50 @@ void show_receiver(actorwire::network& net, caf::actor_system& system) {
   check(is_connected, "the receiver's connection is there");
 }
 
+void show_tls(actorwire::network& net, caf::actor_system& system) {
+  const auto* made = std::getenv("ACTORWIRE_TEST_CERTIFICATES");
+  check(made != nullptr, "the tests have certificates");
+  const std::string folder = made;
+  // [tls-listen]
+  actorwire::listen_config config;
+  auto& mine = config.transport.tls;
+  mine.certificate.file = folder + "/server-ec.pem";
+  mine.key.file = folder + "/server-ec.key";
+  mine.client_certificates = actorwire::client_certificates::require;
+  mine.trust.file = folder + "/root.pem";
+  mine.accepted_clients = {"client-a.test"};
+  const auto server = net.listen("tls://127.0.0.1:0", echo, config);
+  // [/tls-listen]
+  check(server.has_value(), "listens for TLS");
+  // [tls-dial]
+  actorwire::acquire_options options;
+  auto& tls = options.transport.tls;
+  tls.trust.file = folder + "/root.pem";
+  tls.certificate.file = folder + "/client-a.pem";
+  tls.key.file = folder + "/client-a.key";
+  const auto peer = net.acquire("tls://localhost:" + std::to_string(server->port), options).value();
+  // [/tls-dial]
+  caf::scoped_actor self{system};
+  auto is_told = false;
+  // [tls-info]
+  ask(&*self, peer, 5s, actorwire::connect{})
+      .receive(
+          [&](const actorwire::connection_info& info) {
+            std::cout << info.tls.version << ", " << info.tls.cipher << '\n';
+            is_told = info.tls.version == "TLS1.3";
+          },
+          [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
+  // [/tls-info]
+  check(is_told, "TLS says what was agreed on");
+  auto is_reloaded = false;
+  // [tls-reload]
+  ask(&*self, server->listener, 5s, actorwire::reload_tls{.drain = true})
+      .receive([&] { is_reloaded = true; },
+               [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
+  // [/tls-reload]
+  check(is_reloaded, "certificates are read again");
+}
+
 void show_statistics(caf::actor_system& system, const actorwire::connection_actor& peer) {
   caf::scoped_actor self{system};
   auto figures_came = false;
@@ -254,6 +298,7 @@ int main() {
   show_framing(net);
   show_policy(net, system);
   show_receiver(net, system);
+  show_tls(net, system);
   show_statistics(system, peer);
   show_supervisor(net);
   show_errors(net, system);

@@ -15,7 +15,7 @@ complain() {
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 
-documents="README.md CHANGELOG.md CONTRIBUTING.md $(find docs -name '*.md' | sort)"
+documents="README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md $(find docs -name '*.md' | sort)"
 
 # part_of <file> <part or nothing>
 part_of() {
