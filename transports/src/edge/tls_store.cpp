@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <ctime>
 #include <deque>
@@ -124,9 +126,11 @@ public:
     }
   }
 
+  /// Waits for what is being read, within reason: at the end of a program GnuTLS is taken down below the thread.
   void stop() {
-    const std::lock_guard locked{guard_};
+    std::unique_lock locked{guard_};
     questions_.clear();
+    ended_.wait_for(locked, patience, [this] { return !is_running_; });
   }
 
 private:
@@ -154,6 +158,7 @@ private:
     const std::lock_guard locked{guard_};
     if (questions_.empty()) {
       is_running_ = false;
+      ended_.notify_all();
       return std::nullopt;
     }
     auto next = std::move(questions_.front());
@@ -178,6 +183,7 @@ private:
 
   const key_password_function ask_password_;
   std::mutex guard_;
+  std::condition_variable ended_;
   std::list<std::shared_ptr<tls_identity>> identities_;
   std::deque<question> questions_;
   bool is_running_ = false;

@@ -8,6 +8,7 @@
 #include <actorwire/transports/key_password.hpp>
 #include <actorwire/transports/shard.hpp>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -46,12 +47,15 @@ private:
 
 /// Makes credentials of settings, once for all connections with equal ones. Files are read on a thread of its own, which
 /// runs while there is something to read, so that no shard waits for a disk.
-/// *Thread:* any thread. *Lifetime:* destruction does not wait for a file; questions that are open then stay unanswered.
+/// *Thread:* any thread. *Lifetime:* destruction waits for a file that is being read, for `patience` at most; questions that
+/// are open then stay unanswered.
 class tls_store {
 public:
   /// Identities that are kept although nobody uses them at present: a peer that is between two connections wants to find
   /// its sessions again.
   static constexpr std::size_t unused_max = 16;
+
+  static constexpr std::chrono::seconds patience{2};
 
   using answer = result<std::shared_ptr<tls_identity>>;
 
