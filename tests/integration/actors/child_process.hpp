@@ -19,11 +19,17 @@
 
 namespace actorwire::test {
 
+/// Descriptors that a program reads from and writes to; -1: nowhere.
+struct program_streams {
+  int input = -1;
+  int output = -1;
+};
+
 /// A program that runs beside the test and ends with it at the latest, whatever becomes of the test.
 class child_process {
 public:
-  /// `words` are the program and its arguments. Its output goes nowhere.
-  child_process(const std::vector<std::string>& words, const std::string& directory) {
+  /// `words` are the program and its arguments. What it says and complains of goes to `streams.output`.
+  child_process(const std::vector<std::string>& words, const std::string& directory, program_streams streams = {}) {
     std::vector<char*> arguments;
     for (const auto& word : words)
       arguments.push_back(const_cast<char*>(word.c_str()));
@@ -37,8 +43,9 @@ public:
     // A group of its own, so that what it starts itself can be ended with it.
     ::setpgid(0, 0);
     const auto nowhere = ::open("/dev/null", O_RDWR);
-    for (const int stream : {0, 1, 2})
-      ::dup2(nowhere, stream);
+    ::dup2(streams.input >= 0 ? streams.input : nowhere, 0);
+    for (const int stream : {1, 2})
+      ::dup2(streams.output >= 0 ? streams.output : nowhere, stream);
     if (::chdir(directory.c_str()) == 0)
       ::execvp(arguments.front(), arguments.data());
     ::_exit(127);

@@ -12,11 +12,6 @@ namespace actorwire::test {
 
 namespace {
 
-std::uint16_t free_port() {
-  const plain_listener momentary;
-  return momentary.port();
-}
-
 bool is_free(std::uint16_t port) {
   const plain_socket socket{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
   const int on = 1;

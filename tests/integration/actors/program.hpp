@@ -69,6 +69,12 @@ inline std::string uri(std::uint16_t port) {
   return "tcp://127.0.0.1:" + std::to_string(port);
 }
 
+/// A port of the loopback interface that nobody listens on at the moment.
+inline std::uint16_t free_port() {
+  const plain_listener momentary;
+  return momentary.port();
+}
+
 /// Fails the test if `reached` does not hold in the end. For what no event tells, such as descriptors that are closed.
 inline void wait_until(const char* what, const std::function<bool()>& reached) {
   const auto give_up_at = std::chrono::steady_clock::now() + patience;

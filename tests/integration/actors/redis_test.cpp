@@ -27,11 +27,6 @@ public:
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
 private:
-  static std::uint16_t free_port() {
-    const plain_listener momentary;
-    return momentary.port();
-  }
-
   [[nodiscard]] child_process start() const {
     return child_process{{"redis-server", "--bind", "127.0.0.1", "--port", std::to_string(port_), "--save", "",
                           "--appendonly", "no", "--daemonize", "no"},

@@ -129,7 +129,8 @@ struct tls_config {
   /// If not empty, the peer's public key must be one of these too: the SHA-256 of its SubjectPublicKeyInfo in base64, 44
   /// characters (RFC 7469, 2.4). At most 64.
   std::vector<std::string> pinned_keys;
-  /// A list of revoked certificates in PEM form, read again by `reload_tls`.
+  /// Lists of revoked certificates in PEM form, read again by `reload_tls`. When the next list of an authority is due and
+  /// not there, nobody with a certificate of that authority is let in.
   std::string revocation_file;
   /// A file to which the secrets of each connection are appended, so that a recording of its traffic can be read (the
   /// format of SSLKEYLOGFILE). Never from the environment.
