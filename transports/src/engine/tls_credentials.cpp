@@ -52,6 +52,18 @@ validity validity_of(gnutls_certificate_credentials_t credentials, std::time_t n
   return now > ends ? validity::expired : validity::valid;
 }
 
+/// Returns 0 if all certificates of a PEM text can be read, or GnuTLS's error.
+int check_chain(const gnutls_datum_t& text) {
+  gnutls_x509_crt_t* chain = nullptr;
+  unsigned count = 0;
+  if (const auto failed = ::gnutls_x509_crt_list_import2(&chain, &count, &text, GNUTLS_X509_FMT_PEM, 0); failed < 0)
+    return failed;
+  for (unsigned index = 0; index < count; ++index)
+    ::gnutls_x509_crt_deinit(chain[index]);
+  ::gnutls_free(chain);
+  return 0;
+}
+
 /// What the lists of a PEM text that was read before say of themselves.
 std::vector<revocation_list> lists_in(const gnutls_datum_t& text) {
   gnutls_x509_crl_t* lists = nullptr;
@@ -134,7 +146,10 @@ result<void> tls_credentials::set_identity(const tls_material& material, std::ti
     return ::gnutls_certificate_set_x509_key_mem2(certificates_.get(), &chain_datum, &key_datum, GNUTLS_X509_FMT_PEM,
                                                   password.empty() ? nullptr : password.reveal().c_str(), 0);
   };
-  auto failed = set(config_.key.password);
+  // GnuTLS forgets what it has read of a chain that breaks off, and a reload may meet such a file often.
+  auto failed = check_chain(chain_datum);
+  if (failed == 0)
+    failed = set(config_.key.password);
   if (failed == GNUTLS_E_DECRYPTION_FAILED && config_.key.password.empty() && services_.ask_password)
     failed = set(secret{services_.ask_password(config_.key.file)});
   if (failed == GNUTLS_E_DECRYPTION_FAILED)

@@ -215,6 +215,8 @@ tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
 // -- ciphertext -----------------------------------------------------------------------------------------------------------
 
 void tls_engine::feed(payload arrived) {
+  if (arrived.empty())
+    return;
   input_size_ += arrived.size();
   input_total_ += arrived.size();
   input_.push_back(std::move(arrived));
