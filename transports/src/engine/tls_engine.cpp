@@ -12,7 +12,9 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
-#include <new>
+#include <exception>
+#include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace actorwire {
@@ -120,6 +122,12 @@ const gnutls_datum_t* peer_certificate(gnutls_session_t session) noexcept {
   return count > 0 ? chain : nullptr;
 }
 
+/// What can fail only for want of memory, once the settings were checked.
+void require(int code) {
+  if (code < 0)
+    throw std::runtime_error{std::string{"TLS cannot be set up: "}.append(::gnutls_strerror(code))};
+}
+
 std::size_t size_of(std::span<const outgoing> pieces) noexcept {
   std::size_t sum = 0;
   for (const auto& piece : pieces)
@@ -141,22 +149,19 @@ tls_engine::~tls_engine() = default;
 
 void tls_engine::set_up() {
   const auto& config = identity_->config();
-  const auto is_server = identity_->role() == tls_role::server;
   // Compression and renegotiation do not exist in the priorities; authentication after the handshake is not asked for.
-  auto flags = (is_server ? unsigned{GNUTLS_SERVER} : unsigned{GNUTLS_CLIENT}) | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL;
+  auto flags = unsigned{GNUTLS_NONBLOCK} | GNUTLS_NO_SIGNAL;
   // A client that has one certificate shows it whatever authorities the server names: the server's refusal says more than
   // silence would.
-  if (!is_server)
-    flags |= GNUTLS_FORCE_CLIENT_CERT;
+  flags |= is_server() ? unsigned{GNUTLS_SERVER} : unsigned{GNUTLS_CLIENT} | GNUTLS_FORCE_CLIENT_CERT;
   if (!config.session_resumption)
     flags |= GNUTLS_NO_TICKETS;
   gnutls_session_t session = nullptr;
-  if (::gnutls_init(&session, flags) != 0)
-    throw std::bad_alloc{};
+  require(::gnutls_init(&session, flags));
   session_.reset(session);
   ::gnutls_session_set_ptr(session, this);
-  ::gnutls_priority_set(session, identity_->priorities());
-  ::gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity_->certificates());
+  require(::gnutls_priority_set(session, identity_->priorities()));
+  require(::gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity_->certificates()));
   ::gnutls_transport_set_ptr(session, this);
   ::gnutls_transport_set_pull_function(session, pull);
   ::gnutls_transport_set_vec_push_function(session, push);
@@ -165,38 +170,52 @@ void tls_engine::set_up() {
   ::gnutls_session_set_keylog_function(session, log_key);
   ::gnutls_db_set_cache_expiration(
       session, static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(config.session_lifetime).count()));
-  if (!config.alpn.empty()) {
-    std::vector<gnutls_datum_t> names;
-    for (const auto& each : config.alpn)
-      names.push_back(
-          {reinterpret_cast<unsigned char*>(const_cast<char*>(each.data())), static_cast<unsigned>(each.size())});
-    ::gnutls_alpn_set_protocols(session, names.data(), static_cast<unsigned>(names.size()),
-                                config.alpn_required ? unsigned{GNUTLS_ALPN_MANDATORY} : 0U);
-  }
-  if (is_server) {
-    if (config.session_resumption)
-      ::gnutls_session_ticket_enable_server(session, &identity_->ticket_key());
-    if (config.client_certificates != client_certificates::off) {
-      ::gnutls_certificate_server_set_request(session, config.client_certificates == client_certificates::require
-                                                           ? GNUTLS_CERT_REQUIRE
-                                                           : GNUTLS_CERT_REQUEST);
-      ::gnutls_session_set_verify_function(session, verify);
-    }
+  set_protocols();
+  if (is_server())
+    set_up_server();
+  else
+    set_up_client();
+}
+
+void tls_engine::set_protocols() {
+  const auto& config = identity_->config();
+  if (config.alpn.empty())
     return;
-  }
+  std::vector<gnutls_datum_t> names;
+  for (const auto& each : config.alpn)
+    names.push_back(
+        {reinterpret_cast<unsigned char*>(const_cast<char*>(each.data())), static_cast<unsigned>(each.size())});
+  auto flags = config.alpn_required ? unsigned{GNUTLS_ALPN_MANDATORY} : 0U;
+  // Else it would be the client's order that counts.
+  if (is_server())
+    flags |= GNUTLS_ALPN_SERVER_PRECEDENCE;
+  require(::gnutls_alpn_set_protocols(session_.get(), names.data(), static_cast<unsigned>(names.size()), flags));
+}
+
+void tls_engine::set_up_server() {
+  const auto& config = identity_->config();
+  if (config.session_resumption)
+    require(::gnutls_session_ticket_enable_server(session_.get(), &identity_->ticket_key()));
+  if (config.client_certificates == client_certificates::off)
+    return;
+  const auto is_required = config.client_certificates == client_certificates::require;
+  ::gnutls_certificate_server_set_request(session_.get(), is_required ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_REQUEST);
+  ::gnutls_session_set_verify_function(session_.get(), verify);
+}
+
+void tls_engine::set_up_client() {
   // An address is not a name that could be asked for (RFC 6066, 3).
   if (!parse_ip_address(server_))
-    ::gnutls_server_name_set(session, GNUTLS_NAME_DNS, server_.data(), server_.size());
+    require(::gnutls_server_name_set(session_.get(), GNUTLS_NAME_DNS, server_.data(), server_.size()));
   if (identity_->verifies())
-    ::gnutls_session_set_verify_function(session, verify);
+    ::gnutls_session_set_verify_function(session_.get(), verify);
   if (remembers_sessions())
-    ::gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST,
+    ::gnutls_handshake_set_hook_function(session_.get(), GNUTLS_HANDSHAKE_NEW_SESSION_TICKET, GNUTLS_HOOK_POST,
                                          remember_session);
 }
 
 bool tls_engine::remembers_sessions() const noexcept {
-  return identity_->role() == tls_role::client && identity_->config().session_resumption
-      && identity_->services().sessions;
+  return !is_server() && identity_->config().session_resumption && identity_->services().sessions;
 }
 
 /// A client offers what it remembers of an earlier connection, at its first step, when the time is known.
@@ -206,6 +225,16 @@ void tls_engine::offer_session() {
   const auto session = identity_->services().sessions->take(session_key_, now_.steady);
   if (session && ::gnutls_session_set_data(session_.get(), session->data.data(), session->data.size()) == 0)
     verified_at_ = session->since;
+}
+
+template <class Body>
+auto tls_engine::guarded(decltype(std::declval<Body>()()) failed, Body&& body) noexcept -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::exception& thrown) {
+    failure_ = make_error(error_code::memory_limit, phase::handshake, origin::local, thrown.what());
+    return failed;
+  }
 }
 
 tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
@@ -252,13 +281,15 @@ ssize_t tls_engine::pull(gnutls_transport_ptr_t self, void* into, std::size_t si
 
 ssize_t tls_engine::push(gnutls_transport_ptr_t self, const giovec_t* pieces, int count) {
   auto& engine = *static_cast<tls_engine*>(self);
-  ssize_t sum = 0;
-  for (const auto& piece : std::span{pieces, static_cast<std::size_t>(count)}) {
-    engine.output_.append({static_cast<const std::byte*>(piece.iov_base), piece.iov_len}, engine.more_follows_);
-    sum += static_cast<ssize_t>(piece.iov_len);
-  }
-  engine.output_total_ += static_cast<std::uint64_t>(sum);
-  return sum;
+  return engine.guarded(ssize_t{-1}, [&] {
+    ssize_t sum = 0;
+    for (const auto& piece : std::span{pieces, static_cast<std::size_t>(count)}) {
+      engine.output_.append({static_cast<const std::byte*>(piece.iov_base), piece.iov_len}, engine.more_follows_);
+      sum += static_cast<ssize_t>(piece.iov_len);
+    }
+    engine.output_total_ += static_cast<std::uint64_t>(sum);
+    return sum;
+  });
 }
 
 // -- handshake ------------------------------------------------------------------------------------------------------------
@@ -310,6 +341,13 @@ result<void> tls_engine::check_agreement() {
                       "the other side did not agree on a protocol of tls.alpn; if it need not, turn tls.alpn_required "
                       "off");
   }
+  // A session that is resumed brings the certificate that was shown when it began, and that may have ended since.
+  if (is_server() && ::gnutls_session_is_resumed(session_.get()) != 0 && asks_for_certificates()) {
+    if (auto refused = judge_peer()) {
+      send_alert(GNUTLS_E_CERTIFICATE_ERROR);
+      return *refused;
+    }
+  }
   // TLS 1.2 hands tickets out before the handshake is complete, and only now they are of use.
   if (remembers_sessions() && ::gnutls_protocol_get_version(session_.get()) == GNUTLS_TLS1_2)
     remember_session(session_.get(), 0, 0, 0, nullptr);
@@ -318,8 +356,10 @@ result<void> tls_engine::check_agreement() {
 
 int tls_engine::verify(gnutls_session_t session) {
   auto& engine = engine_of(session);
-  engine.failure_ = engine.judge_peer();
-  return engine.failure_ ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+  return engine.guarded(GNUTLS_E_MEMORY_ERROR, [&engine] {
+    engine.failure_ = engine.judge_peer();
+    return engine.failure_ ? GNUTLS_E_CERTIFICATE_ERROR : 0;
+  });
 }
 
 std::optional<transport_error> tls_engine::judge_peer() {
@@ -395,28 +435,34 @@ int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, u
     return 0;
   // A server that hands out new tickets for ever would else never have to prove itself again.
   const auto since = ::gnutls_session_is_resumed(session) != 0 ? engine.verified_at_ : engine.now_.steady;
-  engine.identity_->services().sessions->put(engine.session_key_,
-                                             {{reinterpret_cast<const char*>(data.data), data.size}, since});
+  const auto failed = engine.guarded(GNUTLS_E_MEMORY_ERROR, [&] {
+    engine.identity_->services().sessions->put(engine.session_key_,
+                                               {{reinterpret_cast<const char*>(data.data), data.size}, since});
+    return 0;
+  });
   ::gnutls_free(data.data);
-  return 0;
+  return failed;
 }
 
 int tls_engine::log_key(gnutls_session_t session, const char* label, const gnutls_datum_t* value) {
-  const auto& log = engine_of(session).identity_->services().log_key;
+  auto& engine = engine_of(session);
+  const auto& log = engine.identity_->services().log_key;
   if (!log)
     return 0;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string line{label};
-  gnutls_datum_t client{};
-  gnutls_datum_t server{};
-  ::gnutls_session_get_random(session, &client, &server);
-  for (const auto* each : {static_cast<const gnutls_datum_t*>(&client), value}) {
-    line.push_back(' ');
-    for (const auto byte : std::span{each->data, each->size})
-      line.append({digits[byte >> 4U], digits[byte & 15U]});
-  }
-  log(line.append("\n"));
-  return 0;
+  return engine.guarded(GNUTLS_E_MEMORY_ERROR, [&] {
+    constexpr std::string_view digits = "0123456789abcdef";
+    std::string line{label};
+    gnutls_datum_t client{};
+    gnutls_datum_t server{};
+    ::gnutls_session_get_random(session, &client, &server);
+    for (const auto* each : {static_cast<const gnutls_datum_t*>(&client), value}) {
+      line.push_back(' ');
+      for (const auto byte : std::span{each->data, each->size})
+        line.append({digits[byte >> 4U], digits[byte & 15U]});
+    }
+    log(line.append("\n"));
+    return 0;
+  });
 }
 
 tls_info tls_engine::info() const {

@@ -22,6 +22,7 @@
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace actorwire {
@@ -114,7 +115,17 @@ private:
   static int remember_session(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
                               const gnutls_datum_t* message);
 
+  [[nodiscard]] bool is_server() const noexcept { return identity_->role() == tls_role::server; }
+  [[nodiscard]] bool asks_for_certificates() const noexcept {
+    return identity_->config().client_certificates != client_certificates::off;
+  }
   void set_up();
+  void set_protocols();
+  void set_up_server();
+  void set_up_client();
+  /// Runs what GnuTLS calls back: nothing may be thrown through it.
+  template <class Body>
+  auto guarded(decltype(std::declval<Body>()()) failed, Body&& body) noexcept -> decltype(body());
   [[nodiscard]] static tls_engine& engine_of(gnutls_session_t session) noexcept;
   [[nodiscard]] bool remembers_sessions() const noexcept;
   void offer_session();

@@ -14,7 +14,8 @@ namespace actorwire {
 /// What became of a message that was accepted for sending. Every accepted message gets exactly one.
 /// - `not_sent`: no byte of it left; sending it again is safe.
 /// - `maybe_sent`: some or all of it left, and the connection was lost before more could be known.
-/// - `written`: the operating system, or the QUIC engine, has all of it.
+/// - `written`: the operating system, or the engine of TLS or QUIC, has all of it. TLS has up to 64 KiB that the system does
+///   not have yet.
 /// - `acked`: the peer's transport has acknowledged its last byte (TCP: `tcpi_bytes_acked`; QUIC: stream offsets).
 enum class outcome : std::uint8_t { not_sent, maybe_sent, written, acked };
 
