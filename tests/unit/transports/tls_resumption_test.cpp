@@ -75,6 +75,15 @@ public:
     return seen;
   }
 
+  /// Returns why the server refuses.
+  std::optional<transport_error> quarrel(const std::string& key = "localhost:1") {
+    side client{client_, "localhost", key};
+    side server{server_};
+    client.now = server.now = now;
+    exchange(client, server);
+    return server.failure;
+  }
+
   /// As after a restart, or a reload.
   void replace_server(tls_config config = good_server()) {
     config.session_lifetime = lifetime;
@@ -134,6 +143,18 @@ TEST_CASE("a resumed session still knows who the other side is") {
   CHECK(second.seen_by_client.peer_key == first.seen_by_client.peer_key);
   CHECK(second.seen_by_server.peer_names == std::vector<std::string>{"client-a.test"});
   CHECK(second.seen_by_server.peer_key == first.seen_by_server.peer_key);
+}
+
+TEST_CASE("a client whose certificate has expired meanwhile does not resume its session") {
+  acquaintances both{client_named("client-a"), server_for_clients()};
+  static_cast<void>(both.meet());
+  REQUIRE(both.meet().server_resumed);
+  constexpr std::time_t seventy_years = 70 * std::time_t{365} * 24 * 3'600;
+  both.now.wall += seventy_years;
+  const auto refusal = both.quarrel();
+  REQUIRE(refusal);
+  CHECK(refusal->code == error_code::certificate_rejected);
+  CHECK(refusal->text.find("it has expired") != std::string::npos);
 }
 
 TEST_CASE("the protocol above is agreed on anew when a session is resumed") {
