@@ -18,8 +18,6 @@ accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_cont
 
 caf::behavior accept_actor::make_behavior() {
   ignore_error_messages();
-  if (settings_->identity)
-    credentials_ = settings_->identity->present();
   return {
       [this](const open_socket& request) { return handle(request); },
       [this](suspend) { close_socket(); },
@@ -96,8 +94,9 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     }
     settings_->budget->count_accepted();
     const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
-    if (credentials_)
-      accepted = accept_tls(target->shard(), std::move(accepted), credentials_);
+    // Asked for each client: a reload of one listener is one of all that share its settings.
+    if (settings_->identity)
+      accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
     auto told_when_ready = settings_->receiver || half_open_ ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
                                                  std::move(accepted), settings_, std::move(told_when_ready));
@@ -146,7 +145,6 @@ void accept_actor::handle(accepted& client) {
 }
 
 void accept_actor::handle(const credentials_changed& news) {
-  credentials_ = settings_->identity->present();
   if (news.request.drain)
     for (const auto& [id, client] : connections_)
       anonymous_tell(client, close{close_mode::drain, news.request.drain_timeout});

@@ -71,8 +71,6 @@ private:
 
   std::shared_ptr<const accept_settings> settings_;
   caf::strong_actor_ptr listener_;
-  /// What the next client is shown; null without TLS.
-  std::shared_ptr<const tls_credentials> credentials_;
   local_ref<acceptor> socket_;
   std::unordered_map<caf::actor_id, connection_actor> connections_;
   /// Those of them that are not ready, where clients take time for that.

@@ -60,7 +60,8 @@ public:
     if (seed_ == 0)
       seed_ = (std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}();
     if (!options_.transports)
-      options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>(), identities_);
+      options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>());
+    options_.transports->use(identities_);
     first_supervisor_ = spawn_supervisor(options_.pool);
   }
 

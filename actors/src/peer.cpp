@@ -55,8 +55,9 @@ void peer::obey(peer_directive& directive) {
   }
   switch (directive.what) {
     case peer_directive::kind::dial:
-      renewal_.reset();
       carrier_ = std::move(directive.connection);
+      // It is shown what is new.
+      renewal_.reset();
       transition(state_event::dial, {}, directive.attempt);
       send_to(carrier_, connect{});
       break;
@@ -79,6 +80,7 @@ void peer::obey(peer_directive& directive) {
       status_.next_retry = std::chrono::milliseconds{0};
       break;
     case peer_directive::kind::renew:
+      // An attempt under way may have begun with what was old, and is let go when it has succeeded.
       if (wire_ == nullptr)
         renewal_ = directive.delay;
       else if (!wants_to_end())

@@ -32,8 +32,7 @@ private:
   caf::strong_actor_ptr supervisor_;
   /// The present attempt or connection.
   caf::strong_actor_ptr carrier_;
-  /// How long the connection that is being made may take to end, once it is made: what it shows the other side may have
-  /// been replaced since its attempt began.
+  /// How long the attempt under way may go on once it has succeeded, if it began before credentials were renewed.
   std::optional<std::chrono::milliseconds> renewal_;
 };
 

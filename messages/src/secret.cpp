@@ -1,6 +1,7 @@
 #include <actorwire/messages/secret.hpp>
 
 #include <cstddef>
+#include <utility>
 
 namespace actorwire {
 
@@ -16,6 +17,11 @@ void wipe(std::string& text) noexcept {
 }
 
 } // namespace
+
+secret::secret(std::string text) noexcept : text_(std::move(text)) {
+  // A short text was copied out of the parameter too.
+  wipe(text);
+}
 
 secret::secret(secret&& other) noexcept : text_(std::move(other.text_)) {
   // A short text was copied out of the other object and not taken from it.

@@ -12,8 +12,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t most_protocols = 16;
-constexpr std::size_t longest_protocol = 255; // RFC 7301, 3.1: a length of one byte.
+// RFC 7301 allows more, GnuTLS does not (MAX_ALPN_PROTOCOLS, ALPN_MAX_PROTOCOL_NAME), and would go on without a protocol.
+constexpr std::size_t most_protocols = 8;
+constexpr std::size_t longest_protocol = 31;
 constexpr std::size_t most_clients = 1'024;
 constexpr std::size_t most_pins = 64;
 constexpr std::size_t longest_file_name = 4'096; // PATH_MAX of Linux.
@@ -30,6 +31,12 @@ bool is_host(const std::string& name) {
   const auto is_v6 = name.find(':') != std::string::npos;
   const auto parsed = parse_endpoint("tls://" + (is_v6 ? "[" + name + "]" : name) + ":1");
   return parsed && !parsed->host.empty();
+}
+
+bool is_name(const std::string& name) {
+  // A host that is made of digits and dots is an IPv4 address, and only one of version 6 has colons.
+  return is_host(name) && name.find(':') == std::string::npos
+      && name.find_first_not_of("0123456789.") != std::string::npos;
 }
 
 bool is_pin(const std::string& text) {
@@ -69,7 +76,7 @@ result<void> validate(const tls_config& config) {
   checks.named("minimum_version", config.minimum_version).named("client_certificates", config.client_certificates);
   checks.within("accepted_clients.size", config.accepted_clients.size(), 0, most_clients);
   for (const auto& each : config.accepted_clients)
-    checks.allowed("accepted_clients", hidden, is_host(each), "DNS names");
+    checks.allowed("accepted_clients", hidden, is_name(each), "DNS names");
   checks.compatible("accepted_clients",
                     config.accepted_clients.empty() || config.client_certificates != client_certificates::off,
                     "has no meaning while tls.client_certificates = off");

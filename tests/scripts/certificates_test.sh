@@ -62,6 +62,9 @@ expect other-host 'hostname mismatch' "$(verdict other-host -verify_hostname loc
 expect other-host good "$(verdict other-host -verify_hostname other-host.test)"
 expect self-signed 'self-signed certificate' "$(verdict self-signed)"
 expect client-expired 'certificate has expired' "$(verdict client-expired -purpose sslclient)"
+expect client-common-name good "$(verdict client-common-name -purpose sslclient)"
+expect 'client-common-name has no other names' '' \
+  "$(openssl x509 -in client-common-name.pem -noout -ext subjectAltName 2>/dev/null)"
 expect foreign-server 'unable to get local issuer certificate' "$(verdict foreign-server)"
 expect foreign-client 'unable to get local issuer certificate' "$(verdict foreign-client)"
 expect 'foreign-server to those who trust its authority' 'foreign-server.pem: OK' \
@@ -74,6 +77,11 @@ expect revoked 'certificate revoked' "$(verdict revoked -crl_check -CRLfile inte
 expect 'revoked, to those who have no list' good "$(verdict revoked -purpose sslserver)"
 expect 'server-ec is not on the list' good "$(verdict server-ec -crl_check -CRLfile intermediate.crl)"
 expect outdated.crl 'CRL has expired' "$(verdict server-ec -crl_check -CRLfile outdated.crl)"
+
+expect foreign.crl 'unable to get certificate CRL' "$(verdict server-ec -crl_check -CRLfile foreign.crl)"
+
+expect weak 'Public-Key: (1024 bit)' "$(openssl x509 -in weak.pem -noout -text | grep -o 'Public-Key: (.*)')"
+expect 'weak, but for its key' good "$(verdict weak -purpose sslserver -verify_hostname localhost)"
 
 expect encrypted 'ENCRYPTED' "$(sed -n 's/^-----BEGIN \(.*\) PRIVATE KEY-----$/\1/p' encrypted.key)"
 expect 'encrypted, with its password' "$(public_key_of_certificate encrypted)" \

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -476,6 +477,36 @@ TEST_CASE("when an outage ends, every peer is ready within its longest delay and
     for (const auto& peer : peers)
       CHECK(state_of(world, user, peer) == connection_state::ready);
   }
+}
+
+TEST_CASE("a peer that shakes hands while credentials are renewed is dialled again once it has succeeded",
+          "[simulation]") {
+  constexpr std::string_view encrypted = "tls://server:1";
+  simulated_system world;
+  world.hosts().set_link({.delay = 1s});
+  world.hosts().listen(encrypted, sink_service());
+  auto user = world.make_probe();
+  user.subscribe_to_pool(world.supervisor());
+  auto options = framed();
+  options.transport.tls.verification = insecure_no_verification{};
+  const auto peer = world.acquire(encrypted, options);
+  REQUIRE(world.run_until([&] { return state_of(world, user, peer) == connection_state::handshaking; }, 10s));
+  const auto reloads = [&user] {
+    return std::ranges::count(user.all<pool_event>(), pool_change::tls_reloaded, &pool_event::change);
+  };
+  user.run([to = world.supervisor()](caf::event_based_actor* self) { tell(self, to, reload_tls{.drain = true}); });
+  // Credentials are read by a thread of their own, while the clock of the simulation stands still.
+  const auto give_up_at = std::chrono::steady_clock::now() + 20s;
+  while (reloads() == 0) {
+    world.run_now();
+    std::this_thread::yield();
+    REQUIRE(std::chrono::steady_clock::now() < give_up_at);
+  }
+  CHECK(state_of(world, user, peer) == connection_state::handshaking);
+  world.run_for(1min);
+  CHECK(state_of(world, user, peer) == connection_state::ready);
+  CHECK(world.hosts().attempt_count(encrypted) == 2);
+  CHECK(world.hosts().open_count() == 1);
 }
 
 } // namespace actorwire::test

@@ -12,16 +12,19 @@
 #   encrypted                         as server-ec; the key is PKCS #8, encrypted with the line in encrypted.password
 #   expired, not-yet-valid            as server-ec, but for their time
 #   client-usage                      as server-ec, but made for clients only (extended key usage)
+#   weak                              as server-rsa, but with a key of 1024 bits
 #   no-signing                        as server-rsa, but its key must not sign (key usage)
 #   other-host                        as server-ec, but for other-host.test
 #   self-signed                       as server-ec, but without any authority
 #   revoked                           as server-ec, but listed in intermediate.crl
 #   mismatched                        the certificate of server-ec with the key of another
 #   client-a, client-b                good clients: client-a.test, client-b.test
+#   client-common-name                as client-a, but the name stands in the subject (CN) alone
 #   client-expired                    as client-a, but for its time
 #   foreign-root                      an authority that nobody trusts
 #   foreign-server, foreign-client    as server-ec and client-a, but of that authority
 #   outdated.crl                      as intermediate.crl, but its next update was due long ago
+#   foreign.crl                       as intermediate.crl, but of foreign-root
 #
 # Everything is good from 2020 to 2090, whatever the clock says now; what expired did so in 2011, what is not yet valid
 # will be in 2085.
@@ -54,11 +57,12 @@ quietly() {
   }
 }
 
-# make_key <name> [ec|rsa|ed25519]
+# make_key <name> [ec|rsa|weak|ed25519]
 make_key() {
   case ${2:-ec} in
   ec) quietly certtool --generate-privkey --key-type ecdsa --curve secp256r1 --no-text --outfile "$1.key" ;;
   rsa) quietly certtool --generate-privkey --key-type rsa --bits 2048 --no-text --outfile "$1.key" ;;
+  weak) quietly certtool --generate-privkey --key-type rsa --bits 1024 --no-text --outfile "$1.key" ;;
   ed25519) quietly certtool --generate-privkey --key-type ed25519 --no-text --outfile "$1.key" ;;
   esac
 }
@@ -93,18 +97,18 @@ signed_by() {
     --load-ca-certificate "$1.pem" --template template --hash SHA256 --no-text --outfile "$2.pem"
 }
 
-# leaf <name> [ec|rsa|ed25519]: key and chain, signed by the intermediate authority
+# leaf <name> [ec|rsa|weak|ed25519]: key and chain, signed by the intermediate authority
 leaf() {
   make_key "$1" "${2:-ec}"
   signed_by intermediate "$1"
   cat intermediate.pem >> "$1.pem"
 }
 
-# revocations <file> <first year> <year of the next update>: lists `revoked`
+# revocations <file> <first year> <year of the next update> [authority]: lists `revoked`
 revocations() {
   printf 'crl_number = 1\ncrl_this_update_date = "%s-01-01 00:00:00 UTC"\ncrl_next_update_date = "%s-01-01 00:00:00 UTC"\n' \
     "$2" "$3" > template
-  quietly certtool --generate-crl --load-ca-privkey intermediate.key --load-ca-certificate intermediate.pem \
+  quietly certtool --generate-crl --load-ca-privkey "${4:-intermediate}.key" --load-ca-certificate "${4:-intermediate}.pem" \
     --load-certificate revoked-alone.pem --template template --no-text --outfile "$1"
 }
 
@@ -138,6 +142,7 @@ pin renewed
 { names localhost && server && validity 2085; } | leaf not-yet-valid
 { names localhost && client && validity; } | leaf client-usage
 { names localhost && printf 'encryption_key\ntls_www_server\n' && validity; } | leaf no-signing rsa
+{ names localhost && server && validity; } | leaf weak weak
 { names other-host.test && server && validity; } | leaf other-host
 
 make_key self-signed
@@ -159,11 +164,13 @@ mv revoked.pem revoked-alone.pem
 cat revoked-alone.pem intermediate.pem > revoked.pem
 revocations intermediate.crl 2020 2090
 revocations outdated.crl 2010 2011
+revocations foreign.crl 2020 2090 foreign-root
 
 # -- clients ----------------------------------------------------------------------
 
 { names client-a.test && client && validity; } | leaf client-a
 { names client-b.test && client && validity; } | leaf client-b
+{ printf 'cn = "client-a.test"\n' && client && validity; } | leaf client-common-name
 { names client-a.test && client && validity 2010 2011; } | leaf client-expired
 
 # -- strangers --------------------------------------------------------------------

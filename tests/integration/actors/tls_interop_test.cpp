@@ -6,6 +6,9 @@
 #include "talking_process.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <memory>
 #include <vector>
 
 namespace actorwire::test {
@@ -453,6 +456,54 @@ TEST_CASE("a client that speaks TLS loses its connection to a listener of frames
   const auto change = me.await<state_changed>([](const auto& each) { return each.reason.code != error_code::none; });
   CHECK(change.reason.code == error_code::frame_too_large);
   CHECK(client.await_end().find("no peer certificate available") != std::string::npos);
+}
+
+// -- settings that are shared ---------------------------------------------------------------------------------------------
+
+TEST_CASE("a reload of one listener is one of all listeners with equal settings") {
+  const temporary_directory directory;
+  const auto install = [&directory](std::string_view name) {
+    for (const auto* kind : {".pem", ".key"})
+      std::filesystem::copy_file(file(std::string{name}.append(kind)), directory.path() + "/server" + kind,
+                                 std::filesystem::copy_options::overwrite_existing);
+  };
+  install("server-rsa");
+  program here;
+  witness me{here.system};
+  listen_config config;
+  config.transport.tls.certificate.file = directory.path() + "/server.pem";
+  config.transport.tls.key.file = directory.path() + "/server.key";
+  const auto one = here.net->listen("tls://127.0.0.1:0", me.handle(), config).value();
+  const auto other = here.net->listen("tls://127.0.0.1:0", me.handle(), config).value();
+  install("server-ec");
+  me.must_ask<void>(one.listener, reload_tls{});
+  for (const auto& each : {one, other}) {
+    const auto peer = here.net->acquire(tls_uri(each.port), as_client()).value();
+    CHECK(me.must_ask<connection_info>(peer, connect{}).tls.peer_key == pin_of("server-ec"));
+  }
+}
+
+TEST_CASE("a factory of sockets that the program brings finds credentials where its network does") {
+  std::atomic<int> asked{0};
+  auto options = program::two_shards();
+  options.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>());
+  options.key_password = [&asked](std::string_view) {
+    ++asked;
+    return password_of("encrypted");
+  };
+  program here{std::move(options)};
+  witness me{here.system};
+  const auto server = here.net->listen("tls://127.0.0.1:0", me.handle(), as_server(client_certificates::off)).value();
+  auto settings = as_client();
+  const auto mine = identity_in_files("encrypted");
+  settings.transport.tls.certificate = mine.certificate;
+  settings.transport.tls.key = mine.key;
+  const auto peer = here.net->acquire(tls_uri(server.port), settings).value();
+  CHECK(me.must_ask<connection_info>(peer, connect{}).tls.version == "TLS1.3");
+  CHECK(asked == 1);
+  // The supervisor reads the same credentials again.
+  me.must_ask<void>(here.net->supervisor(), reload_tls{});
+  CHECK(asked == 2);
 }
 
 } // namespace actorwire::test

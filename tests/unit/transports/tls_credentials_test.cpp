@@ -115,7 +115,7 @@ TEST_CASE("an encrypted key is opened by its password, or by who is asked for it
       "tls.key: it is encrypted, and tls.key.password or network_options::key_password does not open it";
   auto config = server_named("encrypted");
   int asked = 0;
-  std::string answer;
+  secret answer;
   tls_services services;
   services.ask_password = [&](std::string_view) {
     ++asked;
@@ -136,12 +136,12 @@ TEST_CASE("an encrypted key is opened by its password, or by who is asked for it
     CHECK(asked == 0);
   }
   SECTION("the right answer") {
-    answer = password_of("encrypted").reveal();
+    answer = password_of("encrypted");
     CHECK(make(tls_role::server, config, services));
     CHECK(asked == 1);
   }
   SECTION("a wrong answer, or none") {
-    answer = GENERATE("wrong", "");
+    answer = secret{GENERATE("wrong", "")};
     check_refused(make(tls_role::server, config, services), closed);
     CHECK(asked == 1);
   }
@@ -149,7 +149,7 @@ TEST_CASE("an encrypted key is opened by its password, or by who is asked for it
 
 TEST_CASE("nobody is asked for the password of a key that is not encrypted") {
   tls_services services;
-  services.ask_password = [](std::string_view) -> std::string { throw std::runtime_error{"was asked"}; };
+  services.ask_password = [](std::string_view) -> secret { throw std::runtime_error{"was asked"}; };
   CHECK(make(tls_role::server, good_server(), std::move(services)));
 }
 
@@ -168,11 +168,34 @@ TEST_CASE("a listener that asks for certificates must say whom it trusts") {
                 "tls.trust: tls.client_certificates needs it: the authorities that sign clients");
 }
 
+TEST_CASE("a listener refuses settings that would protect it from nobody") {
+  const auto check = [](const tls_config& config, std::string_view text) {
+    const auto made = make(tls_role::server, config, {}, certificate_text("intermediate.crl"));
+    REQUIRE_FALSE(made);
+    CHECK(made.error().text == text);
+    CHECK(made.error().code == error_code::conflicting_values);
+    CHECK(made.error().kind == error_kind::configuration);
+  };
+  auto config = good_server();
+  config.pinned_keys = {pin_of("server-ec")};
+  check(config, "tls.pinned_keys: has no meaning for a listener while tls.client_certificates = off");
+  config = good_server();
+  config.revocation_file = "in memory";
+  check(config, "tls.revocation_file: has no meaning for a listener while tls.client_certificates = off");
+  config = GENERATE(true, false) ? good_server() : server_for_clients();
+  config.verification = insecure_no_verification{};
+  check(config, "tls.verification: insecure_no_verification has no meaning for a listener, which goes by "
+                "tls.client_certificates");
+  config = server_for_clients(GENERATE(client_certificates::request, client_certificates::require));
+  config.pinned_keys = {pin_of("server-ec")};
+  config.revocation_file = "in memory";
+  CHECK(make(tls_role::server, config, {}, certificate_text("intermediate.crl")));
+}
+
 TEST_CASE("a list of revocations that is none is refused") {
   auto config = good_client();
   config.revocation_file = "in memory";
-  constexpr std::string_view complaint =
-      "tls.revocation_file: it holds no revocation list in PEM form of an authority of tls.trust";
+  constexpr std::string_view complaint = "tls.revocation_file: it holds no revocation list in PEM form";
   check_refused(make(tls_role::client, config, {}, ""), complaint);
   check_refused(make(tls_role::client, config, {}, garbage), complaint);
   check_refused(make(tls_role::client, config, {}, certificate_text("intermediate.crl").substr(0, 200)), complaint);

@@ -142,12 +142,42 @@ TEST_CASE("a server whose certificate was revoked is refused, and others of its 
   CHECK(other.is_done);
 }
 
+TEST_CASE("a list of revocations of another authority lets nobody in") {
+  auto config = good_client();
+  config.revocation_file = "in memory";
+  side client{credentials(tls_role::client, config, {}, certificate_text("foreign.crl")), "localhost"};
+  auto server = side::server();
+  check_client_refuses(client, server, refused("tls.revocation_file has no list of its authority"));
+}
+
+TEST_CASE("a server that has signed itself needs no list of revocations to be trusted") {
+  tls_config config;
+  config.trust.text = certificate_text("self-signed.pem");
+  config.revocation_file = "in memory";
+  side client{credentials(tls_role::client, config, {}, certificate_text("intermediate.crl")), "localhost"};
+  auto server = side::server(server_named("self-signed"));
+  exchange(client, server);
+  CHECK(client.is_done);
+}
+
 TEST_CASE("a list of revocations that is out of date lets nobody in") {
   auto config = good_client();
   config.revocation_file = "in memory";
   side client{credentials(tls_role::client, config, {}, certificate_text("outdated.crl")), "localhost"};
   auto server = side::server();
   check_client_refuses(client, server, refused("the list of tls.revocation_file is out of date"));
+}
+
+TEST_CASE("a server whose key is too weak is refused") {
+  auto config = good_client();
+  config.minimum_version = GENERATE(tls_version::tls1_2, tls_version::tls1_3);
+  auto client = side::client(config);
+  raw_side server{tls_role::server, raw_side::versions("+VERS-TLS1.2:+VERS-TLS1.3")};
+  server.be("weak");
+  exchange(client, server);
+  check_failure(client.failure, error_code::certificate_rejected,
+                refused("its key, or the way it is signed, is not safe any more"));
+  CHECK_FALSE(server.is_done);
 }
 
 TEST_CASE("a server whose key is not pinned is refused, and the pinned one is not") {
@@ -212,6 +242,12 @@ TEST_CASE("a client whose name is not accepted is refused, and one whose name is
   auto server = side::server(config);
   exchange(client, server);
   CHECK(server.is_done);
+}
+
+TEST_CASE("a client whose name stands only where no authority need have looked is refused") {
+  auto config = server_for_clients();
+  config.accepted_clients = {"client-a.test"};
+  check_server_refuses(client_named("client-common-name"), config, refused("it has no name of tls.accepted_clients"));
 }
 
 // -- what is spoken -----------------------------------------------------------------------------------------------------------

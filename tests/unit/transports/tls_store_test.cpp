@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
+#include <barrier>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -226,6 +228,45 @@ TEST_CASE("the key log is appended to, and belongs to its owner alone", "[tls_fi
   CHECK((about.st_mode & 0077) == 0);
 }
 
+TEST_CASE("a file that grows while it is read is not used", "[tls_files]") {
+  const folder place;
+  tls_config config;
+  // The kernel makes it while it is read, and says before that it is empty.
+  config.trust.file = "/proc/self/status";
+  const auto read = read_tls_material(config);
+  REQUIRE_FALSE(read);
+  check_refused(read.error(), "tls.trust: the file cannot be read");
+}
+
+TEST_CASE("a key log that others could read, or have put there, is refused", "[tls_files]") {
+  const folder place;
+  tls_config config;
+  config.key_log_file = place.file("keys.log");
+  std::string_view complaint = "tls.key_log_file: it is not a file of this user that nobody else may read or write";
+  SECTION("a file that others may read") {
+    place.write("keys.log", "");
+    REQUIRE(::chmod(config.key_log_file.c_str(), 0640) == 0);
+  }
+  SECTION("a file of another user") {
+    place.write("keys.log", "");
+    REQUIRE(::chmod(config.key_log_file.c_str(), 0600) == 0);
+    if (::chown(config.key_log_file.c_str(), ::geteuid() + 1, static_cast<gid_t>(-1)) != 0)
+      SKIP("only root gives files away");
+  }
+  SECTION("a device") {
+    config.key_log_file = "/dev/null";
+  }
+  SECTION("a link, wherever it leads") {
+    place.write("other.log", "");
+    REQUIRE(::chmod(place.file("other.log").c_str(), 0600) == 0);
+    REQUIRE(::symlink(place.file("other.log").c_str(), config.key_log_file.c_str()) == 0);
+    complaint = "tls.key_log_file: the file cannot be written";
+  }
+  const auto log = open_key_log(config);
+  REQUIRE_FALSE(log);
+  check_refused(log.error(), complaint);
+}
+
 TEST_CASE("a key log that cannot be written is refused", "[tls_files]") {
   const folder place;
   tls_config config;
@@ -254,6 +295,25 @@ TEST_CASE("equal settings share one identity, different ones and other roles do 
   auto other = config;
   other.alpn = {"proto"};
   CHECK(*store.load(tls_role::server, other) != *first);
+}
+
+TEST_CASE("threads that ask for the same settings at once get the same identity", "[tls_store]") {
+  constexpr std::size_t rounds = 20;
+  for (std::size_t round = 0; round < rounds; ++round) {
+    tls_store store;
+    std::array<std::shared_ptr<tls_identity>, 4> found;
+    std::barrier together{static_cast<std::ptrdiff_t>(found.size())};
+    std::vector<std::thread> askers;
+    for (auto& each : found)
+      askers.emplace_back([&] {
+        together.arrive_and_wait();
+        each = store.load(tls_role::client, trusting_root()).value();
+      });
+    for (auto& each : askers)
+      each.join();
+    for (const auto& each : found)
+      REQUIRE(each == found.front());
+  }
 }
 
 TEST_CASE("an answer comes in a turn of its own, whether files must be read or not", "[tls_store]") {
@@ -444,7 +504,7 @@ TEST_CASE("the password of an encrypted key is asked for with the name of its fi
   tls_store store{[&](std::string_view file) {
     ++asked;
     about = file;
-    return password_of("encrypted").reveal();
+    return password_of("encrypted");
   }};
   CHECK(store.load(tls_role::server, config));
   CHECK(asked == 1);

@@ -35,10 +35,15 @@ private:
   int number_;
 };
 
-/// Returns errno, or 0. The bytes are wiped when they go, because they may be a key.
+bool has_changed(const struct stat& before, const struct stat& after) noexcept {
+  return before.st_size != after.st_size || before.st_mtim.tv_sec != after.st_mtim.tv_sec
+      || before.st_mtim.tv_nsec != after.st_mtim.tv_nsec;
+}
+
+/// Returns errno, or 0; EAGAIN for a file that changes meanwhile. The bytes are wiped when they go, because they may be a key.
 int read_file(const std::string& name, secret& content) {
   // A pipe or a terminal by that name would keep the reader for ever.
-  const descriptor file{::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  const descriptor file{::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
   struct stat about {};
   if (file.get() < 0 || ::fstat(file.get(), &about) != 0)
     return errno;
@@ -60,6 +65,12 @@ int read_file(const std::string& name, secret& content) {
       break;
     length += static_cast<std::size_t>(got);
   }
+  // Half of a file that someone is writing may look like a whole one.
+  struct stat afterwards {};
+  if (failure == 0 && ::fstat(file.get(), &afterwards) != 0)
+    failure = errno;
+  if (failure == 0 && (length + 1 != bytes.size() || has_changed(about, afterwards)))
+    failure = EAGAIN;
   bytes.resize(length);
   content = secret{std::move(bytes)};
   return failure;
@@ -109,11 +120,19 @@ result<std::function<void(std::string_view)>> open_key_log(const tls_config& con
     return std::function<void(std::string_view)>{};
   constexpr auto readable_by_owner = 0600;
   const auto file = std::make_shared<const descriptor>(
-      ::open(config.key_log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK, readable_by_owner));
-  if (file->get() < 0)
+      ::open(config.key_log_file.c_str(),
+             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, readable_by_owner));
+  struct stat about {};
+  if (file->get() < 0 || ::fstat(file->get(), &about) != 0)
     return make_credentials_error("tls.key_log_file", "the file cannot be written",
                                   config.key_log_file + ": " + std::generic_category().message(errno),
                                   config.detailed_errors);
+  // Whoever can read the log can read the connections, and who owns it decides who can.
+  constexpr auto others = 0077;
+  if (!S_ISREG(about.st_mode) || about.st_uid != ::geteuid() || (about.st_mode & others) != 0)
+    return make_credentials_error("tls.key_log_file",
+                                  "it is not a file of this user that nobody else may read or write",
+                                  config.key_log_file, config.detailed_errors);
   return std::function<void(std::string_view)>{[file](std::string_view line) {
     // In one piece, so that lines of several shards do not mix. A full disk costs the log, not the connection.
     [[maybe_unused]] const auto ignored = ::write(file->get(), line.data(), line.size());

@@ -72,14 +72,7 @@ public:
 
   [[nodiscard]] std::shared_ptr<tls_identity> find(tls_role role, const tls_config& config) {
     const std::lock_guard locked{guard_};
-    const auto found = std::ranges::find_if(identities_, [&](const auto& each) {
-      return each->role() == role && each->config() == config;
-    });
-    if (found == identities_.end())
-      return nullptr;
-    // The one that was used last comes first.
-    identities_.splice(identities_.begin(), identities_, found);
-    return identities_.front();
+    return find_locked(role, config);
   }
 
   answer load(tls_role role, const tls_config& config) {
@@ -90,11 +83,11 @@ public:
       return fresh.error();
     if (role == tls_role::client)
       warn_of_insecurity(config);
-    // Another thread may have been as fast; then its identity is the one.
-    if (auto found = find(role, config))
-      return found;
     auto made = std::make_shared<tls_identity>(role, config, std::move(*fresh));
     const std::lock_guard locked{guard_};
+    // Another thread may have been as fast; then its identity is the one.
+    if (auto found = find_locked(role, config))
+      return found;
     forget_unused();
     identities_.push_front(made);
     return made;
@@ -152,6 +145,18 @@ private:
       if (const auto asking = next->who.lock())
         interest::deliver(asking, std::move(found));
     }
+  }
+
+  /// With the guard held.
+  std::shared_ptr<tls_identity> find_locked(tls_role role, const tls_config& config) {
+    const auto found = std::ranges::find_if(identities_, [&](const auto& each) {
+      return each->role() == role && each->config() == config;
+    });
+    if (found == identities_.end())
+      return nullptr;
+    // The one that was used last comes first.
+    identities_.splice(identities_.begin(), identities_, found);
+    return identities_.front();
   }
 
   std::optional<question> take_question() {

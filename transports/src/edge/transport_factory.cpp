@@ -10,7 +10,15 @@ namespace actorwire {
 
 socket_transport_factory::socket_transport_factory(std::shared_ptr<resolver> names,
                                                    std::shared_ptr<tls_store> identities)
-  : names_(std::move(names)), identities_(identities ? std::move(identities) : std::make_shared<tls_store>()) {}
+  : names_(std::move(names)), identities_(std::move(identities)), is_on_its_own_(!identities_) {
+  if (is_on_its_own_)
+    identities_ = std::make_shared<tls_store>();
+}
+
+void socket_transport_factory::use(const std::shared_ptr<tls_store>& identities) {
+  if (std::exchange(is_on_its_own_, false))
+    identities_ = identities;
+}
 
 result<local_ref<transport>> socket_transport_factory::create_transport(protocol proto, shard& where) {
   switch (proto) {

@@ -6,6 +6,7 @@
 #include <gnutls/x509.h>
 
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -15,20 +16,18 @@ namespace {
 
 /// Ephemeral keys and authenticated ciphers only, the fastest first where hardware helps. What is not listed is off:
 /// compression, renegotiation by the peer, RC4, CBC, SHA-1, static RSA.
-constexpr const char* tls1_3_only =
-    "NONE:+VERS-TLS1.3:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:"
-    "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
-    "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-EDDSA-ED25519:"
-    "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:"
-    "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
-    "+CTYPE-X509:+COMP-NULL";
-constexpr const char* tls1_2_too =
-    "NONE:+VERS-TLS1.3:+VERS-TLS1.2:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:"
-    "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
-    "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512:+SIGN-EDDSA-ED25519:"
-    "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:"
-    "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
-    "+CTYPE-X509:+COMP-NULL";
+/// And certificates whose keys are as strong as RSA of 2048 bits: without a profile GnuTLS takes any.
+std::string priorities_for(tls_version minimum) {
+  return std::string{"NONE:+VERS-TLS1.3:"}
+      .append(minimum == tls_version::tls1_2 ? "+VERS-TLS1.2:" : "")
+      .append("+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:+AEAD:+ECDHE-ECDSA:+ECDHE-RSA:"
+              "+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
+              "+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-ECDSA-SECP384R1-SHA384:+SIGN-ECDSA-SECP521R1-SHA512:"
+              "+SIGN-EDDSA-ED25519:"
+              "+SIGN-RSA-PSS-RSAE-SHA256:+SIGN-RSA-PSS-RSAE-SHA384:+SIGN-RSA-PSS-RSAE-SHA512:"
+              "+SIGN-ECDSA-SHA256:+SIGN-ECDSA-SHA384:+SIGN-RSA-SHA256:+SIGN-RSA-SHA384:+SIGN-RSA-SHA512:"
+              "+CTYPE-X509:+COMP-NULL:%PROFILE_MEDIUM");
+}
 
 gnutls_datum_t datum_of(const std::string& text) noexcept {
   return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())), static_cast<unsigned>(text.size())};
@@ -89,12 +88,33 @@ std::vector<revocation_list> lists_in(const gnutls_datum_t& text) {
   return found;
 }
 
+/// Refuses what would protect a listener only in the eyes of who has set it.
+result<void> check_role(tls_role role, const tls_config& config) {
+  if (role == tls_role::client)
+    return {};
+  const auto conflict = [](std::string_view text) {
+    return make_error(error_code::conflicting_values, phase::setup, origin::local, std::string{text});
+  };
+  if (!std::holds_alternative<verify_peer>(config.verification))
+    return conflict("tls.verification: insecure_no_verification has no meaning for a listener, which goes by "
+                    "tls.client_certificates");
+  if (config.client_certificates != client_certificates::off)
+    return {};
+  if (!config.pinned_keys.empty())
+    return conflict("tls.pinned_keys: has no meaning for a listener while tls.client_certificates = off");
+  if (!config.revocation_file.empty())
+    return conflict("tls.revocation_file: has no meaning for a listener while tls.client_certificates = off");
+  return {};
+}
+
 } // namespace
 
 result<std::shared_ptr<const tls_credentials>> tls_credentials::make(tls_role role, const tls_config& config,
                                                                      const tls_material& material,
                                                                      tls_services services, std::time_t now) {
   if (auto checked = validate(config); !checked)
+    return checked.error();
+  if (auto checked = check_role(role, config); !checked)
     return checked.error();
   auto made = std::make_shared<tls_credentials>(role, config, std::move(services));
   if (auto ready = made->set_up(material, now); !ready)
@@ -119,8 +139,8 @@ result<void> tls_credentials::set_up(const tls_material& material, std::time_t n
     return complaint("tls", "there is no memory for credentials", ::gnutls_strerror(failed));
   certificates_.reset(certificates);
   gnutls_priority_t priorities = nullptr;
-  const auto* wanted = config_.minimum_version == tls_version::tls1_2 ? tls1_2_too : tls1_3_only;
-  if (const auto failed = ::gnutls_priority_init2(&priorities, wanted, nullptr, 0); failed != 0)
+  const auto wanted = priorities_for(config_.minimum_version);
+  if (const auto failed = ::gnutls_priority_init2(&priorities, wanted.c_str(), nullptr, 0); failed != 0)
     return complaint("tls.minimum_version", "this machine's GnuTLS does not offer what is needed",
                      ::gnutls_strerror(failed));
   priorities_.reset(priorities);
@@ -151,7 +171,7 @@ result<void> tls_credentials::set_identity(const tls_material& material, std::ti
   if (failed == 0)
     failed = set(config_.key.password);
   if (failed == GNUTLS_E_DECRYPTION_FAILED && config_.key.password.empty() && services_.ask_password)
-    failed = set(secret{services_.ask_password(config_.key.file)});
+    failed = set(services_.ask_password(config_.key.file));
   if (failed == GNUTLS_E_DECRYPTION_FAILED)
     return complaint("tls.key",
                      "it is encrypted, and tls.key.password or network_options::key_password does not open it");
@@ -201,7 +221,7 @@ result<void> tls_credentials::set_revocations(const tls_material& material) {
   const auto datum = datum_of(material.revocations);
   if (const auto count = ::gnutls_certificate_set_x509_crl_mem(certificates_.get(), &datum, GNUTLS_X509_FMT_PEM);
       count <= 0)
-    return complaint("tls.revocation_file", "it holds no revocation list in PEM form of an authority of tls.trust",
+    return complaint("tls.revocation_file", "it holds no revocation list in PEM form",
                      count < 0 ? ::gnutls_strerror(count) : "");
   revocations_ = lists_in(datum);
   return {};

@@ -54,7 +54,8 @@ struct revocation_list {
 class tls_credentials {
 public:
   /// Parses and checks: some milliseconds, not for a shard. `now` is what validity is judged by.
-  /// *Errors:* `invalid_credentials` naming the setting, and those of `validate`.
+  /// *Errors:* `invalid_credentials` naming the setting; `conflicting_values` for what has no meaning in this role; those of
+  /// `validate`.
   [[nodiscard]] static result<std::shared_ptr<const tls_credentials>>
   make(tls_role role, const tls_config& config, const tls_material& material, tls_services services, std::time_t now);
 

@@ -1,11 +1,10 @@
 #include "tls_engine.hpp"
 
 #include "tls_error.hpp"
+#include "tls_verification.hpp"
 #include "wall_time.hpp"
 
 #include <actorwire/transports/ip_address.hpp>
-
-#include <gnutls/x509.h>
 
 #include <algorithm>
 #include <array>
@@ -26,101 +25,6 @@ constexpr std::size_t record_overhead = 64;
 
 /// Warnings in a row that are put up with; nobody honest sends more.
 constexpr int warnings_max = 4;
-
-constexpr std::size_t names_max = 16;
-
-/// A certificate that lives as long as this.
-class certificate {
-public:
-  explicit certificate(const gnutls_datum_t& der) {
-    if (::gnutls_x509_crt_init(&parsed_) == 0)
-      is_good_ = ::gnutls_x509_crt_import(parsed_, &der, GNUTLS_X509_FMT_DER) == 0;
-  }
-  ~certificate() {
-    if (parsed_ != nullptr)
-      ::gnutls_x509_crt_deinit(parsed_);
-  }
-  certificate(const certificate&) = delete;
-  certificate& operator=(const certificate&) = delete;
-
-  [[nodiscard]] explicit operator bool() const noexcept { return is_good_; }
-  [[nodiscard]] gnutls_x509_crt_t get() const noexcept { return parsed_; }
-
-  /// The SHA-256 of its public key, in base64.
-  [[nodiscard]] std::string key_hash() const {
-    std::array<unsigned char, 32> hash{};
-    auto size = hash.size();
-    if (::gnutls_x509_crt_get_key_id(parsed_, GNUTLS_KEYID_USE_SHA256, hash.data(), &size) != 0)
-      return {};
-    const gnutls_datum_t raw{hash.data(), static_cast<unsigned>(size)};
-    gnutls_datum_t text{};
-    if (::gnutls_base64_encode2(&raw, &text) != 0)
-      return {};
-    std::string encoded{reinterpret_cast<const char*>(text.data), text.size};
-    ::gnutls_free(text.data);
-    return encoded;
-  }
-
-  [[nodiscard]] bool has_name(const std::string& name) const {
-    return ::gnutls_x509_crt_check_hostname2(parsed_, name.c_str(), GNUTLS_VERIFY_DO_NOT_ALLOW_WILDCARDS) != 0;
-  }
-
-  /// The name of who signed it, in DER.
-  [[nodiscard]] std::string issuer() const {
-    gnutls_datum_t name{};
-    if (::gnutls_x509_crt_get_raw_issuer_dn(parsed_, &name) != 0)
-      return {};
-    std::string copy{reinterpret_cast<const char*>(name.data), name.size};
-    ::gnutls_free(name.data);
-    return copy;
-  }
-
-  [[nodiscard]] bool is_self_signed() const { return ::gnutls_x509_crt_check_issuer(parsed_, parsed_) != 0; }
-
-  /// Whether it may sign, which is what each certificate is used for here. One that does not say may do everything.
-  [[nodiscard]] bool may_sign() const {
-    unsigned usage = 0;
-    const auto found = ::gnutls_x509_crt_get_key_usage(parsed_, &usage, nullptr);
-    return found == GNUTLS_E_REQUESTED_DATA_NOT_AVAILABLE
-        || (found >= 0 && (usage & GNUTLS_KEY_DIGITAL_SIGNATURE) != 0);
-  }
-
-  [[nodiscard]] std::vector<std::string> names() const {
-    std::vector<std::string> found;
-    for (unsigned index = 0; found.size() < names_max; ++index) {
-      std::array<char, 256> text{};
-      auto size = text.size();
-      const auto kind = ::gnutls_x509_crt_get_subject_alt_name(parsed_, index, text.data(), &size, nullptr);
-      if (kind == GNUTLS_E_SHORT_MEMORY_BUFFER)
-        continue;
-      if (kind < 0)
-        break;
-      if (kind == GNUTLS_SAN_DNSNAME)
-        found.emplace_back(text.data(), size);
-      else if (kind == GNUTLS_SAN_IPADDRESS && (size == 4 || size == 16))
-        found.push_back(address_text(text.data(), size));
-    }
-    return found;
-  }
-
-private:
-  static std::string address_text(const char* bytes, std::size_t size) {
-    ip_address address;
-    address.is_v6 = size == 16;
-    std::memcpy(address.bytes.data(), bytes, size);
-    return to_string(address);
-  }
-
-  gnutls_x509_crt_t parsed_ = nullptr;
-  bool is_good_ = false;
-};
-
-/// The certificate that the other side showed, the first of its chain; none if it did not.
-const gnutls_datum_t* peer_certificate(gnutls_session_t session) noexcept {
-  unsigned count = 0;
-  const auto* chain = ::gnutls_certificate_get_peers(session, &count);
-  return count > 0 ? chain : nullptr;
-}
 
 /// What can fail only for want of memory, once the settings were checked.
 void require(int code) {
@@ -363,67 +267,7 @@ int tls_engine::verify(gnutls_session_t session) {
 }
 
 std::optional<transport_error> tls_engine::judge_peer() {
-  const auto& config = identity_->config();
-  const auto is_server = identity_->role() == tls_role::server;
-  const auto refuse = [](std::string_view why) {
-    return make_error(error_code::certificate_rejected, phase::handshake, origin::remote,
-                      "the certificate of the other side is refused: " + std::string{why});
-  };
-  const auto* shown = peer_certificate(session_.get());
-  if (shown == nullptr && is_server && config.client_certificates == client_certificates::request)
-    return std::nullopt;
-  if (shown == nullptr)
-    return make_error(error_code::certificate_rejected, phase::handshake, origin::remote,
-                      "the other side showed no certificate");
-  const certificate leaf{*shown};
-  if (!leaf)
-    return refuse("it is none");
-
-  std::array<gnutls_typed_vdata_st, 2> wanted{};
-  unsigned count = 0;
-  const auto* purpose = is_server ? GNUTLS_KP_TLS_WWW_CLIENT : GNUTLS_KP_TLS_WWW_SERVER;
-  wanted[count++] = {GNUTLS_DT_KEY_PURPOSE_OID, reinterpret_cast<unsigned char*>(const_cast<char*>(purpose)), 0};
-  auto address = parse_ip_address(server_);
-  if (address)
-    wanted[count++] = {GNUTLS_DT_IP_ADDRESS, reinterpret_cast<unsigned char*>(address->bytes.data()),
-                       address->is_v6 ? 16U : 4U};
-  else if (!is_server)
-    wanted[count++] = {GNUTLS_DT_DNS_HOSTNAME, reinterpret_cast<unsigned char*>(server_.data()), 0};
-  unsigned status = 0;
-  if (::gnutls_certificate_verify_peers(session_.get(), wanted.data(), count, &status) != 0)
-    return refuse("it cannot be verified");
-  status |= revocation_status();
-  if (status != 0)
-    return make_verification_error(status, leaf.is_self_signed(), config.detailed_errors);
-  if (!leaf.may_sign())
-    return make_verification_error(GNUTLS_CERT_PURPOSE_MISMATCH, false, config.detailed_errors);
-  if (!config.pinned_keys.empty() && std::ranges::find(config.pinned_keys, leaf.key_hash()) == config.pinned_keys.end())
-    return refuse("its key is not one of tls.pinned_keys");
-  if (is_server && !config.accepted_clients.empty()
-      && std::ranges::none_of(config.accepted_clients, [&](const auto& name) { return leaf.has_name(name); }))
-    return refuse("it has no name of tls.accepted_clients");
-  return std::nullopt;
-}
-
-unsigned tls_engine::revocation_status() const {
-  // GnuTLS looks for certificates in the lists, but not at the age of these.
-  const auto& lists = identity_->revocations();
-  unsigned count = 0;
-  const auto* chain = ::gnutls_certificate_get_peers(session_.get(), &count);
-  unsigned status = 0;
-  for (unsigned index = 0; !lists.empty() && index < count; ++index) {
-    const certificate each{chain[index]};
-    const auto issuer = each ? each.issuer() : std::string{};
-    for (const auto& list : lists) {
-      if (list.issuer != issuer)
-        continue;
-      if (now_.wall < list.since)
-        status |= GNUTLS_CERT_REVOCATION_DATA_ISSUED_IN_FUTURE;
-      if (list.until && now_.wall > *list.until)
-        status |= GNUTLS_CERT_REVOCATION_DATA_SUPERSEDED;
-    }
-  }
-  return status;
+  return verify_peer_of(session_.get(), *identity_, server_, now_.wall);
 }
 
 int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {
@@ -473,12 +317,9 @@ tls_info tls_engine::info() const {
   agreed.resumed = ::gnutls_session_is_resumed(session) != 0;
   if (gnutls_datum_t chosen{}; ::gnutls_alpn_get_selected_protocol(session, &chosen) == 0)
     agreed.alpn.assign(reinterpret_cast<const char*>(chosen.data), chosen.size);
-  if (const auto* shown = peer_certificate(session)) {
-    if (const certificate leaf{*shown}; leaf) {
-      agreed.peer_names = leaf.names();
-      agreed.peer_key = leaf.key_hash();
-    }
-  }
+  auto peer = identity_of_peer(session);
+  agreed.peer_names = std::move(peer.names);
+  agreed.peer_key = std::move(peer.key);
   return agreed;
 }
 

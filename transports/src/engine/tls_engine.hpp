@@ -131,8 +131,6 @@ private:
   void offer_session();
   [[nodiscard]] result<void> check_agreement();
   [[nodiscard]] std::optional<transport_error> judge_peer();
-  /// What is wrong with the lists of revocations that concern the certificates of the other side, as a status of GnuTLS.
-  [[nodiscard]] unsigned revocation_status() const;
   /// Whether GnuTLS's answer means that the stream below ended in the middle of something.
   [[nodiscard]] bool is_cut(int code) const noexcept;
   /// Has an alert that fits `code` told to the other side.

@@ -22,7 +22,7 @@ constexpr std::array verdicts{
     verdict{GNUTLS_CERT_SIGNER_NOT_CA, "whoever signed it is no authority"},
     verdict{GNUTLS_CERT_SIGNER_CONSTRAINTS_FAILURE, "whoever signed it may not sign such certificates"},
     verdict{GNUTLS_CERT_SIGNATURE_FAILURE, "its signature is wrong"},
-    verdict{GNUTLS_CERT_INSECURE_ALGORITHM, "it is signed in a way that is not safe any more"},
+    verdict{GNUTLS_CERT_INSECURE_ALGORITHM, "its key, or the way it is signed, is not safe any more"},
     verdict{GNUTLS_CERT_UNEXPECTED_OWNER, "it belongs to another host than the one that was asked for"},
     verdict{GNUTLS_CERT_PURPOSE_MISMATCH, "it is not made for this use"},
     verdict{GNUTLS_CERT_NOT_ACTIVATED, "it is not valid yet; check the clock of this machine too"},

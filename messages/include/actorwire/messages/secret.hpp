@@ -4,7 +4,6 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 
 namespace actorwire {
 
@@ -14,7 +13,7 @@ namespace actorwire {
 class secret {
 public:
   secret() = default;
-  explicit secret(std::string text) : text_(std::move(text)) {}
+  ACTORWIRE_EXPORT explicit secret(std::string text) noexcept;
   secret(const secret&) = default;
   ACTORWIRE_EXPORT secret(secret&& other) noexcept;
   ACTORWIRE_EXPORT secret& operator=(secret other) noexcept;

@@ -25,7 +25,8 @@ constexpr std::array<std::string_view, 2> names_of(tls_version) {
 
 /// Whether a listener asks its clients for a certificate.
 /// - `off`: it does not.
-/// - `request`: it does, and takes clients without one; the certificate of one that has one must be good.
+/// - `request`: it does, and takes clients without one; the certificate of one that has one must be good. Names, pins and
+///   revocations hold only for those that show one.
 /// - `require`: clients without a good certificate are refused.
 enum class client_certificates : std::uint8_t { off, request, require };
 
@@ -104,7 +105,8 @@ struct tls_config {
   /// The own certificate, followed by those that lead to a trust anchor, without the anchor.
   pem_source certificate;
   private_key key;
-  /// Protocols above TLS that one speaks, the preferred first (RFC 7301): at most 16, of 1 .. 255 bytes each.
+  /// Protocols above TLS that one speaks, the preferred first (RFC 7301): at most 8, of 1 .. 31 bytes each, as GnuTLS takes
+  /// them.
   std::vector<std::string> alpn;
   /// With `alpn`: refuses a peer with which no protocol was agreed on, which may be one that never heard of ALPN.
   bool alpn_required = true;
@@ -113,10 +115,11 @@ struct tls_config {
   std::string server_name;
   tls_version minimum_version = tls_version::tls1_3;
   actorwire::client_certificates client_certificates = actorwire::client_certificates::off;
-  /// DNS names of which a client's certificate must have one, letter by letter but for case; empty: any certificate that
-  /// leads to `trust`. For a listener whose `client_certificates` is not off. At most 1,024.
+  /// DNS names of which a client's certificate must have one among its alternative names (RFC 5280, 4.2.1.6), letter by
+  /// letter but for case, without wildcards; empty: any certificate that leads to `trust`. For a listener whose
+  /// `client_certificates` is not off. At most 1,024.
   std::vector<std::string> accepted_clients;
-  /// How the peer proves who it is.
+  /// How the peer proves who it is. A listener goes by `client_certificates`, and must leave this as it is.
   peer_verification verification;
   /// Remembers sessions, so that the next connection to the same host costs less (RFC 8446, 2.2).
   bool session_resumption = true;
@@ -127,13 +130,15 @@ struct tls_config {
   /// 1 .. 1,000,000.
   std::uint32_t session_cache_size = 1'024;
   /// If not empty, the peer's public key must be one of these too: the SHA-256 of its SubjectPublicKeyInfo in base64, 44
-  /// characters (RFC 7469, 2.4). At most 64.
+  /// characters (RFC 7469, 2.4). At most 64. A listener may have them only if it asks its clients for certificates.
   std::vector<std::string> pinned_keys;
-  /// Lists of revoked certificates in PEM form, read again by `reload_tls`. When the next list of an authority is due and
-  /// not there, nobody with a certificate of that authority is let in.
+  /// Lists of revoked certificates in PEM form, read again by `reload_tls`. Nobody is let in whose certificate is of an
+  /// authority that has no list there, or whose next list is due and not there. A listener may have it only if it asks its
+  /// clients for certificates.
   std::string revocation_file;
   /// A file to which the secrets of each connection are appended, so that a recording of its traffic can be read (the
-  /// format of SSLKEYLOGFILE). Never from the environment.
+  /// format of SSLKEYLOGFILE). Never from the environment. One that is there must be a regular file, no link, of this
+  /// process's user, that nobody else may read or write.
   std::string key_log_file;
   /// Has errors say more: file names, and TLS's own words. Off, because errors travel, and are shown to strangers.
   bool detailed_errors = false;
