@@ -124,13 +124,6 @@ private:
   bool is_good_ = false;
 };
 
-/// The certificate that the other side showed, the first of its chain; none if it did not.
-const gnutls_datum_t* peer_certificate(gnutls_session_t session) noexcept {
-  unsigned count = 0;
-  const auto* chain = ::gnutls_certificate_get_peers(session, &count);
-  return count > 0 ? chain : nullptr;
-}
-
 /// What the other side showed, the first its own; nothing if it showed none.
 std::span<const gnutls_datum_t> chain_of_peer(gnutls_session_t session) noexcept {
   unsigned count = 0;
