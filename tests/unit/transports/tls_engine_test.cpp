@@ -150,15 +150,6 @@ TEST_CASE("without verification a client takes any server, and still knows what 
   CHECK(both.client.engine.info().peer_key.size() == 44);
 }
 
-TEST_CASE("without verification a server still asks its clients for a good certificate") {
-  auto config = server_for_clients();
-  config.verification = insecure_no_verification{};
-  auto client = side::client(client_named("foreign-client"));
-  auto server = side::server(config);
-  exchange(client, server);
-  CHECK(server.failure);
-}
-
 // -- the key log ----------------------------------------------------------------------------------------------------------
 
 TEST_CASE("the secrets of a connection are logged where the settings say so") {

@@ -150,16 +150,6 @@ TEST_CASE("a list of revocations of another authority lets nobody in") {
   check_client_refuses(client, server, refused("tls.revocation_file has no list of its authority"));
 }
 
-TEST_CASE("a server that has signed itself needs no list of revocations to be trusted") {
-  tls_config config;
-  config.trust.text = certificate_text("self-signed.pem");
-  config.revocation_file = "in memory";
-  side client{credentials(tls_role::client, config, {}, certificate_text("intermediate.crl")), "localhost"};
-  auto server = side::server(server_named("self-signed"));
-  exchange(client, server);
-  CHECK(client.is_done);
-}
-
 TEST_CASE("a list of revocations that is out of date lets nobody in") {
   auto config = good_client();
   config.revocation_file = "in memory";

@@ -15,8 +15,8 @@ namespace actorwire {
 namespace {
 
 /// Ephemeral keys and authenticated ciphers only, the fastest first where hardware helps. What is not listed is off:
-/// compression, renegotiation by the peer, RC4, CBC, SHA-1, static RSA.
-/// And certificates whose keys are as strong as RSA of 2048 bits: without a profile GnuTLS takes any.
+/// compression, renegotiation by the peer, RC4, CBC, SHA-1, static RSA. The profile asks for certificates with keys as
+/// strong as RSA of 2048 bits; without one GnuTLS takes any.
 std::string priorities_for(tls_version minimum) {
   return std::string{"NONE:+VERS-TLS1.3:"}
       .append(minimum == tls_version::tls1_2 ? "+VERS-TLS1.2:" : "")

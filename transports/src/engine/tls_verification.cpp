@@ -158,8 +158,7 @@ unsigned status_of_lists(std::span<const gnutls_datum_t> chain, const std::vecto
 
 /// Whether the authority of a certificate has a list. A list of a stranger would else protect nobody, and nobody would know.
 bool is_covered(const certificate& leaf, const std::vector<revocation_list>& lists) {
-  return lists.empty() || leaf.is_self_signed()
-      || std::ranges::find(lists, leaf.issuer(), &revocation_list::issuer) != lists.end();
+  return lists.empty() || std::ranges::find(lists, leaf.issuer(), &revocation_list::issuer) != lists.end();
 }
 
 /// What a certificate is verified against by GnuTLS: chain, time, use, and the name or address of a server.
