@@ -215,6 +215,9 @@ tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
 // -- ciphertext -----------------------------------------------------------------------------------------------------------
 
 void tls_engine::feed(payload arrived) {
+  // What follows the end is to be ignored (RFC 8446, 6.1).
+  if (peer_has_closed_)
+    return;
   input_size_ += arrived.size();
   input_total_ += arrived.size();
   input_.push_back(std::move(arrived));
@@ -456,6 +459,10 @@ result<bool> tls_engine::look_ahead(const tls_now& now) {
     if (got == 0) {
       // A record may be empty, as a way to hide when there is something to say.
       peer_has_closed_ = packet == nullptr;
+      if (peer_has_closed_) {
+        input_ = {};
+        input_size_ = 0;
+      }
       continue;
     }
     if (got == GNUTLS_E_AGAIN) {
@@ -502,6 +509,8 @@ result<std::size_t> tls_engine::read(std::span<std::byte> room, const tls_now& n
 
 result<std::size_t> tls_engine::write(std::span<const outgoing> pieces, const tls_now& now) {
   assert(is_established_);
+  if (failure_)
+    return *failure_;
   // Small pieces share a record. No connection needs its own place for that.
   thread_local std::array<std::byte, record_sizer::large> shared;
   const auto offered = size_of(pieces);
