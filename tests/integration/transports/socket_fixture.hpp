@@ -1,5 +1,6 @@
 #pragma once
 
+#include "pattern.hpp"
 #include "virtual_clock.hpp"
 
 #include <actorwire/transports/acceptor.hpp>
@@ -289,17 +290,6 @@ private:
   plain_listener listener_;
   std::vector<plain_socket> fillers_;
 };
-
-/// Bytes whose value depends on their place, so that a lost, doubled or moved one shows.
-inline std::string pattern(std::size_t size) {
-  std::string bytes(size, '\0');
-  std::uint32_t state = 1;
-  for (auto& byte : bytes) {
-    state = state * 1'664'525U + 1'013'904'223U;
-    byte = static_cast<char>(state >> 24U);
-  }
-  return bytes;
-}
 
 inline outgoing piece(std::string_view bytes) {
   return {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size(), nullptr};

@@ -2,6 +2,7 @@
 
 #include "certificates.hpp"
 #include "engine/tls_engine.hpp"
+#include "pattern.hpp"
 
 #include <actorwire/transports/memory_budget.hpp>
 
@@ -357,17 +358,6 @@ inline void check_failure(const std::optional<transport_error>& failure, error_c
   CHECK(to_string(failure->code) == to_string(code));
   CHECK(to_string(failure->where) == to_string(where));
   CHECK(to_string(failure->who) == to_string(origin::remote));
-}
-
-/// Bytes whose value depends on their place.
-inline std::string pattern(std::size_t size) {
-  std::string bytes(size, '\0');
-  std::uint32_t state = 1;
-  for (auto& byte : bytes) {
-    state = state * 1'664'525U + 1'013'904'223U;
-    byte = static_cast<char>(state >> 24U);
-  }
-  return bytes;
 }
 
 } // namespace actorwire::test

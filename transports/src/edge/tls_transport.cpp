@@ -28,14 +28,19 @@ constexpr std::size_t longest_record = 16'384 + 256 + 5;
 /// How long reading rests at the memory limit. Memory comes back from any thread without a word to us.
 constexpr duration memory_pause = 10ms;
 
+/// The peer's last acknowledgement comes after a round trip of unknown length: asked for soon, then ever less often.
+constexpr duration first_linger_pause = 1ms;
+constexpr duration longest_linger_pause = 256ms;
+
 constexpr std::size_t pieces_per_send = 16;
 
 transport_error cut_error() {
   return make_error(error_code::reset, phase::close, origin::local, "closed with bytes on their way");
 }
 
-transport_error closed_error() {
-  return make_error(error_code::closed, phase::close, origin::local, "ended by this side");
+transport_error closed_error(bool by_peer = false) {
+  return make_error(error_code::closed, phase::close, by_peer ? origin::remote : origin::local,
+                    by_peer ? "ended by the peer" : "ended by this side");
 }
 
 } // namespace
@@ -60,6 +65,15 @@ struct tls_transport::pause {
       }) {}
 
   timer over;
+};
+
+struct tls_transport::linger {
+  linger(tls_transport& owner, bool peer_was_first)
+    : over([&owner] { owner.handle_end_of_linger(); }), by_peer(peer_was_first) {}
+
+  timer over;
+  duration length = first_linger_pause;
+  bool by_peer;
 };
 
 // -- life ---------------------------------------------------------------------------------------------------------------
@@ -286,10 +300,14 @@ void tls_transport::follow_peer_end() {
   if (std::exchange(peer_finished_, true))
     return;
   observer_->on_peer_finished();
+  linger_if_ended(false);
 }
 
 void tls_transport::top_up() {
   if (stage_ != stage::handshaking && stage_ != stage::established)
+    return;
+  // Nothing counts that comes after the peer's end.
+  if (engine_ && engine_->peer_has_closed())
     return;
   // A record that waits to be read is enough to know; without one, the next must be able to come.
   const auto waits = engine_ ? engine_->input_size() : 0;
@@ -315,7 +333,9 @@ result<std::size_t> tls_transport::send(std::span<const outgoing> pieces) {
     first.data += offset;
     first.size -= offset;
     const auto written = offset > 0 ? engine_->write({&first, 1}, now()) : engine_->write(pieces, now());
-    // After an error, of the bearer or of TLS, its own event ends this.
+    // Without an answer TLS has failed, which is told in a turn of its own; the bearer reports its end itself.
+    if (!written)
+      process_later();
     if (!written || *written == 0)
       break;
     taken += *written;
@@ -347,8 +367,10 @@ void tls_transport::flush_output() {
     engine_->consume(*taken);
     is_blocked_ = *taken < offered;
   }
-  if (finished_ && !is_blocked_ && !std::exchange(bearer_is_finished_, true))
+  if (finished_ && !is_blocked_ && !std::exchange(bearer_is_finished_, true)) {
     bearer_->finish();
+    linger_if_ended(true);
+  }
 }
 
 void tls_transport::on_writable() {
@@ -368,6 +390,25 @@ void tls_transport::finish() {
 }
 
 // -- the end ------------------------------------------------------------------------------------------------------------
+
+/// When both sides have said their end it does not matter whether the peer ends its bearer too. What is waited for is
+/// that it has everything.
+void tls_transport::linger_if_ended(bool by_peer) {
+  if (stage_ != stage::established || !peer_finished_ || !bearer_is_finished_ || bearer_end_ || linger_)
+    return;
+  linger_ = std::make_unique<linger>(*this, by_peer);
+  shard_.arm(linger_->over, linger_->length);
+}
+
+void tls_transport::handle_end_of_linger() {
+  const local_ref<tls_transport> self{this};
+  auto present = std::move(linger_);
+  if (bytes_acked() == bytes_sent_)
+    return fail(closed_error(present->by_peer), true);
+  linger_ = std::move(present);
+  linger_->length = std::min(2 * linger_->length, longest_linger_pause);
+  shard_.arm(linger_->over, linger_->length);
+}
 
 void tls_transport::close(const transport_error& reason) {
   if (stage_ == stage::ended)
@@ -402,6 +443,7 @@ void tls_transport::detach() noexcept {
   stage_ = stage::ended;
   attempt_ = nullptr;
   pause_ = nullptr;
+  linger_ = nullptr;
   bearer_->detach();
 }
 
@@ -413,6 +455,7 @@ void tls_transport::fail(const transport_error& reason, bool orderly) {
   stage_ = stage::ended;
   attempt_ = nullptr;
   pause_ = nullptr;
+  linger_ = nullptr;
   end_ = std::make_unique<const transport_error>(reason);
   if (bearer_end_)
     return tell_closed(reason);
@@ -446,6 +489,7 @@ void tls_transport::tell_closed(const transport_error& reason) {
   stage_ = stage::ended;
   attempt_ = nullptr;
   pause_ = nullptr;
+  linger_ = nullptr;
   if (auto* told = std::exchange(observer_, nullptr))
     told->on_closed(reason);
 }

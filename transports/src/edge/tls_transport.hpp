@@ -24,7 +24,9 @@ struct slab_space;
 ///   `init` of an accepted one. A client that connects and says nothing costs no more than its bearer until then.
 /// - Plaintext is decrypted as far as the allowance goes, and one record ahead of it, so that the peer's end is noticed.
 /// - What `send` took is encrypted; up to 64 KiB of it may wait for the bearer.
-/// - The end of either direction is told by TLS itself. A bearer that ends without is an error, `truncated_stream`.
+/// - The end of either direction is told by TLS itself. A bearer that ends without is an error, `truncated_stream`. After
+///   both ends were told, the connection is over as soon as the peer acknowledged everything, whether it ends its bearer or
+///   not. What follows the peer's end is not read.
 /// - After a failed handshake the peer gets the alert of TLS that fits, and nothing else.
 class tls_transport final : public transport, private transport_observer {
 public:
@@ -54,6 +56,8 @@ private:
   struct attempt;
   /// A wait at the network's memory limit.
   struct pause;
+  /// A wait for the last acknowledgement, after both sides said their end.
+  struct linger;
 
   // -- from the bearer ---------------------------------------------------------------------------------------------------
 
@@ -77,6 +81,8 @@ private:
   /// Reads one piece; false when there is none, or no room for it.
   [[nodiscard]] bool read_piece();
   void follow_peer_end();
+  void linger_if_ended(bool by_peer);
+  void handle_end_of_linger();
   void top_up();
   void flush_output();
   void fail(const transport_error& reason, bool orderly);
@@ -108,6 +114,7 @@ private:
   // Needed by few, or not for long.
   std::unique_ptr<attempt> attempt_;
   std::unique_ptr<pause> pause_;
+  std::unique_ptr<linger> linger_;
   /// Why this transport ends, while the bearer is closing.
   std::unique_ptr<const transport_error> end_;
   /// The bearer has ended in order, and not all that it brought was handed over.

@@ -148,7 +148,8 @@ tls_engine& tls_engine::engine_of(gnutls_session_t session) noexcept {
 // -- ciphertext -----------------------------------------------------------------------------------------------------------
 
 void tls_engine::feed(payload arrived) {
-  if (arrived.empty())
+  // What follows the end is to be ignored (RFC 8446, 6.1).
+  if (peer_has_closed_ || arrived.empty())
     return;
   input_size_ += arrived.size();
   input_total_ += arrived.size();
@@ -345,6 +346,10 @@ result<bool> tls_engine::look_ahead(const tls_now& now) {
     if (got == 0) {
       // A record may be empty, as a way to hide when there is something to say.
       peer_has_closed_ = packet == nullptr;
+      if (peer_has_closed_) {
+        input_ = {};
+        input_size_ = 0;
+      }
       continue;
     }
     if (got == GNUTLS_E_AGAIN) {
@@ -391,6 +396,8 @@ result<std::size_t> tls_engine::read(std::span<std::byte> room, const tls_now& n
 
 result<std::size_t> tls_engine::write(std::span<const outgoing> pieces, const tls_now& now) {
   assert(is_established_);
+  if (failure_)
+    return *failure_;
   // Small pieces share a record. No connection needs its own place for that.
   thread_local std::array<std::byte, record_sizer::large> shared;
   const auto offered = size_of(pieces);
