@@ -96,9 +96,10 @@ listener::promise listener::handle(const reload_tls& request) {
     valid =
         make_error(error_code::unsupported, phase::setup, origin::local, "reload_tls: the listener does not speak TLS");
   if (!valid) {
-    count_error(valid.error());
     if (asker.pending())
       asker.deliver(to_caf_error(valid.error()));
+    else
+      count_error(valid.error());
     return asker;
   }
   const auto number = ++reloads_begun_;
@@ -111,23 +112,24 @@ listener::promise listener::handle(const reload_tls& request) {
 }
 
 void listener::note_reloaded(std::uint64_t number, const reload_tls& request, const tls_store::answer& found) {
-  auto asker = std::move(reloads_.extract(number).mapped().second);
   if (!found) {
-    count_error(found.error());
-    if (asker.pending())
-      asker.deliver(to_caf_error(found.error()));
+    end_reload(number, found.error());
     return;
   }
-  ask_parts<>(0, credentials_changed{request}, [this, asker](const result<void>& outcome) mutable {
-    if (!outcome)
-      count_error(outcome.error());
-    if (!asker.pending())
-      return;
-    if (outcome)
-      detail::deliver_nothing(asker);
-    else
-      asker.deliver(to_caf_error(outcome.error()));
-  });
+  ask_parts<>(0, credentials_changed{request},
+              [this, number](const result<void>& outcome) { end_reload(number, outcome); });
+}
+
+void listener::end_reload(std::uint64_t number, const result<void>& outcome) {
+  auto asker = std::move(reloads_.extract(number).mapped().second);
+  if (!outcome)
+    count_error(outcome.error());
+  if (!asker.pending())
+    return;
+  if (outcome)
+    detail::deliver_nothing(asker);
+  else
+    asker.deliver(to_caf_error(outcome.error()));
 }
 
 listener_stats listener::statistics() const {

@@ -59,6 +59,7 @@ private:
   void ask_parts(std::size_t first, const Question& question, std::function<void(const result<void>&)> then_do);
   void tell_parts(const places_changed& news);
   void note_reloaded(std::uint64_t number, const reload_tls& request, const tls_store::answer& found);
+  void end_reload(std::uint64_t number, const result<void>& outcome);
 
   /// The receiver has ended: nobody could hear of further connections; those that it passed on stay. Or a part has ended
   /// that was not asked to: so does the listener.
@@ -77,7 +78,7 @@ private:
   /// Who waits until all sockets are open, and until all are closed.
   std::vector<promise> resuming_;
   std::vector<promise> suspending_;
-  /// Files that are being read, and who waits for that.
+  /// Who waits for a reload until its files are read and all parts use what they hold.
   std::unordered_map<std::uint64_t, std::pair<tls_store::query, promise>> reloads_;
   std::uint64_t reloads_begun_ = 0;
   transport_error last_error_;

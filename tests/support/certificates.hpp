@@ -18,7 +18,8 @@ namespace actorwire::test {
 /// The content of a file.
 [[nodiscard]] std::string certificate_text(std::string_view file);
 
-/// Base64 of the SHA-256 of the public key of `server-ec`, `server-rsa` or `server-ed25519`, as `tls_config` takes it.
+/// Base64 of the SHA-256 of the public key of `server-ec`, `server-rsa`, `server-ed25519` or `renewed`, as `tls_config`
+/// takes it.
 [[nodiscard]] std::string pin_of(std::string_view name);
 
 /// A certificate with those that lead to the root, and its key, as `tls_config` takes them.

@@ -133,6 +133,7 @@ for type in ec rsa ed25519; do
 done
 
 { names localhost && server && validity 2021; } | leaf renewed
+pin renewed
 { names localhost && server && validity 2010 2011; } | leaf expired
 { names localhost && server && validity 2085; } | leaf not-yet-valid
 { names localhost && client && validity; } | leaf client-usage

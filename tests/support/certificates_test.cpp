@@ -36,7 +36,7 @@ TEST_CASE("certificates are found by name, as files and as texts that configurat
 
 TEST_CASE("pins and passwords come without the end of their line") {
   tls_config config;
-  config.pinned_keys = {pin_of("server-ec"), pin_of("server-rsa"), pin_of("server-ed25519")};
+  config.pinned_keys = {pin_of("server-ec"), pin_of("server-rsa"), pin_of("server-ed25519"), pin_of("renewed")};
   CHECK(validate(config));
   CHECK(password_of("encrypted").reveal() == "between us");
 }

@@ -113,8 +113,8 @@ struct listener_stats {
   std::uint64_t handshakes_refused = 0;
   /// Clients that were ended for another one while they had not agreed on keys, at `listen_config::max_handshakes`.
   std::uint64_t handshakes_evicted = 0;
-  /// Failures to accept, and to listen again on `resume`, and requests that were refused and had nobody to tell. A
-  /// shortage counts once, however long it lasts.
+  /// Failures to accept, to listen again on `resume`, and to read good certificates on `reload_tls`, and requests that
+  /// were refused and had nobody to tell. A shortage counts once, however long it lasts.
   std::uint64_t accept_errors = 0;
   /// Whether clients are accepted now: it listens on every shard, and there is room within its limit.
   bool accepting = false;
