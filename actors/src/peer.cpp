@@ -24,6 +24,11 @@ void peer::leaves() {
   send_to(supervisor_, peer_leaving{source(), false});
 }
 
+void peer::became_ready() {
+  if (const auto limit = std::exchange(renewal_, std::nullopt); limit && !wants_to_end())
+    wire_->retire(*limit);
+}
+
 void peer::wire_lost(const transport_error& reason) {
   carrier_ = nullptr;
   // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
@@ -50,6 +55,7 @@ void peer::obey(peer_directive& directive) {
   }
   switch (directive.what) {
     case peer_directive::kind::dial:
+      renewal_.reset();
       carrier_ = std::move(directive.connection);
       transition(state_event::dial, {}, directive.attempt);
       send_to(carrier_, connect{});
@@ -73,7 +79,9 @@ void peer::obey(peer_directive& directive) {
       status_.next_retry = std::chrono::milliseconds{0};
       break;
     case peer_directive::kind::renew:
-      if (wire_ != nullptr && !wants_to_end())
+      if (wire_ == nullptr)
+        renewal_ = directive.delay;
+      else if (!wants_to_end())
         wire_->retire(directive.delay);
       break;
   }

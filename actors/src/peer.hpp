@@ -2,7 +2,9 @@
 
 #include "channel/channel_actor.hpp"
 
+#include <chrono>
 #include <memory>
+#include <optional>
 
 namespace actorwire {
 
@@ -18,6 +20,7 @@ public:
 private:
   void finishes() override;
   void leaves() override;
+  void became_ready() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive& directive) override;
   void cut(const transport_error& reason) override;
@@ -29,6 +32,9 @@ private:
   caf::strong_actor_ptr supervisor_;
   /// The present attempt or connection.
   caf::strong_actor_ptr carrier_;
+  /// How long the connection that is being made may take to end, once it is made: what it shows the other side may have
+  /// been replaced since its attempt began.
+  std::optional<std::chrono::milliseconds> renewal_;
 };
 
 } // namespace actorwire
