@@ -31,7 +31,11 @@ void report::record(std::size_t question_index, std::size_t rival_index, double 
   questions_[question_index].values[rival_index].push_back(value);
 }
 
-double report::advantage(const question& asked, std::size_t rival, std::size_t baseline) const {
+double report::advantage(std::size_t question_index, std::size_t rival, std::size_t baseline) const {
+  return advantage(questions_[question_index], rival, baseline);
+}
+
+double report::advantage(const question& asked, std::size_t rival, std::size_t baseline) {
   const auto& ours = asked.values[rival];
   const auto& theirs = asked.values[baseline];
   std::vector<double> ratios;

@@ -23,6 +23,9 @@ public:
   /// Notes what a rival reached in the round that is going on. Rounds must be noted for all rivals in the same order.
   void record(std::size_t question_index, std::size_t rival_index, double value);
 
+  /// The median over rounds of how much better a rival was than a baseline within the same round.
+  [[nodiscard]] double advantage(std::size_t question_index, std::size_t rival, std::size_t baseline) const;
+
   /// One table for each question: median, least and greatest value, and how much better than each baseline.
   /// The latter is the median over rounds of the ratio within a round, turned so that more than 1 is better: what disturbs
   /// a whole round cancels out.
@@ -40,7 +43,7 @@ private:
     std::vector<std::vector<double>> values;
   };
 
-  [[nodiscard]] double advantage(const question& asked, std::size_t rival, std::size_t baseline) const;
+  [[nodiscard]] static double advantage(const question& asked, std::size_t rival, std::size_t baseline);
 
   std::vector<std::string> rivals_;
   std::vector<std::size_t> baselines_;

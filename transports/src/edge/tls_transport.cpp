@@ -251,8 +251,11 @@ void tls_transport::process() {
   if (stage_ != stage::established || pause_)
     return;
   // Looking on is how the peer's end is noticed when nothing may be read.
-  if (const auto looked = engine_->look_ahead(now()); !looked)
-    return fail(looked.error(), false);
+  if (const auto looked = engine_->look_ahead(now()); !looked) {
+    // The other side is told what TLS has to say about it, and a clean end of the bearer lets it arrive.
+    flush_output();
+    return fail(looked.error(), looked.error().code != error_code::truncated_stream && !is_blocked_);
+  }
   flush_output();
   if (engine_->peer_has_closed())
     follow_peer_end();
@@ -289,7 +292,7 @@ bool tls_transport::read_piece() {
 slab_space tls_transport::find_space(bool& is_shared) {
   is_shared = false;
   // A stream fills a slab with several records; what says little shares one with others.
-  if (engine_->input_size() >= buffer_pool::slab_sizes[0])
+  if (std::min(engine_->input_size(), allowance_) >= buffer_pool::slab_sizes[0])
     if (auto* memory = shard_.buffers().take(buffer_pool::size_class::large))
       return {memory, 0, memory->capacity};
   is_shared = true;

@@ -39,6 +39,39 @@ std::size_t size_of(std::span<const outgoing> pieces) noexcept {
   return sum;
 }
 
+/// A place in bytes that lie in several pieces.
+class cursor {
+public:
+  explicit cursor(std::span<const outgoing> pieces) noexcept : pieces_(pieces) {}
+
+  /// Shows the next `size` bytes in one piece: where they lie, or, if they lie apart, in `shared`.
+  [[nodiscard]] const std::byte* together(std::size_t size, std::span<std::byte> shared) const {
+    if (pieces_.front().size - offset_ >= size)
+      return pieces_.front().data + offset_;
+    auto ahead = *this;
+    for (std::size_t filled = 0; filled < size;) {
+      const auto& piece = ahead.pieces_.front();
+      const auto count = std::min(size - filled, piece.size - ahead.offset_);
+      std::memcpy(shared.data() + filled, piece.data + ahead.offset_, count);
+      filled += count;
+      ahead.skip(count);
+    }
+    return shared.data();
+  }
+
+  void skip(std::size_t size) noexcept {
+    offset_ += size;
+    while (!pieces_.empty() && offset_ >= pieces_.front().size) {
+      offset_ -= pieces_.front().size;
+      pieces_ = pieces_.subspan(1);
+    }
+  }
+
+private:
+  std::span<const outgoing> pieces_;
+  std::size_t offset_ = 0;
+};
+
 } // namespace
 
 // -- life ---------------------------------------------------------------------------------------------------------------
@@ -402,41 +435,24 @@ result<std::size_t> tls_engine::write(std::span<const outgoing> pieces, const tl
   thread_local std::array<std::byte, record_sizer::large> shared;
   const auto offered = size_of(pieces);
   std::size_t written = 0;
-  std::size_t offset = 0;
+  cursor place{pieces};
   while (written < offered) {
     const auto wanted = std::min(sizer_.next(now.steady), offered - written);
     if (output_.size() > 0 && output_.size() + wanted + record_overhead > output_max)
       break;
-    while (pieces.front().size == offset) {
-      pieces = pieces.subspan(1);
-      offset = 0;
-    }
-    const auto* start = pieces.front().data + offset;
-    if (pieces.front().size - offset >= wanted) {
-      offset += wanted;
-    } else {
-      for (std::size_t filled = 0; filled < wanted;) {
-        const auto count = std::min(wanted - filled, pieces.front().size - offset);
-        std::memcpy(shared.data() + filled, pieces.front().data + offset, count);
-        filled += count;
-        offset += count;
-        if (offset == pieces.front().size && filled < wanted) {
-          pieces = pieces.subspan(1);
-          offset = 0;
-        }
-      }
-      start = shared.data();
-    }
+    const auto* start = place.together(wanted, shared);
     more_follows_ = offered - written - wanted;
     const auto sent = ::gnutls_record_send(session_.get(), start, wanted);
     more_follows_ = 0;
-    if (sent != static_cast<ssize_t>(wanted)) {
-      failure_ = make_record_error(session_.get(), static_cast<int>(sent), identity_->config().detailed_errors);
+    if (sent <= 0) {
+      failure_ = make_error(error_code::send_failed, phase::established, origin::local, "TLS cannot encrypt any more");
       return *failure_;
     }
-    written += wanted;
-    plain_total_ += wanted;
-    sizer_.note_sent(wanted);
+    // Fewer than wanted, where the other side asked for short records (RFC 8449; RFC 6066, 4).
+    place.skip(static_cast<std::size_t>(sent));
+    written += static_cast<std::size_t>(sent);
+    plain_total_ += static_cast<std::uint64_t>(sent);
+    sizer_.note_sent(static_cast<std::size_t>(sent));
     acked_.mark(plain_total_, output_total_);
   }
   return written;
