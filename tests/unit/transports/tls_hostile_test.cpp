@@ -203,6 +203,20 @@ TEST_CASE("a fatal alert ends the connection, after what came before it") {
   CHECK(both.server.failure->system_code == GNUTLS_A_INTERNAL_ERROR);
 }
 
+TEST_CASE("an alert that nobody knows is told by its number") {
+  auto config = good_client();
+  config.detailed_errors = true;
+  const int alert = GENERATE(99, 127, 128, 255);
+  CAPTURE(alert);
+  auto client = side::client(config);
+  client.advance();
+  client.feed(std::string{"\x15\x03\x03\x00\x02\x02", 6} + static_cast<char>(alert));
+  client.advance();
+  check_failure(client.failure, error_code::handshake_failed,
+                "the other side ended the connection with an alert of TLS");
+  CHECK(client.failure->system_code == alert);
+}
+
 TEST_CASE("new keys are agreed on within TLS 1.3, in both directions") {
   pair both;
   for (int round = 0; round < 3; ++round) {
