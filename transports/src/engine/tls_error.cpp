@@ -44,11 +44,13 @@ std::string words_of(int code) {
 
 /// What the other side told by an alert.
 transport_error make_alert_error(gnutls_session_t session, phase where, bool is_detailed) {
-  const auto alert = ::gnutls_alert_get(session);
+  // A number, because the other side may send one that GnuTLS's enumeration has no room for.
+  const auto alert = static_cast<int>(::gnutls_alert_get(session));
   const auto make = [&](error_code code, std::string text) {
-    const auto* name = ::gnutls_alert_get_name(alert);
+    const auto* name =
+        alert <= GNUTLS_A_MAX ? ::gnutls_alert_get_name(static_cast<gnutls_alert_description_t>(alert)) : nullptr;
     return make_error(code, where, origin::remote,
-                      with_detail(std::move(text), name != nullptr ? name : "", is_detailed), static_cast<int>(alert));
+                      with_detail(std::move(text), name != nullptr ? name : "", is_detailed), alert);
   };
   switch (alert) {
     case GNUTLS_A_BAD_CERTIFICATE:
