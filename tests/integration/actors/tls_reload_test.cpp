@@ -532,7 +532,7 @@ network_options asking_at(gate& before_key) {
   auto options = program::two_shards();
   options.key_password = [&before_key](std::string_view) {
     before_key.pass();
-    return password_of("encrypted").reveal();
+    return password_of("encrypted");
   };
   return options;
 }
