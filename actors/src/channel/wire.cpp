@@ -330,7 +330,8 @@ void wire::end_if_done() {
     is_finished_ = true;
     bearer_->finish();
   }
-  if ((close_wanted_ || is_retiring_) && is_finished_ && !close_when_acknowledged())
+  // One that retires waits for the peer's end: what it was sent may still be answered.
+  if (close_wanted_ && is_finished_ && !close_when_acknowledged())
     return;
   // The peer's end is passed on when all that came before it was.
   if (peer_finished_ && decoder_.unread_size() == 0) {

@@ -68,8 +68,8 @@ public:
   /// Ends our side like `finish`, but because the peer ended its.
   void follow_peer();
 
-  /// Lets the transport go, in favour of another: it takes no further message, closes when the peer's has acknowledged
-  /// those that it took, and is cut after `limit`. What waits stays for the next one.
+  /// Lets the transport go, in favour of another: it takes no further message, tells the peer its end behind those that it
+  /// took, ends when the peer does, so that answers still arrive, and is cut after `limit`. What waits stays for the next.
   void retire(std::chrono::milliseconds limit);
 
   /// Ends the transport at once.
