@@ -120,6 +120,26 @@ TEST_CASE("garbage amid a handshake is an error, wherever it is") {
   }
 }
 
+TEST_CASE("a peer that dribbles does not keep a slab for each byte") {
+  pair both;
+  both.client.say("something to read first");
+  const auto record = both.client.take_output();
+  both.client.say(std::string(1'000, 'x'));
+  const auto rest = both.client.take_output();
+  // What nobody reads waits as it came.
+  both.server.engine.feed(payload::copy_of(record));
+  const auto slab = payload::copy_of(rest);
+  for (std::uint32_t at = 0; at < slab.size(); ++at)
+    both.server.engine.feed(slab.slice(at, 1));
+  CHECK(slab.memory()->references <= 20);
+  std::string text;
+  std::array<std::byte, 100> room{};
+  for (auto got = both.server.engine.read(room, both.server.now); got && *got > 0;
+       got = both.server.engine.read(room, both.server.now))
+    text.append(reinterpret_cast<const char*>(room.data()), *got);
+  CHECK(text == "something to read first" + std::string(1'000, 'x'));
+}
+
 TEST_CASE("a record that is too long is an error before it is complete") {
   pair both;
   both.server.feed(std::string{"\x17\x03\x03\xff\xff", 5});

@@ -132,7 +132,8 @@ void tls_transport::dial(tls_store::answer found) {
   attempt_->question = nullptr;
   if (!found)
     return fail(found.error(), false);
-  credentials_ = (*found)->present();
+  identity_ = std::move(*found);
+  credentials_ = identity_->present();
   bearer_->connect(attempt_->remote);
 }
 

@@ -104,6 +104,8 @@ private:
   local_ref<transport> bearer_;
   receive_slab* shared_slab_ = nullptr;
   std::shared_ptr<tls_store> identities_;
+  /// Kept although only its credentials are used: the store forgets what nobody keeps.
+  std::shared_ptr<tls_identity> identity_;
   std::shared_ptr<const tls_credentials> credentials_;
   std::unique_ptr<tls_engine> engine_;
   std::size_t allowance_ = 0;

@@ -23,6 +23,10 @@ namespace {
 /// A record adds a head, a content type and a tag to what it carries (RFC 8446, 5.2); TLS 1.2 a little more.
 constexpr std::size_t record_overhead = 64;
 
+/// Pieces of input that wait to be read. Each keeps a slab that others fill as well, and one of a peer that dribbles holds
+/// a byte of it.
+constexpr std::size_t input_pieces_max = 16;
+
 /// Warnings in a row that are put up with; nobody honest sends more.
 constexpr int warnings_max = 4;
 
@@ -187,6 +191,19 @@ void tls_engine::feed(payload arrived) {
   input_size_ += arrived.size();
   input_total_ += arrived.size();
   input_.push_back(std::move(arrived));
+  if (input_.size() > input_pieces_max)
+    join_input();
+}
+
+void tls_engine::join_input() {
+  auto joined = payload::made_by(input_size_, [this](std::span<std::byte> room) {
+    for (const auto& piece : input_) {
+      std::memcpy(room.data(), piece.data(), piece.size());
+      room = room.subspan(piece.size());
+    }
+  });
+  input_.clear();
+  input_.push_back(std::move(joined));
 }
 
 ssize_t tls_engine::pull(gnutls_transport_ptr_t self, void* into, std::size_t size) {

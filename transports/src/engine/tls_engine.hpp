@@ -123,6 +123,8 @@ private:
   void set_protocols();
   void set_up_server();
   void set_up_client();
+  /// Copies what waits to be read into one piece.
+  void join_input();
   /// Runs what GnuTLS calls back: nothing may be thrown through it.
   template <class Body>
   auto guarded(decltype(std::declval<Body>()()) failed, Body&& body) noexcept -> decltype(body());

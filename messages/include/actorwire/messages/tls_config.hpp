@@ -80,8 +80,7 @@ struct verify_peer {
 };
 
 /// Anyone who can get between is believed to be the other side: encryption against nobody in particular. For tests on
-/// one machine. A warning is written to standard error when such
-/// settings are first used.
+/// one machine. A warning is written to standard error when such settings are first used.
 struct insecure_no_verification {
   friend bool operator==(const insecure_no_verification&, const insecure_no_verification&) = default;
 
