@@ -36,7 +36,7 @@ TEST_CASE("at the limit the one that has taken longest goes, whoever left in bet
   CHECK(list.remove(3));
   CHECK(let_in(list, 5));
   CHECK(let_in(list, 6));
-  for (const std::uint64_t oldest : {2, 4, 5, 6}) {
+  for (const std::uint64_t oldest : {2U, 4U, 5U, 6U}) {
     const auto [is_admitted, evicted] = list.admit(stranger(100 + oldest));
     CHECK(is_admitted);
     CHECK(evicted == oldest);
