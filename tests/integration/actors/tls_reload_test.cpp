@@ -3,6 +3,7 @@
 
 #include "certificates.hpp"
 #include "program.hpp"
+#include "temporary_directory.hpp"
 
 #include <catch2/matchers/catch_matchers_string.hpp>
 
@@ -22,22 +23,11 @@ using Catch::Matchers::StartsWith;
 /// A certificate and its key in a folder of their own, which a test replaces.
 class identity_folder {
 public:
-  explicit identity_folder(std::string_view name) {
-    auto pattern = (std::filesystem::temp_directory_path() / "actorwire-reload.XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-    hold(name);
-  }
-  identity_folder(const identity_folder&) = delete;
-  identity_folder& operator=(const identity_folder&) = delete;
-  ~identity_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
+  explicit identity_folder(std::string_view name) { hold(name); }
 
-  [[nodiscard]] std::string path() const { return folder_.string(); }
-  [[nodiscard]] std::string certificate() const { return (folder_ / "site.pem").string(); }
-  [[nodiscard]] std::string key() const { return (folder_ / "site.key").string(); }
+  [[nodiscard]] std::string path() const { return folder_.path(); }
+  [[nodiscard]] std::string certificate() const { return folder_.path() + "/site.pem"; }
+  [[nodiscard]] std::string key() const { return folder_.path() + "/site.key"; }
 
   /// Has both files be those of that name.
   void hold(std::string_view name) const {
@@ -52,7 +42,7 @@ public:
   }
 
 private:
-  std::filesystem::path folder_;
+  temporary_directory folder_;
 };
 
 listen_config listener_of(const identity_folder& files) {

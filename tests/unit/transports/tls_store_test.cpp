@@ -3,6 +3,7 @@
 #include "certificates.hpp"
 #include "edge/tls_files.hpp"
 #include "edge/tls_store.hpp"
+#include "temporary_directory.hpp"
 #include "virtual_clock.hpp"
 
 #include <actorwire/transports/memory_budget.hpp>
@@ -37,19 +38,7 @@ using namespace std::chrono_literals;
 /// Files that a test may change.
 class folder {
 public:
-  folder() {
-    auto pattern = (std::filesystem::temp_directory_path() / "actorwire-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  ~folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  folder(const folder&) = delete;
-  folder& operator=(const folder&) = delete;
-
-  [[nodiscard]] std::string file(const std::string& name) const { return path_ + "/" + name; }
+  [[nodiscard]] std::string file(const std::string& name) const { return directory_.path() + "/" + name; }
 
   void write(const std::string& name, const std::string& text) const {
     std::ofstream{file(name), std::ios::binary} << text;
@@ -70,7 +59,7 @@ public:
   }
 
 private:
-  std::string path_;
+  temporary_directory directory_;
 };
 
 /// A shard that the test steps.
