@@ -1,0 +1,73 @@
+#include "udp_address.hpp"
+
+#include <algorithm>
+
+namespace actorwire {
+
+udp_address::udp_address(const ip_address& host, std::uint16_t port) noexcept : storage_{} {
+  if (host.is_v6) {
+    storage_.v6.sin6_family = AF_INET6;
+    storage_.v6.sin6_port = htons(port);
+    storage_.v6.sin6_scope_id = host.scope;
+    std::memcpy(&storage_.v6.sin6_addr, host.bytes.data(), sizeof storage_.v6.sin6_addr);
+  } else {
+    storage_.v4.sin_family = AF_INET;
+    storage_.v4.sin_port = htons(port);
+    std::memcpy(&storage_.v4.sin_addr, host.bytes.data(), sizeof storage_.v4.sin_addr);
+  }
+}
+
+udp_address::udp_address(const sockaddr* from, socklen_t size) noexcept : storage_{} {
+  if (from->sa_family == AF_INET && size >= sizeof storage_.v4)
+    std::memcpy(&storage_.v4, from, sizeof storage_.v4);
+  else if (from->sa_family == AF_INET6 && size >= sizeof storage_.v6)
+    std::memcpy(&storage_.v6, from, sizeof storage_.v6);
+}
+
+socklen_t udp_address::size() const noexcept {
+  switch (family()) {
+    case AF_INET:
+      return sizeof storage_.v4;
+    case AF_INET6:
+      return sizeof storage_.v6;
+    default:
+      return 0;
+  }
+}
+
+ip_address udp_address::host() const noexcept {
+  ip_address made;
+  made.is_v6 = family() == AF_INET6;
+  if (made.is_v6) {
+    std::memcpy(made.bytes.data(), &storage_.v6.sin6_addr, sizeof storage_.v6.sin6_addr);
+    made.scope = storage_.v6.sin6_scope_id;
+  } else if (family() == AF_INET) {
+    std::memcpy(made.bytes.data(), &storage_.v4.sin_addr, sizeof storage_.v4.sin_addr);
+  }
+  return made;
+}
+
+std::uint16_t udp_address::port() const noexcept {
+  switch (family()) {
+    case AF_INET:
+      return ntohs(storage_.v4.sin_port);
+    case AF_INET6:
+      return ntohs(storage_.v6.sin6_port);
+    default:
+      return 0;
+  }
+}
+
+bool operator==(const udp_address& left, const udp_address& right) noexcept {
+  if (left.family() != right.family() || left.port() != right.port())
+    return false;
+  return left.host() == right.host();
+}
+
+std::string to_text(const udp_address& where) {
+  const auto host = to_string(where.host());
+  const auto port = std::to_string(where.port());
+  return where.family() == AF_INET6 ? "[" + host + "]:" + port : host + ":" + port;
+}
+
+} // namespace actorwire
