@@ -40,7 +40,7 @@ public:
     must(::gnutls_x509_crt_init(&made));
     certificate_.reset(made);
     must(::gnutls_x509_crt_set_version(made, 3));
-    const std::uint8_t serial = ++serials_;
+    const std::uint8_t serial = ++serials;
     must(::gnutls_x509_crt_set_serial(made, &serial, sizeof serial));
     constexpr std::time_t years = 365L * 24 * 3'600;
     must(::gnutls_x509_crt_set_activation_time(made, good_day - 5 * years));
@@ -83,7 +83,7 @@ private:
     return copy;
   }
 
-  inline static std::uint8_t serials_ = 0;
+  inline static std::uint8_t serials = 0;
 
   std::unique_ptr<std::remove_pointer_t<gnutls_x509_privkey_t>, key_closer> key_;
   std::unique_ptr<std::remove_pointer_t<gnutls_x509_crt_t>, certificate_closer> certificate_;

@@ -151,7 +151,7 @@ TEST_CASE("random bytes end a connection with one of the errors that bytes can c
       byte = static_cast<char>(random());
     // Every other one looks like a frame at first.
     if (count % 2 == 0)
-      bytes = frame(std::string(random() % cap, 'x')) + bytes;
+      bytes.insert(0, frame(std::string(random() % cap, 'x')));
     ::send(client.descriptor(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     ::shutdown(client.descriptor(), SHUT_WR);
     const auto reason = server.await_end();

@@ -480,7 +480,7 @@ TEST_CASE("a session from before a reload is not resumed, and one from after it 
   clients all{here, server};
   const auto look = [&] {
     const auto peer = all.next();
-    const auto found = me.must_ask<connection_info>(peer, connect{}).tls;
+    auto found = me.must_ask<connection_info>(peer, connect{}).tls;
     // Tickets come with or before the first bytes.
     me.listen_to(peer, event_mask::data);
     say(peer, "ticket");

@@ -189,7 +189,7 @@ TEST_CASE("a removed peer leaves nothing behind", "[P1][B10]") {
   pool_fixture with;
   for (int round = 0; round < 100; ++round) {
     acquire_options options;
-    options.transport.mtu = static_cast<std::size_t>(1'000 + round);
+    options.transport.mtu = 1'000 + static_cast<std::size_t>(round);
     const auto id = with.peers.acquire(pool_fixture::server(1), options, with.now).value().id;
     const auto order = with.next_dial();
     if (round % 3 == 1)

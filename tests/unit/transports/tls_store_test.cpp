@@ -32,7 +32,6 @@ namespace actorwire::test {
 namespace {
 
 using Catch::Matchers::ContainsSubstring;
-using Catch::Matchers::StartsWith;
 using namespace std::chrono_literals;
 
 /// Files that a test may change.
