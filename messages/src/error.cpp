@@ -38,6 +38,8 @@ bool is_retryable(error_code code) noexcept {
     case error_code::invalid_credentials:
     case error_code::certificate_rejected:
     case error_code::no_common_protocol:
+    case error_code::no_common_version:
+    case error_code::stream_closed:
       return false;
     case error_code::descriptor_limit:
     case error_code::memory_limit:
@@ -55,6 +57,8 @@ bool is_retryable(error_code code) noexcept {
     case error_code::crashed:
     case error_code::not_connected:
     case error_code::request_timeout:
+    case error_code::stream_reset:
+    case error_code::stream_limit:
     case error_code::connection_failed:
     case error_code::would_block:
     case error_code::expired:

@@ -2,12 +2,46 @@
 
 #include <actorwire/messages/requests.hpp>
 
+#include <cstdint>
+#include <string_view>
+
 namespace actorwire {
+
+namespace {
+
+// RFC 9000, 20.2: codes travel as integers of variable length, which have 62 bits.
+constexpr std::uint64_t largest_code = (std::uint64_t{1} << 62U) - 1;
+
+constexpr std::string_view byte_stream_ends_otherwise = "another than 0, which ends with finish_stream or close";
+
+} // namespace
 
 result<void> validate(const receive& request) {
   return range_check{"receive"}
       .zero_or_within("timeout", request.timeout, "for ever", shortest_time, longest_time)
       .verdict();
+}
+
+result<void> validate(const open_stream& request) {
+  return range_check{"open_stream"}.named("direction", request.direction).nested(validate(request.priority)).verdict();
+}
+
+result<void> validate(const reset_stream& request) {
+  return range_check{"reset_stream"}
+      .allowed("stream", "0", request.stream != 0, byte_stream_ends_otherwise)
+      .within("code", request.code, 0, largest_code)
+      .verdict();
+}
+
+result<void> validate(const stop_stream& request) {
+  return range_check{"stop_stream"}
+      .allowed("stream", "0", request.stream != 0, byte_stream_ends_otherwise)
+      .within("code", request.code, 0, largest_code)
+      .verdict();
+}
+
+result<void> validate(const prioritize_stream& request) {
+  return validate(request.priority);
 }
 
 result<void> validate(const reload_tls& request) {

@@ -32,9 +32,20 @@ void check(range_check& checks, const transport_config& config, const quic_confi
   // A probe that comes after the idle timeout finds the connection gone.
   if (quic.idle_timeout != 0ms && config.keepalive_interval != 0ms)
     checks.below("keepalive_interval", config.keepalive_interval, "quic.idle_timeout", quic.idle_timeout);
+  // The first flight is encrypted with what an earlier session left.
+  checks.nested(
+      range_check{"quic"}
+          .compatible("early_data", !quic.early_data || config.tls.session_resumption, "needs tls.session_resumption")
+          .verdict());
 }
 
 } // namespace
+
+const quic_config& quic_settings(const transport_config& config) noexcept {
+  static const quic_config defaults;
+  const auto* chosen = std::get_if<quic_config>(&config.protocol_settings);
+  return chosen != nullptr ? *chosen : defaults;
+}
 
 result<void> validate(const transport_config& config) {
   range_check checks{"transport"};

@@ -123,6 +123,13 @@ int main(int, char** argv) {
   check_names<credit_mode>(reference);
   check_names<close_mode>(reference);
   check_names<framing_mode>(reference);
+  check_names<stream_direction>(reference);
+  check_names<stream_half>(reference);
+  check_names<datagram_outcome>(reference);
+  check_names<quic_version>(reference);
+  check_names<quic_congestion_control>(reference);
+  check_names<quic_migration>(reference);
+  check_names<ecn_state>(reference);
   check_names<tls_version>(reference);
   check_names<client_certificates>(reference);
   check_names<pool_change>(reference);

@@ -12,6 +12,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <vector>
 
 using namespace actorwire;
 using namespace std::chrono_literals;
@@ -178,6 +179,90 @@ TEST_CASE("quic: datagrams may wait in 1,200 bytes to 1 GiB") {
   buffer.check_refused({}, 0);
 }
 
+TEST_CASE("quic: a stream may be 16 KiB to 1 GiB ahead of its reader, a connection 16 KiB to 4 GiB") {
+  constexpr std::uint64_t least = 16'384;
+  constexpr std::uint64_t most_of_connection = std::uint64_t{4} << 30U;
+  const limited_field stream{"quic.stream_window", &quic_config::stream_window, least, std::uint64_t{gibibyte},
+                             "16384..1073741824"};
+  const limited_field stream_max{"quic.stream_window_max", &quic_config::stream_window_max, least,
+                                 std::uint64_t{gibibyte}, "16384..1073741824"};
+  const limited_field connection{"quic.connection_window", &quic_config::connection_window, least, most_of_connection,
+                                 "16384..4294967296"};
+  const limited_field connection_max{"quic.connection_window_max", &quic_config::connection_window_max, least,
+                                     most_of_connection, "16384..4294967296"};
+  // Each has its neighbours out of the way, so that their order holds.
+  stream.check({.stream_window_max = gibibyte,
+                .connection_window = most_of_connection,
+                .connection_window_max = most_of_connection});
+  stream_max.check({.stream_window = least});
+  connection.check({.stream_window = least, .connection_window_max = most_of_connection});
+  connection_max.check({.stream_window = least, .connection_window = least});
+}
+
+TEST_CASE("quic: windows grow, and that of the connection holds that of a stream") {
+  quic_config config;
+  config.stream_window = config.stream_window_max = config.connection_window = config.connection_window_max = 20'000;
+  CHECK(validate(config));
+  config.stream_window_max = 19'999;
+  check_refused(config, error_code::conflicting_values,
+                "quic.stream_window = 20000: must be at most quic.stream_window_max = 19999");
+  config.stream_window_max = 20'000;
+  config.connection_window = 19'999;
+  check_refused(config, error_code::conflicting_values,
+                "quic.stream_window = 20000: must be at most quic.connection_window = 19999");
+  config.connection_window = 20'001;
+  check_refused(config, error_code::conflicting_values,
+                "quic.connection_window = 20001: must be at most quic.connection_window_max = 20000");
+}
+
+TEST_CASE("quic: congestion control and what is done about migration are among the named ones") {
+  quic_config config;
+  for (const auto each :
+       {quic_congestion_control::cubic, quic_congestion_control::bbr, quic_congestion_control::reno}) {
+    config.congestion_control = each;
+    CHECK(validate(config));
+  }
+  config.congestion_control = static_cast<quic_congestion_control>(3);
+  check_refused(config, error_code::invalid_value, "quic.congestion_control = 3: must be one of cubic, bbr, reno");
+  config = {};
+  config.migration = quic_migration::refuse;
+  CHECK(validate(config));
+  config.migration = static_cast<quic_migration>(2);
+  check_refused(config, error_code::invalid_value, "quic.migration = 2: must be one of follow, refuse");
+}
+
+TEST_CASE("quic: at least one version is spoken, and each is named once") {
+  using enum quic_version;
+  for (const auto& versions : {std::vector{v1}, std::vector{v2}, std::vector{v1, v2}, std::vector{v2, v1}})
+    CHECK(validate(quic_config{.versions = versions}));
+  check_refused(quic_config{.versions = {}}, error_code::invalid_value, "quic.versions.size = 0: must be 1..2");
+  check_refused(quic_config{.versions = {v1, v2, v1}}, error_code::invalid_value,
+                "quic.versions.size = 3: must be 1..2");
+  check_refused(quic_config{.versions = {v2, v2}}, error_code::conflicting_values,
+                "quic.versions: must not name one twice");
+  check_refused(quic_config{.versions = {v1, static_cast<quic_version>(2)}}, error_code::invalid_value,
+                "quic.versions = 2: must be one of v1, v2");
+}
+
+TEST_CASE("quic: addresses are to be proved by all, or beyond up to 1,000,000 half-open clients") {
+  limited_field{"quic.retry_threshold", &quic_config::retry_threshold, 0U, 1'000'000U, "0..1000000"}.check({});
+}
+
+TEST_CASE("quic: the socket's buffers are 0 or 64 KiB to 1 GiB") {
+  const limited_field size{"quic.socket_buffer_size", &quic_config::socket_buffer_size, std::size_t{65'536}, gibibyte,
+                           "0 (the system's default) or 65536..1073741824"};
+  size.check({});
+  size.check_accepted({}, 0);
+  size.check_refused({}, 1);
+}
+
+TEST_CASE("quic: the folder for qlog is a path that is not shown") {
+  CHECK(validate(quic_config{.qlog_directory = std::string(4'096, 'a'), .qlog_forced = true}));
+  const auto text = "quic.qlog_directory = (not shown): must be a path of at most 4096 bytes";
+  check_refused(quic_config{.qlog_directory = std::string(4'097, 'a')}, error_code::invalid_value, text);
+  check_refused(quic_config{.qlog_directory = std::string{"a\0b", 3}}, error_code::invalid_value, text);
+}
+
 // -- framing_config ---------------------------------------------------------------------------------------------------
 
 TEST_CASE("framing: the mode is one of the named ones") {
@@ -322,6 +407,23 @@ TEST_CASE("transport: QUIC probes before the connection counts as idle") {
   CHECK(validate(config));
 }
 
+TEST_CASE("transport: data in the first flight of QUIC need sessions that are remembered") {
+  transport_config config;
+  config.protocol_settings = quic_config{.early_data = true};
+  CHECK(validate(config));
+  config.tls.session_resumption = false;
+  check_refused(config, error_code::conflicting_values, "quic.early_data: needs tls.session_resumption");
+  config.protocol_settings = quic_config{};
+  CHECK(validate(config));
+}
+
+TEST_CASE("transport: QUIC goes by its own settings, or by the defaults where those of TCP are given") {
+  transport_config config;
+  CHECK(quic_settings(config) == quic_config{});
+  config.protocol_settings = quic_config{.max_streams = 3};
+  CHECK(quic_settings(config).max_streams == 3);
+}
+
 TEST_CASE("transport: a fault in a nested configuration is found and named") {
   transport_config config;
   config.framing.max_frame_size = 0;
@@ -459,6 +561,33 @@ TEST_CASE("pool: 0 to 1,000 crashes are healed within 1 ms to 24 h") {
 TEST_CASE("receive: data are waited for for ever, or 1 ms to 24 h") {
   CHECK(validate(receive{0ms}));
   limited_field{"receive.timeout", &receive::timeout, milliseconds{1}, day, "0 (for ever) or 1..86400000 ms"}.check({});
+}
+
+TEST_CASE("streams: the urgency is 0 to 7, wherever it is given") {
+  for (const auto urgency : {std::uint8_t{0}, std::uint8_t{7}}) {
+    CHECK(validate(open_stream{stream_direction::unidirectional, {urgency, true}}));
+    CHECK(validate(prioritize_stream{0, {urgency, false}}));
+  }
+  const auto text = "priority.urgency = 8: must be 0..7";
+  check_refused(open_stream{stream_direction::bidirectional, {8, false}}, error_code::invalid_value, text);
+  check_refused(prioritize_stream{4, {8, false}}, error_code::invalid_value, text);
+}
+
+TEST_CASE("streams: the direction is one of the named ones") {
+  check_refused(open_stream{static_cast<stream_direction>(2), {}}, error_code::invalid_value,
+                "open_stream.direction = 2: must be one of bidirectional, unidirectional");
+}
+
+TEST_CASE("streams: any but stream 0 may be cut short, with a code of up to 62 bits") {
+  constexpr std::uint64_t largest_code = (std::uint64_t{1} << 62U) - 1;
+  limited_field{"reset_stream.code", &reset_stream::code, std::uint64_t{0}, largest_code, "0..4611686018427387903"}
+      .check({.stream = 4});
+  limited_field{"stop_stream.code", &stop_stream::code, std::uint64_t{0}, largest_code, "0..4611686018427387903"}.check(
+      {.stream = 4});
+  check_refused(reset_stream{}, error_code::invalid_value,
+                "reset_stream.stream = 0: must be another than 0, which ends with finish_stream or close");
+  check_refused(stop_stream{}, error_code::invalid_value,
+                "stop_stream.stream = 0: must be another than 0, which ends with finish_stream or close");
 }
 
 TEST_CASE("listen: the kernel holds 1 to 65,535 connections") {

@@ -92,12 +92,13 @@ TEST_CASE("a visitor sees the type's name and every member with its name") {
   CHECK(printer::print(where) == R"(endpoint{proto=quic, host="example.org", port=443})");
   CHECK(printer::print(actorwire::connect{}) == "connect{}");
   CHECK(printer::print(send_options{when_down::drop, outcome::acked, std::chrono::milliseconds{5}})
-        == "send_options{policy=drop, wanted=acked, ttl=5ms}");
+        == "send_options{policy=drop, wanted=acked, ttl=5ms, stream=0, idempotent=false}");
 }
 
 TEST_CASE("a visitor reaches the members of nested messages and variants") {
   CHECK(printer::print(actorwire::send{payload::copy_of("abc"), {}})
-        == "send{body=payload(3 bytes), options=send_options{policy=queue, wanted=written, ttl=0ms}}");
+        == "send{body=payload(3 bytes), options=send_options{policy=queue, wanted=written, ttl=0ms, stream=0, "
+           "idempotent=false}}");
   transport_config config;
   config.protocol_settings = quic_config{};
   const auto text = printer::print(config);
@@ -124,9 +125,13 @@ TEST_CASE("every message and every configuration is described") {
   CHECK(all_print_default_values<endpoint, transport_error, send_options, tally, delivery_totals>());
   CHECK(all_print_default_values<tcp_config, quic_config, tls_config, framing_config, flow_limits, transport_config,
                                  reconnection_policy, pool_limits, listen_config>());
-  CHECK(all_print_default_values<tcp_metrics, quic_metrics, transport_stats, pool_stats, listener_stats>());
+  CHECK(all_print_default_values<tcp_metrics, datagram_totals, quic_metrics, transport_stats, pool_stats,
+                                 listener_stats>());
   CHECK(all_print_default_values<tls_info, connection_info, opened, received, peer_closing, passivated, sent, data_lost,
                                  backpressure, state_changed, stats, connection_status, close_report, pool_event>());
+  CHECK(all_print_default_values<stream_opened, stream_reset, stream_closed, datagram_received, datagram_sent,
+                                 address_changed, stream_priority, open_stream, reset_stream, stop_stream,
+                                 prioritize_stream, send_datagram>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
                                  acquire, list, lookup, set_policy, reset, reload_tls, get_pool_stats, suspend, resume,

@@ -43,6 +43,13 @@ TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(pool_change::tls_kept, "tls_kept");
   check_names(credit_mode::manual, "manual");
   check_names(close_mode::abort, "abort");
+  check_names(stream_direction::unidirectional, "unidirectional");
+  check_names(stream_half::receiving, "receiving");
+  check_names(datagram_outcome::dropped, "dropped");
+  check_names(ecn_state::failed, "failed");
+  check_names(quic_version::v2, "v2");
+  check_names(quic_congestion_control::reno, "reno");
+  check_names(quic_migration::refuse, "refuse");
 }
 
 TEST_CASE("names stand in the order of the values") {
@@ -79,6 +86,7 @@ TEST_CASE("a mask of events includes what it was combined of and nothing else") 
   CHECK(includes(mask, event_mask::none));
   CHECK_FALSE(includes(mask, event_mask::state));
   CHECK_FALSE(includes(mask, event_mask::data | event_mask::state));
-  CHECK((event_mask::data | event_mask::state | event_mask::loss | event_mask::backpressure | event_mask::pool)
+  CHECK((event_mask::data | event_mask::state | event_mask::loss | event_mask::backpressure | event_mask::pool
+         | event_mask::streams | event_mask::datagrams)
         == event_mask::all);
 }

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-/// The first of the CAF type IDs that this library takes; it takes fewer than 100. Change it, for the library and all
+/// The first of the CAF type IDs that this library takes; it takes fewer than 200. Change it, for the library and all
 /// programs alike, when another library in the same program uses that range.
 #ifndef ACTORWIRE_FIRST_TYPE_ID
 #  define ACTORWIRE_FIRST_TYPE_ID 2000
@@ -240,6 +240,26 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::unsubscribe))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::verify_peer))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::when_down))
 CAF_ADD_TYPE_ID(actorwire, (std::vector<actorwire::connection_status>))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::address_changed))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::datagram_outcome))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::datagram_received))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::datagram_sent))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::datagram_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::ecn_state))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::open_stream))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::prioritize_stream))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::quic_congestion_control))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::quic_migration))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::quic_version))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::reset_stream))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::send_datagram))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stop_stream))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_closed))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_direction))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_half))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_opened))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_priority))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

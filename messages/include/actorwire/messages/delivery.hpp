@@ -2,6 +2,7 @@
 
 #include <actorwire/messages/describe.hpp>
 #include <actorwire/messages/enumeration.hpp>
+#include <actorwire/messages/stream.hpp>
 
 #include <array>
 #include <cassert>
@@ -40,12 +41,19 @@ struct send_options {
   outcome wanted = outcome::written;
   /// Longest time in the queue; 0 takes `flow_limits::queue_age`.
   std::chrono::milliseconds ttl{0};
+  /// Where it goes. A stream other than 0 never waits for the next connection: when its own is lost, what waits on it is
+  /// `not_sent`.
+  stream_id stream = 0;
+  /// Says that the peer may get it twice without harm. With `quic_config::early_data` it may then leave before the
+  /// handshake is over (0-RTT), and whoever records it can send it to the peer again (RFC 8446, 8).
+  bool idempotent = false;
 
   friend bool operator==(const send_options&, const send_options&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("send_options", field{"policy", self.policy}, field{"wanted", self.wanted}, field{"ttl", self.ttl});
+    return visit("send_options", field{"policy", self.policy}, field{"wanted", self.wanted}, field{"ttl", self.ttl},
+                 field{"stream", self.stream}, field{"idempotent", self.idempotent});
   }
 };
 

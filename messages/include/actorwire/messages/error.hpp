@@ -33,6 +33,7 @@ enum class error_code : std::uint8_t {
   handshake_failed,
   certificate_rejected,
   no_common_protocol,
+  no_common_version,
   peer_closed,
   reset,
   keepalive_timeout,
@@ -46,6 +47,9 @@ enum class error_code : std::uint8_t {
   attempts_exhausted,
   not_connected,
   request_timeout,
+  stream_closed,
+  stream_reset,
+  stream_limit,
   connection_failed,
   // send
   would_block,
@@ -67,7 +71,7 @@ enum class error_code : std::uint8_t {
   peer_error,
 };
 
-constexpr std::array<std::string_view, 39> names_of(error_code) {
+constexpr std::array<std::string_view, 43> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -79,6 +83,7 @@ constexpr std::array<std::string_view, 39> names_of(error_code) {
           "handshake_failed",
           "certificate_rejected",
           "no_common_protocol",
+          "no_common_version",
           "peer_closed",
           "reset",
           "keepalive_timeout",
@@ -92,6 +97,9 @@ constexpr std::array<std::string_view, 39> names_of(error_code) {
           "attempts_exhausted",
           "not_connected",
           "request_timeout",
+          "stream_closed",
+          "stream_reset",
+          "stream_limit",
           "connection_failed",
           "would_block",
           "expired",

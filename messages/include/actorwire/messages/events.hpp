@@ -8,6 +8,7 @@
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/statistics.hpp>
+#include <actorwire/messages/stream.hpp>
 
 #include <array>
 #include <chrono>
@@ -21,9 +22,9 @@ namespace actorwire {
 /// What a subscriber wants to hear of; combine with `|`.
 enum class event_mask : std::uint32_t {
   none = 0,
-  /// `received`, `peer_closing`, `passivated`: the bytes.
+  /// `received`, `peer_closing`, `passivated` of stream 0, the one that every transport has: the bytes.
   data = 1U << 0U,
-  /// `opened`, `state_changed`.
+  /// `opened`, `state_changed`, `address_changed`.
   state = 1U << 1U,
   /// `data_lost`.
   loss = 1U << 2U,
@@ -31,7 +32,12 @@ enum class event_mask : std::uint32_t {
   backpressure = 1U << 3U,
   /// `pool_event`, from a supervisor.
   pool = 1U << 4U,
-  all = (1U << 5U) - 1U,
+  /// All other streams: `stream_opened`, `received`, `peer_closing`, `passivated`, `stream_reset`, `stream_closed`. While
+  /// nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the connection.
+  streams = 1U << 5U,
+  /// `datagram_received`.
+  datagrams = 1U << 6U,
+  all = (1U << 7U) - 1U,
 };
 
 constexpr event_mask operator|(event_mask left, event_mask right) noexcept {
@@ -45,9 +51,6 @@ constexpr bool includes(event_mask mask, event_mask wanted) noexcept {
 
 /// Identifies a connection or a peer within its network; never used twice.
 using connection_id = std::uint64_t;
-
-/// A stream of a connection; 0 is the byte stream that every transport has.
-using stream_id = std::uint64_t;
 
 /// What was agreed on with the peer of an encrypted connection. All empty where there is no encryption.
 struct tls_info {
@@ -124,28 +127,145 @@ struct received {
   }
 };
 
-/// The peer will send no more on this generation; what we send still reaches it.
+/// The peer will send no more on this stream, which for stream 0 means on this generation; what we send still reaches it.
 struct peer_closing {
   connection_id source = 0;
   std::uint64_t generation = 0;
+  stream_id stream = 0;
 
   friend bool operator==(const peer_closing&, const peer_closing&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("peer_closing", field{"source", self.source}, field{"generation", self.generation});
+    return visit("peer_closing", field{"source", self.source}, field{"generation", self.generation},
+                 field{"stream", self.stream});
   }
 };
 
-/// A subscriber with manual credit has used all of it; nothing more comes until it grants some.
+/// A subscriber with manual credit has used all of it; nothing more comes on this stream until it grants some.
 struct passivated {
   connection_id source = 0;
+  stream_id stream = 0;
 
   friend bool operator==(const passivated&, const passivated&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("passivated", field{"source", self.source});
+    return visit("passivated", field{"source", self.source}, field{"stream", self.stream});
+  }
+};
+
+/// There is a new stream: the answer to `open_stream`, and what subscribers are told when the peer opens one. Its bytes
+/// follow as `received`.
+struct stream_opened {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  stream_id stream = 0;
+  stream_direction direction = stream_direction::bidirectional;
+  bool by_peer = false;
+
+  friend bool operator==(const stream_opened&, const stream_opened&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("stream_opened", field{"source", self.source}, field{"generation", self.generation},
+                 field{"stream", self.stream}, field{"direction", self.direction}, field{"by_peer", self.by_peer});
+  }
+};
+
+/// The peer has cut one half of a stream short; the other half goes on.
+/// - `receiving`: it sends no more, and what came is not all that it had (RESET_STREAM; RFC 9000, 3.2). No `peer_closing`
+///   follows.
+/// - `sending`: it reads no more, and what waits to be sent is given up (STOP_SENDING; RFC 9000, 3.5).
+struct stream_reset {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  stream_id stream = 0;
+  stream_half half = stream_half::receiving;
+  /// Why, in the terms of the protocol above: 0 .. 2^62 - 1 (RFC 9000, 20.2).
+  std::uint64_t code = 0;
+
+  friend bool operator==(const stream_reset&, const stream_reset&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("stream_reset", field{"source", self.source}, field{"generation", self.generation},
+                 field{"stream", self.stream}, field{"half", self.half}, field{"code", self.code});
+  }
+};
+
+/// A stream is over, with every half that it had; nothing more comes about it, and its number is not used again. Not told
+/// of the streams that end with their connection.
+struct stream_closed {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  stream_id stream = 0;
+  /// Whether a half of it was cut short, by either side; else both ended in order.
+  bool was_reset = false;
+  /// The code of that, the first if there were two; 0 otherwise.
+  std::uint64_t code = 0;
+
+  friend bool operator==(const stream_closed&, const stream_closed&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("stream_closed", field{"source", self.source}, field{"generation", self.generation},
+                 field{"stream", self.stream}, field{"was_reset", self.was_reset}, field{"code", self.code});
+  }
+};
+
+/// An unreliable datagram from the peer (RFC 9221). Others may have been lost, or overtaken it. One that comes while no
+/// subscriber has room for it is dropped and counted in `datagram_totals::discarded`.
+struct datagram_received {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  payload body;
+
+  friend bool operator==(const datagram_received&, const datagram_received&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("datagram_received", field{"source", self.source}, field{"generation", self.generation},
+                 field{"body", self.body});
+  }
+};
+
+/// What became of one `send_datagram`, as far as this side can know.
+/// - `written`: it has left. It may be lost on its way, and nobody sends it again.
+/// - `dropped`: it has not left: newer ones filled `quic_config::datagram_send_buffer_size`, or the connection was lost.
+enum class datagram_outcome : std::uint8_t { written, dropped };
+
+constexpr std::array<std::string_view, 2> names_of(datagram_outcome) {
+  return {"written", "dropped"};
+}
+
+/// The answer to `send_datagram`.
+struct datagram_sent {
+  datagram_outcome result = datagram_outcome::written;
+
+  friend bool operator==(const datagram_sent&, const datagram_sent&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("datagram_sent", field{"result", self.result});
+  }
+};
+
+/// The connection goes on between other addresses: one side has moved, or something between has renumbered it, and the new
+/// path has proved to lead to the peer (RFC 9000, 9). `connection_info` tells the new ones from now on.
+struct address_changed {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  /// Numeric address and port of both ends.
+  std::string local_address;
+  std::string remote_address;
+
+  friend bool operator==(const address_changed&, const address_changed&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("address_changed", field{"source", self.source}, field{"generation", self.generation},
+                 field{"local_address", self.local_address}, field{"remote_address", self.remote_address});
   }
 };
 

@@ -9,6 +9,7 @@
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/reconnection_policy.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/stream.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
 #include <array>
@@ -67,12 +68,14 @@ struct cast {
 struct receive {
   /// How long to wait for data. 0 (for ever) or 1 ms .. 24 h.
   std::chrono::milliseconds timeout{0};
+  /// From which stream.
+  stream_id stream = 0;
 
   friend bool operator==(const receive&, const receive&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("receive", field{"timeout", self.timeout});
+    return visit("receive", field{"timeout", self.timeout}, field{"stream", self.stream});
   }
 };
 
@@ -115,17 +118,21 @@ struct unsubscribe {
 /// Gives back credit after `bytes` bytes were dealt with; for `credit_mode::manual`.
 struct grant {
   std::uint64_t bytes = 0;
+  /// On which stream; each has a credit of its own.
+  stream_id stream = 0;
 
   friend bool operator==(const grant&, const grant&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("grant", field{"bytes", self.bytes});
+    return visit("grant", field{"bytes", self.bytes}, field{"stream", self.stream});
   }
 };
 
-/// Ends our side of a stream once everything accepted is written; the peer sees the end, and may still send. Nothing is
-/// accepted from now on. A peer that is not connected dials as its policy says, writes what waits, and then ends; what a
+/// Ends our side of a stream once everything accepted is written; the other side sees the end, and may still send. Nothing
+/// is accepted for it from now on.
+///
+/// Stream 0 is that of the peer, whatever connections carry it. A peer that is not connected dials as its policy says, writes what waits, and then ends; what a
 /// lost connection leaves goes out on the next one. When a connection is lost that has taken all of it, there is nothing
 /// left to connect for: the peer closes. A peer is not handed out any more by its supervisor, which makes a new one.
 struct finish_stream {
@@ -136,6 +143,98 @@ struct finish_stream {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("finish_stream", field{"stream", self.stream});
+  }
+};
+
+// The five that follow are for `quic://`, once it is connected. Others answer them with `unsupported`.
+
+/// Opens a stream; answered with `stream_opened`. The peer hears of it with the first bytes, or the end, that are sent on
+/// it (RFC 9000, 2.1).
+/// *Errors:* `stream_limit`; `not_connected`: streams other than 0 do not wait for a connection; `unsupported`;
+/// `invalid_value`.
+struct open_stream {
+  stream_direction direction = stream_direction::bidirectional;
+  stream_priority priority;
+
+  friend bool operator==(const open_stream&, const open_stream&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("open_stream", field{"direction", self.direction}, field{"priority", self.priority});
+  }
+};
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const open_stream& request);
+
+/// Cuts our side of a stream short: what waits on it is given up, what is on its way is not sent again, and the other side
+/// is told `code` (RESET_STREAM; RFC 9000, 3.1). It may still send. Not for stream 0, which ends with `finish_stream` or
+/// `close`.
+/// *Errors:* `invalid_value`; `stream_closed`; `not_connected`; `unsupported`.
+struct reset_stream {
+  stream_id stream = 0;
+  /// Why, in the terms of the protocol above: 0 .. 2^62 - 1 (RFC 9000, 20.2).
+  std::uint64_t code = 0;
+
+  friend bool operator==(const reset_stream&, const reset_stream&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("reset_stream", field{"stream", self.stream}, field{"code", self.code});
+  }
+};
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const reset_stream& request);
+
+/// Asks the other side to send no more on a stream, and drops what still comes (STOP_SENDING; RFC 9000, 3.5). Not for
+/// stream 0.
+/// *Errors:* `invalid_value`; `stream_closed`; `not_connected`; `unsupported`.
+struct stop_stream {
+  stream_id stream = 0;
+  /// Why, in the terms of the protocol above: 0 .. 2^62 - 1 (RFC 9000, 20.2).
+  std::uint64_t code = 0;
+
+  friend bool operator==(const stop_stream&, const stop_stream&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("stop_stream", field{"stream", self.stream}, field{"code", self.code});
+  }
+};
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const stop_stream& request);
+
+/// Changes which stream's bytes leave first, from the next packet on. For stream 0 too, until the connection is lost.
+/// *Errors:* `invalid_value`; `stream_closed`; `not_connected`; `unsupported`.
+struct prioritize_stream {
+  stream_id stream = 0;
+  stream_priority priority;
+
+  friend bool operator==(const prioritize_stream&, const prioritize_stream&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("prioritize_stream", field{"stream", self.stream}, field{"priority", self.priority});
+  }
+};
+
+/// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const prioritize_stream& request);
+
+/// Sends an unreliable datagram (RFC 9221); answered with `datagram_sent` when it has left or was dropped. It leaves
+/// whole, in one packet, or not at all, and never waits for a connection.
+/// *Errors:* `message_too_large`: beyond what one packet to this peer carries, or the peer takes, which can change with the
+/// path; `not_connected`; `unsupported`, also where the peer takes no datagrams.
+struct send_datagram {
+  payload body;
+
+  friend bool operator==(const send_datagram&, const send_datagram&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("send_datagram", field{"body", self.body});
   }
 };
 

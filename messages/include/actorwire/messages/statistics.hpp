@@ -3,10 +3,14 @@
 #include <actorwire/messages/connection_state.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/describe.hpp>
+#include <actorwire/messages/enumeration.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/quic_config.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
+#include <string_view>
 #include <variant>
 
 namespace actorwire {
@@ -32,22 +36,88 @@ struct tcp_metrics {
   }
 };
 
-/// What the QUIC engine knows of a connection. *Source:* RFC 9002.
+/// Whether packets are marked so that routers can tell of congestion without dropping any (ECN; RFC 9000, 13.4).
+/// - `off`: the socket cannot mark.
+/// - `testing`: the first packets are marked, and it is not known yet what becomes of the marks.
+/// - `capable`: the path and the peer have proved to keep the marks, and packets have them.
+/// - `failed`: they do not, and packets have none.
+enum class ecn_state : std::uint8_t { off, testing, capable, failed };
+
+constexpr std::array<std::string_view, 4> names_of(ecn_state) {
+  return {"off", "testing", "capable", "failed"};
+}
+
+/// The account of the unreliable datagrams of a QUIC connection. Those that were accepted for sending and are neither
+/// `sent` nor `dropped` wait.
+struct datagram_totals {
+  /// That left, each in a packet.
+  std::uint64_t sent = 0;
+  /// Of these, that are taken for lost, since later packets were acknowledged; such a one may have arrived all the same
+  /// (RFC 9221, 5.2).
+  std::uint64_t lost = 0;
+  /// That did not leave; see `datagram_outcome`.
+  std::uint64_t dropped = 0;
+  /// That arrived.
+  std::uint64_t received = 0;
+  /// Of these, that nobody was given, because no subscriber had room for them.
+  std::uint64_t discarded = 0;
+
+  constexpr datagram_totals& operator+=(const datagram_totals& other) noexcept {
+    sent += other.sent;
+    lost += other.lost;
+    dropped += other.dropped;
+    received += other.received;
+    discarded += other.discarded;
+    return *this;
+  }
+
+  friend constexpr bool operator==(const datagram_totals&, const datagram_totals&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("datagram_totals", field{"sent", self.sent}, field{"lost", self.lost}, field{"dropped", self.dropped},
+                 field{"received", self.received}, field{"discarded", self.discarded});
+  }
+};
+
+/// What the QUIC engine knows of a connection. Counts begin with the connection. *Source:* RFC 9002.
 struct quic_metrics {
+  /// The one that both sides have come to.
+  quic_version version = quic_version::v1;
+  /// Whether the listener took what the first flight carried (0-RTT); false also where it carried nothing.
+  bool early_data_accepted = false;
   std::chrono::microseconds rtt{0};
   std::chrono::microseconds rtt_variance{0};
   std::uint64_t congestion_window = 0; // bytes
   std::uint64_t bytes_in_flight = 0;
+  std::uint64_t bytes_acked = 0; // of streams
+  std::uint64_t packets_sent = 0;
+  std::uint64_t packets_received = 0;
   std::uint64_t packets_lost = 0;
-  std::uint32_t open_streams = 0;
+  /// Times that nothing was heard for so long that a probe went out (RFC 9002, 6.2).
+  std::uint64_t pto_count = 0;
+  ecn_state ecn = ecn_state::off;
+  /// Bytes of the largest UDP payload that is sent on the present path.
+  std::uint32_t mtu = 0;
+  /// Times that the connection went on between other addresses.
+  std::uint32_t path_changes = 0;
+  /// Streams that are open now, by the side that opened them. Stream 0 is the client's.
+  std::uint32_t own_streams = 0;
+  std::uint32_t peer_streams = 0;
+  datagram_totals datagrams;
 
   friend bool operator==(const quic_metrics&, const quic_metrics&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("quic_metrics", field{"rtt", self.rtt}, field{"rtt_variance", self.rtt_variance},
+    return visit("quic_metrics", field{"version", self.version}, field{"early_data_accepted", self.early_data_accepted},
+                 field{"rtt", self.rtt}, field{"rtt_variance", self.rtt_variance},
                  field{"congestion_window", self.congestion_window}, field{"bytes_in_flight", self.bytes_in_flight},
-                 field{"packets_lost", self.packets_lost}, field{"open_streams", self.open_streams});
+                 field{"bytes_acked", self.bytes_acked}, field{"packets_sent", self.packets_sent},
+                 field{"packets_received", self.packets_received}, field{"packets_lost", self.packets_lost},
+                 field{"pto_count", self.pto_count}, field{"ecn", self.ecn}, field{"mtu", self.mtu},
+                 field{"path_changes", self.path_changes}, field{"own_streams", self.own_streams},
+                 field{"peer_streams", self.peer_streams}, field{"datagrams", self.datagrams});
   }
 };
 

@@ -24,7 +24,7 @@ struct transport_config {
   /// `quic_config` the UDP payload, 1,200 .. 65,527. 0 lets the path decide.
   std::size_t mtu = 0;
   /// Silence after which the connection is probed. 0 turns probing off; else 1 s .. 32,767 s, for TCP in whole seconds,
-  /// as the kernel counts them. Below `quic_config::idle_timeout`, if that is on.
+  /// as the kernel counts them. With `quic_config` below its `idle_timeout`, if that is on.
   std::chrono::milliseconds keepalive_interval{15'000};
   /// Time that a probe, or a sent byte, may stay unanswered before the connection counts as lost. 1 ms .. 24 h.
   std::chrono::milliseconds keepalive_timeout{20'000};
@@ -41,6 +41,8 @@ struct transport_config {
   bool allow_half_open = false;
   framing_config framing;
   flow_limits flow;
+  /// `tcp_config` for `tcp://` and `tls://`, `quic_config` for `quic://`. A protocol that finds those of the other here
+  /// takes the defaults of its own; `quic://` then ignores an `mtu` below 1,200.
   protocol_config protocol_settings;
   /// For `tls://` and `quic://`; others do not look at it.
   tls_config tls;
@@ -57,6 +59,9 @@ struct transport_config {
                  field{"flow", self.flow}, field{"protocol_settings", self.protocol_settings}, field{"tls", self.tls});
   }
 };
+
+/// Returns what `quic://` goes by: the `quic_config` in `protocol_settings`, or a default one where there is none.
+[[nodiscard]] ACTORWIRE_EXPORT const quic_config& quic_settings(const transport_config& config) noexcept;
 
 /// Checks every field, the nested ones included, and how they fit together.
 /// *Errors:* `invalid_value` or `conflicting_values` naming fields, values and the allowed range.

@@ -35,6 +35,7 @@
 #include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
 /// Makes an enumeration a category of `caf::error`. To be used outside of all namespaces.
 #if ACTORWIRE_CAF_0_17
@@ -116,6 +117,24 @@ typename Inspector::result_type inspect(Inspector& f, secret& x) {
     std::string text;
     auto result = f(text);
     x = secret{std::move(text)};
+    return result;
+  }
+}
+
+/// As numbers: CAF would read each value into one that nothing has set, which gcc warns of.
+template <class Inspector, named_enumeration E>
+typename Inspector::result_type inspect(Inspector& f, std::vector<E>& x) {
+  using number = std::underlying_type_t<E>;
+  std::vector<number> numbers;
+  if constexpr (Inspector::reads_state) {
+    for (const auto each : x)
+      numbers.push_back(static_cast<number>(each));
+    return f(numbers);
+  } else {
+    auto result = f(numbers);
+    x.clear();
+    for (const auto each : numbers)
+      x.push_back(static_cast<E>(each));
     return result;
   }
 }
