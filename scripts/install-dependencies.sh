@@ -5,18 +5,32 @@
 #   scripts/install-dependencies.sh [build|test|lint|fuzz]...    default: build test
 #   scripts/install-dependencies.sh --print-backports       shows the apt source that it would add, adds nothing
 #
-# Debian 12 has Catch2 2, so there Catch2 3 comes from the release's own backports suite, on the mirror that apt uses
-# already. Nothing else is taken from it. ROOT is a folder to read instead of / (for the tests of this script).
+# Debian 12 has Catch2 2 and an ngtcp2 from before 1.0, so there these two come from the release's own backports suite, on
+# the mirror that apt uses already, with the libraries that they are made for. Nothing else is taken from it. ROOT is a folder to read instead of / (for the tests of this script).
 # ACTORWIRE_NO_INSTALL=1 leaves everything to you.
 set -eu
 
-catch2_minimum=3
 build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev nettle-dev libgnutls28-dev'
-# libssl-dev is for the benchmark's rival alone: the library has nothing of OpenSSL.
-test_packages='catch2 librapidcheck-dev ncat redis-server gnutls-bin openssl libssl-dev'
+build_packages="$build_packages libngtcp2-dev libngtcp2-crypto-gnutls-dev"
+# libssl-dev is for the benchmark's rival alone: the library has nothing of OpenSSL. The last two hold gtlsclient and
+# gtlsserver, which QUIC is tried against.
+test_packages='catch2 librapidcheck-dev ncat redis-server gnutls-bin openssl libssl-dev ngtcp2-client ngtcp2-server'
 lint_packages='clang clang-format clang-tidy shellcheck'
 # The second holds libFuzzer.
 fuzz_packages='clang libclang-rt-dev'
+
+# Packages of which not every version will do: the least that will, and the release whose own is older while its backports
+# suite has one that will.
+requirements='
+  cmake                       3.25    -
+  libcaf-dev                  0.17.6  -
+  libboost-dev                1.74    -
+  catch2                      3       bookworm
+  libngtcp2-dev               1.11    bookworm
+  libngtcp2-crypto-gnutls-dev 1.11    bookworm
+  ngtcp2-client               1.11    bookworm
+  ngtcp2-server               1.11    bookworm
+'
 
 apt_dir=${ROOT:-}/etc/apt
 sudo=
@@ -30,6 +44,16 @@ die() {
   exit 1
 }
 
+# least_of <package>: the version that it must at least have; nothing where any will do.
+least_of() { printf '%s' "$requirements" | awk -v package="$1" '$1 == package { print $2 }'; }
+
+# is_from_backports <package>: whether it comes from the backports suite on this machine.
+is_from_backports() {
+  [ "$distribution" = debian ] \
+    && printf '%s' "$requirements" | awk -v package="$1" -v release="$codename" \
+      '$1 == package && $3 == release { found = 1 } END { exit !found }'
+}
+
 # -- what is missing ------------------------------------------------------------
 
 # is_installed <package>: in a version that will do.
@@ -40,7 +64,8 @@ is_installed() {
   'installed '*) ;;
   *) return 1 ;;
   esac
-  [ "$1" != catch2 ] || dpkg --compare-versions "${installed#installed }" ge "$catch2_minimum"
+  least=$(least_of "$1")
+  [ -z "$least" ] || dpkg --compare-versions "${installed#installed }" ge "$least"
 }
 
 missing_of() {
@@ -107,10 +132,14 @@ deb822_sources() {
     END { flush() }' "$1"
 }
 
-# Debian 12 is the one release whose Catch2 is too old and that has a newer one in its backports.
+has_source_of() { apt_sources | awk -v suite="$1" '$2 == suite { found = 1 } END { exit !found }'; }
+
+# needs_backports <package>...: whether one of them comes from the backports suite, and apt has no source of it yet.
 needs_backports() {
-  [ "$release" = 'debian bookworm' ] || return 1
-  ! apt_sources | awk -v suite="$codename-backports" '$2 == suite { found = 1 } END { exit !found }'
+  for package in "$@"; do
+    if is_from_backports "$package" && ! has_source_of "$codename-backports"; then return 0; fi
+  done
+  return 1
 }
 
 # Prints the apt source of the backports suite, made from the source of the release itself.
@@ -130,11 +159,11 @@ backports_source() {
 
 # -- installing -----------------------------------------------------------------
 
-# The missing packages as apt is to be asked: Catch2, and only that, from the backports suite on Debian 12.
+# The missing packages as apt is to be asked: from the backports suite those that the release has too old, and no other.
 apt_names() {
   for package in $missing; do
-    if [ "$package" = catch2 ] && [ "$release" = 'debian bookworm' ]; then
-      package="catch2/$codename-backports"
+    if is_from_backports "$package"; then
+      package="$package/$codename-backports"
     fi
     printf '%s ' "$package"
   done
@@ -165,13 +194,14 @@ is_offered() {
 }
 
 check_release_offers_all() {
-  for requirement in cmake:3.25 libcaf-dev:0.17.6 libboost-dev:1.74 "catch2:$catch2_minimum"; do
-    package=${requirement%%:*}
-    case " $missing " in *" $package "*) ;; *) continue ;; esac
-    is_offered "$package" "${requirement#*:}" \
-      || die "${PRETTY_NAME:-this release} offers no $package >= ${requirement#*:}; nothing was installed" \
-        'Debian 12, Debian 13 and Ubuntu 24.04 do. Elsewhere install what these packages hold and' \
-        "set ACTORWIRE_NO_INSTALL=1: $missing"
+  for package in $missing; do
+    least=$(least_of "$package")
+    if [ -n "$least" ] && ! is_offered "$package" "$least"; then
+      die "${PRETTY_NAME:-this release} offers no $package >= $least; nothing was installed" \
+        'Debian 12 and Debian 13 offer everything. Elsewhere install what these packages hold and' \
+        "set ACTORWIRE_NO_INSTALL=1: $missing" \
+        'QUIC alone needs those with ngtcp2 in their names: cmake -DACTORWIRE_QUIC=OFF builds without.'
+    fi
   done
 }
 
@@ -218,11 +248,12 @@ if [ -r "${ROOT:-}/etc/os-release" ]; then
   . "${ROOT:-}/etc/os-release"
 fi
 codename=${VERSION_CODENAME:-}
-release="${ID:-unknown} $codename"
+distribution=${ID:-unknown}
 backports_file=$apt_dir/sources.list.d/$codename-backports.sources
 
 if [ -n "$print_backports" ]; then
-  ! needs_backports || backports_source
+  # shellcheck disable=SC2086  # lists are words on purpose
+  ! needs_backports $build_packages $test_packages || backports_source
   exit 0
 fi
 
@@ -236,8 +267,7 @@ missing=$(missing_of $wanted)
 [ -n "$missing" ] || exit 0
 
 backports=
-case " $missing" in *' catch2 '*)
-  ! needs_backports || backports=$(backports_source) ;;
-esac
+# shellcheck disable=SC2086  # lists are words on purpose
+! needs_backports $missing || backports=$(backports_source)
 become_root
 install_missing

@@ -16,6 +16,7 @@ put transports/src/edge/good.cpp '#include <boost/asio/io_context.hpp>'
 put transports/src/edge/comment.cpp '// caf::actor is not for this folder'
 put actors/src/good.cpp '#include <caf/actor.hpp>'
 put actors/include/actorwire/actors/detail/good.hpp '#if ACTORWIRE_CAF_0_17'
+put transports/src/engine/quic/udp_address.hpp '#include <sys/socket.h>'
 "$rules" "$work" || { echo 'FAILED: a clean project was refused'; exit 1; }
 
 failures=0
@@ -42,6 +43,7 @@ breach actors/include/actorwire/actors/a.hpp '#include <gnutls/gnutls.h>'
 breach actors/src/b.cpp '#if ACTORWIRE_CAF_0_17'
 breach actors/include/actorwire/actors/b.hpp '#ifdef CAF_VERSION_MAJOR'
 breach transports/src/engine/a.cpp '#include <sys/socket.h>'
+breach transports/src/engine/quic/a.cpp '#include <netinet/in.h>'
 breach transports/src/engine/b.cpp '#include <thread>'
 breach transports/src/engine/c.cpp 'auto now = std::chrono::steady_clock::now();'
 breach actors/src/a.cpp '#include "support/virtual_clock.hpp"'

@@ -151,14 +151,48 @@ expect 'Catch2, and only that, from backports' \
   'apt-get install -y --no-install-recommends catch2/bookworm-backports' "$(printf '%s' "$apt_calls" | tail -n1)"
 expect 'source added' 'bookworm-backports.sources' "$(added)"
 
-bookworm_machine build_needs_no_backports
-fake dpkg-query 'exit 1'
+bookworm_machine old_ngtcp2
+fake dpkg-query 'for last; do :; done; case $last in *ngtcp2*) echo "installed 0.12.1+dfsg-1" ;; *) echo "installed 99.0" ;; esac'
 run build
+expect 'exit status' 0 "$status"
+expect 'ngtcp2, and only that, from backports' \
+  'apt-get install -y --no-install-recommends libngtcp2-dev/bookworm-backports libngtcp2-crypto-gnutls-dev/bookworm-backports' \
+  "$(printf '%s' "$apt_calls" | tail -n1)"
+expect 'source added' 'bookworm-backports.sources' "$(added)"
+run test
+expect 'its programs too' \
+  'apt-get install -y --no-install-recommends ngtcp2-client/bookworm-backports ngtcp2-server/bookworm-backports' \
+  "$(printf '%s' "$apt_calls" | tail -n1)"
+
+bookworm_machine new_ngtcp2
+fake dpkg-query 'for last; do :; done; case $last in *ngtcp2*) echo "installed 1.11.0-1~bpo12+1" ;; *) echo "installed 99.0" ;; esac'
+run build test
+expect 'apt is not asked' '' "$apt_calls"
+
+bookworm_machine old_cmake
+fake dpkg-query 'for last; do :; done; case $last in cmake) echo "installed 3.18.4-2" ;; *) echo "installed 99.0" ;; esac'
+run build
+expect 'what is too old is asked for again, from the release' \
+  'apt-get install -y --no-install-recommends cmake' "$(printf '%s' "$apt_calls" | tail -n1)"
+expect 'no source added' '' "$(added)"
+
+bookworm_machine lint_needs_no_backports
+fake dpkg-query 'exit 1'
+run lint
 expect 'exit status' 0 "$status"
 expect 'no source added' '' "$(added)"
 
+machine trixie_has_all debian trixie
+printf 'deb http://mirror.example.org/debian trixie main\n' > "$ROOT/etc/apt/sources.list"
+fake dpkg-query 'for last; do :; done; case $last in catch2 | *ngtcp2*) exit 1 ;; *) echo "installed 99.0" ;; esac'
+run build test
+expect 'all from the release' \
+  'apt-get install -y --no-install-recommends libngtcp2-dev libngtcp2-crypto-gnutls-dev catch2 ngtcp2-client ngtcp2-server' \
+  "$(printf '%s' "$apt_calls" | tail -n1)"
+expect 'no source added' '' "$(added)"
+
 bookworm_machine tls_is_gnutls
-fake dpkg-query 'for last; do :; done; case $last in *gnutls* | *ssl*) exit 1 ;; *) echo "installed 99.0" ;; esac'
+fake dpkg-query 'for last; do :; done; case $last in *ngtcp2*) echo "installed 99.0" ;; *gnutls* | *ssl*) exit 1 ;; *) echo "installed 99.0" ;; esac'
 run build
 expect 'a build needs GnuTLS and nothing of OpenSSL' \
   'apt-get install -y --no-install-recommends libgnutls28-dev' "$(printf '%s' "$apt_calls" | tail -n1)"
@@ -185,7 +219,18 @@ case $output in
 *) expect 'message' 'offers no cmake >= 3.25' "$output" ;;
 esac
 
+machine ngtcp2_too_old ubuntu noble
+fake dpkg-query 'for last; do :; done; case $last in *ngtcp2*) exit 1 ;; *) echo "installed 99.0" ;; esac'
+fake apt-cache 'echo " $2 | 0.12.1+dfsg-1 | made up"'
+run build
+expect 'exit status' 1 "$status"
+case $output in
+*'made-up noble offers no libngtcp2-dev >= 1.11'*'-DACTORWIRE_QUIC=OFF'*) ;;
+*) expect 'message' 'offers no libngtcp2-dev, and how to build without' "$output" ;;
+esac
+
 bookworm_machine no_root
+fake dpkg-query 'exit 1'
 fake id 'echo 1000'
 fake sudo 'exit 1'
 run build test < /dev/null
@@ -193,7 +238,7 @@ expect 'exit status' 1 "$status"
 expect 'apt is not asked' '' "$apt_calls"
 expect 'no source added' '' "$(added)"
 for word in "$ROOT/etc/apt/sources.list.d/bookworm-backports.sources" 'apt-get install' libcaf-dev \
-  catch2/bookworm-backports; do
+  catch2/bookworm-backports libngtcp2-dev/bookworm-backports; do
   case $output in *"$word"*) ;; *) expect 'message names' "$word" "$output" ;; esac
 done
 

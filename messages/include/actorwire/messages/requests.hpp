@@ -154,7 +154,7 @@ struct finish_stream {
 /// `invalid_value`.
 struct open_stream {
   stream_direction direction = stream_direction::bidirectional;
-  stream_priority priority;
+  stream_priority priority{};
 
   friend bool operator==(const open_stream&, const open_stream&) = default;
 
@@ -210,7 +210,7 @@ struct stop_stream {
 /// *Errors:* `invalid_value`; `stream_closed`; `not_connected`; `unsupported`.
 struct prioritize_stream {
   stream_id stream = 0;
-  stream_priority priority;
+  stream_priority priority{};
 
   friend bool operator==(const prioritize_stream&, const prioritize_stream&) = default;
 

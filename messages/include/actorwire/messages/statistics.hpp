@@ -104,7 +104,7 @@ struct quic_metrics {
   /// Streams that are open now, by the side that opened them. Stream 0 is the client's.
   std::uint32_t own_streams = 0;
   std::uint32_t peer_streams = 0;
-  datagram_totals datagrams;
+  datagram_totals datagrams{};
 
   friend bool operator==(const quic_metrics&, const quic_metrics&) = default;
 
