@@ -1,44 +1,16 @@
 #include "socket_options.hpp"
 
+#include "option_setter.hpp"
+
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <limits>
-#include <string_view>
 #include <variant>
 
 namespace actorwire {
-
-namespace {
-
-/// Sets one option after the other until one fails.
-class option_setter {
-public:
-  explicit option_setter(int descriptor) noexcept : descriptor_(descriptor) {}
-
-  template <class T>
-  option_setter& set(int level, int name, T value, std::string_view doing) {
-    if (outcome_ && ::setsockopt(descriptor_, level, name, &value, sizeof value) != 0)
-      outcome_ = make_system_error(errno, phase::setup, doing);
-    return *this;
-  }
-
-  [[nodiscard]] result<void> outcome() const { return outcome_; }
-
-private:
-  int descriptor_;
-  result<void> outcome_;
-};
-
-int to_int(std::size_t bytes) {
-  return static_cast<int>(std::min<std::size_t>(bytes, std::numeric_limits<int>::max()));
-}
-
-} // namespace
 
 keepalive_plan plan_keepalive(const transport_config& config) {
   using std::chrono::ceil;

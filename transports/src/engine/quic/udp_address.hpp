@@ -12,7 +12,9 @@
 namespace actorwire {
 
 /// A numeric address and port in the form that sockets and ngtcp2 take; 28 bytes. Without an address it has the family
-/// AF_UNSPEC. *Thread:* immutable value.
+/// AF_UNSPEC. An IPv4 address is one however it was written: `::ffff:192.0.2.1`, as an IPv6 socket that serves IPv4 too
+/// names it (RFC 4291, 2.5.5.2), becomes `192.0.2.1`, so that an address has one form to compare, to store and to show.
+/// *Thread:* immutable value.
 class udp_address {
 public:
   udp_address() noexcept : storage_{} {}
@@ -24,6 +26,8 @@ public:
   [[nodiscard]] socklen_t size() const noexcept;
   [[nodiscard]] sa_family_t family() const noexcept { return storage_.any.sa_family; }
   [[nodiscard]] bool is_known() const noexcept { return family() != AF_UNSPEC; }
+  /// Whether it is `0.0.0.0` or `::`, which stand for all addresses of the machine.
+  [[nodiscard]] bool is_wildcard() const noexcept;
 
   [[nodiscard]] ip_address host() const noexcept;
   [[nodiscard]] std::uint16_t port() const noexcept;
