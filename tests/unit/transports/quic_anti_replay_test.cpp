@@ -1,5 +1,6 @@
 // Early data are taken once.
 
+#include "edge/quic/shared_anti_replay.hpp"
 #include "engine/quic/anti_replay_store.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -67,8 +68,8 @@ TEST_CASE("messages are forgotten in the order of their times, not of their comi
   CHECK_FALSE(store.add(key("long"), noon + 30s, noon + 15s));
 }
 
-TEST_CASE("of copies that reach several threads at once one is new", "[anti_replay_store]") {
-  anti_replay_store store{no_chance};
+TEST_CASE("of copies that reach several threads at once one is new", "[shared_anti_replay]") {
+  shared_anti_replay store{no_chance};
   std::atomic<int> fresh = 0;
   std::vector<std::thread> shards;
   for (int shard = 0; shard < 4; ++shard)

@@ -14,18 +14,12 @@ anti_replay_store::anti_replay_store(const quic_random& random, std::size_t size
 
 bool anti_replay_store::add(std::span<const std::byte> key, wall_time_point until, wall_time_point now) {
   const auto hash = siphash<2, 4>(key_, key);
-  const std::lock_guard lock{mutex_};
   forget_old(now);
   if (until <= now || seen_.size() >= size_max_ || !seen_.insert(hash).second)
     return false;
   by_time_.emplace_back(until, hash);
   std::push_heap(by_time_.begin(), by_time_.end(), std::greater<>{});
   return true;
-}
-
-std::size_t anti_replay_store::size() const {
-  const std::lock_guard lock{mutex_};
-  return seen_.size();
 }
 
 void anti_replay_store::forget_old(wall_time_point now) {

@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 #include <span>
 #include <unordered_set>
 #include <utility>
@@ -19,8 +18,7 @@ namespace actorwire {
 ///
 /// GnuTLS says how long each is to be remembered: for its window, 10 s by default, beyond which it refuses old messages
 /// itself. The store belongs to one server; one that is also reached elsewhere must share it or refuse early data.
-/// *Thread:* any thread. All shards of a listener share one store, since a copy of a message may reach another shard. Its
-/// mutex is held for the time of one look-up, once per connection that brings early data.
+/// *Thread:* one at a time; shards share it by `shared_anti_replay`.
 class anti_replay_store {
 public:
   using wall_time_point = std::chrono::system_clock::time_point;
@@ -35,14 +33,13 @@ public:
   [[nodiscard]] bool add(std::span<const std::byte> key, wall_time_point until, wall_time_point now);
 
   /// How many messages are remembered.
-  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t size() const noexcept { return seen_.size(); }
 
 private:
   using entry = std::pair<wall_time_point, std::uint64_t>;
 
   void forget_old(wall_time_point now);
 
-  mutable std::mutex mutex_;
   const std::size_t size_max_;
   siphash_key key_;
   /// Hashes suffice: two that are equal by chance make one of them seen.

@@ -59,7 +59,7 @@ public:
     slots_[hole] = {};
     --size_;
     if (size_ == 0)
-      slots_ = {};
+      slots_ = std::vector<slot>{};
     else if (8 * size_ < slots_.size() && slots_.size() > slots_min)
       rehash(slots_.size() / 2);
     return true;

@@ -19,7 +19,8 @@ public:
     assert(!empty());
     auto value = std::exchange(items_[first_++], T{});
     if (first_ == items_.size()) {
-      items_ = {};
+      // Not `= {}`: that assigns an empty list, and keeps the memory.
+      items_ = std::vector<T>{};
       first_ = 0;
     } else if (2 * first_ >= items_.size() && first_ >= compact_from) {
       items_.erase(items_.begin(), items_.begin() + static_cast<std::ptrdiff_t>(first_));
@@ -31,12 +32,11 @@ public:
   /// Drops what is behind the first `count` elements.
   void truncate(std::size_t count) {
     assert(count <= size());
-    if (count == 0)
-      items_ = {};
-    else
-      items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(first_ + count), items_.end());
-    if (count == 0)
+    items_.erase(items_.begin() + static_cast<std::ptrdiff_t>(first_ + count), items_.end());
+    if (count == 0) {
+      items_ = std::vector<T>{};
       first_ = 0;
+    }
   }
 
   [[nodiscard]] T& operator[](std::size_t index) { return items_[first_ + index]; }

@@ -3,12 +3,12 @@
 #include <actorwire/messages/stream.hpp>
 
 #include <array>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <vector>
 
 namespace actorwire {
@@ -52,7 +52,10 @@ private:
     std::uint64_t turn;
     std::int64_t id;
 
-    friend auto operator<=>(const place&, const place&) = default;
+    friend bool operator<(const place& left, const place& right) noexcept {
+      return std::tie(left.urgency, left.incremental, left.turn, left.id)
+           < std::tie(right.urgency, right.incremental, right.turn, right.id);
+    }
   };
   using line = std::set<place>;
   using index = std::map<std::int64_t, line::const_iterator>;

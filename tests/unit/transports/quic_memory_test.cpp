@@ -1,0 +1,130 @@
+// What the parts of a QUIC connection hold while nothing happens, and what they take from the heap while something does.
+
+#include "engine/quic/connection_id_map.hpp"
+#include "engine/quic/datagram_queue.hpp"
+#include "engine/quic/stream_output.hpp"
+#include "engine/quic/stream_scheduler.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+#include <vector>
+
+namespace {
+
+/// Blocks of memory that C++ code of this thread holds, and how many it has ever taken. Payloads are not among them: they
+/// use malloc.
+thread_local std::ptrdiff_t blocks_held = 0;
+thread_local std::ptrdiff_t blocks_taken = 0;
+
+void* allocate_block(std::size_t size) noexcept {
+  auto* memory = std::malloc(std::max<std::size_t>(size, 1));
+  blocks_held += memory != nullptr ? 1 : 0;
+  ++blocks_taken;
+  return memory;
+}
+
+void free_block(void* memory) noexcept {
+  blocks_held -= memory != nullptr ? 1 : 0;
+  std::free(memory);
+}
+
+} // namespace
+
+void* operator new(std::size_t size) {
+  if (auto* memory = allocate_block(size))
+    return memory;
+  throw std::bad_alloc{};
+}
+
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return allocate_block(size);
+}
+
+void operator delete(void* memory) noexcept {
+  free_block(memory);
+}
+
+void operator delete(void* memory, std::size_t) noexcept {
+  free_block(memory);
+}
+
+namespace actorwire::test {
+
+TEST_CASE("a stream whose bytes have all arrived holds no memory", "[stream_output]") {
+  const auto bytes = payload::copy_of("bytes");
+  const auto before = blocks_held;
+  stream_output stream;
+  for (int count = 0; count < 100; ++count) {
+    const std::array pieces{outgoing{bytes.data(), 3, nullptr}, outgoing{bytes.data(), bytes.size(), bytes.memory()}};
+    static_cast<void>(stream.append(pieces, 100));
+  }
+  stream.advance(stream.unsent(), false);
+  stream.acknowledge(0, stream.sent() - 1);
+  const auto with_one_byte = blocks_held;
+  stream.acknowledge(stream.acked(), 1);
+  const auto after = blocks_held;
+  CHECK(with_one_byte > before);
+  CHECK(after == before);
+  CHECK(bytes.memory()->references == 1);
+}
+
+TEST_CASE("streams that come and go take nothing from the heap", "[stream_scheduler]") {
+  stream_scheduler streams;
+  const auto come_and_go = [&](bool incremental) {
+    for (const std::int64_t id : {0, 4, 8})
+      streams.add(id, {3, incremental});
+    while (const auto id = streams.next()) {
+      streams.rotate(*id);
+      streams.remove(*id);
+    }
+  };
+  come_and_go(true);
+  const auto before = blocks_taken;
+  for (int count = 0; count < 1'000; ++count)
+    come_and_go(count % 2 == 0);
+  const auto after = blocks_taken;
+  CHECK(after == before);
+}
+
+TEST_CASE("a scheduler keeps little of a thousand streams that have gone", "[stream_scheduler]") {
+  const auto before = blocks_held;
+  stream_scheduler streams;
+  for (std::int64_t id = 0; id < 1'000; ++id)
+    streams.add(id, {});
+  for (std::int64_t id = 0; id < 1'000; ++id)
+    streams.remove(id);
+  const auto after = blocks_held;
+  CHECK(after - before <= 10);
+}
+
+TEST_CASE("an empty queue of datagrams holds no memory", "[datagram_queue]") {
+  const auto before = blocks_held;
+  datagram_queue queue{1'000};
+  for (std::uint64_t id = 0; id < 100; ++id)
+    static_cast<void>(queue.push(id, {}));
+  while (!queue.empty())
+    queue.pop();
+  const auto after = blocks_held;
+  CHECK(after == before);
+}
+
+TEST_CASE("a table without connections holds no memory", "[connection_id_map]") {
+  int value = 0;
+  const auto id_of = [](std::uint32_t number) { return quic_cid{std::as_bytes(std::span{&number, 1})}; };
+  connection_id_map<int> map{[](std::span<std::byte>) {}};
+  const auto before = blocks_held;
+  for (std::uint32_t number = 0; number < 1'000; ++number)
+    map.insert(id_of(number), value);
+  for (std::uint32_t number = 0; number < 1'000; ++number)
+    map.erase(id_of(number));
+  const auto after = blocks_held;
+  CHECK(after == before);
+}
+
+} // namespace actorwire::test

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "engine/quic/anti_replay_store.hpp"
+
+#include <cstddef>
+#include <mutex>
+#include <span>
+
+namespace actorwire {
+
+/// The one memory against replays that all shards of a listener ask, since a copy of a client's first message may reach
+/// another shard. *Thread:* any thread. Its mutex is held for one look-up, once per connection that brings early data.
+class shared_anti_replay {
+public:
+  explicit shared_anti_replay(const quic_random& random, std::size_t size_max = anti_replay_store::size_default)
+    : store_(random, size_max) {}
+
+  /// See `anti_replay_store::add`.
+  [[nodiscard]] bool add(std::span<const std::byte> key, anti_replay_store::wall_time_point until,
+                         anti_replay_store::wall_time_point now) {
+    const std::lock_guard lock{mutex_};
+    return store_.add(key, until, now);
+  }
+
+private:
+  std::mutex mutex_;
+  anti_replay_store store_;
+};
+
+} // namespace actorwire
