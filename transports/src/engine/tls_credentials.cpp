@@ -138,12 +138,14 @@ result<void> tls_credentials::set_up(const tls_material& material, std::time_t n
   if (const auto failed = ::gnutls_certificate_allocate_credentials(&certificates); failed != 0)
     return complaint("tls", "there is no memory for credentials", ::gnutls_strerror(failed));
   certificates_.reset(certificates);
-  gnutls_priority_t priorities = nullptr;
-  const auto wanted = priorities_for(config_.minimum_version);
-  if (const auto failed = ::gnutls_priority_init2(&priorities, wanted.c_str(), nullptr, 0); failed != 0)
-    return complaint("tls.minimum_version", "this machine's GnuTLS does not offer what is needed",
-                     ::gnutls_strerror(failed));
-  priorities_.reset(priorities);
+  auto priorities = make_priorities(priorities_for(config_.minimum_version));
+  if (!priorities)
+    return priorities.error();
+  priorities_ = std::move(*priorities);
+  auto quic_priorities = make_priorities(priorities_for(tls_version::tls1_3) + ":%DISABLE_TLS13_COMPAT_MODE");
+  if (!quic_priorities)
+    return quic_priorities.error();
+  quic_priorities_ = std::move(*quic_priorities);
   if (role_ == tls_role::server && config_.session_resumption
       && ::gnutls_session_ticket_key_generate(&ticket_key_) != 0)
     return complaint("tls.session_resumption", "no key can be made for it");
@@ -152,6 +154,14 @@ result<void> tls_credentials::set_up(const tls_material& material, std::time_t n
   if (auto ready = set_trust(material); !ready)
     return ready;
   return set_revocations(material);
+}
+
+result<tls_credentials::priorities_handle> tls_credentials::make_priorities(const std::string& wanted) const {
+  gnutls_priority_t made = nullptr;
+  if (const auto failed = ::gnutls_priority_init2(&made, wanted.c_str(), nullptr, 0); failed != 0)
+    return complaint("tls.minimum_version", "this machine's GnuTLS does not offer what is needed",
+                     ::gnutls_strerror(failed));
+  return priorities_handle{made};
 }
 
 result<void> tls_credentials::set_identity(const tls_material& material, std::time_t now) {

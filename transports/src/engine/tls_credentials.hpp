@@ -71,6 +71,8 @@ public:
 
   [[nodiscard]] gnutls_certificate_credentials_t certificates() const noexcept { return certificates_.get(); }
   [[nodiscard]] gnutls_priority_t priorities() const noexcept { return priorities_.get(); }
+  /// The same for QUIC, which knows TLS 1.3 only and forbids what hides it from old middleboxes (RFC 9001, 4.2 and 8.4).
+  [[nodiscard]] gnutls_priority_t quic_priorities() const noexcept { return quic_priorities_.get(); }
   /// The key that a server's tickets are made with; GnuTLS derives those of each period from it.
   [[nodiscard]] const gnutls_datum_t& ticket_key() const noexcept { return ticket_key_; }
   [[nodiscard]] const tls_services& services() const noexcept { return services_; }
@@ -89,6 +91,7 @@ private:
   using priorities_handle = std::unique_ptr<std::remove_pointer_t<gnutls_priority_t>, call<gnutls_priority_deinit>>;
 
   [[nodiscard]] result<void> set_up(const tls_material& material, std::time_t now);
+  [[nodiscard]] result<priorities_handle> make_priorities(const std::string& wanted) const;
   [[nodiscard]] result<void> set_identity(const tls_material& material, std::time_t now);
   [[nodiscard]] result<void> set_trust(const tls_material& material);
   [[nodiscard]] result<void> set_revocations(const tls_material& material);
@@ -100,6 +103,7 @@ private:
   const tls_services services_;
   certificates_handle certificates_;
   priorities_handle priorities_;
+  priorities_handle quic_priorities_;
   gnutls_datum_t ticket_key_{};
   std::vector<revocation_list> revocations_;
 };

@@ -1,6 +1,7 @@
 #include "tls_engine.hpp"
 
 #include "tls_error.hpp"
+#include "tls_session.hpp"
 #include "tls_verification.hpp"
 #include "wall_time.hpp"
 
@@ -12,7 +13,6 @@
 #include <cerrno>
 #include <cstring>
 #include <exception>
-#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -29,12 +29,6 @@ constexpr std::size_t input_pieces_max = 16;
 
 /// Warnings in a row that are put up with; nobody honest sends more.
 constexpr int warnings_max = 4;
-
-/// What can fail only for want of memory, once the settings were checked.
-void require(int code) {
-  if (code < 0)
-    throw std::runtime_error{std::string{"TLS cannot be set up: "}.append(::gnutls_strerror(code))};
-}
 
 std::size_t size_of(std::span<const outgoing> pieces) noexcept {
   std::size_t sum = 0;
@@ -98,11 +92,11 @@ void tls_engine::set_up() {
   if (!config.session_resumption)
     flags |= GNUTLS_NO_TICKETS;
   gnutls_session_t session = nullptr;
-  require(::gnutls_init(&session, flags));
+  require_tls(::gnutls_init(&session, flags));
   session_.reset(session);
   ::gnutls_session_set_ptr(session, this);
-  require(::gnutls_priority_set(session, identity_->priorities()));
-  require(::gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity_->certificates()));
+  require_tls(::gnutls_priority_set(session, identity_->priorities()));
+  require_tls(::gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity_->certificates()));
   ::gnutls_transport_set_ptr(session, this);
   ::gnutls_transport_set_pull_function(session, pull);
   ::gnutls_transport_set_vec_push_function(session, push);
@@ -120,23 +114,14 @@ void tls_engine::set_up() {
 
 void tls_engine::set_protocols() {
   const auto& config = identity_->config();
-  if (config.alpn.empty())
-    return;
-  std::vector<gnutls_datum_t> names;
-  for (const auto& each : config.alpn)
-    names.push_back(
-        {reinterpret_cast<unsigned char*>(const_cast<char*>(each.data())), static_cast<unsigned>(each.size())});
-  auto flags = config.alpn_required ? unsigned{GNUTLS_ALPN_MANDATORY} : 0U;
-  // Else it would be the client's order that counts.
-  if (is_server())
-    flags |= GNUTLS_ALPN_SERVER_PRECEDENCE;
-  require(::gnutls_alpn_set_protocols(session_.get(), names.data(), static_cast<unsigned>(names.size()), flags));
+  if (!config.alpn.empty())
+    offer_protocols(session_.get(), config.alpn, config.alpn_required, is_server());
 }
 
 void tls_engine::set_up_server() {
   const auto& config = identity_->config();
   if (config.session_resumption)
-    require(::gnutls_session_ticket_enable_server(session_.get(), &identity_->ticket_key()));
+    require_tls(::gnutls_session_ticket_enable_server(session_.get(), &identity_->ticket_key()));
   if (config.client_certificates == client_certificates::off)
     return;
   const auto is_required = config.client_certificates == client_certificates::require;
@@ -147,7 +132,7 @@ void tls_engine::set_up_server() {
 void tls_engine::set_up_client() {
   // An address is not a name that could be asked for (RFC 6066, 3).
   if (!parse_ip_address(server_))
-    require(::gnutls_server_name_set(session_.get(), GNUTLS_NAME_DNS, server_.data(), server_.size()));
+    require_tls(::gnutls_server_name_set(session_.get(), GNUTLS_NAME_DNS, server_.data(), server_.size()));
   if (identity_->verifies())
     ::gnutls_session_set_verify_function(session_.get(), verify);
   if (remembers_sessions())
@@ -341,37 +326,14 @@ int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, u
 
 int tls_engine::log_key(gnutls_session_t session, const char* label, const gnutls_datum_t* value) {
   auto& engine = engine_of(session);
-  const auto& log = engine.identity_->services().log_key;
-  if (!log)
-    return 0;
   return engine.guarded(GNUTLS_E_MEMORY_ERROR, [&] {
-    constexpr std::string_view digits = "0123456789abcdef";
-    std::string line{label};
-    gnutls_datum_t client{};
-    gnutls_datum_t server{};
-    ::gnutls_session_get_random(session, &client, &server);
-    for (const auto* each : {static_cast<const gnutls_datum_t*>(&client), value}) {
-      line.push_back(' ');
-      for (const auto byte : std::span{each->data, each->size})
-        line.append({digits[byte >> 4U], digits[byte & 15U]});
-    }
-    log(line.append("\n"));
+    log_secret(session, engine.identity_->services(), label, *value);
     return 0;
   });
 }
 
 tls_info tls_engine::info() const {
-  tls_info agreed;
-  auto* session = session_.get();
-  agreed.version = ::gnutls_protocol_get_name(::gnutls_protocol_get_version(session));
-  agreed.cipher = ::gnutls_cipher_get_name(::gnutls_cipher_get(session));
-  agreed.resumed = ::gnutls_session_is_resumed(session) != 0;
-  if (gnutls_datum_t chosen{}; ::gnutls_alpn_get_selected_protocol(session, &chosen) == 0)
-    agreed.alpn.assign(reinterpret_cast<const char*>(chosen.data), chosen.size);
-  auto peer = identity_of_peer(session);
-  agreed.peer_names = std::move(peer.names);
-  agreed.peer_key = std::move(peer.key);
-  return agreed;
+  return agreement_of(session_.get());
 }
 
 // -- plaintext ------------------------------------------------------------------------------------------------------------

@@ -42,10 +42,9 @@ std::string words_of(int code) {
   return words != nullptr ? words : "";
 }
 
-/// What the other side told by an alert.
-transport_error make_alert_error(gnutls_session_t session, phase where, bool is_detailed) {
-  // A number, because the other side may send one that GnuTLS's enumeration has no room for.
-  const auto alert = static_cast<int>(::gnutls_alert_get(session));
+} // namespace
+
+transport_error make_alert_error(int alert, phase where, bool is_detailed) {
   const auto make = [&](error_code code, std::string text) {
     const auto* name =
         alert <= GNUTLS_A_MAX ? ::gnutls_alert_get_name(static_cast<gnutls_alert_description_t>(alert)) : nullptr;
@@ -81,8 +80,6 @@ transport_error make_alert_error(gnutls_session_t session, phase where, bool is_
   }
 }
 
-} // namespace
-
 transport_error make_verification_error(unsigned status, bool is_self_signed, bool is_detailed) {
   std::string_view why = "it is not valid";
   for (const auto& each : verdicts) {
@@ -106,7 +103,7 @@ transport_error make_verification_error(unsigned status, bool is_self_signed, bo
 
 transport_error make_handshake_error(gnutls_session_t session, int code, bool is_detailed) {
   if (code == GNUTLS_E_FATAL_ALERT_RECEIVED || code == GNUTLS_E_WARNING_ALERT_RECEIVED)
-    return make_alert_error(session, phase::handshake, is_detailed);
+    return make_alert_error(static_cast<int>(::gnutls_alert_get(session)), phase::handshake, is_detailed);
   const auto make = [&](error_code kind, std::string text) {
     return make_error(kind, phase::handshake, origin::remote,
                       with_detail(std::move(text), words_of(code), is_detailed));
@@ -143,7 +140,7 @@ transport_error make_handshake_error(gnutls_session_t session, int code, bool is
 transport_error make_record_error(gnutls_session_t session, int code, bool is_detailed) {
   switch (code) {
     case GNUTLS_E_FATAL_ALERT_RECEIVED:
-      return make_alert_error(session, phase::established, is_detailed);
+      return make_alert_error(static_cast<int>(::gnutls_alert_get(session)), phase::established, is_detailed);
     case GNUTLS_E_PREMATURE_TERMINATION:
       return make_truncation_error();
     case GNUTLS_E_REHANDSHAKE:

@@ -20,6 +20,9 @@ namespace actorwire {
 /// A failure that GnuTLS reported as `code` on an established connection.
 [[nodiscard]] transport_error make_record_error(gnutls_session_t session, int code, bool is_detailed);
 
+/// An alert that the other side has sent; a number, because it may be one that GnuTLS's enumeration has no room for.
+[[nodiscard]] transport_error make_alert_error(int alert, phase where, bool is_detailed);
+
 /// The byte stream below ended before the peer said that it has nothing more to send.
 [[nodiscard]] transport_error make_truncation_error();
 

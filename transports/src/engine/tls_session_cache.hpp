@@ -17,6 +17,10 @@ struct tls_session {
   std::string data;
   /// When the server was verified. Resuming does not make a session younger.
   time_point since;
+  /// What QUIC remembers besides: the limits that early data must keep (RFC 9001, 4.6.3), and a proof of the own address
+  /// (RFC 9000, 8.1.3). Empty for TLS over TCP.
+  std::string quic_parameters{};
+  std::string quic_token{};
 };
 
 /// Where clients keep the sessions that they may resume. *Thread:* any thread; implementations take care of that.

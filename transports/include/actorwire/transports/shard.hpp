@@ -166,6 +166,9 @@ public:
     return now_;
   }
 
+  /// The time at this very moment, for who must know how long a turn takes.
+  [[nodiscard]] time_point read_clock() const noexcept { return settings_.time->now(); }
+
   /// Sets `entry` to go off `delay` from now.
   ACTORWIRE_EXPORT void arm(timer& entry, duration delay);
 

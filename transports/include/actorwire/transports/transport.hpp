@@ -8,6 +8,7 @@
 #include <actorwire/messages/statistics.hpp>
 #include <actorwire/messages/transport_config.hpp>
 #include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/multiplexer.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -92,6 +93,10 @@ public:
   /// Bytes of our stream that the peer's transport has acknowledged; never more than `send` took. *Source:* TCP
   /// `tcpi_bytes_acked`, QUIC stream offsets.
   [[nodiscard]] virtual std::uint64_t bytes_acked() const = 0;
+
+  /// The other streams, and the datagrams, of a transport that has such; null for one that has not. Called between `init`
+  /// and `connect`, or `on_connected`; `observer` is told from then on.
+  [[nodiscard]] virtual multiplexer* multiplex(multiplexer_observer& /*observer*/) { return nullptr; }
 };
 
 } // namespace actorwire

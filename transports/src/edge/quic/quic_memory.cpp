@@ -1,0 +1,7 @@
+#include "quic_memory.hpp"
+
+namespace actorwire {
+
+boost::asio::execution_context::id quic_memory::id;
+
+} // namespace actorwire

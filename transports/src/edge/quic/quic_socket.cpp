@@ -1,0 +1,222 @@
+#include "quic_socket.hpp"
+
+#include "edge/reactor.hpp"
+#include "quic_memory.hpp"
+#include "udp_receive_buffers.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <cerrno>
+#include <ctime>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+/// Batches of one event before others get their turn.
+constexpr int batches_per_event = 2;
+
+/// Quanta of pacing that are sent in one go, when their time has come already by the time that the one before has left.
+constexpr int quanta_per_flush = 4;
+
+} // namespace
+
+quic_socket::quic_socket(shard& where, quic_endpoint::setup setup, std::optional<quic_endpoint::acceptance> accepting)
+  : shard_(where),
+    endpoint_(std::move(setup), std::move(accepting)),
+    watch_(where.loop().context()),
+    due_([this] { handle_due(); }),
+    is_accepting_(accepting.has_value()) {}
+
+quic_socket::~quic_socket() {
+  close();
+}
+
+result<void> quic_socket::open(const udp_address& local, const udp_socket_options& options, listener* told) {
+  if (auto opened = socket_.open(local, options); !opened)
+    return opened;
+  boost::system::error_code failure;
+  watch_.assign(socket_.native_handle(), failure);
+  if (failure) {
+    socket_.close();
+    return make_system_error(failure.value(), phase::setup, "watch a socket");
+  }
+  listener_ = told;
+  buffers_ = &boost::asio::use_service<udp_receive_buffers>(shard_.loop().context());
+  await_datagrams();
+  return {};
+}
+
+tls_now quic_socket::now() const {
+  return {std::time(nullptr), shard_.now()};
+}
+
+// -- connections --------------------------------------------------------------------------------------------------------
+
+quic_connection& quic_socket::dial(quic_connection::settings settings, quic_observer& observer) {
+  auto& made = endpoint_.dial(std::move(settings), observer, now());
+  shard_.flush_later(*this);
+  return made;
+}
+
+void quic_socket::observe(quic_connection& which, quic_observer& observer) {
+  endpoint_.observe(which, observer);
+  shard_.flush_later(*this);
+}
+
+void quic_socket::touch(quic_connection& which) {
+  endpoint_.touch(which);
+  shard_.flush_later(*this);
+}
+
+void quic_socket::let_go(quic_connection& which) {
+  endpoint_.release(which);
+  shard_.flush_later(*this);
+}
+
+void quic_socket::take_over(const udp_arrival& arrived) {
+  if (!socket_.is_open())
+    return;
+  endpoint_.handle_datagram(arrived, now());
+  dispatch();
+}
+
+// -- receiving ----------------------------------------------------------------------------------------------------------
+
+void quic_socket::await_datagrams() {
+  if (!socket_.is_open() || std::exchange(awaits_datagrams_, true))
+    return;
+  watch_.async_wait(descriptor::wait_read, [self = local_ref<quic_socket>{this}](const boost::system::error_code&) {
+    const shard::turn here{self->shard_};
+    self->awaits_datagrams_ = false;
+    self->handle_readable();
+  });
+}
+
+void quic_socket::handle_readable() {
+  for (int batch = 0; batch < batches_per_event && socket_.is_open(); ++batch) {
+    const auto got = socket_.receive(*buffers_, *this);
+    if (got.system_code == ECONNREFUSED && listener_ != nullptr)
+      listener_->on_refused(make_system_error(ECONNREFUSED, phase::connect, "connect to " + to_text(socket_.remote())));
+    if (!got.may_have_more)
+      break;
+  }
+  dispatch();
+  await_datagrams();
+}
+
+void quic_socket::handle_datagram(const udp_arrival& arrived) {
+  if (const auto shard = endpoint_.handle_datagram(arrived, now()); shard && listener_ != nullptr)
+    listener_->on_stray(*shard, arrived);
+}
+
+void quic_socket::dispatch() {
+  endpoint_.dispatch();
+  while (auto* client = listener_ != nullptr ? endpoint_.poll_accepted() : nullptr)
+    listener_->on_client(*client);
+  if (endpoint_.wants_to_transmit())
+    shard_.flush_later(*this);
+  else
+    follow_timer();
+}
+
+void quic_socket::dispatch_later() {
+  if (!endpoint_.wants_to_dispatch() || std::exchange(dispatch_is_posted_, true))
+    return;
+  boost::asio::post(shard_.loop().context(), [self = local_ref<quic_socket>{this}] {
+    const shard::turn here{self->shard_};
+    self->dispatch_is_posted_ = false;
+    self->dispatch();
+  });
+}
+
+// -- sending ------------------------------------------------------------------------------------------------------------
+
+void quic_socket::flush() {
+  const local_ref<quic_socket> self{this};
+  const auto room = boost::asio::use_service<quic_memory>(shard_.loop().context()).departures();
+  tls_now at = now();
+  for (int quantum = 0; quantum < quanta_per_flush && socket_.is_open(); ++quantum) {
+    at.steady = shard_.read_clock();
+    while (queue_.is_empty()) {
+      const auto departure = endpoint_.poll_transmit(room, at);
+      if (!departure)
+        break;
+      queue_.send(socket_, *departure);
+    }
+    if (!queue_.is_empty()) {
+      await_room();
+      break;
+    }
+    const auto next = endpoint_.next_timeout();
+    at.steady = shard_.read_clock();
+    if (!next || *next > at.steady)
+      break;
+    endpoint_.handle_timeout(at);
+  }
+  dispatch_later();
+  follow_timer();
+  close_if_idle();
+}
+
+void quic_socket::await_room() {
+  if (std::exchange(awaits_room_, true))
+    return;
+  watch_.async_wait(descriptor::wait_write, [self = local_ref<quic_socket>{this}](const boost::system::error_code&) {
+    const shard::turn here{self->shard_};
+    self->awaits_room_ = false;
+    self->handle_writable();
+  });
+}
+
+void quic_socket::handle_writable() {
+  if (!socket_.is_open())
+    return;
+  if (queue_.flush(socket_).is_empty)
+    shard_.flush_later(*this);
+  else
+    await_room();
+}
+
+// -- time ---------------------------------------------------------------------------------------------------------------
+
+void quic_socket::follow_timer() {
+  const auto next = endpoint_.next_timeout();
+  if (!next || !socket_.is_open())
+    due_.cancel();
+  else if (!due_.is_armed() || due_.deadline() > *next)
+    shard_.arm(due_, *next - shard_.now());
+}
+
+void quic_socket::handle_due() {
+  const local_ref<quic_socket> self{this};
+  endpoint_.handle_timeout(now());
+  dispatch();
+  close_if_idle();
+}
+
+void quic_socket::close_when_idle() {
+  closes_when_idle_ = true;
+  listener_ = nullptr;
+  shard_.flush_later(*this);
+}
+
+/// Late packets are still answered for a while (RFC 9000, 10.2), which has a deadline of its own.
+void quic_socket::close_if_idle() {
+  if (!closes_when_idle_ || !socket_.is_open() || endpoint_.size() > 0 || endpoint_.next_timeout()
+      || endpoint_.wants_to_transmit() || !queue_.is_empty())
+    return;
+  const local_ref<quic_socket> self{this};
+  close();
+}
+
+void quic_socket::close() noexcept {
+  due_.cancel();
+  // It would close the descriptor a second time.
+  if (watch_.is_open())
+    watch_.release();
+  socket_.close();
+}
+
+} // namespace actorwire

@@ -1,0 +1,103 @@
+#pragma once
+
+#include "engine/quic/quic_endpoint.hpp"
+#include "udp_send_queue.hpp"
+#include "udp_socket.hpp"
+
+#include <actorwire/messages/result.hpp>
+#include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/shard.hpp>
+#include <actorwire/transports/timer.hpp>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/basic_stream_descriptor.hpp>
+
+#include <optional>
+
+namespace actorwire {
+
+class udp_receive_buffers;
+
+/// A UDP socket and the QUIC connections that use it: reads in batches, sends once at the end of each turn, and minds the
+/// time.
+/// *Thread:* shard only. *Lifetime:* counted; while open it keeps itself.
+class quic_socket final : public locally_counted, private flushable, private udp_sink {
+public:
+  /// Who hears of what concerns no single connection. Calls come in turns.
+  class listener {
+  public:
+    /// A client has begun to connect.
+    virtual void on_client(quic_connection&) {}
+    /// A datagram for another shard of the listener.
+    virtual void on_stray(unsigned, const udp_arrival&) {}
+    /// The system says that nobody listens at the address that was connected to.
+    virtual void on_refused(const transport_error&) {}
+
+  protected:
+    ~listener() = default;
+  };
+
+  /// What one is told of an endpoint without a socket.
+  quic_socket(shard& where, quic_endpoint::setup setup, std::optional<quic_endpoint::acceptance> accepting);
+  ~quic_socket() override;
+
+  /// Binds to `local`, and begins to receive. *Errors:* as `udp_socket::open`.
+  [[nodiscard]] result<void> open(const udp_address& local, const udp_socket_options& options, listener* told);
+  [[nodiscard]] result<void> connect(const udp_address& remote) { return socket_.connect(remote); }
+  [[nodiscard]] result<void> share() { return socket_.share(); }
+  [[nodiscard]] const udp_address& local() const noexcept { return socket_.local(); }
+
+  [[nodiscard]] shard& where() const noexcept { return shard_; }
+  [[nodiscard]] const quic_endpoint& endpoint() const noexcept { return endpoint_; }
+  [[nodiscard]] tls_now now() const;
+
+  // -- connections -------------------------------------------------------------------------------------------------------
+
+  quic_connection& dial(quic_connection::settings settings, quic_observer& observer);
+  void observe(quic_connection& which, quic_observer& observer);
+  /// Something was done to the connection.
+  void touch(quic_connection& which);
+  void let_go(quic_connection& which);
+
+  /// A datagram that came in by the socket of another shard.
+  void take_over(const udp_arrival& arrived);
+
+  /// Tells its listener nothing more, and closes when the last connection has ended and its last words are said.
+  void close_when_idle();
+
+private:
+  using descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
+
+  void flush() override;
+  void handle_datagram(const udp_arrival& arrived) override;
+
+  void await_datagrams();
+  void await_room();
+  void handle_readable();
+  void handle_writable();
+  void handle_due();
+  void handle_dispatch();
+  /// Tells what has happened; new clients included.
+  void dispatch();
+  void dispatch_later();
+  void follow_timer();
+  void close_if_idle();
+  void close() noexcept;
+
+  shard& shard_;
+  quic_endpoint endpoint_;
+  udp_socket socket_;
+  udp_send_queue queue_;
+  /// Watches the socket, which closes itself.
+  descriptor watch_;
+  udp_receive_buffers* buffers_ = nullptr;
+  listener* listener_ = nullptr;
+  timer due_;
+  bool is_accepting_;
+  bool awaits_datagrams_ = false;
+  bool awaits_room_ = false;
+  bool dispatch_is_posted_ = false;
+  bool closes_when_idle_ = false;
+};
+
+} // namespace actorwire

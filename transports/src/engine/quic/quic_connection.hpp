@@ -1,0 +1,267 @@
+#pragma once
+
+#include "datagram_queue.hpp"
+#include "quic_cid.hpp"
+#include "quic_event.hpp"
+#include "quic_streams.hpp"
+#include "quic_tls.hpp"
+#include "quic_tokens.hpp"
+#include "receive_arena.hpp"
+#include "udp_datagram.hpp"
+
+#include <actorwire/messages/quic_config.hpp>
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/statistics.hpp>
+#include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/clock.hpp>
+
+#include <ngtcp2/ngtcp2.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace actorwire {
+
+/// What a connection needs of the endpoint that it belongs to. Called in the middle of handling a packet: implementations
+/// keep books, and call nothing of the connection.
+class quic_host {
+public:
+  /// Makes an ID by which packets find this connection, and the token that tells its peer when we have forgotten it
+  /// (RFC 9000, 10.3).
+  virtual quic_cid make_id() = 0;
+  virtual quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id) = 0;
+  virtual void add_id(const quic_cid& id) = 0;
+  virtual void remove_id(const quic_cid& id) = 0;
+  /// A proof of its address that the client may show next time (RFC 9000, 8.1.3); empty: none.
+  virtual quic_tokens::token make_token_for(const udp_address& client, std::time_t now) = 0;
+  virtual void fill_random(std::span<std::uint8_t> room) = 0;
+  [[nodiscard]] virtual receive_arena& arena() = 0;
+
+protected:
+  ~quic_host() = default;
+};
+
+/// One QUIC connection without its socket: datagrams and the time go in, datagrams and events come out (RFC 9000, RFC 9001,
+/// RFC 9002; ngtcp2 and GnuTLS inside).
+///
+/// Whoever drives it calls `handle_datagram` or `handle_timeout` or a command, then `poll_transmit` until it has nothing
+/// more, then `poll_event`, and comes back at `next_timeout`. Nothing is sent but by `poll_transmit`, and nobody is called
+/// from within.
+/// *Thread:* one at a time. *Lifetime:* stays where it is; the host outlives it.
+class quic_connection {
+public:
+  /// Datagrams that have arrived and nobody has asked for; what comes beyond them is dropped (RFC 9221, 5.3).
+  static constexpr std::size_t waiting_datagrams_max = 1'024;
+
+  /// What both sides need.
+  struct settings {
+    transport_config config{};
+    quic_tls::settings tls{};
+    udp_path path{};
+  };
+  /// What a server knows of a client from its first packet.
+  struct first_packet {
+    std::uint32_t version = 0;
+    /// As the client chose them; `original` differs from `destination` if the client was asked to prove its address.
+    quic_cid source{};
+    quic_cid destination{};
+    quic_cid original{};
+    /// The proof of its address, if it was accepted.
+    std::span<const std::uint8_t> token{};
+    bool was_retried = false;
+  };
+
+  /// A client: begins the handshake with the next `poll_transmit`. *Errors:* throws `std::runtime_error` or
+  /// `std::bad_alloc` for want of memory.
+  quic_connection(settings chosen, quic_host& host, const tls_now& now);
+  /// A server: its first packet is to be handed to `handle_datagram` next.
+  quic_connection(settings chosen, const first_packet& first, quic_host& host, const tls_now& now);
+  ~quic_connection();
+
+  quic_connection(const quic_connection&) = delete;
+  quic_connection& operator=(const quic_connection&) = delete;
+
+  // -- driving -----------------------------------------------------------------------------------------------------------
+
+  /// Takes a datagram that is not empty.
+  void handle_datagram(const udp_arrival& arrived, const tls_now& now);
+  /// Does what was due at `now`.
+  void handle_timeout(const tls_now& now);
+  /// Writes datagrams into `buffer`, of `departure_bytes_max` bytes, as many as may go at once; empty when nothing is to be
+  /// sent at present.
+  [[nodiscard]] std::optional<udp_departure> poll_transmit(std::span<std::byte> buffer, const tls_now& now);
+  [[nodiscard]] std::optional<quic_event::any> poll_event();
+  [[nodiscard]] bool has_events() const noexcept { return !events_.empty(); }
+  /// When `handle_timeout` is to be called; current after `poll_transmit` had nothing more.
+  [[nodiscard]] std::optional<time_point> next_timeout() const noexcept;
+
+  // -- streams -----------------------------------------------------------------------------------------------------------
+
+  /// *Errors:* `would_block` while the peer allows no more streams; `not_connected` after the end.
+  [[nodiscard]] result<stream_id> open_stream(stream_direction direction, stream_priority priority = {});
+  /// Takes as many bytes as there is room for; `stream_writable` follows if that is not all.
+  /// *Errors:* `send_failed` for a stream that cannot be sent on.
+  [[nodiscard]] result<std::size_t> send(stream_id stream, std::span<const outgoing> pieces);
+  /// Ends our half after what `send` took.
+  void finish(stream_id stream);
+  /// Gives our half up; what was not acknowledged is lost (RFC 9000, 3.1).
+  void reset(stream_id stream, std::uint64_t code);
+  /// Wants nothing more of the peer's half; what it has sent is dropped (RFC 9000, 3.5).
+  void stop(stream_id stream, std::uint64_t code);
+  void prioritize(stream_id stream, stream_priority priority);
+
+  /// Hands out up to `bytes_max` bytes that have arrived, and lets the peer send as many more. Empty: nothing is there.
+  [[nodiscard]] payload read(stream_id stream, std::size_t bytes_max);
+  /// Whether the peer's half has ended and all of it was read.
+  [[nodiscard]] bool is_read_to_end(stream_id stream) const noexcept;
+  /// Whoever reads has seen that end: a stream that has ended in the other direction too is over.
+  void note_end_was_read(stream_id stream);
+  [[nodiscard]] std::uint64_t bytes_acked(stream_id stream) const noexcept;
+
+  // -- datagrams ---------------------------------------------------------------------------------------------------------
+
+  /// Has a datagram sent once, or dropped if others have filled the queue meanwhile; `datagram_done` tells which.
+  /// *Errors:* `unsupported` if the peer takes none, `message_too_large` naming the limit.
+  [[nodiscard]] result<std::uint64_t> send_datagram(payload body);
+
+  // -- the connection ----------------------------------------------------------------------------------------------------
+
+  /// Ends the connection; the peer is told `code` by the next `poll_transmit`, and `closed` follows with `reason`.
+  void close(std::uint64_t code, const transport_error& reason);
+  /// Ends the connection, which nobody is interested in any more; the peer is told as little as possible.
+  void abandon() noexcept;
+  /// Goes on from another address (RFC 9000, 9). *Errors:* `unsupported` when the peer or the settings forbid it, or the
+  /// handshake is not confirmed.
+  [[nodiscard]] result<void> migrate(const udp_address& local, const tls_now& now);
+  /// Changes the keys (RFC 9001, 6); false while the last change is not confirmed.
+  [[nodiscard]] bool update_keys(const tls_now& now);
+
+  [[nodiscard]] bool is_server() const noexcept { return settings_.tls.identity->role() == tls_role::server; }
+  [[nodiscard]] bool is_connected() const noexcept { return is_connected_; }
+  [[nodiscard]] bool has_ended() const noexcept { return end_.has_value(); }
+  /// Whether everything that was sent has been acknowledged.
+  [[nodiscard]] bool is_all_acked() const noexcept { return streams_.buffered() == 0; }
+  [[nodiscard]] udp_path path() const;
+  [[nodiscard]] quic_metrics metrics() const;
+
+  /// After the end: every ID by which late packets may come, and what they are to be answered with (RFC 9000, 10.2); empty:
+  /// with nothing.
+  [[nodiscard]] std::vector<quic_cid> ids() const;
+  [[nodiscard]] std::span<const std::byte> last_words() const noexcept { return last_words_; }
+  /// How long they are to be answered.
+  [[nodiscard]] duration linger() const;
+
+private:
+  friend struct quic_callbacks;
+
+  struct conn_closer {
+    void operator()(ngtcp2_conn* conn) const noexcept { ::ngtcp2_conn_del(conn); }
+  };
+  /// A packet that belongs into another departure than those written before it.
+  struct stray_packet {
+    std::vector<std::byte> bytes;
+    udp_path path;
+    ecn_mark mark;
+  };
+
+  // -- life --------------------------------------------------------------------------------------------------------------
+
+  void set_up_conn();
+  [[nodiscard]] ngtcp2_tstamp stamp(const tls_now& now);
+  [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
+  void handle_connected();
+  void handle_failure(int failure);
+  void end_with(const transport_error& reason);
+  void say_farewell(const ngtcp2_ccerr& why);
+  void remember_session();
+  void tell(quic_event::any event) { events_.push_back(std::move(event)); }
+
+  // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
+
+  void handle_stream_open(stream_id id);
+  void handle_stream_data(stream_id id, std::span<const std::byte> bytes, bool is_last);
+  void handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size);
+  void handle_stream_reset(stream_id id, std::uint64_t code);
+  void handle_stream_stopped(stream_id id, std::uint64_t code);
+  void handle_stream_close(stream_id id);
+  void handle_unreliable(std::span<const std::byte> bytes);
+  void handle_path_change(const ngtcp2_path& path);
+
+  // -- streams -----------------------------------------------------------------------------------------------------------
+
+  [[nodiscard]] quic_stream& add_stream(stream_id id, stream_priority priority);
+  void open_byte_stream();
+  void drop_input(quic_stream& stream);
+  void drop_output(quic_stream& stream);
+  void credit(const quic_stream& stream, std::size_t bytes);
+  void forget_if_over(quic_stream& stream);
+  [[nodiscard]] std::size_t send_room() const noexcept;
+  void offer_room();
+
+  // -- sending -----------------------------------------------------------------------------------------------------------
+
+  void begin_flush();
+  void end_flush(ngtcp2_tstamp now);
+  /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
+  [[nodiscard]] ngtcp2_ssize write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
+                                          ngtcp2_tstamp now);
+  [[nodiscard]] std::optional<ngtcp2_ssize> write_datagram(std::span<std::byte> room, ngtcp2_path_storage& path,
+                                                           ngtcp2_pkt_info& info, ngtcp2_tstamp now);
+  void drop_first_datagram();
+
+  [[nodiscard]] phase where() const noexcept { return is_connected_ ? phase::established : phase::handshake; }
+  [[nodiscard]] bool detailed() const noexcept { return tls_.config().detailed_errors; }
+  [[nodiscard]] std::size_t datagram_size_max() const;
+
+  settings settings_;
+  quic_config quic_;
+  quic_host& host_;
+  quic_tls tls_;
+  std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
+  quic_streams streams_;
+  datagram_queue datagrams_;
+  /// Events that nobody has asked for yet.
+  std::deque<quic_event::any> events_;
+
+  ngtcp2_tstamp last_now_ = 0;
+  tls_now now_;
+  ngtcp2_tstamp expiry_ = UINT64_MAX;
+  /// Since when something is on its way and nothing was heard.
+  ngtcp2_tstamp unanswered_since_ = UINT64_MAX;
+  std::size_t flushed_ = 0;
+  std::size_t quantum_ = 0;
+  std::size_t cwnd_ = 0;
+  /// What a datagram may have at most, as of the beginning of the flush.
+  std::size_t datagram_limit_ = 0;
+  bool is_flushing_ = false;
+  bool is_paced_ = false;
+  bool is_datagram_turn_ = false;
+  bool is_connected_ = false;
+  bool is_confirmed_ = false;
+  /// The byte stream has been, and will not be again.
+  bool byte_stream_is_over_ = false;
+  std::unique_ptr<stray_packet> stray_;
+  std::uint64_t next_datagram_ = 1;
+  std::size_t waiting_datagrams_ = 0;
+
+  /// Why the peer is refused although TLS would have it.
+  std::optional<transport_error> refusal_;
+  /// Why it has ended.
+  std::optional<transport_error> end_;
+  bool farewell_is_due_ = false;
+  std::vector<std::byte> last_words_;
+  udp_path last_path_;
+  std::string token_;
+
+  quic_metrics figures_;
+};
+
+} // namespace actorwire

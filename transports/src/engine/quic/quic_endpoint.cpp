@@ -1,0 +1,409 @@
+#include "quic_endpoint.hpp"
+
+#include "quic_setup.hpp"
+
+#include <ngtcp2/ngtcp2_crypto.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <exception>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+/// A client's first datagram is at least so long, so that nobody is answered with more than he has sent (RFC 9000, 14.1).
+constexpr std::size_t first_datagram_min = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+
+/// Answers in the name of no connection that wait to be sent; more are dropped, as the network may drop them.
+constexpr std::size_t answers_max = 256;
+
+constexpr std::size_t answer_size_max = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+
+/// A stateless reset looks like a short packet of usual length, and is shorter than what it answers, so that two endpoints
+/// that do not know each other come to an end (RFC 9000, 10.3.3).
+constexpr std::size_t reset_size_max = 43;
+constexpr std::size_t reset_size_min = NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN;
+
+const std::uint8_t* data_of(std::span<const std::byte> bytes) noexcept {
+  return reinterpret_cast<const std::uint8_t*>(bytes.data());
+}
+
+} // namespace
+
+struct quic_endpoint::session final : quic_connection {
+  template <class... Arguments>
+  session(quic_endpoint& owner, Arguments&&... arguments)
+    : quic_connection(std::forward<Arguments>(arguments)...), wake_up([this, &owner] { owner.handle_due(*this); }) {}
+
+  quic_observer* observer = nullptr;
+  timer wake_up;
+  std::list<session>::iterator place;
+  bool is_dirty = false;
+  bool is_eventful = false;
+  bool is_half_open = false;
+  /// Nobody will observe it any more.
+  bool is_released = false;
+  bool has_told_end = false;
+};
+
+quic_endpoint::quic_endpoint(setup chosen, std::optional<acceptance> accepting)
+  : setup_(std::move(chosen)),
+    accepting_(std::move(accepting)),
+    by_id_(setup_.random),
+    tombstones_(setup_.random),
+    retries_(accepting_ ? accepting_->retry_threshold : 0) {}
+
+quic_endpoint::~quic_endpoint() {
+  for (auto& each : sessions_)
+    if (each.is_half_open)
+      accepting_->half_open->remove();
+}
+
+// -- driving ------------------------------------------------------------------------------------------------------------
+
+std::optional<unsigned> quic_endpoint::handle_datagram(const udp_arrival& arrived, const tls_now& now) {
+  now_ = now;
+  // ngtcp2 takes neither for granted.
+  if (arrived.bytes.empty())
+    return std::nullopt;
+  ngtcp2_version_cid ids{};
+  const auto parsed =
+      ::ngtcp2_pkt_decode_version_cid(&ids, data_of(arrived.bytes), arrived.bytes.size(), connection_id_format::size);
+  if (parsed == NGTCP2_ERR_VERSION_NEGOTIATION) {
+    answer_with_versions(arrived, ids);
+    return std::nullopt;
+  }
+  if (parsed != 0 || ids.dcidlen > quic_cid::size_max)
+    return std::nullopt;
+  const quic_cid to{ids.dcid, ids.dcidlen};
+  auto* known = by_id_.find(to);
+  if (known == nullptr)
+    return handle_stranger(arrived, to, ids.version != 0, now);
+  if (!setup_.arena.admits(arrived.bytes.size())) {
+    ++dropped_;
+    return std::nullopt;
+  }
+  present_ = known;
+  known->handle_datagram(arrived, now);
+  present_ = nullptr;
+  mark(*known);
+  return std::nullopt;
+}
+
+void quic_endpoint::handle_timeout(const tls_now& now) {
+  now_ = now;
+  timers_.handle_timeout(now.steady);
+  tombstones_.handle_timeout(now.steady);
+}
+
+void quic_endpoint::handle_due(session& which) {
+  present_ = &which;
+  which.handle_timeout(now_);
+  present_ = nullptr;
+  mark(which);
+}
+
+std::optional<time_point> quic_endpoint::next_timeout() const noexcept {
+  const auto next = std::min(timers_.next_timeout().value_or(time_point::max()), tombstones_.next_timeout());
+  return next == time_point::max() ? std::nullopt : std::optional{next};
+}
+
+std::optional<udp_departure> quic_endpoint::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
+  now_ = now;
+  if (!answers_.empty()) {
+    const auto first = std::move(answers_.front());
+    answers_.pop_front();
+    std::copy(first.bytes.begin(), first.bytes.end(), buffer.begin());
+    return udp_departure{first.path, ecn_mark::not_capable, first.bytes.size(), buffer.first(first.bytes.size())};
+  }
+  while (!dirty_.empty()) {
+    auto& first = *dirty_.front();
+    // A client is answered when somebody has taken it.
+    if (first.observer == nullptr && !first.is_released) {
+      dirty_.pop_front();
+      first.is_dirty = false;
+      continue;
+    }
+    present_ = &first;
+    const auto departure = first.poll_transmit(buffer, now);
+    present_ = nullptr;
+    // What was sent may have brought about something to tell, such as datagrams that have left.
+    mark_eventful(first);
+    if (departure)
+      return departure;
+    dirty_.pop_front();
+    first.is_dirty = false;
+    follow_timer(first);
+    if (first.has_told_end)
+      bury(first, now);
+  }
+  return std::nullopt;
+}
+
+/// A deadline that is moved further away is left where it is, and checked when it is there: most are.
+void quic_endpoint::follow_timer(session& which) {
+  const auto next = which.next_timeout();
+  if (!next)
+    which.wake_up.cancel();
+  else if (!which.wake_up.is_armed() || which.wake_up.deadline() > *next)
+    timers_.arm(which.wake_up, *next);
+}
+
+void quic_endpoint::mark(session& which) {
+  if (!std::exchange(which.is_dirty, true))
+    dirty_.push_back(&which);
+  mark_eventful(which);
+}
+
+void quic_endpoint::mark_eventful(session& which) {
+  if (which.has_events() && !std::exchange(which.is_eventful, true))
+    eventful_.push_back(&which);
+}
+
+void quic_endpoint::dispatch() {
+  const auto now_eventful = std::exchange(eventful_, {});
+  for (auto* which : now_eventful) {
+    which->is_eventful = false;
+    // A client that nobody has been told of yet keeps its events.
+    if (which->observer == nullptr && !which->is_released)
+      continue;
+    while (auto event = which->poll_event()) {
+      if (std::holds_alternative<quic_event::connected>(*event))
+        follow_handshake(*which);
+      if (std::holds_alternative<quic_event::closed>(*event)) {
+        follow_handshake(*which);
+        which->has_told_end = true;
+      }
+      if (which->observer != nullptr)
+        which->observer->on_event(std::move(*event));
+    }
+    mark(*which);
+  }
+}
+
+void quic_endpoint::follow_handshake(session& which) {
+  if (std::exchange(which.is_half_open, false))
+    accepting_->half_open->remove();
+}
+
+// -- connections --------------------------------------------------------------------------------------------------------
+
+template <class Make>
+quic_endpoint::session& quic_endpoint::add_session(Make&& make) {
+  make();
+  auto& added = sessions_.back();
+  added.place = std::prev(sessions_.end());
+  for (const auto& id : added.ids())
+    by_id_.insert(id, added);
+  return added;
+}
+
+quic_connection& quic_endpoint::dial(quic_connection::settings settings, quic_observer& observer, const tls_now& now) {
+  now_ = now;
+  auto& added = add_session([&] { sessions_.emplace_back(*this, std::move(settings), *this, now); });
+  added.observer = &observer;
+  mark(added);
+  return added;
+}
+
+quic_endpoint::session& quic_endpoint::session_of(quic_connection& which) noexcept {
+  return static_cast<session&>(which);
+}
+
+quic_connection* quic_endpoint::poll_accepted() {
+  if (accepted_.empty())
+    return nullptr;
+  auto* first = accepted_.front();
+  accepted_.pop_front();
+  return first;
+}
+
+void quic_endpoint::observe(quic_connection& which, quic_observer& observer) noexcept {
+  session_of(which).observer = &observer;
+  touch(which);
+}
+
+void quic_endpoint::touch(quic_connection& which) {
+  mark(session_of(which));
+}
+
+void quic_endpoint::release(quic_connection& which) noexcept {
+  auto& known = session_of(which);
+  known.observer = nullptr;
+  known.is_released = true;
+  std::erase(accepted_, &known);
+  if (!known.has_ended())
+    known.abandon();
+  mark(known);
+}
+
+void quic_endpoint::bury(session& which, const tls_now& now) {
+  follow_handshake(which);
+  const auto ids = which.ids();
+  const auto words = which.last_words();
+  tombstones_.add(ids, {words.begin(), words.end()}, now.steady + which.linger());
+  for (const auto& id : ids)
+    by_id_.erase(id);
+  std::erase(eventful_, &which);
+  std::erase(accepted_, &which);
+  sessions_.erase(which.place);
+}
+
+void quic_endpoint::add_id(const quic_cid& id) {
+  if (present_ != nullptr)
+    by_id_.insert(id, *present_);
+}
+
+void quic_endpoint::remove_id(const quic_cid& id) {
+  by_id_.erase(id);
+}
+
+// -- strangers ----------------------------------------------------------------------------------------------------------
+
+std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrived, const quic_cid& to, bool is_long,
+                                                       const tls_now& now) {
+  if (const auto words = tombstones_.answer(to, arrived.bytes.size(), now.steady)) {
+    if (!words->empty())
+      answer_with(arrived.path, *words);
+    return std::nullopt;
+  }
+  if (is_long) {
+    if (accepting_)
+      handle_first_packet(arrived, now);
+    return std::nullopt;
+  }
+  // A client that has moved may come in by another socket of the listener.
+  if (const auto shard = accepting_ ? setup_.ids.shard_of(to) : std::nullopt; shard && *shard != setup_.shard)
+    return shard;
+  answer_with_reset(arrived, to, now);
+  return std::nullopt;
+}
+
+void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_now& now) {
+  ngtcp2_pkt_hd head{};
+  if (arrived.bytes.size() < first_datagram_min
+      || ::ngtcp2_accept(&head, data_of(arrived.bytes), arrived.bytes.size()) != 0)
+    return;
+  quic_connection::first_packet first;
+  first.version = head.version;
+  first.source = quic_cid{head.scid};
+  first.destination = first.original = quic_cid{head.dcid};
+  first.token = {head.token, head.tokenlen};
+  const auto found = setup_.tokens->check(std::as_bytes(first.token), head.version, arrived.path.remote,
+                                          first.destination, std::chrono::system_clock::from_time_t(now.wall));
+  switch (found.what) {
+    case quic_tokens::verdict::retry_good:
+      first.original = found.original_destination;
+      first.was_retried = true;
+      break;
+    case quic_tokens::verdict::new_token_good:
+      break;
+    case quic_tokens::verdict::retry_bad:
+      return answer_with_invalid_token(arrived, head);
+    case quic_tokens::verdict::unknown:
+      first.token = {};
+      if (retries_.wants_retry(accepting_->half_open->get()))
+        return answer_with_retry(arrived, head, now);
+      break;
+  }
+  accept(arrived, first, now);
+}
+
+void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::first_packet& first, const tls_now& now) {
+  auto settings = accepting_->admit(arrived.path);
+  // Whoever is not taken is not answered: he asks again, and may find a place then.
+  if (!settings || !setup_.arena.admits(arrived.bytes.size()))
+    return;
+  session* made = nullptr;
+  try {
+    made = &add_session([&] { sessions_.emplace_back(*this, std::move(*settings), first, *this, now); });
+  } catch (const std::exception&) {
+    // There is no memory for another client at present.
+    ++dropped_;
+    return;
+  }
+  made->is_half_open = true;
+  accepting_->half_open->add();
+  present_ = made;
+  made->handle_datagram(arrived, now);
+  present_ = nullptr;
+  // What was no packet of a client at all is not worth telling of.
+  if (made->has_ended()) {
+    made->is_released = true;
+    made->has_told_end = true;
+  } else {
+    accepted_.push_back(made);
+  }
+  mark(*made);
+}
+
+void quic_endpoint::answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids) {
+  if (!accepting_ || arrived.bytes.size() < first_datagram_min)
+    return;
+  std::vector<std::uint32_t> versions;
+  for (const auto each : accepting_->versions)
+    versions.push_back(wire_version(each));
+  std::array<std::uint8_t, 5> chance{};
+  fill_random(chance);
+  // A reserved version, so that nobody comes to rely on knowing all of them (RFC 9000, 6.3 and 15).
+  versions.push_back(0x0a0a0a0aU | static_cast<std::uint32_t>(chance[1] & 0xf0U) << 24U
+                     | static_cast<std::uint32_t>(chance[2] & 0xf0U) << 16U
+                     | static_cast<std::uint32_t>(chance[3] & 0xf0U) << 8U | (chance[4] & 0xf0U));
+  std::array<std::byte, answer_size_max> packet;
+  const auto size = ::ngtcp2_pkt_write_version_negotiation(reinterpret_cast<std::uint8_t*>(packet.data()),
+                                                           packet.size(), chance[0], ids.scid, ids.scidlen, ids.dcid,
+                                                           ids.dcidlen, versions.data(), versions.size());
+  if (size > 0)
+    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
+}
+
+void quic_endpoint::answer_with_retry(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const tls_now& now) {
+  const auto source = make_id();
+  const auto token = setup_.tokens->make_retry(head.version, arrived.path.remote, source, quic_cid{head.dcid},
+                                               std::chrono::system_clock::from_time_t(now.wall));
+  if (token.empty())
+    return;
+  std::array<std::byte, answer_size_max> packet;
+  const auto as_ngtcp2 = source.to_ngtcp2();
+  const auto size =
+      ::ngtcp2_crypto_write_retry(reinterpret_cast<std::uint8_t*>(packet.data()), packet.size(), head.version,
+                                  &head.scid, &as_ngtcp2, &head.dcid, token.data(), token.size());
+  if (size > 0)
+    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
+}
+
+/// A client does not answer two Retries, so it is told at once (RFC 9000, 8.1.3).
+void quic_endpoint::answer_with_invalid_token(const udp_arrival& arrived, const ngtcp2_pkt_hd& head) {
+  std::array<std::byte, answer_size_max> packet;
+  const auto size =
+      ::ngtcp2_crypto_write_connection_close(reinterpret_cast<std::uint8_t*>(packet.data()), packet.size(),
+                                             head.version, &head.scid, &head.dcid, NGTCP2_INVALID_TOKEN, nullptr, 0);
+  if (size > 0)
+    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
+}
+
+void quic_endpoint::answer_with_reset(const udp_arrival& arrived, const quic_cid& to, const tls_now& now) {
+  // Only what is longer than a reset is answered, and not all of it: strangers may make us send no more than they do.
+  if (arrived.bytes.size() <= reset_size_min || !resets_.take(now.steady))
+    return;
+  const auto size = std::min(arrived.bytes.size() - 1, reset_size_max);
+  std::array<std::uint8_t, reset_size_max> chance{};
+  fill_random(chance);
+  const auto token = reset_token_for(to);
+  std::array<std::byte, reset_size_max> packet;
+  const auto written =
+      ::ngtcp2_pkt_write_stateless_reset(reinterpret_cast<std::uint8_t*>(packet.data()), size, token.data(),
+                                         chance.data(), size - NGTCP2_STATELESS_RESET_TOKENLEN);
+  if (written > 0)
+    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(written)));
+}
+
+void quic_endpoint::answer_with(const udp_path& path, std::span<const std::byte> bytes) {
+  if (answers_.size() < answers_max)
+    answers_.push_back({path, {bytes.begin(), bytes.end()}});
+}
+
+} // namespace actorwire

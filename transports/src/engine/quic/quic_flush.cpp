@@ -1,0 +1,216 @@
+// The sending half of a connection: what goes into the next packets, and how many of them go at once.
+
+#include "quic_connection.hpp"
+#include "quic_error.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+udp_path path_of(const ngtcp2_path& from) noexcept {
+  return {{from.local.addr, from.local.addrlen}, {from.remote.addr, from.remote.addrlen}};
+}
+
+constexpr std::size_t vectors_per_packet = 16;
+
+} // namespace
+
+std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
+  assert(buffer.size() >= departure_bytes_max);
+  if (end_) {
+    if (!std::exchange(farewell_is_due_, false))
+      return std::nullopt;
+    std::copy(last_words_.begin(), last_words_.end(), buffer.begin());
+    return udp_departure{last_path_, ecn_mark::not_capable, last_words_.size(), buffer.first(last_words_.size())};
+  }
+  const auto at = stamp(now);
+  if (!is_flushing_)
+    begin_flush();
+  udp_departure train;
+  std::size_t size = 0;
+  std::size_t count = 0;
+  if (const auto stray = std::move(stray_)) {
+    std::copy(stray->bytes.begin(), stray->bytes.end(), buffer.begin());
+    train = {stray->path, stray->mark, stray->bytes.size(), {}};
+    size = stray->bytes.size();
+    count = 1;
+  }
+  const auto packet_max =
+      std::max<std::size_t>(::ngtcp2_conn_get_max_tx_udp_payload_size(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+  while (count < departure_segments_max) {
+    is_paced_ = flushed_ + size >= quantum_;
+    // All packets of a train are as long as its first, and the last may be shorter.
+    const auto room = std::min(count == 0 ? packet_max : train.segment_size, departure_bytes_max - size);
+    if (is_paced_ || (count > 0 && (room < train.segment_size || room < NGTCP2_MAX_UDP_PAYLOAD_SIZE)))
+      break;
+    ngtcp2_path_storage path;
+    ::ngtcp2_path_storage_zero(&path);
+    ngtcp2_pkt_info info{};
+    const auto written = write_packet(buffer.subspan(size, room), path, info, at);
+    if (written < 0)
+      handle_failure(static_cast<int>(written));
+    if (written <= 0)
+      break;
+    const auto length = static_cast<std::size_t>(written);
+    const auto mark = static_cast<ecn_mark>(info.ecn);
+    const auto way = path_of(path.path);
+    if (count == 0) {
+      train = {way, mark, length, {}};
+    } else if (mark != train.mark || !(way == train.path)) {
+      const auto bytes = buffer.subspan(size, length);
+      stray_ = std::make_unique<stray_packet>(stray_packet{{bytes.begin(), bytes.end()}, way, mark});
+      break;
+    }
+    size += length;
+    ++count;
+    if (length < train.segment_size)
+      break;
+  }
+  if (count == 0) {
+    // A failure has something to say, too.
+    if (end_)
+      return poll_transmit(buffer, now);
+    end_flush(at);
+    return std::nullopt;
+  }
+  flushed_ += size;
+  figures_.packets_sent += count;
+  train.bytes = buffer.first(size);
+  return train;
+}
+
+void quic_connection::begin_flush() {
+  is_flushing_ = true;
+  flushed_ = 0;
+  quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
+  if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
+    streams_.wake_those_that_wait_for_connection();
+  datagram_limit_ = datagrams_.empty() ? 0 : datagram_size_max();
+}
+
+/// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
+/// nothing after each packet.
+void quic_connection::end_flush(ngtcp2_tstamp now) {
+  is_flushing_ = false;
+  expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
+  ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
+  const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
+  if (waits && ::ngtcp2_conn_get_cwnd_left(conn_.get()) > 0)
+    expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
+  ngtcp2_conn_info info{};
+  ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
+  cwnd_ = static_cast<std::size_t>(info.cwnd);
+  if (info.bytes_in_flight == 0)
+    unanswered_since_ = UINT64_MAX;
+  else if (flushed_ > 0 && unanswered_since_ == UINT64_MAX)
+    unanswered_since_ = now;
+}
+
+/// Frames are added to one packet until ngtcp2 says that it is full, or nothing is left; meanwhile nothing else of ngtcp2
+/// may be called.
+ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
+                                           ngtcp2_tstamp now) {
+  auto* into = reinterpret_cast<std::uint8_t*>(room.data());
+  std::array<ngtcp2_vec, vectors_per_packet> pieces;
+  // Datagrams and streams begin a packet in turn, so that neither keeps the other out.
+  is_datagram_turn_ = !is_datagram_turn_ || !streams_.is_one_ready();
+  auto takes_datagrams = is_datagram_turn_;
+  for (;;) {
+    if (takes_datagrams && !datagrams_.empty()) {
+      const auto written = write_datagram(room, path, info, now);
+      if (!written)
+        continue;
+      if (*written != NGTCP2_ERR_WRITE_MORE)
+        return *written;
+      continue;
+    }
+    auto* stream = streams_.next_ready();
+    if (stream == nullptr && !takes_datagrams && !datagrams_.empty()) {
+      takes_datagrams = true;
+      continue;
+    }
+    if (stream == nullptr)
+      return ::ngtcp2_conn_writev_stream(conn_.get(), &path.path, &info, into, room.size(), nullptr, 0, -1, nullptr, 0,
+                                         now);
+    const auto gathered = stream->output.gather(pieces, room.size());
+    auto flags = std::uint32_t{NGTCP2_WRITE_STREAM_FLAG_MORE};
+    if (gathered.fin)
+      flags |= NGTCP2_WRITE_STREAM_FLAG_FIN;
+    if (gathered.is_empty() && !stream->is_to_be_announced) {
+      streams_.make_idle(*stream);
+      continue;
+    }
+    ngtcp2_ssize taken = -1;
+    const auto written =
+        ::ngtcp2_conn_writev_stream(conn_.get(), &path.path, &info, into, room.size(), &taken, flags,
+                                    static_cast<std::int64_t>(stream->id), pieces.data(), gathered.count, now);
+    if (taken >= 0) {
+      const auto size = static_cast<std::size_t>(taken);
+      stream->output.advance(size, gathered.fin && size == gathered.bytes);
+      stream->is_to_be_announced = false;
+      if (!stream->output.has_unsent())
+        streams_.make_idle(*stream);
+      else if (written != NGTCP2_ERR_WRITE_MORE)
+        streams_.give_turn_away(*stream);
+    }
+    switch (written) {
+      case NGTCP2_ERR_STREAM_DATA_BLOCKED:
+        // It comes back when its own window grows, or the connection's.
+        if (::ngtcp2_conn_get_max_data_left(conn_.get()) == 0)
+          streams_.wait_for_connection(*stream);
+        else
+          streams_.make_idle(*stream);
+        continue;
+      case NGTCP2_ERR_STREAM_SHUT_WR:
+      case NGTCP2_ERR_STREAM_NOT_FOUND:
+        streams_.make_idle(*stream);
+        continue;
+      case NGTCP2_ERR_WRITE_MORE:
+        continue;
+      default:
+        return written;
+    }
+  }
+}
+
+/// Adds the datagram that comes first; empty if it could not be, and others may.
+std::optional<ngtcp2_ssize> quic_connection::write_datagram(std::span<std::byte> room, ngtcp2_path_storage& path,
+                                                            ngtcp2_pkt_info& info, ngtcp2_tstamp now) {
+  const auto& first = datagrams_.front();
+  // The path may have become narrower since it was taken; one that does not fit would wait for ever.
+  if (first.bytes.size() > datagram_limit_) {
+    drop_first_datagram();
+    return std::nullopt;
+  }
+  const ngtcp2_vec body{const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(first.bytes.data())),
+                        first.bytes.size()};
+  int accepted = 0;
+  const auto id = first.id;
+  const auto written =
+      ::ngtcp2_conn_writev_datagram(conn_.get(), &path.path, &info, reinterpret_cast<std::uint8_t*>(room.data()),
+                                    room.size(), &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, id, &body, 1, now);
+  if (written == NGTCP2_ERR_INVALID_ARGUMENT || written == NGTCP2_ERR_INVALID_STATE) {
+    drop_first_datagram();
+    return std::nullopt;
+  }
+  if (accepted != 0) {
+    datagrams_.pop();
+    ++figures_.datagrams.sent;
+    tell(quic_event::datagram_done{id, true});
+  }
+  return written;
+}
+
+void quic_connection::drop_first_datagram() {
+  ++figures_.datagrams.dropped;
+  tell(quic_event::datagram_done{datagrams_.front().id, false});
+  datagrams_.pop();
+}
+
+} // namespace actorwire

@@ -1,0 +1,106 @@
+#pragma once
+
+#include "../tls_credentials.hpp"
+#include "../tls_engine.hpp"
+
+#include <actorwire/messages/error.hpp>
+#include <actorwire/messages/events.hpp>
+
+#include <gnutls/gnutls.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace actorwire {
+
+/// The handshake of one QUIC connection (RFC 9001): a session of GnuTLS that ngtcp2 feeds and asks for keys. Verifies the
+/// peer by the same credentials and in the same way as TLS over TCP.
+/// *Thread:* one at a time. *Lifetime:* stays where it is, and as long as its connection, because tickets come later.
+class quic_tls {
+public:
+  /// What is offered where `tls_config::alpn` is empty: QUIC does not go without (RFC 9001, 8.1).
+  static constexpr std::string_view default_protocol = "actorwire";
+
+  struct settings {
+    std::shared_ptr<const tls_credentials> identity;
+    /// For a client: the name or address that the peer's certificate must have, and whom a session is remembered with.
+    std::string server{};
+    std::string session_key{};
+    /// Whether early data is offered, or taken.
+    bool early_data = false;
+    /// For a server that takes early data: what keeps it from being taken twice.
+    std::shared_ptr<std::remove_pointer_t<gnutls_anti_replay_t>> guard{};
+  };
+
+  /// *Errors:* throws `std::runtime_error` for want of memory.
+  explicit quic_tls(settings chosen);
+  ~quic_tls();
+
+  quic_tls(const quic_tls&) = delete;
+  quic_tls& operator=(const quic_tls&) = delete;
+
+  /// Tells whose keys are agreed on, before anything else is called.
+  void attach(ngtcp2_conn* connection) noexcept { connection_ = connection; }
+
+  [[nodiscard]] gnutls_session_t session() const noexcept { return session_.get(); }
+  [[nodiscard]] const tls_credentials& identity() const noexcept { return *settings_.identity; }
+  [[nodiscard]] const tls_config& config() const noexcept { return settings_.identity->config(); }
+
+  /// Tells the time that everything until the next call happens at.
+  void set_now(const tls_now& now) noexcept { now_ = now; }
+
+  /// A client's session of earlier, if there is one: is offered from then on. Before the handshake begins.
+  [[nodiscard]] std::optional<tls_session> offer_session();
+
+  /// A server's way to let the client come back. After the handshake.
+  void send_ticket();
+
+  /// Keeps the ticket that has come, if one has, with what QUIC adds to it.
+  void remember_session(std::string parameters, std::string token);
+  [[nodiscard]] bool has_ticket() const noexcept { return !ticket_.empty(); }
+
+  /// What speaks against the peer although TLS itself agreed: called when the handshake is complete.
+  [[nodiscard]] std::optional<transport_error> judge_agreement();
+
+  [[nodiscard]] tls_info info() const;
+  [[nodiscard]] bool early_data_was_accepted() const noexcept;
+
+  /// Why the handshake failed, if a callback found that out. Else `alert` is all there is to say.
+  [[nodiscard]] transport_error failure(int alert) const;
+
+private:
+  struct session_closer {
+    void operator()(gnutls_session_t session) const noexcept { ::gnutls_deinit(session); }
+  };
+
+  static quic_tls& self_of(gnutls_session_t session) noexcept;
+  static int verify(gnutls_session_t session);
+  static int log_key(gnutls_session_t session, const char* label, const gnutls_datum_t* value);
+  static int take_ticket(gnutls_session_t session, unsigned type, unsigned when, unsigned incoming,
+                         const gnutls_datum_t* message);
+  template <class Body>
+  int guarded(Body&& body) noexcept;
+
+  [[nodiscard]] bool is_server() const noexcept { return identity().role() == tls_role::server; }
+  [[nodiscard]] bool remembers_sessions() const noexcept;
+  void set_up_server();
+  void set_up_client();
+
+  const settings settings_;
+  ngtcp2_conn* connection_ = nullptr;
+  /// Leads ngtcp2 from the session to the connection, and us to this.
+  ngtcp2_crypto_conn_ref reference_;
+  std::unique_ptr<std::remove_pointer_t<gnutls_session_t>, session_closer> session_;
+  tls_now now_;
+  /// When the server of the session that is offered was verified.
+  time_point verified_at_{};
+  std::string ticket_;
+  time_point ticket_since_{};
+  std::optional<transport_error> failure_;
+};
+
+} // namespace actorwire
