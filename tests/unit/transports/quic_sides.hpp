@@ -117,6 +117,7 @@ private:
     endpoint_.touch(*connection);
   }
 
+  void handle(quic_event::answered&&) {}
   void handle(quic_event::connected&& each) { tls = std::move(each.tls); }
   void handle(quic_event::stream_opened&& each) { opened.push_back(each.stream); }
   void handle(quic_event::stream_readable&& each) {

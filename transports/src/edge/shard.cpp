@@ -95,7 +95,14 @@ void shard::give_back(std::size_t share) noexcept {
   // Whoever gives back the last of it lets the loop end. That may be any thread, but only one.
   if (leases_.fetch_sub(share, std::memory_order_acq_rel) == share) {
     // A pending wake-up would keep the loop waiting for a deadline that nobody is left to meet.
-    boost::asio::post(reactor_->context(), [this] { reactor_->wake_up.cancel(); });
+    boost::asio::post(reactor_->context(), [this] {
+      {
+        const turn here{*this};
+        if (end_work_)
+          end_work_();
+      }
+      reactor_->wake_up.cancel();
+    });
     reactor_->work.reset();
   }
 }

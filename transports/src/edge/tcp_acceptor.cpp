@@ -1,3 +1,4 @@
+#include "listen_address.hpp"
 #include "reactor.hpp"
 #include "socket_address.hpp"
 #include "tcp_transport.hpp"
@@ -58,31 +59,6 @@ verdict judge(int errno_value) {
   }
 }
 
-bool is_any(const std::string& host) {
-  return host.empty() || host == "*";
-}
-
-std::optional<ip_address> address_to_bind(const std::string& host) {
-  if (is_any(host))
-    return parse_ip_address("::");
-  return parse_ip_address(host == "localhost" ? "127.0.0.1" : host);
-}
-
-/// A client's address as parse_ip_address reads it back: an interface is told by its number, not by its name.
-endpoint numeric_endpoint(protocol proto, const tcp::endpoint& client) {
-  ip_address address;
-  const auto ip = client.address();
-  address.is_v6 = ip.is_v6();
-  if (address.is_v6) {
-    address.bytes = ip.to_v6().to_bytes();
-    address.scope = static_cast<std::uint32_t>(ip.to_v6().scope_id());
-  } else {
-    const auto bytes = ip.to_v4().to_bytes();
-    std::copy(bytes.begin(), bytes.end(), address.bytes.begin());
-  }
-  return {proto, to_string(address), client.port()};
-}
-
 result<void> let_share(int descriptor) {
   const int on = 1;
   if (::setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
@@ -136,8 +112,7 @@ result<void> tcp_acceptor::open(const endpoint& where, const listen_config& conf
     return checked;
   const auto address = address_to_bind(where.host);
   if (!address)
-    return make_invalid_value("listen.host", where.host,
-                              "a numeric address, localhost, or [::] or 0.0.0.0 for all addresses");
+    return make_host_error(where.host);
   auto opened = listen(*address, where.port, config);
   // A kernel without IPv6 has only the other half of "all addresses".
   if (!opened && opened.error().system_code == EAFNOSUPPORT && is_any(where.host))
@@ -241,7 +216,7 @@ bool tcp_acceptor::accept_one() {
     remote.resize(size);
     const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
     auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
-    observer_->on_accepted(std::move(accepted), numeric_endpoint(local_.proto, remote));
+    observer_->on_accepted(std::move(accepted), numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()));
     return true;
   }
   const auto error = errno;

@@ -3,6 +3,10 @@
 
 #include <actorwire/transports/transport_factory.hpp>
 
+#if ACTORWIRE_QUIC
+#  include "quic/quic_transport.hpp"
+#endif
+
 #include <string>
 #include <utility>
 
@@ -27,7 +31,11 @@ result<local_ref<transport>> socket_transport_factory::create_transport(protocol
     case protocol::tls:
       return make_tls_transport(where, make_tcp_transport(where, names_, stream_end::marked_within), identities_);
     case protocol::quic:
+#if ACTORWIRE_QUIC
+      return make_quic_transport(where, names_, identities_);
+#else
       break;
+#endif
   }
   return make_error(error_code::unsupported, phase::setup, origin::local,
                     "protocol " + to_string(proto) + ": this build has tcp and tls only");

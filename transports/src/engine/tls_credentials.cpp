@@ -3,6 +3,7 @@
 #include "tls_error.hpp"
 #include "wall_time.hpp"
 
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 
 #include <optional>
@@ -235,6 +236,22 @@ result<void> tls_credentials::set_revocations(const tls_material& material) {
                      count < 0 ? ::gnutls_strerror(count) : "");
   revocations_ = lists_in(datum);
   return {};
+}
+
+std::optional<std::array<std::byte, 32>> tls_credentials::secret_of_key() const {
+  gnutls_x509_privkey_t key = nullptr;
+  if (::gnutls_certificate_get_x509_key(certificates_.get(), 0, &key) != 0)
+    return std::nullopt;
+  gnutls_datum_t bytes{};
+  auto failed = ::gnutls_x509_privkey_export2_pkcs8(key, GNUTLS_X509_FMT_DER, nullptr, GNUTLS_PKCS_PLAIN, &bytes);
+  ::gnutls_x509_privkey_deinit(key);
+  if (failed != 0)
+    return std::nullopt;
+  std::array<std::byte, 32> secret{};
+  failed = ::gnutls_hash_fast(GNUTLS_DIG_SHA256, bytes.data, bytes.size, secret.data());
+  ::gnutls_memset(bytes.data, 0, bytes.size);
+  ::gnutls_free(bytes.data);
+  return failed == 0 ? std::optional{secret} : std::nullopt;
 }
 
 transport_error tls_credentials::complaint(std::string_view field, std::string_view text,

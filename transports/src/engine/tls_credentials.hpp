@@ -10,6 +10,7 @@
 #include <gnutls/gnutls.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <functional>
@@ -75,6 +76,9 @@ public:
   [[nodiscard]] gnutls_priority_t quic_priorities() const noexcept { return quic_priorities_.get(); }
   /// The key that a server's tickets are made with; GnuTLS derives those of each period from it.
   [[nodiscard]] const gnutls_datum_t& ticket_key() const noexcept { return ticket_key_; }
+  /// Bytes that follow from the private key and that nobody else knows: the same in each process that has the key, today and
+  /// after a restart. *Errors:* empty where there is no key.
+  [[nodiscard]] std::optional<std::array<std::byte, 32>> secret_of_key() const;
   [[nodiscard]] const tls_services& services() const noexcept { return services_; }
   [[nodiscard]] const std::vector<revocation_list>& revocations() const noexcept { return revocations_; }
 

@@ -183,6 +183,10 @@ public:
   /// 1,024 messages at a time, and returns whether more is left.
   void set_turn_work(std::function<bool()> work) { turn_work_ = std::move(work); }
 
+  /// Called once, in a turn, when the last lease is gone after `stop`: ends what would keep the loop running, and whom
+  /// nobody needs any more.
+  void set_end_work(std::function<void()> work) { end_work_ = std::move(work); }
+
   /// Makes sure that another turn follows.
   ACTORWIRE_EXPORT void wake();
 
@@ -212,6 +216,7 @@ private:
   timer_queue timers_;
   std::unique_ptr<reactor> reactor_;
   std::function<bool()> turn_work_;
+  std::function<void()> end_work_;
   flushable::link flushes_;
   /// Gives buffers back to the system a while after a burst.
   timer trim_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "engine/quic/quic_endpoint.hpp"
 #include "engine/quic/receive_arena.hpp"
 #include "engine/quic/udp_datagram.hpp"
 
@@ -10,9 +11,12 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <unordered_set>
 #include <vector>
 
 namespace actorwire {
+
+class quic_socket;
 
 /// What all QUIC sockets of one shard use in turn, so that none has it for itself: where datagrams are written, and where
 /// the content of those that arrive is put together.
@@ -37,11 +41,21 @@ public:
     return *arena_;
   }
 
+  /// What the endpoints of clients are made of. Nobody resets their connections, so nobody needs to know their secret.
+  [[nodiscard]] quic_endpoint::setup client_setup(buffer_pool& buffers);
+
+  /// Sockets that close when nobody needs them may be in no hurry; they are, when their shard ends.
+  void add(quic_socket& open);
+  void remove(quic_socket& closed) noexcept { open_.erase(&closed); }
+
 private:
   void shutdown() override {}
+  void close_all();
 
   std::vector<std::byte> departures_;
   std::unique_ptr<receive_arena> arena_;
+  std::shared_ptr<const quic_tokens> tokens_;
+  std::unordered_set<quic_socket*> open_;
 };
 
 } // namespace actorwire

@@ -1,6 +1,7 @@
 #include "quic_socket.hpp"
 
 #include "edge/reactor.hpp"
+#include "quic_group.hpp"
 #include "quic_memory.hpp"
 #include "udp_receive_buffers.hpp"
 
@@ -24,10 +25,17 @@ constexpr int quanta_per_flush = 4;
 
 quic_socket::quic_socket(shard& where, quic_endpoint::setup setup, std::optional<quic_endpoint::acceptance> accepting)
   : shard_(where),
-    endpoint_(std::move(setup), std::move(accepting)),
+    endpoint_(std::move(setup), gated(std::move(accepting))),
     watch_(where.loop().context()),
-    due_([this] { handle_due(); }),
-    is_accepting_(accepting.has_value()) {}
+    due_([this] { handle_due(); }) {}
+
+std::optional<quic_endpoint::acceptance> quic_socket::gated(std::optional<quic_endpoint::acceptance> accepting) {
+  if (accepting)
+    accepting->admit = [this, admit = std::move(accepting->admit)](const udp_path& path) {
+      return takes_clients_ ? admit(path) : std::nullopt;
+    };
+  return accepting;
+}
 
 quic_socket::~quic_socket() {
   close();
@@ -43,6 +51,8 @@ result<void> quic_socket::open(const udp_address& local, const udp_socket_option
     return make_system_error(failure.value(), phase::setup, "watch a socket");
   }
   listener_ = told;
+  memory_ = &boost::asio::use_service<quic_memory>(shard_.loop().context());
+  memory_->add(*this);
   buffers_ = &boost::asio::use_service<udp_receive_buffers>(shard_.loop().context());
   await_datagrams();
   return {};
@@ -135,7 +145,9 @@ void quic_socket::dispatch_later() {
 
 void quic_socket::flush() {
   const local_ref<quic_socket> self{this};
-  const auto room = boost::asio::use_service<quic_memory>(shard_.loop().context()).departures();
+  if (!socket_.is_open())
+    return;
+  const auto room = memory_->departures();
   tls_now at = now();
   for (int quantum = 0; quantum < quanta_per_flush && socket_.is_open(); ++quantum) {
     at.steady = shard_.read_clock();
@@ -196,8 +208,20 @@ void quic_socket::handle_due() {
   close_if_idle();
 }
 
+void quic_socket::join(std::shared_ptr<quic_group> group) {
+  group_ = std::move(group);
+  group_->join(*this);
+}
+
+void quic_socket::reopen(listener& told) noexcept {
+  listener_ = &told;
+  takes_clients_ = true;
+  closes_when_idle_ = false;
+}
+
 void quic_socket::close_when_idle() {
   closes_when_idle_ = true;
+  takes_clients_ = false;
   listener_ = nullptr;
   shard_.flush_later(*this);
 }
@@ -211,8 +235,18 @@ void quic_socket::close_if_idle() {
   close();
 }
 
+void quic_socket::close_now() {
+  const local_ref<quic_socket> self{this};
+  flush();
+  close();
+}
+
 void quic_socket::close() noexcept {
   due_.cancel();
+  if (memory_ != nullptr)
+    std::exchange(memory_, nullptr)->remove(*this);
+  if (group_)
+    std::exchange(group_, nullptr)->leave(*this);
   // It would close the descriptor a second time.
   if (watch_.is_open())
     watch_.release();

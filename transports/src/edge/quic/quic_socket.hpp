@@ -12,10 +12,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 
+#include <memory>
 #include <optional>
 
 namespace actorwire {
 
+class quic_group;
+class quic_memory;
 class udp_receive_buffers;
 
 /// A UDP socket and the QUIC connections that use it: reads in batches, sends once at the end of each turn, and minds the
@@ -44,6 +47,8 @@ public:
   /// Binds to `local`, and begins to receive. *Errors:* as `udp_socket::open`.
   [[nodiscard]] result<void> open(const udp_address& local, const udp_socket_options& options, listener* told);
   [[nodiscard]] result<void> connect(const udp_address& remote) { return socket_.connect(remote); }
+  /// Becomes the group's socket on this shard, until it closes.
+  void join(std::shared_ptr<quic_group> group);
   [[nodiscard]] result<void> share() { return socket_.share(); }
   [[nodiscard]] const udp_address& local() const noexcept { return socket_.local(); }
 
@@ -59,13 +64,25 @@ public:
   void touch(quic_connection& which);
   void let_go(quic_connection& which);
 
+  // -- clients -----------------------------------------------------------------------------------------------------------
+
+  /// Whether new clients are taken. Those that are not get no answer, and ask again.
+  void take_clients(bool whether) noexcept { takes_clients_ = whether; }
+  /// Takes clients again, after `close_when_idle`.
+  void reopen(listener& told) noexcept;
+
   /// A datagram that came in by the socket of another shard.
   void take_over(const udp_arrival& arrived);
 
-  /// Tells its listener nothing more, and closes when the last connection has ended and its last words are said.
+  /// Tells its listener nothing more, takes no more clients, and closes when the last connection has ended and its last words are said.
   void close_when_idle();
+  /// Says last words, and closes.
+  void close_now();
 
 private:
+  /// What was given, for as long as clients are taken.
+  [[nodiscard]] std::optional<quic_endpoint::acceptance> gated(std::optional<quic_endpoint::acceptance> accepting);
+
   using descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
   void flush() override;
@@ -90,10 +107,12 @@ private:
   udp_send_queue queue_;
   /// Watches the socket, which closes itself.
   descriptor watch_;
+  quic_memory* memory_ = nullptr;
   udp_receive_buffers* buffers_ = nullptr;
   listener* listener_ = nullptr;
   timer due_;
-  bool is_accepting_;
+  std::shared_ptr<quic_group> group_;
+  bool takes_clients_ = true;
   bool awaits_datagrams_ = false;
   bool awaits_room_ = false;
   bool dispatch_is_posted_ = false;

@@ -173,6 +173,8 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   figures_.packets_received += 1;
   if (failure != 0)
     return handle_failure(failure);
+  if (!std::exchange(has_answered_, true))
+    tell(quic_event::answered{});
   if (tls_.has_ticket())
     remember_session();
 }

@@ -244,6 +244,7 @@ private:
   bool is_flushing_ = false;
   bool is_paced_ = false;
   bool is_datagram_turn_ = false;
+  bool has_answered_ = false;
   bool is_connected_ = false;
   bool is_confirmed_ = false;
   /// The byte stream has been, and will not be again.

@@ -15,6 +15,9 @@ namespace actorwire {
 /// What a QUIC connection tells whoever drives it.
 namespace quic_event {
 
+/// The peer has said something for the first time.
+struct answered {};
+
 /// The handshake is done and the peer verified.
 struct connected {
   tls_info tls;
@@ -81,7 +84,7 @@ struct closed {
   transport_error reason;
 };
 
-using any = std::variant<connected, stream_opened, stream_readable, stream_writable, stream_reset, stream_stopped,
+using any = std::variant<answered, connected, stream_opened, stream_readable, stream_writable, stream_reset, stream_stopped,
                          stream_closed, streams_available, datagram_received, datagram_done, early_data_rejected,
                          path_changed, closed>;
 

@@ -1,0 +1,112 @@
+#include "quic_group.hpp"
+
+#include "edge/reactor.hpp"
+#include "engine/tls_credentials.hpp"
+#include "quic_memory.hpp"
+#include "quic_socket.hpp"
+
+#include <gnutls/crypto.h>
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+std::span<const std::byte, 16> half_of(const quic_secret& secret) {
+  return secret.bytes().first<16>();
+}
+
+} // namespace
+
+quic_random secure_random() {
+  return [](std::span<std::byte> room) {
+    // It fails only where the machine has no source of chance at all, and nothing is safe then.
+    if (::gnutls_rnd(GNUTLS_RND_NONCE, room.data(), room.size()) != 0)
+      std::terminate();
+  };
+}
+
+result<std::shared_ptr<quic_group>> quic_group::make(const transport_config& config,
+                                                     std::shared_ptr<tls_identity> identity, std::size_t shards) {
+  if (shards > connection_id_format::shards_max)
+    return make_invalid_value("network_options.shards", std::to_string(shards),
+                              "1 .. " + std::to_string(connection_id_format::shards_max) + " for quic://");
+  auto seed = identity->present()->secret_of_key();
+  if (!seed) {
+    seed.emplace();
+    secure_random()(*seed);
+  }
+  try {
+    return std::make_shared<quic_group>(config, std::move(identity), shards, quic_secret{*seed});
+  } catch (const std::exception& thrown) {
+    return make_error(error_code::memory_limit, phase::setup, origin::local, thrown.what());
+  }
+}
+
+quic_group::quic_group(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
+                       const quic_secret& secret)
+  : config_(config),
+    quic_(quic_settings(config)),
+    identity_(std::move(identity)),
+    ids_(half_of(secret.derive("connection ids")), static_cast<unsigned>(shards)),
+    tokens_(std::make_shared<const quic_tokens>(secret.derive("tokens"), quic_tokens::lifetimes{})),
+    guard_(quic_.early_data ? std::make_shared<early_data_guard>(secure_random()) : nullptr),
+    members_(shards) {}
+
+quic_endpoint::setup quic_group::setup_for(shard& where) const {
+  auto& memory = boost::asio::use_service<quic_memory>(where.loop().context());
+  return {ids_, static_cast<unsigned>(where.index()), tokens_, secure_random(), memory.arena(where.buffers())};
+}
+
+quic_endpoint::acceptance quic_group::acceptance() const {
+  auto admit = [config = config_, identity = identity_, guard = guard_, takes_early_data = quic_.early_data](
+                   const udp_path& path) -> std::optional<quic_connection::settings> {
+    quic_connection::settings made{config, {identity->present()}, path};
+    made.tls.early_data = takes_early_data;
+    if (guard)
+      made.tls.guard = {guard, guard->handle()};
+    return made;
+  };
+  return {std::move(admit), half_open_, quic_.retry_threshold, quic_.versions};
+}
+
+void quic_group::join(quic_socket& socket) {
+  const std::lock_guard locked{mutex_};
+  members_[socket.where().index()] = {&socket.where(), &socket, 0};
+}
+
+void quic_group::leave(quic_socket& socket) noexcept {
+  const std::lock_guard locked{mutex_};
+  auto& mine = members_[socket.where().index()];
+  if (mine.socket == &socket)
+    mine = {};
+}
+
+local_ref<quic_socket> quic_group::socket_of(shard& where) const {
+  const std::lock_guard locked{mutex_};
+  return local_ref<quic_socket>{members_[where.index()].socket};
+}
+
+void quic_group::hand_over(unsigned index, const udp_arrival& stray) {
+  const std::lock_guard locked{mutex_};
+  if (index >= members_.size() || members_[index].socket == nullptr || members_[index].strays >= strays_max)
+    return;
+  auto& target = members_[index];
+  ++target.strays;
+  // While the socket is in the list its shard lives, and nobody else takes it out.
+  target.where->post([group = shared_from_this(), index, path = stray.path, mark = stray.mark,
+                      bytes = payload::copy_of(stray.bytes), socket = target.socket] {
+    {
+      const std::lock_guard again{group->mutex_};
+      if (group->members_[index].socket != socket)
+        return;
+      --group->members_[index].strays;
+    }
+    socket->take_over({path, mark, bytes.bytes()});
+  });
+}
+
+} // namespace actorwire

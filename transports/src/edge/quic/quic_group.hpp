@@ -1,0 +1,79 @@
+#pragma once
+
+#include "early_data_guard.hpp"
+#include "edge/tls_store.hpp"
+#include "engine/quic/quic_endpoint.hpp"
+
+#include <actorwire/messages/result.hpp>
+#include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/shard.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+namespace actorwire {
+
+class quic_socket;
+
+/// What the sockets of one QUIC listener share: its keys, how many clients are half-open, what early data it has seen, and
+/// the way to each other's connections. A client that changes its address may come in by the socket of another shard; the
+/// ID that its packets go to tells which one is meant.
+///
+/// Its secrets follow from the listener's private key, so that tokens and resets are good for every process that has the
+/// key, and after a restart.
+/// *Thread:* any thread. The mutex guards the list of sockets, each of which is used on its own shard only.
+class quic_group : public std::enable_shared_from_this<quic_group> {
+public:
+  /// Datagrams that wait for another shard; more are dropped, as the network may drop them.
+  static constexpr std::size_t strays_max = 1'024;
+
+  /// *Errors:* `memory_limit`.
+  [[nodiscard]] static result<std::shared_ptr<quic_group>> make(const transport_config& config,
+                                                                std::shared_ptr<tls_identity> identity,
+                                                                std::size_t shards);
+
+  quic_group(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
+             const quic_secret& secret);
+
+  quic_group(const quic_group&) = delete;
+  quic_group& operator=(const quic_group&) = delete;
+
+  [[nodiscard]] const transport_config& config() const noexcept { return config_; }
+  [[nodiscard]] quic_endpoint::setup setup_for(shard& where) const;
+  [[nodiscard]] quic_endpoint::acceptance acceptance() const;
+
+  /// *Thread:* the socket's shard.
+  void join(quic_socket& socket);
+  void leave(quic_socket& socket) noexcept;
+  /// The socket of this shard, if it has one: an acceptor that opens again finds the connections of the one before it.
+  [[nodiscard]] local_ref<quic_socket> socket_of(shard& where) const;
+
+  /// Has another shard handle a copy of the datagram.
+  void hand_over(unsigned index, const udp_arrival& stray);
+
+private:
+  struct member {
+    shard* where = nullptr;
+    quic_socket* socket = nullptr;
+    std::size_t strays = 0;
+  };
+
+  const transport_config config_;
+  const quic_config quic_;
+  const std::shared_ptr<tls_identity> identity_;
+  const connection_id_format ids_;
+  const std::shared_ptr<const quic_tokens> tokens_;
+  const std::shared_ptr<half_open_count> half_open_ = std::make_shared<half_open_count>();
+  const std::shared_ptr<early_data_guard> guard_;
+  mutable std::mutex mutex_;
+  std::vector<member> members_;
+};
+
+/// Chance from GnuTLS, that nobody can foresee.
+[[nodiscard]] quic_random secure_random();
+
+} // namespace actorwire

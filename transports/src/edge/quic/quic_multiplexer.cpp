@@ -1,0 +1,148 @@
+// The streams of a QUIC transport other than 0, and its datagrams.
+
+#include "engine/quic/quic_error.hpp"
+#include "quic_transport.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+transport_error no_stream_error() {
+  return make_error(error_code::stream_closed, phase::established, origin::local,
+                    "the stream is not known, or cannot be sent on any more");
+}
+
+transport_error not_connected_error() {
+  return make_error(error_code::not_connected, phase::established, origin::local, "there is no connection");
+}
+
+} // namespace
+
+multiplexer* quic_transport::multiplex(multiplexer_observer& observer) {
+  streams_observer_ = &observer;
+  return this;
+}
+
+// -- what happens -------------------------------------------------------------------------------------------------------
+
+void quic_transport::handle(quic_event::stream_opened&& event) {
+  if (streams_observer_ == nullptr) {
+    // A program that knows of one stream only has no use for others.
+    connection_->stop(event.stream, quic_ended_abruptly);
+    connection_->reset(event.stream, quic_ended_abruptly);
+    return touch();
+  }
+  streams_.try_emplace(event.stream);
+  streams_observer_->on_stream_opened(event.stream, event.direction);
+}
+
+void quic_transport::handle(quic_event::streams_available&& event) {
+  if (streams_observer_ != nullptr)
+    streams_observer_->on_streams_available(event.direction);
+}
+
+void quic_transport::handle(quic_event::datagram_received&& event) {
+  if (streams_observer_ != nullptr)
+    streams_observer_->on_datagram(std::move(event.body));
+}
+
+void quic_transport::handle(quic_event::datagram_done&& event) {
+  if (streams_observer_ != nullptr)
+    streams_observer_->on_datagram_done(event.id, event.was_sent);
+}
+
+void quic_transport::deliver_stream(stream_id id) {
+  for (;;) {
+    const auto found = streams_.find(id);
+    if (stage_ != stage::established || connection_ == nullptr || found == streams_.end())
+      return;
+    auto& stream = found->second;
+    auto bytes = connection_->read(id, stream.allowance);
+    if (bytes.empty()) {
+      if (connection_->is_read_to_end(id) && !std::exchange(stream.is_ended, true)) {
+        streams_observer_->on_stream_finished(id);
+        if (connection_ != nullptr)
+          connection_->note_end_was_read(id);
+      }
+      return touch();
+    }
+    stream.allowance -= bytes.size();
+    streams_observer_->on_stream_received(id, std::move(bytes));
+  }
+}
+
+// -- what the user does -------------------------------------------------------------------------------------------------
+
+result<stream_id> quic_transport::open(stream_direction direction, stream_priority priority) {
+  if (connection_ == nullptr)
+    return not_connected_error();
+  const auto opened = connection_->open_stream(direction, priority);
+  if (opened)
+    streams_.try_emplace(*opened);
+  return opened;
+}
+
+result<std::size_t> quic_transport::send(stream_id stream, std::span<const outgoing> pieces) {
+  if (connection_ == nullptr || !streams_.contains(stream))
+    return no_stream_error();
+  const auto taken = connection_->send(stream, pieces);
+  if (!taken)
+    return no_stream_error();
+  touch();
+  return taken;
+}
+
+void quic_transport::receive(stream_id stream, std::size_t bytes) {
+  const auto found = streams_.find(stream);
+  if (found == streams_.end())
+    return;
+  auto& allowance = found->second.allowance;
+  allowance += std::min(bytes, std::numeric_limits<std::size_t>::max() - allowance);
+  deliver_later();
+}
+
+void quic_transport::finish(stream_id stream) {
+  if (connection_ == nullptr || !streams_.contains(stream))
+    return;
+  connection_->finish(stream);
+  touch();
+}
+
+void quic_transport::reset(stream_id stream, std::uint64_t code) {
+  if (connection_ == nullptr || !streams_.contains(stream))
+    return;
+  connection_->reset(stream, code);
+  touch();
+}
+
+void quic_transport::stop(stream_id stream, std::uint64_t code) {
+  if (connection_ == nullptr || !streams_.contains(stream))
+    return;
+  connection_->stop(stream, code);
+  touch();
+}
+
+void quic_transport::prioritize(stream_id stream, stream_priority priority) {
+  if (connection_ != nullptr && streams_.contains(stream))
+    connection_->prioritize(stream, priority);
+}
+
+std::optional<std::uint64_t> quic_transport::bytes_acked(stream_id stream) const {
+  if (connection_ == nullptr || !streams_.contains(stream))
+    return std::nullopt;
+  return connection_->bytes_acked(stream);
+}
+
+result<std::uint64_t> quic_transport::send_datagram(payload body) {
+  if (connection_ == nullptr)
+    return not_connected_error();
+  const auto queued = connection_->send_datagram(std::move(body));
+  touch();
+  return queued;
+}
+
+} // namespace actorwire

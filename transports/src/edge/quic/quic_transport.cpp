@@ -1,0 +1,384 @@
+#include "quic_transport.hpp"
+
+#include "edge/reactor.hpp"
+#include "engine/quic/quic_error.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <cassert>
+#include <limits>
+#include <utility>
+#include <variant>
+
+namespace actorwire {
+
+namespace {
+
+constexpr stream_id byte_stream = 0;
+
+transport_error closed_error(bool by_peer) {
+  return make_error(error_code::closed, phase::close, by_peer ? origin::remote : origin::local,
+                    by_peer ? "ended by the peer" : "ended by this side");
+}
+
+void add_capped(std::size_t& allowance, std::size_t bytes) noexcept {
+  allowance += std::min(bytes, std::numeric_limits<std::size_t>::max() - allowance);
+}
+
+} // namespace
+
+struct quic_transport::attempt {
+  transport_config config;
+  endpoint remote;
+  std::shared_ptr<tls_store> identities;
+  tls_store::query question;
+  /// Kept while it lives: the store forgets what nobody keeps.
+  std::shared_ptr<tls_identity> identity;
+};
+
+// -- life ---------------------------------------------------------------------------------------------------------------
+
+local_ref<transport> make_quic_transport(shard& where, std::shared_ptr<resolver> names,
+                                         std::shared_ptr<tls_store> identities) {
+  return make_local<quic_transport>(where, std::move(names), std::move(identities));
+}
+
+local_ref<transport> accept_quic(local_ref<quic_socket> socket, quic_connection& connection) {
+  return make_local<quic_transport>(std::move(socket), connection);
+}
+
+quic_transport::quic_transport(shard& where, std::shared_ptr<resolver> names, std::shared_ptr<tls_store> identities)
+  : shard_(where), attempt_(std::make_unique<attempt>()), dialer_(make_local<quic_dialer>(where, std::move(names))) {
+  attempt_->identities = std::move(identities);
+}
+
+quic_transport::quic_transport(local_ref<quic_socket> socket, quic_connection& connection)
+  : shard_(socket->where()), socket_(std::move(socket)), connection_(&connection) {}
+
+quic_transport::~quic_transport() {
+  detach();
+}
+
+result<void> quic_transport::init(const transport_config& config, transport_observer& observer) {
+  assert(stage_ == stage::created);
+  if (auto checked = validate(config); !checked)
+    return checked;
+  observer_ = &observer;
+  stage_ = stage::initialized;
+  if (dialer_) {
+    dialer_->init(config, *this);
+    attempt_->config = config;
+  } else {
+    socket_->observe(*connection_, *this);
+  }
+  return {};
+}
+
+void quic_transport::connect(const endpoint& remote) {
+  if (stage_ == stage::ended)
+    return;
+  assert(stage_ == stage::initialized && dialer_);
+  stage_ = stage::dialing;
+  attempt_->remote = remote;
+  attempt_->question =
+      attempt_->identities->find(tls_role::client, attempt_->config.tls, shard_, [this](tls_store::answer found) {
+        const local_ref<quic_transport> self{this};
+        dial(std::move(found));
+      });
+}
+
+void quic_transport::dial(tls_store::answer found) {
+  if (stage_ != stage::dialing)
+    return;
+  attempt_->question = nullptr;
+  if (!found)
+    return tell_closed(found.error());
+  attempt_->identity = std::move(*found);
+  dialer_->use(attempt_->identity->present());
+  dialer_->dial(attempt_->remote);
+}
+
+void quic_transport::on_dial_progress(connection_state where) {
+  observer_->on_progress(where);
+}
+
+void quic_transport::on_dial_failed(const transport_error& reason) {
+  const local_ref<quic_transport> self{this};
+  tell_closed(reason);
+}
+
+void quic_transport::on_dialed(local_ref<quic_socket> socket, quic_connection& connection, tls_info agreed) {
+  const local_ref<quic_transport> self{this};
+  socket_ = std::move(socket);
+  connection_ = &connection;
+  socket_->observe(connection, *this);
+  // It serves this connection alone.
+  socket_->close_when_idle();
+  dialer_ = nullptr;
+  begin(std::move(agreed));
+}
+
+void quic_transport::begin(tls_info agreed) {
+  stage_ = stage::established;
+  const auto path = connection_->path();
+  observer_->on_connected({to_text(path.local), to_text(path.remote), std::move(agreed)});
+  deliver();
+}
+
+// -- what happens -------------------------------------------------------------------------------------------------------
+
+void quic_transport::on_event(quic_event::any event) {
+  const local_ref<quic_transport> self{this};
+  if (stage_ == stage::ended || (is_closing_ && !std::holds_alternative<quic_event::closed>(event)))
+    return;
+  std::visit([this](auto&& each) { handle(std::forward<decltype(each)>(each)); }, std::move(event));
+}
+
+void quic_transport::handle(quic_event::connected&& event) {
+  begin(std::move(event.tls));
+}
+
+void quic_transport::handle(quic_event::stream_readable&& event) {
+  if (event.stream == byte_stream)
+    deliver();
+  else
+    deliver_stream(event.stream);
+}
+
+void quic_transport::handle(quic_event::stream_writable&& event) {
+  if (stage_ != stage::established)
+    return;
+  if (event.stream != byte_stream) {
+    if (streams_observer_ != nullptr)
+      streams_observer_->on_stream_writable(event.stream);
+  } else if (!finished_) {
+    observer_->on_writable();
+  }
+}
+
+void quic_transport::handle(quic_event::stream_reset&& event) {
+  if (event.stream == byte_stream)
+    return close(make_error(error_code::reset, phase::established, origin::remote,
+                            "the other side gave the byte stream up"));
+  if (streams_observer_ != nullptr)
+    streams_observer_->on_stream_reset(event.stream, stream_half::receiving, event.code);
+}
+
+void quic_transport::handle(quic_event::stream_stopped&& event) {
+  if (event.stream == byte_stream)
+    return close(make_error(error_code::reset, phase::established, origin::remote,
+                            "the other side takes nothing more on the byte stream"));
+  if (streams_observer_ != nullptr)
+    streams_observer_->on_stream_reset(event.stream, stream_half::sending, event.code);
+}
+
+void quic_transport::handle(quic_event::stream_closed&& event) {
+  if (event.stream == byte_stream) {
+    byte_stream_is_over_ = true;
+  } else {
+    streams_.erase(event.stream);
+    if (streams_observer_ != nullptr)
+      streams_observer_->on_stream_closed(event.stream);
+  }
+  end_if_done();
+}
+
+void quic_transport::handle(quic_event::path_changed&& event) {
+  if (streams_observer_ != nullptr)
+    streams_observer_->on_address_changed(to_text(event.path.local), to_text(event.path.remote));
+}
+
+void quic_transport::handle(quic_event::closed&& event) {
+  keep_rest();
+  if (stage_ != stage::established)
+    return tell_closed(event.reason);
+  if (is_closing_)
+    return tell_closed(event.reason);
+  // Where the other side has ended in order, it has had everything, and nothing more will come.
+  if (event.reason.code == error_code::closed) {
+    if (finished_)
+      last_acked_ = bytes_sent_;
+    end_ = std::make_unique<const transport_error>(event.reason);
+    return deliver();
+  }
+  // What came before a loss is worth as much as the allowance lets through.
+  deliver();
+  if (stage_ != stage::ended)
+    tell_closed(event.reason);
+}
+
+void quic_transport::keep_rest() {
+  last_acked_ = bytes_acked();
+  last_metrics_ = connection_->metrics();
+  peer_finished_first_ = peer_finished_first_ || !finished_;
+  for (auto bytes = connection_->read(byte_stream, std::numeric_limits<std::size_t>::max()); !bytes.empty();
+       bytes = connection_->read(byte_stream, std::numeric_limits<std::size_t>::max()))
+    rest_.push_back(std::move(bytes));
+  connection_ = nullptr;
+  socket_ = nullptr;
+}
+
+// -- reading ------------------------------------------------------------------------------------------------------------
+
+void quic_transport::receive(std::size_t bytes) {
+  add_capped(allowance_, bytes);
+  deliver_later();
+}
+
+void quic_transport::deliver_later() {
+  if (stage_ != stage::established || std::exchange(delivery_is_posted_, true))
+    return;
+  boost::asio::post(shard_.loop().context(), [self = local_ref<quic_transport>{this}] {
+    const shard::turn here{self->shard_};
+    self->delivery_is_posted_ = false;
+    self->deliver();
+    for (auto& [id, each] : std::map{self->streams_})
+      if (each.allowance > 0)
+        self->deliver_stream(id);
+  });
+}
+
+void quic_transport::deliver() {
+  if (is_delivering_ || is_closing_ || stage_ != stage::established)
+    return;
+  is_delivering_ = true;
+  while (stage_ == stage::established && allowance_ > 0) {
+    payload bytes;
+    if (connection_ != nullptr) {
+      bytes = connection_->read(byte_stream, allowance_);
+    } else if (!rest_.empty()) {
+      auto& first = rest_.front();
+      const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(first.size(), allowance_));
+      bytes = first.slice(0, size);
+      first = first.slice(size, first.size() - size);
+      if (first.empty())
+        rest_.erase(rest_.begin());
+    }
+    if (bytes.empty())
+      break;
+    allowance_ -= bytes.size();
+    bytes_received_ += bytes.size();
+    observer_->on_received(std::move(bytes));
+  }
+  is_delivering_ = false;
+  if (stage_ != stage::established)
+    return;
+  const auto is_at_end =
+      connection_ != nullptr ? connection_->is_read_to_end(byte_stream) : end_ && rest_.empty();
+  if (is_at_end && !std::exchange(peer_finished_, true)) {
+    peer_finished_first_ = !finished_;
+    observer_->on_peer_finished();
+    if (connection_ != nullptr && stage_ == stage::established)
+      connection_->note_end_was_read(byte_stream);
+  }
+  touch();
+  if (stage_ == stage::established && end_ && rest_.empty())
+    tell_closed(*end_);
+}
+
+// -- writing ------------------------------------------------------------------------------------------------------------
+
+result<std::size_t> quic_transport::send(std::span<const outgoing> pieces) {
+  if (stage_ != stage::established || finished_ || connection_ == nullptr)
+    return make_error(error_code::send_failed, phase::established, origin::local,
+                      finished_ ? "the stream's end was sent already" : "not connected");
+  const auto taken = connection_->send(byte_stream, pieces);
+  if (taken)
+    bytes_sent_ += *taken;
+  touch();
+  return taken;
+}
+
+void quic_transport::finish() {
+  if (stage_ != stage::established || std::exchange(finished_, true) || connection_ == nullptr)
+    return;
+  connection_->finish(byte_stream);
+  touch();
+}
+
+/// Has what was done to the connection sent at the end of the turn.
+void quic_transport::touch() {
+  if (connection_ != nullptr)
+    socket_->touch(*connection_);
+}
+
+// -- the end ------------------------------------------------------------------------------------------------------------
+
+/// The last stream has ended in both directions, and everything has arrived.
+void quic_transport::end_if_done() {
+  if (!byte_stream_is_over_ || connection_ == nullptr || stage_ != stage::established)
+    return;
+  const auto figures = connection_->metrics();
+  if (figures.own_streams + figures.peer_streams > 0)
+    return;
+  is_closing_ = true;
+  connection_->close(quic_ended_in_order, closed_error(peer_finished_first_));
+  touch();
+}
+
+void quic_transport::close(const transport_error& reason) {
+  if (stage_ == stage::ended)
+    return;
+  if (connection_ == nullptr) {
+    // Nobody is there to be told; the observer hears of it in a turn of its own.
+    if (dialer_)
+      dialer_->cancel();
+    return tell_closed_later(reason);
+  }
+  is_closing_ = true;
+  const auto in_order =
+      reason.code == error_code::closed && stage_ == stage::established && connection_->is_all_acked();
+  connection_->close(in_order ? quic_ended_in_order : quic_ended_abruptly, reason);
+  touch();
+}
+
+void quic_transport::tell_closed_later(const transport_error& reason) {
+  stage_ = stage::ended;
+  boost::asio::post(shard_.loop().context(), [self = local_ref<quic_transport>{this}, reason] {
+    const shard::turn here{self->shard_};
+    self->tell_closed(reason);
+  });
+}
+
+void quic_transport::tell_closed(const transport_error& reason) {
+  stage_ = stage::ended;
+  attempt_ = nullptr;
+  dialer_ = nullptr;
+  if (auto* told = std::exchange(observer_, nullptr))
+    told->on_closed(reason);
+}
+
+void quic_transport::detach() noexcept {
+  observer_ = nullptr;
+  streams_observer_ = nullptr;
+  stage_ = stage::ended;
+  attempt_ = nullptr;
+  if (auto dialing = std::exchange(dialer_, nullptr))
+    dialing->cancel();
+  if (connection_ != nullptr) {
+    last_acked_ = bytes_acked();
+    last_metrics_ = connection_->metrics();
+    std::exchange(socket_, nullptr)->let_go(*std::exchange(connection_, nullptr));
+  }
+}
+
+// -- figures ------------------------------------------------------------------------------------------------------------
+
+transport_stats quic_transport::stats() const {
+  transport_stats figures;
+  figures.bytes_sent = bytes_sent_;
+  figures.bytes_received = bytes_received_;
+  const auto metrics = connection_ != nullptr ? connection_->metrics() : last_metrics_;
+  figures.latency = metrics.rtt;
+  figures.metrics = metrics;
+  return figures;
+}
+
+std::uint64_t quic_transport::bytes_acked() const {
+  if (connection_ == nullptr)
+    return last_acked_;
+  return byte_stream_is_over_ ? bytes_sent_ : connection_->bytes_acked(byte_stream);
+}
+
+} // namespace actorwire
