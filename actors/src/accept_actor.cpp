@@ -70,7 +70,8 @@ shard& accept_actor::choose_shard(shard& mine) {
   if (settings_->config.reuse_port)
     return mine;
   next_shard_ = (next_shard_ + 1) % settings_->shards.size();
-  return settings_->shards[next_shard_]->shard();
+  chosen_ = settings_->shards[next_shard_];
+  return chosen_->shard();
 }
 
 void accept_actor::on_accept_error(const transport_error& reason) {
@@ -80,6 +81,7 @@ void accept_actor::on_accept_error(const transport_error& reason) {
 // -- connections --------------------------------------------------------------------------------------------------------
 
 void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& remote) {
+  const auto target = chosen_ ? std::exchange(chosen_, nullptr) : home();
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
     if (!settings_->budget->try_take()) {
@@ -93,9 +95,8 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
       return;
     }
     settings_->budget->count_accepted();
-    const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
     // Asked for each client: a reload of one listener is one of all that share its settings.
-    if (settings_->identity)
+    if (settings_->local.proto == protocol::tls)
       accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
     auto told_when_ready = settings_->receiver || half_open_ ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,

@@ -2,6 +2,7 @@
 
 #include "accept_budget.hpp"
 #include "close_round.hpp"
+#include "edge/acceptors.hpp"
 #include "edge/tls_store.hpp"
 #include "half_open_list.hpp"
 #include "handshake_book.hpp"
@@ -33,7 +34,7 @@ struct accept_settings {
   std::shared_ptr<accept_budget> budget;
   /// Null where clients are ready as soon as they are accepted, as with TCP.
   std::shared_ptr<handshake_book> handshakes;
-  std::function<local_ref<acceptor>(shard& where)> make_acceptor = make_tcp_acceptor;
+  acceptor_maker make_acceptor = make_tcp_acceptor;
   std::function<connection_id()> next_id;
   /// All shards, for an acceptor that deals its connections out.
   std::vector<std::shared_ptr<shard_context>> shards;
@@ -79,6 +80,8 @@ private:
   std::unordered_set<caf::actor_id> unanswered_;
   close_round closing_;
   std::size_t next_shard_ = 0;
+  /// Where the client lives that is accepted next, if the acceptor has asked; else here.
+  std::shared_ptr<shard_context> chosen_;
 };
 
 } // namespace actorwire
