@@ -152,7 +152,9 @@ int main(int argc, char** argv) {
   send_arguments to_send;
   auto* send_command = app.add_subcommand("send", "sends a file to a receiver");
   send_command->add_option("FILE", to_send.file, "the file to send")->required();
-  send_command->add_option("URI", to_send.remote, "where the receiver listens: tcp://HOST:PORT, tls://HOST:PORT or quic://HOST:PORT")
+  send_command
+      ->add_option("URI", to_send.remote,
+                   "where the receiver listens: tcp://HOST:PORT, tls://HOST:PORT or quic://HOST:PORT")
       ->required();
   send_command->add_option("-n,--connections", to_send.connections, "connections to send by")
       ->check(CLI::Range(1, 64))

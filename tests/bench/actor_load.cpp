@@ -29,6 +29,9 @@ network_options one_shard() {
   network_options options;
   options.shards = 1;
   options.drain_timeout = std::chrono::seconds{2};
+  // A pool would spread so many connects to one endpoint over time, which is not what is measured.
+  options.pool.reconnects_per_second = 1e6;
+  options.pool.reconnect_burst = 1'000'000;
   return options;
 }
 
@@ -169,6 +172,85 @@ caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer,
   return {[](const connection_status&) {}};
 }
 
+/// Connects and closes, again and again, until the time is over. Each is a peer of its own in the pool.
+class dialler : public std::enable_shared_from_this<dialler> {
+public:
+  dialler(caf::event_based_actor* self, supervisor_actor pool, const actor_load::settings& wanted,
+          outcome_of<double> told)
+    : self_(self),
+      pool_(std::move(pool)),
+      told_(std::move(told)),
+      duration_(wanted.duration),
+      remote_(parse_endpoint(wanted.uri).value()),
+      expects_sessions_(remote_.proto != protocol::tcp && wanted.transport.tls.session_resumption) {
+    options_.transport = wanted.transport;
+  }
+
+  void acquire_next() {
+    options_.reconnection.base_delay = std::chrono::milliseconds{1'000 + count_ % 1'000};
+    ask(self_, pool_, patience, acquire{remote_, options_})
+        .then([me = shared_from_this()](connection_actor& peer) { me->connect(peer); }, fails());
+  }
+
+private:
+  void connect(const connection_actor& peer) {
+    ask(self_, peer, patience, actorwire::connect{})
+        .then(
+            [me = shared_from_this(), peer](const connection_info& info) {
+              me->resumed_ += info.tls.resumed ? 1 : 0;
+              me->go_round(peer);
+            },
+            fails());
+  }
+
+  /// Sessions come with the first answer.
+  void go_round(const connection_actor& peer) {
+    tell(self_, peer, cast{payload::copy_of("hello"), {}});
+    ask(self_, peer, patience, actorwire::receive{})
+        .then([me = shared_from_this(), peer](const received&) { me->close(peer); }, fails());
+  }
+
+  void close(const connection_actor& peer) {
+    ask(self_, peer, patience, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
+        .then([me = shared_from_this()](const close_report&) { me->note_closed(); }, fails());
+  }
+
+  /// The first makes a session, and does not count.
+  void note_closed() {
+    const auto now = steady_clock::now();
+    if (count_++ == 0)
+      began_ = now;
+    if (now < began_ + duration_)
+      return acquire_next();
+    // The first makes a session.
+    const auto wanted = expects_sessions_ ? count_ - 1 : 0;
+    if (resumed_ != wanted)
+      return fail(std::to_string(resumed_) + " of " + std::to_string(count_) + " sessions were resumed");
+    told_->set_value(static_cast<double>(count_ - 1) / seconds_between(began_, now));
+    self_->quit();
+  }
+
+  std::function<void(const caf::error&)> fails() {
+    return [me = shared_from_this()](const caf::error& reason) { me->fail(to_string(to_transport_error(reason))); };
+  }
+
+  void fail(const std::string& why) {
+    told_->set_exception(std::make_exception_ptr(std::runtime_error{why}));
+    self_->quit();
+  }
+
+  caf::event_based_actor* self_;
+  supervisor_actor pool_;
+  outcome_of<double> told_;
+  std::chrono::nanoseconds duration_;
+  endpoint remote_;
+  acquire_options options_;
+  std::uint64_t count_ = 0;
+  std::uint64_t resumed_ = 0;
+  bool expects_sessions_;
+  steady_clock::time_point began_;
+};
+
 } // namespace
 
 class actor_load::parts {
@@ -189,9 +271,8 @@ public:
     caf::scoped_actor self{system};
     std::string failure;
     ask(self.operator->(), *peer, patience, actorwire::connect{})
-        .receive([](const connection_info&) {}, [&](const caf::error& reason) {
-          failure = to_string(to_transport_error(reason));
-        });
+        .receive([](const connection_info&) {},
+                 [&](const caf::error& reason) { failure = to_string(to_transport_error(reason)); });
     if (!failure.empty())
       throw std::runtime_error(failure);
     return std::move(*peer);
@@ -216,8 +297,8 @@ actor_load::latency actor_load::measure_round_trips(std::size_t message_size) {
   parts_->close(peer);
   std::ranges::sort(seen.micros);
   const auto at = [&](double share) {
-    return static_cast<double>(seen.micros.at(
-        static_cast<std::size_t>(share * static_cast<double>(seen.micros.size() - 1))));
+    return static_cast<double>(
+        seen.micros.at(static_cast<std::size_t>(share * static_cast<double>(seen.micros.size() - 1))));
   };
   return {at(0.5), at(0.99), seen.bytes};
 }
@@ -233,13 +314,12 @@ actor_load::throughput actor_load::measure_upload(std::size_t message_size) {
 }
 
 double actor_load::measure_handshakes() {
-  parts_->close(parts_->connect(wanted_));
-  const auto ends_at = steady_clock::now() + wanted_.duration;
-  const auto began = steady_clock::now();
-  std::uint64_t count = 0;
-  for (; steady_clock::now() < ends_at; ++count)
-    parts_->close(parts_->connect(wanted_));
-  return static_cast<double>(count) / seconds_between(began, steady_clock::now());
+  auto told = std::make_shared<std::promise<double>>();
+  parts_->net.spawn_on_shard(0, [this, told](caf::event_based_actor* self) -> caf::behavior {
+    std::make_shared<dialler>(self, parts_->net.supervisor(), wanted_, told)->acquire_next();
+    return {[](const connection_status&) {}};
+  });
+  return await(told->get_future(), wanted_.duration + 2 * patience);
 }
 
 void actor_load::hold_idle(std::size_t count) {

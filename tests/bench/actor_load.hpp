@@ -47,8 +47,8 @@ public:
   /// Sends to a server that throws away, with at most 4 MiB not yet acknowledged.
   [[nodiscard]] throughput measure_upload(std::size_t message_size);
 
-  /// Connects and closes, one after the other; connections for each second. The first makes a session, if sessions are
-  /// resumed, and is not counted.
+  /// Connects, has one message sent back, and closes, again and again; connections for each second. The first makes a
+  /// session, if sessions are resumed, and is not counted.
   [[nodiscard]] double measure_handshakes();
 
   /// Connects so many times; the connections live as long as this does.

@@ -129,7 +129,8 @@ private:
 class comparison {
 public:
   explicit comparison(plan wanted)
-    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), {raw_tcp, over_tcp}),
+    : plan_(std::move(wanted)),
+      contest_(plan_.contest, contestants(), {raw_tcp, over_tcp}),
       report_(contest_.results()) {
     const auto ping_pong = std::to_string(plan_.contest.message_size) + " B ping-pong, ";
     apart_.p50 = report_.add_question(ping_pong + "a core for each, p50", "us", better::lower);
@@ -199,20 +200,21 @@ private:
   void measure_upload(std::size_t index) {
     if (index == raw_tcp)
       return;
-    contest_.with_server(index, contest_.client_cpu(), as_server("--sink"), [&](const load& wanted, const child_process& server) {
-      if (index == raw_udp) {
-        const auto figures = measure_blast(wanted.port, wanted.duration);
-        report_.record(upload_, index, figures.megabytes_per_second);
-        return contest_.add(index, {figures.bytes, 0});
-      }
-      const auto before = server.cpu_time();
-      const auto figures = loader(index, wanted).measure_upload(plan_.chunk_size);
-      const auto used = std::chrono::duration<double>(server.cpu_time() - before).count();
-      report_.record(upload_, index, figures.megabytes_per_second);
-      report_.record(sender_, index, figures.cpu_seconds_per_gigabyte);
-      report_.record(receiver_, index, used / (static_cast<double>(figures.bytes) / 1e9));
-      contest_.add(index, {figures.bytes, 0});
-    });
+    contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
+                         [&](const load& wanted, const child_process& server) {
+                           if (index == raw_udp) {
+                             const auto figures = measure_blast(wanted.port, wanted.duration);
+                             report_.record(upload_, index, figures.megabytes_per_second);
+                             return contest_.add(index, {figures.bytes, 0});
+                           }
+                           const auto before = server.cpu_time();
+                           const auto figures = loader(index, wanted).measure_upload(plan_.chunk_size);
+                           const auto used = std::chrono::duration<double>(server.cpu_time() - before).count();
+                           report_.record(upload_, index, figures.megabytes_per_second);
+                           report_.record(sender_, index, figures.cpu_seconds_per_gigabyte);
+                           report_.record(receiver_, index, used / (static_cast<double>(figures.bytes) / 1e9));
+                           contest_.add(index, {figures.bytes, 0});
+                         });
   }
 
   void measure_handshakes(std::size_t index) {
@@ -229,18 +231,21 @@ private:
   void measure_idle(std::size_t index) {
     if (index == raw_udp || index == raw_tcp)
       return;
-    contest_.with_server(index, contest_.client_cpu(), as_server(), [&](const load& wanted, const child_process& server) {
-      auto client = loader(index, wanted);
-      const auto each = [this](std::size_t before, std::size_t after) {
-        return (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(plan_.idle);
-      };
-      client.hold_idle(1);
-      const auto server_before = settled_resident_bytes(server.id());
-      const auto client_before = settled_resident_bytes(::getpid());
-      client.hold_idle(plan_.idle);
-      report_.record(server_idle_, index, each(server_before, settled_resident_bytes(server.id())));
-      report_.record(client_idle_, index, each(client_before, settled_resident_bytes(::getpid())));
-    });
+    contest_.with_server(index, contest_.client_cpu(), as_server(),
+                         [&](const load& wanted, const child_process& server) {
+                           auto client = loader(index, wanted);
+                           const auto each = [this](std::size_t before, std::size_t after) {
+                             return (static_cast<double>(after) - static_cast<double>(before))
+                                  / static_cast<double>(plan_.idle);
+                           };
+                           client.hold_idle(1);
+                           const auto server_before = settled_resident_bytes(server.id());
+                           const auto client_before = settled_resident_bytes(::getpid());
+                           client.hold_idle(plan_.idle);
+                           report_.record(server_idle_, index,
+                                          each(server_before, settled_resident_bytes(server.id())));
+                           report_.record(client_idle_, index, each(client_before, settled_resident_bytes(::getpid())));
+                         });
   }
 
   [[nodiscard]] actor_load::settings settings_for(std::size_t index, const load& wanted) const {
@@ -296,8 +301,7 @@ int run(int count, char** words) {
   try {
     auto wanted = parse(arguments{count, words});
     if (wanted.served != nullptr)
-      serve({wanted.contest.congestion_control, wanted.cpu},
-            [&wanted] { return make_server(wanted); });
+      serve({wanted.contest.congestion_control, wanted.cpu}, [&wanted] { return make_server(wanted); });
     else
       comparison{std::move(wanted)}.run();
     return 0;
