@@ -4,7 +4,6 @@
 #include "close_round.hpp"
 #include "edge/acceptors.hpp"
 #include "edge/tls_store.hpp"
-#include "half_open_list.hpp"
 #include "handshake_book.hpp"
 #include "seam/shard_actor.hpp"
 
@@ -13,7 +12,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -57,10 +55,10 @@ private:
   caf::result<endpoint> handle(const open_socket& request);
   void handle(accepted& client);
   caf::typed_response_promise<close_report> handle(const close& request);
-  /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them;
-  /// false if it is to be turned away.
+  /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them,
+  /// on whichever shard; false if it is to be turned away.
   [[nodiscard]] bool admit(const address_group& from);
-  void abort_connection(caf::actor_id client);
+  void abort_connection(const connection_actor& client);
   void handle(const credentials_changed& news);
   /// Accepts as long as there is room.
   void follow_limit();
@@ -74,8 +72,6 @@ private:
   caf::strong_actor_ptr listener_;
   local_ref<acceptor> socket_;
   std::unordered_map<caf::actor_id, connection_actor> connections_;
-  /// Those of them that are not ready, where clients take time for that.
-  std::optional<half_open_list> half_open_;
   /// The clients that the receiver was told of and has not answered for.
   std::unordered_set<caf::actor_id> unanswered_;
   close_round closing_;
