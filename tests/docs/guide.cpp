@@ -202,6 +202,23 @@ void show_tls(actorwire::network& net, caf::actor_system& system) {
       .receive([&] { is_reloaded = true; },
                [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
   // [/tls-reload]
+  // What the guide goes on with; a build without QUIC has no use for it.
+#if ACTORWIRE_WITH_QUIC
+  // [quic]
+  actorwire::quic_config quic;
+  quic.idle_timeout = 60s;
+  quic.congestion_control = actorwire::quic_congestion_control::bbr;
+  config.transport.protocol_settings = quic;
+  const auto quick = net.listen("quic://127.0.0.1:0", echo, config);
+  options.transport.protocol_settings = quic;
+  const auto fast = net.acquire("quic://localhost:" + std::to_string(quick->port), options).value();
+  // [/quic]
+  auto is_quick = false;
+  ask(&*self, fast, 5s, actorwire::connect{})
+      .receive([&](const actorwire::connection_info& info) { is_quick = info.tls.alpn == "actorwire"; },
+               [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
+  check(is_quick, "connects by QUIC");
+#endif
   check(is_reloaded, "certificates are read again");
 }
 
