@@ -108,6 +108,8 @@ public:
     auto local = parse_endpoint(uri);
     if (!local)
       return local.error();
+    if (const auto known = can_listen_for(local->proto); !known)
+      return known.error();
     if (const auto valid = validate(settings.config); !valid)
       return valid.error();
     if (local->proto != protocol::tcp) {

@@ -261,7 +261,7 @@ void show_supervisor(actorwire::network& net) {
   done->get_future().wait();
 }
 
-void show_errors(actorwire::network& net, caf::actor_system& system) {
+void show_errors(actorwire::network& net) {
   // [errors]
   const auto wrong = net.acquire("tcp://example.org:99999");
   if (!wrong)
@@ -269,14 +269,6 @@ void show_errors(actorwire::network& net, caf::actor_system& system) {
   // configuration/invalid_value (setup, local): endpoint.port = "99999": must be decimal digits ...
   // [/errors]
   check(!wrong && wrong.error().code == actorwire::error_code::invalid_value, "a wrong port is refused");
-
-  const auto later = net.acquire("quic://127.0.0.1:443").value();
-  caf::scoped_actor self{system};
-  auto code = actorwire::error_code::none;
-  ask(&*self, later, 5s, actorwire::connect{})
-      .receive([](const actorwire::connection_info&) {},
-               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
-  check(code == actorwire::error_code::unsupported, "QUIC is answered with unsupported");
 }
 
 void show_closing(caf::actor_system& system, const actorwire::connection_actor& peer) {
@@ -318,6 +310,6 @@ int main() {
   show_tls(net, system);
   show_statistics(system, peer);
   show_supervisor(net);
-  show_errors(net, system);
+  show_errors(net);
   show_closing(system, peer);
 }
