@@ -5,16 +5,14 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <optional>
 #include <utility>
 
 namespace actorwire {
 
 accept_actor::accept_actor(caf::actor_config& config, std::shared_ptr<shard_context> home,
                            std::shared_ptr<const accept_settings> settings, caf::strong_actor_ptr listener)
-  : shard_actor(config, std::move(home)), settings_(std::move(settings)), listener_(std::move(listener)) {
-  if (settings_->handshakes)
-    half_open_.emplace(settings_->handshakes);
-}
+  : shard_actor(config, std::move(home)), settings_(std::move(settings)), listener_(std::move(listener)) {}
 
 caf::behavior accept_actor::make_behavior() {
   ignore_error_messages();
@@ -70,7 +68,8 @@ shard& accept_actor::choose_shard(shard& mine) {
   if (settings_->config.reuse_port)
     return mine;
   next_shard_ = (next_shard_ + 1) % settings_->shards.size();
-  return settings_->shards[next_shard_]->shard();
+  chosen_ = settings_->shards[next_shard_];
+  return chosen_->shard();
 }
 
 void accept_actor::on_accept_error(const transport_error& reason) {
@@ -80,6 +79,7 @@ void accept_actor::on_accept_error(const transport_error& reason) {
 // -- connections --------------------------------------------------------------------------------------------------------
 
 void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& remote) {
+  const auto target = chosen_ ? std::exchange(chosen_, nullptr) : home();
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
     if (!settings_->budget->try_take()) {
@@ -87,45 +87,45 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
         socket_->pause();
       return;
     }
-    const auto from = half_open_ ? std::optional{address_group_of(remote.host)} : std::nullopt;
+    const auto& half_open = settings_->handshakes;
+    const auto from = half_open ? std::optional{address_group_of(remote.host)} : std::nullopt;
     if (from && !admit(*from)) {
       free_place();
       return;
     }
-    settings_->budget->count_accepted();
-    const auto& target = settings_->config.reuse_port ? home() : settings_->shards[next_shard_];
     // Asked for each client: a reload of one listener is one of all that share its settings.
-    if (settings_->identity)
+    if (settings_->identity && settings_->local.proto == protocol::tls)
       accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
-    auto told_when_ready = settings_->receiver || half_open_ ? caf::strong_actor_ptr{ctrl()} : nullptr;
+    auto told_when_ready = settings_->receiver || half_open ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
                                                  std::move(accepted), settings_, std::move(told_when_ready));
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
     if (from)
-      half_open_->add(made.id(), *from);
+      half_open->add(made, *from);
     connections_.emplace(made.id(), std::move(made));
+    // Only now, so that whoever is counted has its place in the order of those who may have to go.
+    settings_->budget->count_accepted();
     if (settings_->budget->is_used_up() && socket_)
       socket_->pause();
   });
 }
 
 bool accept_actor::admit(const address_group& from) {
-  const auto [is_admitted, evicted] = half_open_->admit(from);
+  const auto [is_admitted, evicted] = settings_->handshakes->admit(from);
   // It keeps its place among the connections until it has ended, so these are never more than their limit.
   if (evicted)
-    abort_connection(*evicted);
+    abort_connection(evicted);
   return is_admitted;
 }
 
-void accept_actor::abort_connection(caf::actor_id client) {
-  if (const auto found = connections_.find(client); found != connections_.end())
-    anonymous_tell(found->second, close{close_mode::abort, settings_->transport->operation_timeout});
+void accept_actor::abort_connection(const connection_actor& client) {
+  anonymous_tell(client, close{close_mode::abort, settings_->transport->operation_timeout});
 }
 
 void accept_actor::handle(accepted& client) {
   const auto id = client.connection.id();
-  // One that became ready on another shard while it was being ended here is not worth telling of.
-  if (half_open_ && !half_open_->remove(id))
+  // One that became ready while another shard was ending it is not worth telling of.
+  if (settings_->handshakes && !settings_->handshakes->remove(id))
     return;
   if (!settings_->receiver)
     return;
@@ -137,10 +137,11 @@ void accept_actor::handle(accepted& client) {
             [this, id](const caf::error& reason) {
               note_answer(id);
               // Whatever went wrong with it, nobody knows of this connection.
-              if (!connections_.contains(id))
+              const auto nobodys = connections_.find(id);
+              if (nobodys == connections_.end())
                 return;
               send_to(listener_, accept_failed{to_transport_error(reason)});
-              abort_connection(id);
+              abort_connection(nobodys->second);
             });
 }
 
@@ -157,8 +158,8 @@ void accept_actor::note_answer(caf::actor_id client) {
 }
 
 void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
-  if (half_open_)
-    half_open_->remove(whom.id());
+  if (settings_->handshakes)
+    settings_->handshakes->remove(whom.id());
   // A client that has gone keeps its place until the receiver has heard of it: what waits for a slow one is bounded.
   if (connections_.erase(whom.id()) > 0 && !unanswered_.contains(whom.id()))
     free_place();
@@ -186,12 +187,14 @@ void accept_actor::tear_down(const caf::error& reason) noexcept {
   for (const auto& [id, client] : connections_) {
     unanswered_.erase(id);
     settings_->budget->give_back();
+    // The parts on other shards may outlive this one.
+    if (settings_->handshakes)
+      settings_->handshakes->remove(id);
     caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
   }
   connections_.clear();
   for (std::size_t gone = unanswered_.size(); gone > 0; --gone)
     settings_->budget->give_back();
-  half_open_.reset();
   // Handles of an ended actor are often kept; what the settings hold may refer back to it.
   settings_ = nullptr;
   listener_ = nullptr;

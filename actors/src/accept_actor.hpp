@@ -2,8 +2,8 @@
 
 #include "accept_budget.hpp"
 #include "close_round.hpp"
+#include "edge/acceptors.hpp"
 #include "edge/tls_store.hpp"
-#include "half_open_list.hpp"
 #include "handshake_book.hpp"
 #include "seam/shard_actor.hpp"
 
@@ -12,7 +12,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -33,7 +32,7 @@ struct accept_settings {
   std::shared_ptr<accept_budget> budget;
   /// Null where clients are ready as soon as they are accepted, as with TCP.
   std::shared_ptr<handshake_book> handshakes;
-  std::function<local_ref<acceptor>(shard& where)> make_acceptor = make_tcp_acceptor;
+  acceptor_maker make_acceptor = make_tcp_acceptor;
   std::function<connection_id()> next_id;
   /// All shards, for an acceptor that deals its connections out.
   std::vector<std::shared_ptr<shard_context>> shards;
@@ -56,10 +55,10 @@ private:
   caf::result<endpoint> handle(const open_socket& request);
   void handle(accepted& client);
   caf::typed_response_promise<close_report> handle(const close& request);
-  /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them;
-  /// false if it is to be turned away.
+  /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them,
+  /// on whichever shard; false if it is to be turned away.
   [[nodiscard]] bool admit(const address_group& from);
-  void abort_connection(caf::actor_id client);
+  void abort_connection(const connection_actor& client);
   void handle(const credentials_changed& news);
   /// Accepts as long as there is room.
   void follow_limit();
@@ -73,12 +72,12 @@ private:
   caf::strong_actor_ptr listener_;
   local_ref<acceptor> socket_;
   std::unordered_map<caf::actor_id, connection_actor> connections_;
-  /// Those of them that are not ready, where clients take time for that.
-  std::optional<half_open_list> half_open_;
   /// The clients that the receiver was told of and has not answered for.
   std::unordered_set<caf::actor_id> unanswered_;
   close_round closing_;
   std::size_t next_shard_ = 0;
+  /// Where the client lives that is accepted next, if the acceptor has asked; else here.
+  std::shared_ptr<shard_context> chosen_;
 };
 
 } // namespace actorwire

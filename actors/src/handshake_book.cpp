@@ -2,9 +2,12 @@
 
 #include <actorwire/transports/ip_address.hpp>
 
+#include <caf/actor_cast.hpp>
+
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
+#include <iterator>
 
 namespace actorwire {
 
@@ -34,44 +37,51 @@ address_group address_group_of(const std::string& host) {
   return group;
 }
 
-handshake_book::verdict handshake_book::enter(const address_group& from, const address_group* may_go) {
+handshake_book::admission handshake_book::admit(const address_group& from) {
   const std::lock_guard guard{mutex_};
-  const auto outcome = judge(from, may_go);
-  if (outcome == verdict::share_used_up || outcome == verdict::full) {
-    ++counts_.refused;
-    return outcome;
+  const auto known = groups_.find(from);
+  const auto has_share_left = known == groups_.end() || known->second < share_;
+  if (counts_.handshaking < limit_ && has_share_left) {
+    ++groups_[from];
+    ++counts_.handshaking;
+    return {true, {}};
   }
+  // In place of one of the same address there are as many of it as before.
+  if (counts_.handshaking < limit_ || by_age_.empty() || !(has_share_left || by_age_.front().from == from)) {
+    ++counts_.refused;
+    return {};
+  }
+  const auto evicted = by_age_.front().client.lock();
   ++groups_[from];
   ++counts_.handshaking;
-  if (outcome == verdict::admitted_in_place) {
-    take_out(*may_go);
-    ++counts_.evicted;
-  }
-  return outcome;
+  ++counts_.evicted;
+  take_out(by_age_.begin());
+  return {true, caf::actor_cast<connection_actor>(evicted)};
 }
 
-handshake_book::verdict handshake_book::judge(const address_group& from, const address_group* may_go) const {
-  const auto known = groups_.find(from);
-  const auto present = known == groups_.end() ? 0 : known->second;
-  if (counts_.handshaking < limit_)
-    return present < share_ ? verdict::admitted : verdict::share_used_up;
-  // In place of one of the same address there are as many of it as before.
-  if (may_go != nullptr && (present < share_ || *may_go == from))
-    return verdict::admitted_in_place;
-  return present < share_ ? verdict::full : verdict::share_used_up;
-}
-
-void handshake_book::leave(const address_group& from) noexcept {
+void handshake_book::add(const connection_actor& client, const address_group& from) {
   const std::lock_guard guard{mutex_};
-  take_out(from);
+  by_age_.push_back({client.id(), caf::actor_cast<caf::weak_actor_ptr>(client), from});
+  places_.emplace(client.id(), std::prev(by_age_.end()));
 }
 
-void handshake_book::take_out(const address_group& from) noexcept {
-  const auto found = groups_.find(from);
-  assert(found != groups_.end() && counts_.handshaking > 0);
+bool handshake_book::remove(caf::actor_id client) noexcept {
+  const std::lock_guard guard{mutex_};
+  const auto found = places_.find(client);
+  if (found == places_.end())
+    return false;
+  take_out(found->second);
+  return true;
+}
+
+void handshake_book::take_out(entries::iterator which) noexcept {
+  const auto group = groups_.find(which->from);
+  assert(group != groups_.end() && counts_.handshaking > 0);
+  if (--group->second == 0)
+    groups_.erase(group);
   --counts_.handshaking;
-  if (--found->second == 0)
-    groups_.erase(found);
+  places_.erase(which->id);
+  by_age_.erase(which);
 }
 
 handshake_book::figures handshake_book::counts() const {

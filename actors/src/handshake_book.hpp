@@ -1,10 +1,14 @@
 #pragma once
 
+#include <actorwire/actors/type_ids.hpp>
+
 #include <array>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 
 namespace actorwire {
 
@@ -16,18 +20,16 @@ using address_group = std::array<std::uint8_t, 9>;
 [[nodiscard]] address_group address_group_of(const std::string& host);
 
 /// The half-open clients of a listener, over all its shards: accepted, and not yet through with their handshake. Bounds
-/// how many there are, and how many of one address, and so its own memory.
+/// how many there are, and how many of one address, and so its own memory. When it is full, the oldest goes for the
+/// newcomer, on whichever shard it lives: whoever means it is soon ready, and whoever never finishes is the oldest some
+/// day. Keeps nobody alive.
 /// *Thread:* any thread.
 class handshake_book {
 public:
-  enum class verdict : std::uint8_t {
-    admitted,
-    /// Admitted instead of another, whose place in the book it has now.
-    admitted_in_place,
-    /// Its address has its share.
-    share_used_up,
-    /// The limit is reached, and there is nobody to go instead.
-    full,
+  struct admission {
+    bool is_admitted = false;
+    /// Who is to be ended for it, and is in the book no more; null: nobody, or one that has just ended.
+    connection_actor evicted;
   };
 
   struct figures {
@@ -41,18 +43,26 @@ public:
   /// At most `limit` clients, of which at most `share` of one group.
   handshake_book(std::uint32_t limit, std::uint32_t share) noexcept : limit_(limit), share_(share) {}
 
-  /// Enters a client; at the limit in place of one of `may_go`, if that is not null. The share of an address holds in
-  /// either case, so nobody who has his gets in at the cost of another address.
-  [[nodiscard]] verdict enter(const address_group& from, const address_group* may_go);
+  /// Takes a place for a client that has no actor yet; at the limit that of the oldest. The share of an address holds in
+  /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added.
+  [[nodiscard]] admission admit(const address_group& from);
+  /// Puts a client into the place that was taken for it; from now on it may have to go for another.
+  void add(const connection_actor& client, const address_group& from);
 
-  /// Takes out a client of this group; there is one.
-  void leave(const address_group& from) noexcept;
+  /// The client is ready, or has gone. Returns whether it was in the book: false if it is not half-open, or had to go.
+  bool remove(caf::actor_id client) noexcept;
 
   [[nodiscard]] figures counts() const;
 
 private:
-  [[nodiscard]] verdict judge(const address_group& from, const address_group* may_go) const;
-  void take_out(const address_group& from) noexcept;
+  struct entry {
+    caf::actor_id id;
+    caf::weak_actor_ptr client;
+    address_group from;
+  };
+  using entries = std::list<entry>;
+
+  void take_out(entries::iterator which) noexcept;
 
   const std::uint32_t limit_;
   const std::uint32_t share_;
@@ -60,6 +70,9 @@ private:
   /// Clients of each group that has some. A tree, because strangers choose the keys, and could choose those that a hash
   /// table is slow with.
   std::map<address_group, std::uint32_t> groups_;
+  /// The oldest first. Those are missing for which a place was taken, and which are not added yet.
+  entries by_age_;
+  std::unordered_map<caf::actor_id, entries::iterator> places_;
   figures counts_;
 };
 

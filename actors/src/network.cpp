@@ -1,3 +1,4 @@
+#include "edge/acceptors.hpp"
 #include "edge/tls_store.hpp"
 #include "listener.hpp"
 #include "root_book.hpp"
@@ -107,18 +108,21 @@ public:
     auto local = parse_endpoint(uri);
     if (!local)
       return local.error();
-    if (local->proto == protocol::quic)
-      return make_error(error_code::unsupported, phase::setup, origin::local,
-                        "listen: this build listens on tcp:// and tls:// only, not on " + to_string(*local));
+    if (const auto known = can_listen_for(local->proto); !known)
+      return known.error();
     if (const auto valid = validate(settings.config); !valid)
       return valid.error();
-    if (local->proto == protocol::tls) {
+    if (local->proto != protocol::tcp) {
       auto identity = identities_->load(tls_role::server, settings.config.transport.tls);
       if (!identity)
         return identity.error();
       settings.identity = std::move(*identity);
       settings.identities = identities_;
     }
+    auto acceptors = acceptors_for(local->proto, settings.config.transport, settings.identity, shards().size());
+    if (!acceptors)
+      return acceptors.error();
+    settings.make_acceptor = std::move(*acceptors);
     settings.local = std::move(*local);
     settings.transport = std::make_shared<const transport_config>(settings.config.transport);
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);

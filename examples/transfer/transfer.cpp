@@ -134,7 +134,7 @@ int receive(const receive_arguments& arguments) {
 }
 
 void add_tls_options(CLI::App& command, tls_arguments& into, const std::string& meaning_of_trust) {
-  constexpr const char* group = "For tls:// (files in PEM form)";
+  constexpr const char* group = "For tls:// and quic:// (files in PEM form)";
   command.add_option("--trust", into.trust, meaning_of_trust)->group(group);
   command.add_option("--certificate", into.certificate, "the own certificate, and those that lead to an authority")
       ->group(group);
@@ -152,7 +152,9 @@ int main(int argc, char** argv) {
   send_arguments to_send;
   auto* send_command = app.add_subcommand("send", "sends a file to a receiver");
   send_command->add_option("FILE", to_send.file, "the file to send")->required();
-  send_command->add_option("URI", to_send.remote, "where the receiver listens: tcp://HOST:PORT or tls://HOST:PORT")
+  send_command
+      ->add_option("URI", to_send.remote,
+                   "where the receiver listens: tcp://HOST:PORT, tls://HOST:PORT or quic://HOST:PORT")
       ->required();
   send_command->add_option("-n,--connections", to_send.connections, "connections to send by")
       ->check(CLI::Range(1, 64))
@@ -175,7 +177,7 @@ int main(int argc, char** argv) {
   receive_command->add_option("DIR", to_receive.folder, "the folder for received files")->required();
   receive_command
       ->add_option("URI", to_receive.local,
-                   "where to listen: tcp://ADDRESS:PORT or tls://ADDRESS:PORT; port 0 takes any free one")
+                   "where to listen: tcp://ADDRESS:PORT, tls://... or quic://...; port 0 takes any free one")
       ->required();
   add_tls_options(*receive_command, to_receive.tls,
                   "authorities that senders must be signed by (default: senders need no certificate)");

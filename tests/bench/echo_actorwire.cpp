@@ -1,3 +1,4 @@
+#include "quic_rivals.hpp"
 #include "tcp_rivals.hpp"
 #include "tls_rivals.hpp"
 
@@ -43,6 +44,22 @@ caf::behavior echo(caf::event_based_actor* self, const connection_actor& connect
   };
 }
 
+/// Throws away what comes.
+caf::behavior discard(caf::event_based_actor* self, const connection_actor&) {
+  return {
+      [](const received&) {},
+      [self](const state_changed& change) {
+        if (change.to == connection_state::closed)
+          self->quit();
+      },
+      [](const data_lost&) {},
+      [](const connection_status&) {},
+      [](const opened&) {},
+      [](const peer_closing&) {},
+      [](const backpressure&) {},
+  };
+}
+
 caf::behavior echo_on_scheduler(caf::event_based_actor* self, const connection_actor& connection) {
   tell(self, connection, subscribe{event_mask::all, credit_mode::automatic});
   return echo(self, connection);
@@ -77,8 +94,9 @@ network_options one_shard() {
 
 class actorwire_server final : public echo_server {
 public:
-  explicit actorwire_server(rival variant, const char* uri = "tcp://127.0.0.1:0", const listen_config& config = {}) {
-    auto opened = listen(variant, uri, config);
+  explicit actorwire_server(rival variant, const std::string& uri = "tcp://127.0.0.1:0",
+                            const listen_config& config = {}, bool is_sink = false) {
+    auto opened = is_sink ? network_.listen(uri, discard, config) : listen(variant, uri, config);
     if (!opened)
       throw std::runtime_error("actorwire cannot listen: " + to_string(opened.error()));
     port_ = opened->port;
@@ -89,7 +107,7 @@ public:
   [[nodiscard]] std::uint16_t port() const noexcept override { return port_; }
 
 private:
-  result<listening> listen(rival variant, const char* uri, const listen_config& config) {
+  result<listening> listen(rival variant, const std::string& uri, const listen_config& config) {
     if (variant == rival::actorwire_shard)
       return network_.listen(uri, echo, config);
     receiver_ =
@@ -110,13 +128,23 @@ std::unique_ptr<echo_server> make_actorwire_server(rival variant) {
   return std::make_unique<actorwire_server>(variant);
 }
 
-std::unique_ptr<echo_server> make_actorwire_tls_server(const tls_identity& identity) {
+static listen_config listening_as(const tls_identity& identity) {
   listen_config config;
   config.transport.tls.certificate.text = identity.certificate;
   config.transport.tls.key.text = secret{identity.key};
   // All clients come from one address here.
   config.max_handshakes_per_address = config.max_handshakes;
-  return std::make_unique<actorwire_server>(rival::actorwire_shard, "tls://127.0.0.1:0", config);
+  return config;
+}
+
+std::unique_ptr<echo_server> make_actorwire_tls_server(const tls_identity& identity) {
+  return std::make_unique<actorwire_server>(rival::actorwire_shard, "tls://127.0.0.1:0", listening_as(identity));
+}
+
+std::unique_ptr<echo_server> make_actorwire_server(std::string_view scheme, const tls_identity& identity,
+                                                   bool is_sink) {
+  return std::make_unique<actorwire_server>(rival::actorwire_shard, std::string{scheme} + "://127.0.0.1:0",
+                                            listening_as(identity), is_sink);
 }
 
 } // namespace actorwire::bench

@@ -5,6 +5,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -20,6 +21,8 @@ namespace {
 
 /// What became of one client.
 struct client_record {
+  /// Where it is served.
+  shard* home = nullptr;
   transport_observer* observer = nullptr;
   std::size_t allowance = 0;
   /// Why its connection was closed here.
@@ -30,7 +33,9 @@ struct client_record {
 /// The accepted end of a client that does what a test says.
 class scripted_transport final : public transport {
 public:
-  scripted_transport(shard& where, std::shared_ptr<client_record> client) : where_(where), client_(std::move(client)) {}
+  scripted_transport(shard& where, std::shared_ptr<client_record> client) : where_(where), client_(std::move(client)) {
+    client_->home = &where;
+  }
   ~scripted_transport() override { client_->is_gone = true; }
 
   result<void> init(const transport_config&, transport_observer& observer) override {
@@ -65,7 +70,7 @@ private:
   std::uint64_t taken_ = 0;
 };
 
-/// What a test sees of the listening socket.
+/// What a test sees of the listening socket of one shard.
 struct door {
   acceptor_observer* observer = nullptr;
   bool is_paused = false;
@@ -100,13 +105,16 @@ transport_error cut_by_peer() {
 /// A listener, and the clients that come to it.
 class entrance {
 public:
-  explicit entrance(accept_function serve, listen_config config = {}, bool takes_time = true) {
+  explicit entrance(accept_function serve, listen_config config = {}, bool takes_time = true, std::size_t shards = 1)
+    : world(on_shards(shards)) {
+    move_in(shards);
     accept_settings settings;
     settings.serve = std::move(serve);
     listen(std::move(settings), std::move(config), takes_time);
   }
 
   entrance(std::function<void(accepted&)> receive, listen_config config) {
+    move_in(1);
     accept_settings settings;
     settings.receiver = world.net().spawn_on_shard(0, [receive = std::move(receive)](caf::event_based_actor*) {
       return caf::behavior{[receive](accepted& event) { receive(event); }};
@@ -114,22 +122,24 @@ public:
     listen(std::move(settings), std::move(config), true);
   }
 
-  client knock(const std::string& host) {
+  /// The client comes to the socket of this shard.
+  client knock(const std::string& host, std::size_t shard = 0) {
     auto made = std::make_shared<client_record>();
-    in_turn([&] {
-      at_->observer->on_accepted(make_local<scripted_transport>(home_->shard(), made), {protocol::tls, host, 4'711});
+    auto& home = homes_.at(shard)->shard();
+    in_turn(home, [&] {
+      doors_->at(shard).observer->on_accepted(make_local<scripted_transport>(home, made), {protocol::tls, host, 4'711});
     });
     return made;
   }
 
   void begin_handshake(const client& who) {
-    in_turn([&] { who->observer->on_progress(connection_state::handshaking); });
+    in_turn(*who->home, [&] { who->observer->on_progress(connection_state::handshaking); });
   }
 
   /// The client is ready, and says something right behind.
   void become_ready(const client& who, std::string_view words = {}) {
-    home_->shard().post([=] { who->observer->on_connected({"192.0.2.100:853", "192.0.2.1:4711", agreed()}); });
-    home_->shard().post([=] {
+    who->home->post([=] { who->observer->on_connected({"192.0.2.100:853", "192.0.2.1:4711", agreed()}); });
+    who->home->post([=] {
       REQUIRE(who->allowance >= words.size());
       if (!words.empty())
         who->observer->on_received(payload::copy_of(words));
@@ -138,12 +148,12 @@ public:
   }
 
   void hang_up(const client& who) {
-    in_turn([&] { std::exchange(who->observer, nullptr)->on_closed(cut_by_peer()); });
+    in_turn(*who->home, [&] { std::exchange(who->observer, nullptr)->on_closed(cut_by_peer()); });
   }
 
   listener_stats stats() {
     std::optional<listener_stats> answer;
-    user_.run([&](caf::event_based_actor* self) {
+    users_.front().run([&](caf::event_based_actor* self) {
       ask(self, listener_, caf::infinite, get_listener_stats{}).then([&](const listener_stats& all) { answer = all; });
     });
     world.run_now();
@@ -152,7 +162,7 @@ public:
 
   close_report close(close_mode how) {
     std::optional<close_report> answer;
-    user_.run([&](caf::event_based_actor* self) {
+    users_.front().run([&](caf::event_based_actor* self) {
       ask(self, listener_, caf::infinite, actorwire::close{how, std::chrono::seconds{10}})
           .then([&](const close_report& report) { answer = report; });
     });
@@ -160,7 +170,10 @@ public:
     return answer.value();
   }
 
-  [[nodiscard]] bool is_paused() const { return at_->is_paused; }
+  [[nodiscard]] bool is_paused() const { return doors_->front().is_paused; }
+
+  /// Nobody keeps the book of half-open clients any more.
+  [[nodiscard]] bool has_no_book() const { return book_.expired(); }
 
   static tls_info agreed() {
     tls_info all;
@@ -172,6 +185,21 @@ public:
   simulated_system world;
 
 private:
+  static simulated_system_options on_shards(std::size_t count) {
+    simulated_system_options options;
+    options.shards = count;
+    return options;
+  }
+
+  void move_in(std::size_t shards) {
+    for (std::size_t index = 0; index < shards; ++index) {
+      users_.push_back(world.make_probe(index));
+      homes_.push_back(
+          dynamic_cast<const shard_resident&>(*caf::actor_cast<caf::abstract_actor*>(users_.back().handle())).home());
+    }
+    doors_->resize(shards);
+  }
+
   void listen(accept_settings settings, listen_config config, bool takes_time) {
     settings.local = {protocol::tls, "192.0.2.100", 853};
     settings.transport = std::make_shared<const transport_config>(config.transport);
@@ -179,22 +207,27 @@ private:
     if (takes_time)
       settings.handshakes = std::make_shared<handshake_book>(config.max_handshakes, config.max_handshakes_per_address);
     settings.next_id = [next = std::make_shared<connection_id>(100)] { return (*next)++; };
-    settings.shards = {home_};
-    settings.make_acceptor = [seen = at_](shard&) { return make_local<scripted_acceptor>(seen); };
+    book_ = settings.handshakes;
+    settings.shards = homes_;
+    settings.make_acceptor = [seen = doors_](shard& where) {
+      return make_local<scripted_acceptor>(std::shared_ptr<door>{seen, &seen->at(where.index())});
+    };
     settings.config = std::move(config);
-    listener_ = spawn_on<listener>(home_, std::move(settings), [](const result<endpoint>& where) { REQUIRE(where); });
+    listener_ =
+        spawn_on<listener>(homes_.front(), std::move(settings), [](const result<endpoint>& where) { REQUIRE(where); });
     world.run_now();
   }
 
-  void in_turn(std::function<void()> event) {
-    home_->shard().post(std::move(event));
+  void in_turn(shard& where, std::function<void()> event) {
+    where.post(std::move(event));
     world.run_now();
   }
 
-  probe user_ = world.make_probe();
-  std::shared_ptr<shard_context> home_ =
-      dynamic_cast<const shard_resident&>(*caf::actor_cast<caf::abstract_actor*>(user_.handle())).home();
-  std::shared_ptr<door> at_ = std::make_shared<door>();
+  /// On each shard an actor, where it lives, and a socket.
+  std::vector<probe> users_;
+  std::vector<std::shared_ptr<shard_context>> homes_;
+  std::shared_ptr<std::vector<door>> doors_ = std::make_shared<std::vector<door>>();
+  std::weak_ptr<handshake_book> book_;
   listener_actor listener_;
 };
 
@@ -345,6 +378,51 @@ TEST_CASE("a flood from a few addresses keeps nobody out who is quick", "[simula
   }
 }
 
+TEST_CASE("the one that has taken longest is ended on whichever shard it lives", "[simulation]") {
+  diary told;
+  entrance at{told.keep(), with_limits(2, 2), true, 2};
+  const auto first = at.knock("192.0.2.1", 0);
+  const auto second = at.knock("192.0.2.2", 1);
+  const auto third = at.knock("192.0.2.3", 1);
+  CHECK(first->closed_with == error_code::closed);
+  CHECK(first->is_gone);
+  CHECK_FALSE(second->closed_with);
+  const auto fourth = at.knock("192.0.2.4", 0);
+  CHECK(second->closed_with == error_code::closed);
+  CHECK(second->is_gone);
+  CHECK_FALSE(third->closed_with);
+  CHECK_FALSE(fourth->closed_with);
+  const auto stats = at.stats();
+  CHECK(stats.handshaking == 2);
+  CHECK(stats.handshakes_evicted == 2);
+  CHECK(stats.open == 2);
+}
+
+TEST_CASE("clients of one shard that hold every place keep nobody out of another", "[simulation]") {
+  constexpr int places = 8;
+  constexpr int rounds = 50;
+  diary told;
+  entrance at{told.keep(), with_limits(places, 2), true, 2};
+  const auto attack = [&at](int count) {
+    for (int address = 0; address < count; ++address)
+      at.knock("198.51.100." + std::to_string(address), 0);
+  };
+  attack(places);
+  for (int round = 0; round < rounds; ++round) {
+    const auto honest = at.knock("192.0.2.1", 1);
+    // As many as may come while it shakes hands.
+    attack(places - 1);
+    at.become_ready(honest, "x");
+    CHECK_FALSE(honest->closed_with);
+    attack(1);
+  }
+  CHECK(std::ranges::count(told.words, "x") == rounds);
+  const auto stats = at.stats();
+  CHECK(stats.handshaking == places);
+  CHECK(stats.handshakes_refused == 0);
+  CHECK(stats.open == places + rounds);
+}
+
 TEST_CASE("a client over the share of its address is turned away, and others are let in", "[simulation]") {
   diary told;
   entrance at{told.keep(), with_limits(8, 2)};
@@ -382,14 +460,16 @@ TEST_CASE("clients that are not ready count as connections, and the next is let 
 
 TEST_CASE("a listener that closes does not wait for clients that are not ready", "[simulation]") {
   diary told;
-  entrance at{told.keep()};
+  entrance at{told.keep(), {}, true, 2};
   const auto one = at.knock("192.0.2.1");
   const auto other = at.knock("192.0.2.2");
   at.begin_handshake(other);
+  const auto elsewhere = at.knock("192.0.2.3", 1);
   CHECK(at.close(close_mode::drain).complete);
-  CHECK(one->is_gone);
-  CHECK(other->is_gone);
+  for (const auto& each : {one, other, elsewhere})
+    CHECK(each->is_gone);
   CHECK(told.words.empty());
+  CHECK(at.has_no_book());
 }
 
 TEST_CASE("clients that are ready as soon as they are accepted are not counted", "[simulation]") {

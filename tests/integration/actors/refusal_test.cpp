@@ -145,7 +145,9 @@ TEST_CASE("an address that cannot be dialled or listened on is refused with its 
   check_names(nowhere.error(), "endpoint.port", "0", "1..65535");
   // Nobody is believed to be anybody without a certificate.
   CHECK(here.net->listen("tls://127.0.0.1:0", echo).error().code == error_code::invalid_credentials);
-  CHECK(here.net->listen("quic://127.0.0.1:0", echo).error().code == error_code::unsupported);
+  // Without a certificate nobody can be a server of QUIC.
+  CHECK(here.net->listen("quic://127.0.0.1:0", echo).error().code
+        == (ACTORWIRE_QUIC ? error_code::invalid_credentials : error_code::unsupported));
   const auto named = here.net->listen("tcp://example.org:0", echo);
   REQUIRE_FALSE(named);
   CHECK(named.error().text.find("example.org") != std::string::npos);

@@ -36,13 +36,6 @@ listening must_listen(program& here, const listen_config& config) {
   return std::move(*made);
 }
 
-/// One shard, so that there is one order of clients.
-network_options one_shard() {
-  auto options = program::two_shards();
-  options.shards = 1;
-  return options;
-}
-
 /// Connects from 127.0.`group`.`number`, which like all of 127.0.0.0/8 is this machine.
 plain_socket connect_from(std::uint8_t group, std::uint8_t number, std::uint16_t port) {
   plain_socket made{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
@@ -161,9 +154,8 @@ TEST_CASE("honest clients are all served while 300 others hold every place of th
 
   const auto pools = me.must_ask<pool_stats>(here.net->supervisor(), get_pool_stats{});
   CHECK(pools.losses == 0);
-  // Nearly all the first time. A shard throws out its own oldest, and on a busy machine that may be an honest one whose
-  // handshake takes long; it comes back.
-  CHECK(pools.attempts <= served.size() + 1 + served.size() / 10);
+  // All of them the first time, and not after having been thrown out.
+  CHECK(pools.attempts == served.size() + 1);
   flood.clear();
   wait_until("all of them have gone", [&] { return stats_of(me, server).open == served.size() + 1; });
   CHECK(stats_of(me, server).handshaking == 0);
@@ -204,7 +196,7 @@ TEST_CASE("one address gets no more than its share, and keeps nobody else out") 
 
 TEST_CASE("the oldest that has not finished goes first, whether it has said something or not") {
   constexpr std::uint8_t places = 10;
-  program here{one_shard()};
+  program here;
   witness me{here.system};
   const auto server = must_listen(here, bounded(places, places));
   std::vector<plain_socket> waiting;

@@ -1,15 +1,21 @@
 #include "handshake_book.hpp"
 
+#include <actorwire/actors/system_config.hpp>
+
+#include <caf/actor_cast.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 using namespace actorwire;
-using verdict = handshake_book::verdict;
 
 namespace {
 
@@ -17,6 +23,38 @@ namespace {
 address_group stranger(std::uint32_t number) {
   return address_group_of("10." + std::to_string(number >> 16U & 0xffU) + '.' + std::to_string(number >> 8U & 0xffU)
                           + '.' + std::to_string(number & 0xffU));
+}
+
+/// Actors that never run, as clients; nobody else holds them.
+class clients {
+public:
+  connection_actor next() {
+    return caf::actor_cast<connection_actor>(
+        system_.spawn<caf::lazy_init>([](caf::event_based_actor*) { return caf::behavior{[](int) {}}; }));
+  }
+
+private:
+  system_config config_;
+  caf::actor_system system_{config_};
+};
+
+/// Lets a client in for whom nobody has to go; null if it is refused.
+connection_actor let_in(handshake_book& book, clients& all, const address_group& from) {
+  const auto [is_admitted, evicted] = book.admit(from);
+  CHECK_FALSE(evicted);
+  if (!is_admitted)
+    return {};
+  auto client = all.next();
+  book.add(client, from);
+  return client;
+}
+
+/// Lets a client in, and returns who has to go for it; null if nobody, or if it is refused.
+connection_actor evict_for(handshake_book& book, clients& all, const address_group& from) {
+  auto [is_admitted, evicted] = book.admit(from);
+  if (is_admitted)
+    book.add(all.next(), from);
+  return std::move(evicted);
 }
 
 } // namespace
@@ -46,80 +84,153 @@ TEST_CASE("whatever is no address shares one group with its like") {
 }
 
 TEST_CASE("exactly as many clients of one address are admitted as are its share") {
+  clients all;
   handshake_book book{100, 3};
   const auto greedy = stranger(1);
-  for (int count = 0; count < 3; ++count)
-    CHECK(book.enter(greedy, nullptr) == verdict::admitted);
-  CHECK(book.enter(greedy, nullptr) == verdict::share_used_up);
-  CHECK(book.enter(stranger(2), nullptr) == verdict::admitted);
+  const auto first = let_in(book, all, greedy);
+  CHECK(first);
+  for (int count = 1; count < 3; ++count)
+    CHECK(let_in(book, all, greedy));
+  CHECK_FALSE(let_in(book, all, greedy));
+  CHECK(let_in(book, all, stranger(2)));
   CHECK(book.counts().handshaking == 4);
   CHECK(book.counts().refused == 1);
-  book.leave(greedy);
-  CHECK(book.enter(greedy, nullptr) == verdict::admitted);
-  CHECK(book.enter(greedy, nullptr) == verdict::share_used_up);
-}
-
-TEST_CASE("exactly as many clients are admitted as the limit says, and one that leaves makes room") {
-  handshake_book book{3, 1};
-  for (std::uint32_t number = 0; number < 3; ++number)
-    CHECK(book.enter(stranger(number), nullptr) == verdict::admitted);
-  CHECK(book.enter(stranger(3), nullptr) == verdict::full);
-  CHECK(book.counts().handshaking == 3);
-  CHECK(book.counts().refused == 1);
-  book.leave(stranger(1));
-  CHECK(book.enter(stranger(3), nullptr) == verdict::admitted);
+  // One that is through with its handshake does not count any more.
+  CHECK(book.remove(first.id()));
+  CHECK(let_in(book, all, greedy));
+  CHECK_FALSE(let_in(book, all, greedy));
   CHECK(book.counts().evicted == 0);
 }
 
-TEST_CASE("in a full book a newcomer takes the place of the one that may go") {
-  handshake_book book{2, 1};
-  const auto oldest = stranger(0);
-  CHECK(book.enter(oldest, nullptr) == verdict::admitted);
-  CHECK(book.enter(stranger(1), &oldest) == verdict::admitted);
-  CHECK(book.enter(stranger(2), &oldest) == verdict::admitted_in_place);
-  CHECK(book.counts().handshaking == 2);
-  CHECK(book.counts().evicted == 1);
+TEST_CASE("a client that leaves makes room, and nobody goes for the next") {
+  clients all;
+  handshake_book book{3, 1};
+  std::vector<connection_actor> present;
+  for (std::uint32_t number = 0; number < 3; ++number)
+    present.push_back(let_in(book, all, stranger(number)));
+  CHECK(book.counts().handshaking == 3);
+  CHECK(book.remove(present[1].id()));
+  CHECK(let_in(book, all, stranger(3)));
+  CHECK(book.counts().handshaking == 3);
+  CHECK(book.counts().evicted == 0);
   CHECK(book.counts().refused == 0);
-  // The share of the one that went is free again.
-  const auto next = stranger(1);
-  CHECK(book.enter(oldest, &next) == verdict::admitted_in_place);
+}
+
+TEST_CASE("at the limit the one that has taken longest goes, whoever left in between") {
+  clients all;
+  handshake_book book{4, 4};
+  std::vector<connection_actor> present;
+  for (std::uint32_t number = 0; number < 4; ++number)
+    present.push_back(let_in(book, all, stranger(number)));
+  // The oldest has become ready, and one in the middle has gone.
+  CHECK(book.remove(present[0].id()));
+  CHECK(book.remove(present[2].id()));
+  for (std::uint32_t number = 4; number < 6; ++number)
+    present.push_back(let_in(book, all, stranger(number)));
+  for (const std::size_t oldest : {1U, 3U, 4U, 5U}) {
+    CAPTURE(oldest);
+    CHECK(evict_for(book, all, stranger(100)) == present[oldest]);
+    CHECK_FALSE(book.remove(present[oldest].id()));
+  }
+  CHECK(book.counts().handshaking == 4);
+  CHECK(book.counts().evicted == 4);
+  CHECK(book.counts().refused == 0);
 }
 
 TEST_CASE("a client over its share ends nobody but one of its own address") {
+  clients all;
   handshake_book book{3, 2};
   const auto greedy = stranger(1);
-  const auto other = stranger(2);
-  CHECK(book.enter(greedy, nullptr) == verdict::admitted);
-  CHECK(book.enter(greedy, nullptr) == verdict::admitted);
-  CHECK(book.enter(other, &greedy) == verdict::admitted);
-  CHECK(book.enter(greedy, &other) == verdict::share_used_up);
-  CHECK(book.enter(greedy, nullptr) == verdict::share_used_up);
-  CHECK(book.enter(greedy, &greedy) == verdict::admitted_in_place);
+  const auto first = let_in(book, all, stranger(2));
+  const auto second = let_in(book, all, greedy);
+  const auto third = let_in(book, all, greedy);
+  // The oldest is of another address.
+  CHECK_FALSE(let_in(book, all, greedy));
+  CHECK(book.counts().refused == 1);
+  CHECK(evict_for(book, all, stranger(3)) == first);
+  CHECK(evict_for(book, all, greedy) == second);
+  // The share of one that went is free again.
+  CHECK(evict_for(book, all, stranger(2)) == third);
   CHECK(book.counts().handshaking == 3);
 }
 
-TEST_CASE("shards that admit at the same time never exceed the limit or a share together") {
-  constexpr std::uint32_t limit = 16;
+TEST_CASE("a client that is only just being accepted does not go for another, which is turned away") {
+  clients all;
+  handshake_book book{2, 2};
+  CHECK(book.admit(stranger(1)).is_admitted);
+  CHECK(book.admit(stranger(2)).is_admitted);
+  CHECK_FALSE(let_in(book, all, stranger(3)));
+  CHECK(book.counts().handshaking == 2);
+  CHECK(book.counts().refused == 1);
+  const auto first = all.next();
+  book.add(first, stranger(1));
+  CHECK(evict_for(book, all, stranger(3)) == first);
+}
+
+TEST_CASE("a client leaves the book once, however often it is said to have gone") {
+  clients all;
+  handshake_book book{2, 2};
+  const auto client = let_in(book, all, stranger(1));
+  CHECK(book.remove(client.id()));
+  CHECK_FALSE(book.remove(client.id()));
+  CHECK_FALSE(book.remove(all.next().id()));
+  CHECK(book.counts().handshaking == 0);
+}
+
+TEST_CASE("the book keeps nobody alive, and who has ended goes for a newcomer like everybody") {
+  clients all;
+  handshake_book book{1, 1};
+  auto client = let_in(book, all, stranger(1));
+  const auto id = client.id();
+  const auto seen = caf::actor_cast<caf::weak_actor_ptr>(client);
+  client = connection_actor{};
+  CHECK_FALSE(seen.lock());
+  const auto [is_admitted, evicted] = book.admit(stranger(2));
+  CHECK(is_admitted);
+  CHECK_FALSE(evicted);
+  CHECK_FALSE(book.remove(id));
+  CHECK(book.counts().handshaking == 1);
+  CHECK(book.counts().evicted == 1);
+}
+
+TEST_CASE("shards that admit at the same time never exceed the limit or a share together, and each client goes once") {
+  constexpr std::uint32_t limit = 6;
   constexpr std::uint32_t share = 4;
   constexpr int rounds = 2'000;
+  struct findings {
+    std::uint32_t most = 0;
+    std::uint64_t ended = 0;
+    std::uint64_t gone_before = 0;
+  };
+  clients all;
   handshake_book book{limit, share};
   std::vector<std::thread> shards;
-  std::vector<std::uint32_t> most(4, 0);
-  for (std::uint32_t shard = 0; shard < most.size(); ++shard)
-    shards.emplace_back([&book, &highest = most[shard]] {
+  std::vector<findings> found(4);
+  for (auto& mine : found)
+    shards.emplace_back([&book, &mine, own = std::vector{all.next(), all.next(), all.next(), all.next()}] {
       for (int round = 0; round < rounds; ++round) {
-        std::vector<address_group> mine;
-        for (std::uint32_t number = 0; number < 8; ++number)
-          if (const auto from = stranger(number % 2); book.enter(from, nullptr) == verdict::admitted)
-            mine.push_back(from);
-        highest = std::max(highest, book.counts().handshaking);
-        for (const auto& each : mine)
-          book.leave(each);
+        std::vector<connection_actor> present;
+        for (std::uint32_t number = 0; number < own.size(); ++number) {
+          const auto from = stranger(number % 2);
+          const auto [is_admitted, evicted] = book.admit(from);
+          mine.ended += evicted ? 1 : 0;
+          if (is_admitted)
+            book.add(present.emplace_back(own[number]), from);
+        }
+        mine.most = std::max(mine.most, book.counts().handshaking);
+        for (const auto& each : present)
+          mine.gone_before += book.remove(each.id()) ? 0 : 1;
       }
     });
   for (auto& each : shards)
     each.join();
-  for (const auto highest : most)
-    CHECK(highest <= 2 * share);
+  findings sum;
+  for (const auto& each : found) {
+    CHECK(each.most <= limit);
+    sum.ended += each.ended;
+    sum.gone_before += each.gone_before;
+  }
+  CHECK(sum.ended == sum.gone_before);
+  CHECK(book.counts().evicted == sum.ended);
   CHECK(book.counts().handshaking == 0);
 }

@@ -4,8 +4,11 @@
 #include "tls_sides.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
+#include <gnutls/x509.h>
 
+#include <memory>
 #include <set>
+#include <type_traits>
 
 namespace actorwire::test {
 
@@ -16,6 +19,56 @@ constexpr std::chrono::seconds lifetime = 10min;
 /// The machine's time, because GnuTLS measures the age of tickets with that, whatever it is told.
 tls_now machine_time() {
   return {std::time(nullptr), time_point{1h}};
+}
+
+/// A certificate or a key: what the text holds, or a new one without a text.
+template <class Handle>
+auto parsed(int (*init)(Handle*), void (*deinit)(Handle),
+            int (*import)(Handle, const gnutls_datum_t*, gnutls_x509_crt_fmt_t), const std::string& pem) {
+  Handle made = nullptr;
+  REQUIRE(init(&made) == 0);
+  std::unique_ptr<std::remove_pointer_t<Handle>, void (*)(Handle)> held{made, deinit};
+  const auto text = datum_of(pem);
+  REQUIRE((pem.empty() || import(made, &text, GNUTLS_X509_FMT_PEM) == 0));
+  return held;
+}
+
+auto certificate_in(const std::string& pem) {
+  return parsed(::gnutls_x509_crt_init, ::gnutls_x509_crt_deinit, ::gnutls_x509_crt_import, pem);
+}
+
+auto key_in(const std::string& pem) {
+  return parsed(::gnutls_x509_privkey_init, ::gnutls_x509_privkey_deinit, ::gnutls_x509_privkey_import, pem);
+}
+
+/// client-a, with a certificate that is good until `end`.
+tls_config client_until(std::time_t end) {
+  constexpr std::string_view name = "client-a.test";
+  constexpr unsigned char serial = 1;
+  auto config = client_named("client-a");
+  const auto issuer_text = certificate_text("intermediate.pem");
+  const auto issuer = certificate_in(issuer_text);
+  const auto issuer_key = key_in(certificate_text("intermediate.key"));
+  const auto key = key_in(std::string{config.key.text.reveal()});
+  const auto made = certificate_in({});
+  auto* const it = made.get();
+  REQUIRE(::gnutls_x509_crt_set_version(it, 3) == 0);
+  REQUIRE(::gnutls_x509_crt_set_serial(it, &serial, sizeof serial) == 0);
+  REQUIRE(::gnutls_x509_crt_set_dn(it, "CN=client-a.test", nullptr) == 0);
+  REQUIRE(::gnutls_x509_crt_set_subject_alt_name(it, GNUTLS_SAN_DNSNAME, name.data(),
+                                                 static_cast<unsigned>(name.size()), GNUTLS_FSAN_SET)
+          == 0);
+  REQUIRE(::gnutls_x509_crt_set_activation_time(it, good_day - 5 * years) == 0);
+  REQUIRE(::gnutls_x509_crt_set_expiration_time(it, end) == 0);
+  REQUIRE(::gnutls_x509_crt_set_key_usage(it, GNUTLS_KEY_DIGITAL_SIGNATURE) == 0);
+  REQUIRE(::gnutls_x509_crt_set_key_purpose_oid(it, GNUTLS_KP_TLS_WWW_CLIENT, 0) == 0);
+  REQUIRE(::gnutls_x509_crt_set_key(it, key.get()) == 0);
+  REQUIRE(::gnutls_x509_crt_sign2(it, issuer.get(), issuer_key.get(), GNUTLS_DIG_SHA256, 0) == 0);
+  gnutls_datum_t pem{};
+  REQUIRE(::gnutls_x509_crt_export2(it, GNUTLS_X509_FMT_PEM, &pem) == 0);
+  config.certificate.text.assign(reinterpret_cast<const char*>(pem.data), pem.size).append(issuer_text);
+  ::gnutls_free(pem.data);
+  return config;
 }
 
 /// A client's memory that can be looked into.
@@ -44,8 +97,8 @@ public:
   explicit acquaintances(tls_config client_config = good_client(), tls_config server_config = good_server())
     : sessions(std::make_shared<watched_sessions>()) {
     client_config.session_lifetime = server_config.session_lifetime = lifetime;
-    client_ = credentials(tls_role::client, client_config, {{}, sessions, {}});
-    server_ = credentials(tls_role::server, server_config);
+    client_ = credentials(tls_role::client, client_config, {{}, sessions, {}}, {}, now.wall);
+    server_ = credentials(tls_role::server, server_config, {}, {}, now.wall);
   }
 
   struct outcome {
@@ -146,13 +199,19 @@ TEST_CASE("a resumed session still knows who the other side is") {
 }
 
 TEST_CASE("a client whose certificate has expired meanwhile does not resume its session") {
-  // All good certificates end with the year 2089.
-  constexpr std::time_t end_of_2089 = 3'786'912'000;
-  acquaintances both{client_named("client-a"), server_for_clients()};
-  both.now.wall = end_of_2089 - 30;
-  static_cast<void>(both.meet());
-  REQUIRE(both.meet().server_resumed);
-  both.now.wall = end_of_2089 + 30;
+  // All of it within the lifetime of the session; the other client's certificate ends later, and nothing else differs.
+  constexpr std::time_t left = 30;
+  constexpr std::time_t meanwhile = 60;
+  const auto start = machine_time();
+  acquaintances both{client_until(start.wall + left), server_for_clients()};
+  acquaintances others{client_until(start.wall + 2 * meanwhile), server_for_clients()};
+  both.now = others.now = start;
+  for (auto* each : {&both, &others}) {
+    static_cast<void>(each->meet());
+    REQUIRE(each->meet().server_resumed);
+    each->now.wall += meanwhile;
+  }
+  REQUIRE(others.meet().server_resumed);
   const auto refusal = both.quarrel();
   REQUIRE(refusal);
   INFO(refusal->text);

@@ -173,6 +173,11 @@ private:
   std::string unsent_;
 };
 
+/// A text as GnuTLS takes it; must outlive that.
+inline gnutls_datum_t datum_of(const std::string& text) {
+  return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())), static_cast<unsigned>(text.size())};
+}
+
 /// The other end, driven by hand: what no engine of ours would do.
 class raw_side {
 public:
@@ -202,8 +207,8 @@ public:
   /// Shows this certificate.
   void be(std::string_view name) {
     const auto mine = identity_in_memory(name);
-    const auto chain = datum(mine.certificate.text);
-    const auto key = datum(mine.key.text.reveal());
+    const auto chain = datum_of(mine.certificate.text);
+    const auto key = datum_of(mine.key.text.reveal());
     REQUIRE(::gnutls_certificate_set_x509_key_mem(certificates_, &chain, &key, GNUTLS_X509_FMT_PEM) == 0);
   }
 
@@ -258,10 +263,6 @@ public:
   std::string text;
 
 private:
-  static gnutls_datum_t datum(const std::string& text) {
-    return {reinterpret_cast<unsigned char*>(const_cast<char*>(text.data())), static_cast<unsigned>(text.size())};
-  }
-
   static ssize_t pull(gnutls_transport_ptr_t self, void* into, std::size_t size) {
     auto& here = *static_cast<raw_side*>(self);
     const auto count = here.input_.copy(static_cast<char*>(into), size);

@@ -216,7 +216,8 @@ bool tcp_acceptor::accept_one() {
     remote.resize(size);
     const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
     auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
-    observer_->on_accepted(std::move(accepted), numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()));
+    observer_->on_accepted(std::move(accepted),
+                           numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()));
     return true;
   }
   const auto error = errno;

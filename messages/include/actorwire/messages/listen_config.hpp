@@ -18,7 +18,8 @@ struct listen_config {
   /// accepting and goes on after a close. 1 .. 1,000,000.
   std::uint32_t max_connections = 65'536;
   /// For `tls://` and `quic://`: clients that have connected and not yet agreed on keys, over all shards. One more ends
-  /// the one that has taken longest, so that clients that never finish keep nobody out. Never more than half of `max_connections`. 1 .. 1,000,000.
+  /// the one that has taken longest, on whichever shard, so that clients that never finish keep nobody out. Never more
+  /// than half of `max_connections`. 1 .. 1,000,000.
   std::uint32_t max_handshakes = 1'024;
   /// The same for the clients of one address, or of one IPv6 /64; one more is turned away. 1 .. `max_handshakes`.
   std::uint32_t max_handshakes_per_address = 64;

@@ -179,7 +179,7 @@ struct listener_stats {
   /// Connections that were accepted.
   std::uint64_t accepted = 0;
   /// Clients that were turned away: their address had `listen_config::max_handshakes_per_address` of them, or there were
-  /// `max_handshakes`, and none on the shard that got the client to end in its place.
+  /// `max_handshakes`, and all of these were only just being accepted.
   std::uint64_t handshakes_refused = 0;
   /// Clients that were ended for another one while they had not agreed on keys, at `listen_config::max_handshakes`.
   std::uint64_t handshakes_evicted = 0;

@@ -62,8 +62,8 @@ quic_endpoint::setup quic_group::setup_for(shard& where) const {
 }
 
 quic_endpoint::acceptance quic_group::acceptance() const {
-  auto admit = [config = config_, identity = identity_, guard = guard_, takes_early_data = quic_.early_data](
-                   const udp_path& path) -> std::optional<quic_connection::settings> {
+  auto admit = [config = config_, identity = identity_, guard = guard_,
+                takes_early_data = quic_.early_data](const udp_path& path) -> std::optional<quic_connection::settings> {
     quic_connection::settings made{config, {identity->present()}, path};
     made.tls.early_data = takes_early_data;
     if (guard)

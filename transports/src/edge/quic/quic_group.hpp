@@ -32,9 +32,8 @@ public:
   static constexpr std::size_t strays_max = 1'024;
 
   /// *Errors:* `memory_limit`.
-  [[nodiscard]] static result<std::shared_ptr<quic_group>> make(const transport_config& config,
-                                                                std::shared_ptr<tls_identity> identity,
-                                                                std::size_t shards);
+  [[nodiscard]] static result<std::shared_ptr<quic_group>>
+  make(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards);
 
   quic_group(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
              const quic_secret& secret);

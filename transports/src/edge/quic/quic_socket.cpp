@@ -107,13 +107,19 @@ void quic_socket::await_datagrams() {
 void quic_socket::handle_readable() {
   for (int batch = 0; batch < batches_per_event && socket_.is_open(); ++batch) {
     const auto got = socket_.receive(*buffers_, *this);
-    if (got.system_code == ECONNREFUSED && listener_ != nullptr)
-      listener_->on_refused(make_system_error(ECONNREFUSED, phase::connect, "connect to " + to_text(socket_.remote())));
+    if (got.system_code == ECONNREFUSED)
+      handle_refusal();
     if (!got.may_have_more)
       break;
   }
   dispatch();
   await_datagrams();
+}
+
+void quic_socket::handle_refusal() {
+  if (listener_ != nullptr)
+    listener_->on_refused(make_system_error(ECONNREFUSED, phase::connect, "connect to " + to_text(socket_.remote())));
+  endpoint_.suspect_all(now());
 }
 
 void quic_socket::handle_datagram(const udp_arrival& arrived) {
@@ -149,13 +155,16 @@ void quic_socket::flush() {
     return;
   const auto room = memory_->departures();
   tls_now at = now();
+  auto was_refused = false;
   for (int quantum = 0; quantum < quanta_per_flush && socket_.is_open(); ++quantum) {
     at.steady = shard_.read_clock();
     while (queue_.is_empty()) {
       const auto departure = endpoint_.poll_transmit(room, at);
       if (!departure)
         break;
-      queue_.send(socket_, *departure);
+      // An earlier datagram was refused, and this one dropped to say so.
+      if (queue_.send(socket_, *departure) == udp_send_status::refused)
+        was_refused = true;
     }
     if (!queue_.is_empty()) {
       await_room();
@@ -167,9 +176,20 @@ void quic_socket::flush() {
       break;
     endpoint_.handle_timeout(at);
   }
+  if (was_refused)
+    refuse_later();
   dispatch_later();
   follow_timer();
   close_if_idle();
+}
+
+/// Those who are told may not be called at the end of a turn.
+void quic_socket::refuse_later() {
+  boost::asio::post(shard_.loop().context(), [self = local_ref<quic_socket>{this}] {
+    const shard::turn here{self->shard_};
+    if (self->socket_.is_open())
+      self->handle_refusal();
+  });
 }
 
 void quic_socket::await_room() {

@@ -92,6 +92,8 @@ private:
   void await_room();
   void handle_readable();
   void handle_writable();
+  void handle_refusal();
+  void refuse_later();
   void handle_due();
   void handle_dispatch();
   /// Tells what has happened; new clients included.

@@ -159,8 +159,8 @@ void quic_transport::handle(quic_event::stream_writable&& event) {
 
 void quic_transport::handle(quic_event::stream_reset&& event) {
   if (event.stream == byte_stream)
-    return close(make_error(error_code::reset, phase::established, origin::remote,
-                            "the other side gave the byte stream up"));
+    return close(
+        make_error(error_code::reset, phase::established, origin::remote, "the other side gave the byte stream up"));
   if (streams_observer_ != nullptr)
     streams_observer_->on_stream_reset(event.stream, stream_half::receiving, event.code);
 }
@@ -264,8 +264,7 @@ void quic_transport::deliver() {
   is_delivering_ = false;
   if (stage_ != stage::established)
     return;
-  const auto is_at_end =
-      connection_ != nullptr ? connection_->is_read_to_end(byte_stream) : end_ && rest_.empty();
+  const auto is_at_end = connection_ != nullptr ? connection_->is_read_to_end(byte_stream) : end_ && rest_.empty();
   if (is_at_end && !std::exchange(peer_finished_, true)) {
     peer_finished_first_ = !finished_;
     observer_->on_peer_finished();

@@ -169,7 +169,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     const wall_time judged_by{now.wall};
     failure = read();
   }
-  unanswered_since_ = UINT64_MAX;
+  unanswered_since_ = suspected_until_ = UINT64_MAX;
   figures_.packets_received += 1;
   if (failure != 0)
     return handle_failure(failure);
@@ -183,6 +183,11 @@ void quic_connection::handle_timeout(const tls_now& now) {
   if (end_)
     return;
   const auto at = stamp(now);
+  if (at >= suspected_until_) {
+    end_with(make_error(error_code::reset, where(), origin::system,
+                        "nobody listens at the other side's address any more, and it does not answer"));
+    return;
+  }
   if (at >= unanswered_deadline()) {
     end_with(make_error(error_code::keepalive_timeout, where(), origin::remote,
                         "the other side acknowledged nothing within keepalive_timeout"));
@@ -204,7 +209,7 @@ ngtcp2_tstamp quic_connection::unanswered_deadline() const noexcept {
 std::optional<time_point> quic_connection::next_timeout() const noexcept {
   if (end_)
     return std::nullopt;
-  const auto next = std::min(expiry_, unanswered_deadline());
+  const auto next = std::min({expiry_, unanswered_deadline(), suspected_until_});
   if (next == UINT64_MAX)
     return std::nullopt;
   return time_point{std::chrono::nanoseconds{static_cast<std::int64_t>(next)}};
@@ -631,6 +636,12 @@ void quic_connection::handle_unreliable(std::span<const std::byte> bytes) {
   }
   ++waiting_datagrams_;
   tell(quic_event::datagram_received{host_.arena().copy_of(bytes)});
+}
+
+void quic_connection::suspect(const tls_now& now) {
+  if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
+    return;
+  suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
 // -- paths and keys -----------------------------------------------------------------------------------------------------

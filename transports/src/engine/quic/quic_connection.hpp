@@ -138,6 +138,9 @@ public:
   void close(std::uint64_t code, const transport_error& reason);
   /// Ends the connection, which nobody is interested in any more; the peer is told as little as possible.
   void abandon() noexcept;
+  /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
+  /// the peer does not answer what is on its way to it within three probe timeouts.
+  void suspect(const tls_now& now);
   /// Goes on from another address (RFC 9000, 9). *Errors:* `unsupported` when the peer or the settings forbid it, or the
   /// handshake is not confirmed.
   [[nodiscard]] result<void> migrate(const udp_address& local, const tls_now& now);
@@ -236,6 +239,8 @@ private:
   ngtcp2_tstamp expiry_ = UINT64_MAX;
   /// Since when something is on its way and nothing was heard.
   ngtcp2_tstamp unanswered_since_ = UINT64_MAX;
+  /// Until when a peer that is said to be gone may prove that it is not.
+  ngtcp2_tstamp suspected_until_ = UINT64_MAX;
   std::size_t flushed_ = 0;
   std::size_t quantum_ = 0;
   std::size_t cwnd_ = 0;

@@ -230,6 +230,14 @@ void quic_endpoint::touch(quic_connection& which) {
   mark(session_of(which));
 }
 
+void quic_endpoint::suspect_all(const tls_now& now) {
+  now_ = now;
+  for (auto& each : sessions_) {
+    each.suspect(now);
+    mark(each);
+  }
+}
+
 void quic_endpoint::release(quic_connection& which) noexcept {
   auto& known = session_of(which);
   known.observer = nullptr;

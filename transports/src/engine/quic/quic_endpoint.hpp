@@ -98,6 +98,8 @@ public:
   void observe(quic_connection& which, quic_observer& observer) noexcept;
   /// Something was done to it: it is to be asked what is to be sent, and what it has to tell.
   void touch(quic_connection& which);
+  /// The system says that nobody listens any more at the address that all connections go to.
+  void suspect_all(const tls_now& now);
   /// Nobody wants to hear of it any more; ends it if it has not ended.
   void release(quic_connection& which) noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return sessions_.size(); }

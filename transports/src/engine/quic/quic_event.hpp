@@ -84,9 +84,9 @@ struct closed {
   transport_error reason;
 };
 
-using any = std::variant<answered, connected, stream_opened, stream_readable, stream_writable, stream_reset, stream_stopped,
-                         stream_closed, streams_available, datagram_received, datagram_done, early_data_rejected,
-                         path_changed, closed>;
+using any = std::variant<answered, connected, stream_opened, stream_readable, stream_writable, stream_reset,
+                         stream_stopped, stream_closed, streams_available, datagram_received, datagram_done,
+                         early_data_rejected, path_changed, closed>;
 
 } // namespace quic_event
 

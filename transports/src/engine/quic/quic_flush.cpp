@@ -107,7 +107,7 @@ void quic_connection::end_flush(ngtcp2_tstamp now) {
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   cwnd_ = static_cast<std::size_t>(info.cwnd);
   if (info.bytes_in_flight == 0)
-    unanswered_since_ = UINT64_MAX;
+    unanswered_since_ = suspected_until_ = UINT64_MAX;
   else if (flushed_ > 0 && unanswered_since_ == UINT64_MAX)
     unanswered_since_ = now;
 }

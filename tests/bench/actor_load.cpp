@@ -1,0 +1,330 @@
+#include "actor_load.hpp"
+
+#include <actorwire/actors/errors.hpp>
+#include <actorwire/actors/network.hpp>
+#include <actorwire/actors/system_config.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/event_based_actor.hpp>
+#include <caf/scoped_actor.hpp>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <stdexcept>
+#include <utility>
+#include <vector>
+
+namespace actorwire::bench {
+
+namespace {
+
+constexpr std::chrono::seconds patience{10};
+
+/// Bytes that are on their way at most while uploading.
+constexpr std::size_t window = std::size_t{4} << 20U;
+
+network_options one_shard() {
+  network_options options;
+  options.shards = 1;
+  options.drain_timeout = std::chrono::seconds{2};
+  // A pool would spread so many connects to one endpoint over time, which is not what is measured.
+  options.pool.reconnects_per_second = 1e6;
+  options.pool.reconnect_burst = 1'000'000;
+  return options;
+}
+
+double seconds_of_cpu() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+double seconds_between(steady_clock::time_point from, steady_clock::time_point until) {
+  return std::chrono::duration<double>(until - from).count();
+}
+
+payload message_of(std::size_t size) {
+  return payload::made_by(size, [](std::span<std::byte> room) {
+    for (std::size_t index = 0; index < room.size(); ++index)
+      room[index] = static_cast<std::byte>(index * 31);
+  });
+}
+
+/// What an actor has come to, once it has.
+template <class Result>
+using outcome_of = std::shared_ptr<std::promise<Result>>;
+
+template <class Result>
+Result await(std::future<Result> told, std::chrono::nanoseconds limit) {
+  if (told.wait_for(limit) != std::future_status::ready)
+    throw std::runtime_error("the connection has stalled");
+  return told.get();
+}
+
+struct round_trips {
+  std::vector<float> micros;
+  std::uint64_t bytes = 0;
+};
+
+/// Plays ping-pong until the time is over.
+caf::behavior ping_pong(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
+                        std::chrono::nanoseconds warm_up, std::chrono::nanoseconds duration,
+                        const outcome_of<round_trips>& told) {
+  struct state {
+    round_trips seen;
+    std::size_t outstanding = 0;
+    steady_clock::time_point sent_at;
+    steady_clock::time_point counts_from;
+    steady_clock::time_point ends_at;
+  };
+  const auto now = steady_clock::now();
+  auto game = std::make_shared<state>();
+  game->counts_from = now + warm_up;
+  game->ends_at = now + warm_up + duration;
+  const auto serve = [self, peer, message, game] {
+    game->outstanding = message.size();
+    game->sent_at = steady_clock::now();
+    tell(self, peer, cast{message, {}});
+  };
+  tell(self, peer, subscribe{event_mask::data, credit_mode::automatic});
+  serve();
+  return {
+      [self, serve, game, told](const received& data) {
+        game->outstanding -= std::min<std::size_t>(game->outstanding, data.body.size());
+        game->seen.bytes += data.body.size();
+        if (game->outstanding > 0)
+          return;
+        const auto at = steady_clock::now();
+        if (at >= game->counts_from)
+          game->seen.micros.push_back(std::chrono::duration<float, std::micro>(at - game->sent_at).count());
+        if (at < game->ends_at)
+          return serve();
+        told->set_value(std::move(game->seen));
+        self->quit();
+      },
+      [](const connection_status&) {},
+      [](const peer_closing&) {},
+  };
+}
+
+struct upload_figures {
+  std::uint64_t bytes = 0;
+  std::uint64_t counted = 0;
+  double seconds = 0;
+  double cpu_seconds = 0;
+};
+
+/// Keeps the window full of messages that are not acknowledged, until the time is over.
+caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
+                     std::chrono::nanoseconds warm_up, std::chrono::nanoseconds duration,
+                     const outcome_of<upload_figures>& told) {
+  struct state {
+    upload_figures seen;
+    steady_clock::time_point counts_from;
+    steady_clock::time_point ends_at;
+    double cpu_before = -1;
+    std::size_t on_their_way = 0;
+  };
+  const auto now = steady_clock::now();
+  auto work = std::make_shared<state>();
+  work->counts_from = now + warm_up;
+  work->ends_at = now + warm_up + duration;
+  auto push = std::make_shared<std::function<void()>>();
+  *push = [self, peer, message, work, told, weak = std::weak_ptr{push}] {
+    send_options wanted;
+    wanted.wanted = outcome::acked;
+    ++work->on_their_way;
+    ask(self, peer, patience, actorwire::send{message, wanted})
+        .then(
+            [self, work, told, size = message.size(), again = weak.lock()](const sent&) {
+              --work->on_their_way;
+              const auto at = steady_clock::now();
+              work->seen.bytes += size;
+              if (at >= work->counts_from) {
+                if (work->cpu_before < 0) {
+                  work->cpu_before = seconds_of_cpu();
+                  work->counts_from = at;
+                } else {
+                  work->seen.counted += size;
+                }
+              }
+              if (at < work->ends_at)
+                return (*again)();
+              if (work->on_their_way > 0)
+                return;
+              work->seen.seconds = seconds_between(work->counts_from, at);
+              work->seen.cpu_seconds = seconds_of_cpu() - work->cpu_before;
+              told->set_value(work->seen);
+              self->quit();
+            },
+            [self, told](const caf::error& reason) {
+              told->set_exception(std::make_exception_ptr(std::runtime_error{to_string(to_transport_error(reason))}));
+              self->quit();
+            });
+  };
+  for (std::size_t ahead = 0; ahead < std::max<std::size_t>(1, window / message.size()); ++ahead)
+    (*push)();
+  return {[](const connection_status&) {}};
+}
+
+/// Connects and closes, again and again, until the time is over. Each is a peer of its own in the pool.
+class dialler : public std::enable_shared_from_this<dialler> {
+public:
+  dialler(caf::event_based_actor* self, supervisor_actor pool, const actor_load::settings& wanted,
+          outcome_of<double> told)
+    : self_(self),
+      pool_(std::move(pool)),
+      told_(std::move(told)),
+      duration_(wanted.duration),
+      remote_(parse_endpoint(wanted.uri).value()),
+      expects_sessions_(remote_.proto != protocol::tcp && wanted.transport.tls.session_resumption) {
+    options_.transport = wanted.transport;
+  }
+
+  void acquire_next() {
+    options_.reconnection.base_delay = std::chrono::milliseconds{1'000 + count_ % 1'000};
+    ask(self_, pool_, patience, acquire{remote_, options_})
+        .then([me = shared_from_this()](connection_actor& peer) { me->connect(peer); }, fails());
+  }
+
+private:
+  void connect(const connection_actor& peer) {
+    ask(self_, peer, patience, actorwire::connect{})
+        .then(
+            [me = shared_from_this(), peer](const connection_info& info) {
+              me->resumed_ += info.tls.resumed ? 1 : 0;
+              me->go_round(peer);
+            },
+            fails());
+  }
+
+  /// Sessions come with the first answer.
+  void go_round(const connection_actor& peer) {
+    tell(self_, peer, cast{payload::copy_of("hello"), {}});
+    ask(self_, peer, patience, actorwire::receive{})
+        .then([me = shared_from_this(), peer](const received&) { me->close(peer); }, fails());
+  }
+
+  void close(const connection_actor& peer) {
+    ask(self_, peer, patience, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
+        .then([me = shared_from_this()](const close_report&) { me->note_closed(); }, fails());
+  }
+
+  /// The first makes a session, and does not count.
+  void note_closed() {
+    const auto now = steady_clock::now();
+    if (count_++ == 0)
+      began_ = now;
+    if (now < began_ + duration_)
+      return acquire_next();
+    // The first makes a session.
+    const auto wanted = expects_sessions_ ? count_ - 1 : 0;
+    if (resumed_ != wanted)
+      return fail(std::to_string(resumed_) + " of " + std::to_string(count_) + " sessions were resumed");
+    told_->set_value(static_cast<double>(count_ - 1) / seconds_between(began_, now));
+    self_->quit();
+  }
+
+  std::function<void(const caf::error&)> fails() {
+    return [me = shared_from_this()](const caf::error& reason) { me->fail(to_string(to_transport_error(reason))); };
+  }
+
+  void fail(const std::string& why) {
+    told_->set_exception(std::make_exception_ptr(std::runtime_error{why}));
+    self_->quit();
+  }
+
+  caf::event_based_actor* self_;
+  supervisor_actor pool_;
+  outcome_of<double> told_;
+  std::chrono::nanoseconds duration_;
+  endpoint remote_;
+  acquire_options options_;
+  std::uint64_t count_ = 0;
+  std::uint64_t resumed_ = 0;
+  bool expects_sessions_;
+  steady_clock::time_point began_;
+};
+
+} // namespace
+
+class actor_load::parts {
+public:
+  system_config config;
+  caf::actor_system system{config};
+  network net{system, one_shard()};
+  std::uint32_t peers = 0;
+
+  connection_actor connect(const settings& wanted) {
+    acquire_options options;
+    options.transport = wanted.transport;
+    // A pool has one peer for equal options.
+    options.reconnection.base_delay = std::chrono::milliseconds{1'000 + ++peers};
+    auto peer = net.acquire(wanted.uri, options);
+    if (!peer)
+      throw std::runtime_error(to_string(peer.error()));
+    caf::scoped_actor self{system};
+    std::string failure;
+    ask(self.operator->(), *peer, patience, actorwire::connect{})
+        .receive([](const connection_info&) {},
+                 [&](const caf::error& reason) { failure = to_string(to_transport_error(reason)); });
+    if (!failure.empty())
+      throw std::runtime_error(failure);
+    return std::move(*peer);
+  }
+
+  void close(const connection_actor& peer) {
+    caf::scoped_actor self{system};
+    ask(self.operator->(), peer, patience, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
+        .receive([](const close_report&) {}, [](const caf::error&) {});
+  }
+};
+
+actor_load::actor_load(settings wanted) : parts_(std::make_unique<parts>()), wanted_(std::move(wanted)) {}
+
+actor_load::~actor_load() = default;
+
+actor_load::latency actor_load::measure_round_trips(std::size_t message_size) {
+  const auto peer = parts_->connect(wanted_);
+  auto told = std::make_shared<std::promise<round_trips>>();
+  spawn_beside(peer, ping_pong, peer, message_of(message_size), wanted_.warm_up, wanted_.duration, told);
+  auto seen = await(told->get_future(), wanted_.warm_up + wanted_.duration + patience);
+  parts_->close(peer);
+  std::ranges::sort(seen.micros);
+  const auto at = [&](double share) {
+    return static_cast<double>(
+        seen.micros.at(static_cast<std::size_t>(share * static_cast<double>(seen.micros.size() - 1))));
+  };
+  return {at(0.5), at(0.99), seen.bytes};
+}
+
+actor_load::throughput actor_load::measure_upload(std::size_t message_size) {
+  const auto peer = parts_->connect(wanted_);
+  auto told = std::make_shared<std::promise<upload_figures>>();
+  spawn_beside(peer, upload, peer, message_of(message_size), wanted_.warm_up, wanted_.duration, told);
+  const auto seen = await(told->get_future(), wanted_.warm_up + wanted_.duration + 2 * patience);
+  parts_->close(peer);
+  const auto counted = static_cast<double>(seen.counted);
+  return {counted / 1e6 / seen.seconds, seen.cpu_seconds / (counted / 1e9), seen.bytes};
+}
+
+double actor_load::measure_handshakes() {
+  auto told = std::make_shared<std::promise<double>>();
+  parts_->net.spawn_on_shard(0, [this, told](caf::event_based_actor* self) -> caf::behavior {
+    std::make_shared<dialler>(self, parts_->net.supervisor(), wanted_, told)->acquire_next();
+    return {[](const connection_status&) {}};
+  });
+  return await(told->get_future(), wanted_.duration + 2 * patience);
+}
+
+void actor_load::hold_idle(std::size_t count) {
+  for (std::size_t index = 0; index < count; ++index)
+    static_cast<void>(parts_->connect(wanted_));
+}
+
+} // namespace actorwire::bench

@@ -1,0 +1,323 @@
+// What does QUIC cost, and what does it give? The same program of actors on both sides, over quic://, tls:// and tcp://, each
+// side one process on one core with one shard; packets of 1,452 bytes. Beside them what the kernel alone can move in such
+// packets, and a bare TCP server with a bare client.
+
+#include "actor_load.hpp"
+#include "arguments.hpp"
+#include "contest.hpp"
+#include "load_client.hpp"
+#include "quic_rivals.hpp"
+#include "udp_blast.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace actorwire::bench {
+
+namespace {
+
+constexpr std::string_view usage = R"(usage: bench_quic [options]
+  --rounds N         rounds, in each of which every rival is measured once (5)
+  --seconds S        time of each measurement, after a warm-up of up to 0.3 s (1)
+  --idle N           idle connections (1000); 0 leaves that part out
+  --json FILE        writes every single value to FILE too
+  --smoke            a quick run that proves that everything works, and measures nothing
+
+For profilers, one side alone:
+  --serve RIVAL --identity FILE [--cpu N] [--sink]
+                     FILE holds a certificate for localhost and its key; quic, tls, tcp, raw, udp; prints its port, and ends with its standard input
+)";
+
+struct plan {
+  contest_options contest;
+  std::size_t idle = 1'000;
+  std::size_t chunk_size = 65'536;
+  const quic_rival* served = nullptr;
+  /// A file with the certificate and the key of the server.
+  std::string identity;
+  bool is_sink = false;
+  int cpu = -1;
+};
+
+void make_smoke(plan& wanted) {
+  wanted.contest.rounds = 1;
+  wanted.contest.seconds = 0.05;
+  wanted.idle = 10;
+}
+
+const quic_rival* parse_rival(std::string_view option) {
+  const auto* const found = std::ranges::find(quic_rivals, option, &quic_rival::option);
+  if (found == quic_rivals.end())
+    throw usage_error("unknown rival '" + std::string{option} + "'");
+  return found;
+}
+
+plan parse(arguments words) {
+  plan wanted;
+  while (const auto option = words.next()) {
+    if (*option == "--rounds")
+      wanted.contest.rounds = words.number(1, 1'000);
+    else if (*option == "--seconds")
+      wanted.contest.seconds = words.number(0.01, 600.0);
+    else if (*option == "--idle")
+      wanted.idle = words.number(std::size_t{0}, std::size_t{10'000});
+    else if (*option == "--json")
+      wanted.contest.json_file = words.value();
+    else if (*option == "--smoke")
+      make_smoke(wanted);
+    else if (*option == "--cpu")
+      wanted.cpu = words.number(0, 1'023);
+    else if (*option == "--congestion")
+      wanted.contest.congestion_control = words.value();
+    else if (*option == "--identity")
+      wanted.identity = words.value();
+    else if (*option == "--sink")
+      wanted.is_sink = true;
+    else if (*option == "--serve")
+      wanted.served = parse_rival(words.value());
+    else
+      throw usage_error("unknown option '" + std::string{*option} + "'");
+  }
+  if (wanted.contest.congestion_control.empty())
+    wanted.contest.congestion_control = plain_congestion_control();
+  return wanted;
+}
+
+/// What both sides must know: the server has all of it, and clients trust the certificate.
+class identity_file {
+public:
+  identity_file() : made_(make_tls_identity()) {
+    path_ = (std::filesystem::temp_directory_path() / "bench_quic_XXXXXX").string();
+    const unique_fd file{checked(::mkstemp(path_.data()), "mkstemp")};
+    const auto text = made_.certificate + made_.key;
+    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+      throw_errno("write");
+  }
+  ~identity_file() { ::unlink(path_.c_str()); }
+  identity_file(const identity_file&) = delete;
+  identity_file& operator=(const identity_file&) = delete;
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& certificate() const noexcept { return made_.certificate; }
+
+  static tls_identity read(const std::string& path) {
+    std::ifstream file{path};
+    const std::string text{std::istreambuf_iterator<char>{file}, {}};
+    return {text, text};
+  }
+
+private:
+  tls_identity made_;
+  std::string path_;
+};
+
+class comparison {
+public:
+  explicit comparison(plan wanted)
+    : plan_(std::move(wanted)),
+      contest_(plan_.contest, contestants(), {raw_tcp, over_tcp}),
+      report_(contest_.results()) {
+    const auto ping_pong = std::to_string(plan_.contest.message_size) + " B ping-pong, ";
+    apart_.p50 = report_.add_question(ping_pong + "a core for each, p50", "us", better::lower);
+    apart_.p99 = report_.add_question(ping_pong + "a core for each, p99", "us", better::lower);
+    together_.p50 = report_.add_question(ping_pong + "one core for both, p50", "us", better::lower);
+    together_.p99 = report_.add_question(ping_pong + "one core for both, p99", "us", better::lower);
+    upload_ = report_.add_question("upload on one stream, messages of 64 KiB", "MB/s", better::higher);
+    sender_ = report_.add_question("upload, sender's CPU time for each GB", "s", better::lower);
+    receiver_ = report_.add_question("upload, receiver's CPU time for each GB", "s", better::lower);
+    full_ = report_.add_question("connections one after the other, full handshakes", "1/s", better::higher);
+    resumed_ = report_.add_question("connections one after the other, resumed handshakes", "1/s", better::higher);
+    server_idle_ = report_.add_question("server's memory for each idle connection", "B", better::lower);
+    client_idle_ = report_.add_question("client's memory for each idle connection", "B", better::lower);
+  }
+
+  void run() {
+    if (plan_.idle > 0)
+      plan_.idle = affordable_connections(plan_.idle);
+    contest_.run([this] { measure_round(); });
+  }
+
+private:
+  struct latency_questions {
+    std::size_t p50 = 0;
+    std::size_t p99 = 0;
+  };
+
+  void measure_round() {
+    for_each_rival([this](std::size_t index) { measure_ping_pong(index, apart_, contest_.client_cpu()); });
+    for_each_rival([this](std::size_t index) { measure_ping_pong(index, together_, contest_.server_cpu()); });
+    for_each_rival([this](std::size_t index) { measure_upload(index); });
+    for_each_rival([this](std::size_t index) { measure_handshakes(index); });
+    if (plan_.idle > 0)
+      for_each_rival([this](std::size_t index) { measure_idle(index); });
+  }
+
+  [[nodiscard]] std::vector<std::string> as_server(const char* also = nullptr) const {
+    std::vector<std::string> words{"--identity", identity_.path()};
+    if (also != nullptr)
+      words.emplace_back(also);
+    return words;
+  }
+
+  template <class Body>
+  void for_each_rival(Body body) {
+    for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
+      body(index);
+  }
+
+  void measure_ping_pong(std::size_t index, const latency_questions& asked, int client_on) {
+    if (index == raw_udp)
+      return;
+    contest_.with_server(index, client_on, as_server(), [&](const load& wanted, const child_process&) {
+      if (index == raw_tcp) {
+        const auto figures = measure_round_trips(wanted);
+        report_.record(asked.p50, index, figures.p50_us);
+        report_.record(asked.p99, index, figures.p99_us);
+        return contest_.add(index, figures.echoed);
+      }
+      const auto figures = loader(index, wanted).measure_round_trips(wanted.message_size);
+      report_.record(asked.p50, index, figures.p50_us);
+      report_.record(asked.p99, index, figures.p99_us);
+      contest_.add(index, {figures.bytes, 0});
+    });
+  }
+
+  void measure_upload(std::size_t index) {
+    if (index == raw_tcp)
+      return;
+    contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
+                         [&](const load& wanted, const child_process& server) {
+                           if (index == raw_udp) {
+                             const auto figures = measure_blast(wanted.port, wanted.duration);
+                             report_.record(upload_, index, figures.megabytes_per_second);
+                             return contest_.add(index, {figures.bytes, 0});
+                           }
+                           const auto before = server.cpu_time();
+                           const auto figures = loader(index, wanted).measure_upload(plan_.chunk_size);
+                           const auto used = std::chrono::duration<double>(server.cpu_time() - before).count();
+                           report_.record(upload_, index, figures.megabytes_per_second);
+                           report_.record(sender_, index, figures.cpu_seconds_per_gigabyte);
+                           report_.record(receiver_, index, used / (static_cast<double>(figures.bytes) / 1e9));
+                           contest_.add(index, {figures.bytes, 0});
+                         });
+  }
+
+  void measure_handshakes(std::size_t index) {
+    if (index == raw_udp || index == raw_tcp)
+      return;
+    for (const auto is_resumed : {false, true})
+      contest_.with_server(index, contest_.client_cpu(), as_server(), [&](const load& wanted, const child_process&) {
+        auto settings = settings_for(index, wanted);
+        settings.transport.tls.session_resumption = is_resumed;
+        report_.record(is_resumed ? resumed_ : full_, index, actor_load{settings}.measure_handshakes());
+      });
+  }
+
+  void measure_idle(std::size_t index) {
+    if (index == raw_udp || index == raw_tcp)
+      return;
+    contest_.with_server(index, contest_.client_cpu(), as_server(),
+                         [&](const load& wanted, const child_process& server) {
+                           auto client = loader(index, wanted);
+                           const auto each = [this](std::size_t before, std::size_t after) {
+                             return (static_cast<double>(after) - static_cast<double>(before))
+                                  / static_cast<double>(plan_.idle);
+                           };
+                           client.hold_idle(1);
+                           const auto server_before = settled_resident_bytes(server.id());
+                           const auto client_before = settled_resident_bytes(::getpid());
+                           client.hold_idle(plan_.idle);
+                           report_.record(server_idle_, index,
+                                          each(server_before, settled_resident_bytes(server.id())));
+                           report_.record(client_idle_, index, each(client_before, settled_resident_bytes(::getpid())));
+                         });
+  }
+
+  [[nodiscard]] actor_load::settings settings_for(std::size_t index, const load& wanted) const {
+    actor_load::settings settings;
+    settings.uri = std::string{quic_rivals[index].option} + "://127.0.0.1:" + std::to_string(wanted.port);
+    settings.transport.tls.trust.text = identity_.certificate();
+    settings.transport.tls.server_name = "localhost";
+    settings.warm_up = wanted.warm_up;
+    settings.duration = wanted.duration;
+    return settings;
+  }
+  [[nodiscard]] actor_load loader(std::size_t index, const load& wanted) const {
+    return actor_load{settings_for(index, wanted)};
+  }
+
+  static std::vector<contestant> contestants() {
+    std::vector<contestant> all;
+    for (const auto& each : quic_rivals)
+      all.push_back({each.option, each.title});
+    return all;
+  }
+
+  plan plan_;
+  identity_file identity_;
+  contest contest_;
+  report& report_;
+  latency_questions apart_;
+  latency_questions together_;
+  std::size_t upload_ = 0;
+  std::size_t sender_ = 0;
+  std::size_t receiver_ = 0;
+  std::size_t full_ = 0;
+  std::size_t resumed_ = 0;
+  std::size_t server_idle_ = 0;
+  std::size_t client_idle_ = 0;
+};
+
+std::unique_ptr<echo_server> make_server(const plan& wanted) {
+  switch (static_cast<quic_contestant>(wanted.served - quic_rivals.data())) {
+    case raw_udp:
+      return make_udp_sink();
+    case raw_tcp:
+      return make_raw_server(wanted.chunk_size);
+    case over_quic:
+    case over_tls:
+    case over_tcp:
+      break;
+  }
+  return make_actorwire_server(wanted.served->option, identity_file::read(wanted.identity), wanted.is_sink);
+}
+
+int run(int count, char** words) {
+  try {
+    auto wanted = parse(arguments{count, words});
+    if (wanted.served != nullptr)
+      serve({wanted.contest.congestion_control, wanted.cpu}, [&wanted] { return make_server(wanted); });
+    else
+      comparison{std::move(wanted)}.run();
+    return 0;
+  } catch (const usage_error& failure) {
+    std::cerr << "bench_quic: " << failure.what() << "\n\n" << usage;
+    return 2;
+  } catch (const std::exception& failure) {
+    std::cerr << "bench_quic: " << failure.what() << '\n';
+    return 1;
+  }
+}
+
+} // namespace
+
+} // namespace actorwire::bench
+
+int main(int count, char** words) {
+  return actorwire::bench::run(count, words);
+}

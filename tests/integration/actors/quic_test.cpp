@@ -1,0 +1,111 @@
+// quic:// through actors, over real sockets.
+
+#include "certificates.hpp"
+#include "program.hpp"
+
+#include <variant>
+
+namespace actorwire::test {
+
+namespace {
+
+transport_config settings() {
+  transport_config config;
+  const auto own = identity_in_memory("server-ec");
+  config.protocol_settings = quic_config{};
+  config.tls.trust.text = certificate_text("root.pem");
+  config.tls.certificate = own.certificate;
+  config.tls.key = own.key;
+  config.tls.server_name = "localhost";
+  return config;
+}
+
+listen_config to_listen() {
+  listen_config config;
+  config.transport = settings();
+  return config;
+}
+
+acquire_options to_acquire() {
+  acquire_options options;
+  options.transport = settings();
+  options.reconnection.base_delay = 50ms;
+  return options;
+}
+
+std::string quic_uri(std::uint16_t port) {
+  return "quic://127.0.0.1:" + std::to_string(port);
+}
+
+} // namespace
+
+TEST_CASE("a program written for TCP runs over QUIC when its URIs say so") {
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen());
+  if (!server)
+    FAIL(to_string(server.error()));
+  const auto peer = here.net->acquire(quic_uri(server->port), to_acquire()).value();
+  const auto info = me.must_ask<connection_info>(peer, connect{});
+  CHECK(info.tls.version == "TLS1.3");
+  CHECK(info.tls.alpn == "actorwire");
+  CHECK(info.tls.peer_key == pin_of("server-ec"));
+  me.listen_to(peer, event_mask::data);
+  const auto text = pattern(std::size_t{1} << 20U);
+  anonymous_tell(peer, cast{payload::copy_of(text), {}});
+  CHECK((me.await_bytes(text.size()) == text));
+  const auto figures = me.must_ask<stats>(peer, get_stats{});
+  CHECK(figures.transport.bytes_sent == text.size());
+  CHECK(figures.transport.bytes_received == text.size());
+  const auto& metrics = std::get<quic_metrics>(figures.transport.metrics);
+  CHECK(metrics.mtu >= 1'200);
+  CHECK(metrics.packets_sent > 700);
+  const auto report = me.must_ask<close_report>(peer, close{close_mode::drain, 5s});
+  CHECK(report.complete);
+}
+
+TEST_CASE("many peers are served by all shards of a QUIC listener") {
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+  std::vector<connection_actor> peers;
+  for (int count = 0; count < 50; ++count) {
+    auto options = to_acquire();
+    // A pool has one peer for equal options.
+    options.reconnection.base_delay = std::chrono::milliseconds{100 + count};
+    peers.push_back(here.net->acquire(quic_uri(server.port), options).value());
+    anonymous_tell(peers.back(), cast{payload::copy_of("hello"), {}});
+  }
+  for (const auto& peer : peers) {
+    me.listen_to(peer, event_mask::data);
+    CHECK(me.await_bytes(5) == "hello");
+  }
+}
+
+TEST_CASE("what is sent over QUIC is acknowledged by the peer's transport") {
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
+  send_options wanted;
+  wanted.wanted = outcome::acked;
+  const auto answer = me.must_ask<sent>(peer, actorwire::send{payload::copy_of("once"), wanted});
+  CHECK(answer.result == outcome::acked);
+}
+
+TEST_CASE("nobody listens: a peer is told that it was refused, and tries again") {
+  program here;
+  witness me{here.system};
+  const auto port = free_port();
+  const auto peer = here.net->acquire(quic_uri(port), to_acquire()).value();
+  me.listen_to(peer, event_mask::state);
+  anonymous_tell(peer, connect{});
+  const auto change = me.await<state_changed>([](const auto& each) { return each.to == connection_state::backoff; });
+  CHECK(change.reason.code == error_code::refused);
+  auto config = to_listen();
+  const auto server = here.net->listen(quic_uri(port), echo, config);
+  REQUIRE(server);
+  me.await<state_changed>([](const auto& each) { return each.to == connection_state::ready; });
+}
+
+} // namespace actorwire::test
