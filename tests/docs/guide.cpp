@@ -271,6 +271,47 @@ void show_errors(actorwire::network& net) {
   check(!wrong && wrong.error().code == actorwire::error_code::invalid_value, "a wrong port is refused");
 }
 
+// [streams]
+caf::behavior ask_on_a_stream(caf::event_based_actor* self, const actorwire::connection_actor& peer) {
+  using namespace actorwire;
+  tell(self, peer, subscribe{event_mask::streams | event_mask::datagrams});
+  ask(self, peer, 5s, open_stream{stream_direction::bidirectional, {.urgency = 1}})
+      .then(
+          [self, peer](const stream_opened& made) {
+            send_options on_it;
+            on_it.stream = made.stream;
+            tell(self, peer, cast{payload::copy_of("a question"), on_it});
+            tell(self, peer, finish_stream{made.stream});
+          },
+          [self](const caf::error& reason) {
+            std::cout << "no stream: " << to_string(to_transport_error(reason)) << '\n';
+            self->quit();
+          });
+  return {
+      [](const connection_status&) {},
+      [](const stream_opened& event) { std::cout << "the peer has opened " << event.stream << '\n'; },
+      [](const received& data) { std::cout << "on " << data.stream << ": " << data.body.text() << '\n'; },
+      [](const peer_closing& event) { std::cout << "all of " << event.stream << " has come\n"; },
+      [](const stream_reset& event) { std::cout << event.stream << " was cut short: " << event.code << '\n'; },
+      [self](const stream_closed&) { self->quit(); },
+      [](const datagram_received& datagram) { std::cout << "datagram: " << datagram.body.text() << '\n'; },
+  };
+}
+// [/streams]
+
+void show_streams(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  const auto asker = system.spawn(ask_on_a_stream, peer);
+  caf::scoped_actor self{system};
+  self->wait_for(asker);
+  auto code = actorwire::error_code::none;
+  // [datagram]
+  ask(&*self, peer, 5s, actorwire::send_datagram{actorwire::payload::copy_of("position 17")})
+      .receive([](const actorwire::datagram_sent& sent) { std::cout << to_string(sent.result) << '\n'; },
+               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
+  // [/datagram]
+  check(code == actorwire::error_code::unsupported, "TCP has no datagrams");
+}
+
 void show_closing(caf::actor_system& system, const actorwire::connection_actor& peer) {
   caf::scoped_actor self{system};
   auto is_complete = false;
@@ -311,5 +352,6 @@ int main() {
   show_statistics(system, peer);
   show_supervisor(net);
   show_errors(net);
+  show_streams(system, peer);
   show_closing(system, peer);
 }

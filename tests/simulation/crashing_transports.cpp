@@ -34,6 +34,7 @@ public:
   void detach() noexcept override { sound_->detach(); }
   [[nodiscard]] transport_stats stats() const override { return sound_->stats(); }
   [[nodiscard]] std::uint64_t bytes_acked() const override { return sound_->bytes_acked(); }
+  [[nodiscard]] multiplexer* multiplex(multiplexer_observer& observer) override { return sound_->multiplex(observer); }
 
 private:
   crashing_transports& plans_;

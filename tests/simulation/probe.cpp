@@ -34,6 +34,8 @@ struct line {
   }
   void operator()(const received& told) const {
     out << "received " << told.body.size() << " bytes of generation " << told.generation;
+    if (told.stream != 0)
+      out << " on stream " << told.stream;
   }
   void operator()(const peer_closing& told) const { out << "the peer closes generation " << told.generation; }
   void operator()(const passivated&) const { out << "passivated"; }
@@ -48,6 +50,13 @@ struct line {
   void operator()(const pool_event& told) const {
     out << "pool: " << name_of(told.change) << ' ' << told.source << ", " << actorwire::to_string(told.reason);
   }
+  void operator()(const stream_opened& told) const { out << "stream " << told.stream << " opened"; }
+  void operator()(const stream_reset& told) const {
+    out << "stream " << told.stream << ": " << name_of(told.half) << " reset with " << told.code;
+  }
+  void operator()(const stream_closed& told) const { out << "stream " << told.stream << " closed"; }
+  void operator()(const datagram_received& told) const { out << "datagram of " << told.body.size() << " bytes"; }
+  void operator()(const address_changed& told) const { out << "now at " << told.remote_address; }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -84,7 +93,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](state_changed& told) { keep(told); },
       [self, mine, keep](received& told) {
         keep(told);
-        if (mine->is_busy)
+        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
           mine->unanswered.push_back(self->make_response_promise());
       },
       [keep](peer_closing& told) { keep(told); },
@@ -93,6 +102,15 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](data_lost& told) { keep(told); },
       [keep](stats& told) { keep(told); },
       [keep](pool_event& told) { keep(told); },
+      [keep](stream_opened& told) { keep(told); },
+      [keep](stream_reset& told) { keep(told); },
+      [keep](stream_closed& told) { keep(told); },
+      [self, mine, keep](datagram_received& told) {
+        keep(told);
+        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+          mine->unanswered.push_back(self->make_response_promise());
+      },
+      [keep](address_changed& told) { keep(told); },
   };
 }
 
@@ -115,6 +133,24 @@ answer_to<Result> probe::request(const Target& to, Request message) {
             [reply](const Result& value) {
               ++reply->count;
               reply->value = value;
+            },
+            [reply](const caf::error& failure) {
+              ++reply->count;
+              reply->error = to_transport_error(failure);
+            });
+  });
+  return reply;
+}
+
+template <class Target, class Request>
+answer_to<caf::unit_t> probe::request_nothing(const Target& to, Request message) {
+  const auto reply = std::make_shared<answer<caf::unit_t>>();
+  run([reply, to, message](caf::event_based_actor* self) {
+    actorwire::ask(self, to, caf::infinite, message)
+        .then(
+            [reply] {
+              ++reply->count;
+              reply->value = caf::unit;
             },
             [reply](const caf::error& failure) {
               ++reply->count;
@@ -152,8 +188,8 @@ answer_to<connection_info> probe::connect(const connection_actor& to) {
   return request<connection_info>(to, actorwire::connect{});
 }
 
-answer_to<received> probe::receive(const connection_actor& from, std::chrono::milliseconds timeout) {
-  return request<received>(from, actorwire::receive{timeout});
+answer_to<received> probe::receive(const connection_actor& from, std::chrono::milliseconds timeout, stream_id stream) {
+  return request<received>(from, actorwire::receive{timeout, stream});
 }
 
 answer_to<connection_status> probe::subscribe(const connection_actor& to, event_mask mask, credit_mode credit) {
@@ -164,12 +200,34 @@ void probe::unsubscribe(const connection_actor& from) {
   run([from](caf::event_based_actor* self) { tell(self, from, actorwire::unsubscribe{}); });
 }
 
-void probe::grant(const connection_actor& to, std::uint64_t bytes) {
-  run([to, bytes](caf::event_based_actor* self) { tell(self, to, actorwire::grant{bytes}); });
+void probe::grant(const connection_actor& to, std::uint64_t bytes, stream_id stream) {
+  run([to, bytes, stream](caf::event_based_actor* self) { tell(self, to, actorwire::grant{bytes, stream}); });
 }
 
-void probe::finish_stream(const connection_actor& to) {
-  run([to](caf::event_based_actor* self) { tell(self, to, actorwire::finish_stream{}); });
+void probe::finish_stream(const connection_actor& to, stream_id stream) {
+  run([to, stream](caf::event_based_actor* self) { tell(self, to, actorwire::finish_stream{stream}); });
+}
+
+answer_to<stream_opened> probe::open_stream(const connection_actor& on, stream_direction direction,
+                                            stream_priority priority) {
+  return request<stream_opened>(on, actorwire::open_stream{direction, priority});
+}
+
+answer_to<caf::unit_t> probe::reset_stream(const connection_actor& on, stream_id stream, std::uint64_t code) {
+  return request_nothing(on, actorwire::reset_stream{stream, code});
+}
+
+answer_to<caf::unit_t> probe::stop_stream(const connection_actor& on, stream_id stream, std::uint64_t code) {
+  return request_nothing(on, actorwire::stop_stream{stream, code});
+}
+
+answer_to<caf::unit_t> probe::prioritize_stream(const connection_actor& on, stream_id stream,
+                                                stream_priority priority) {
+  return request_nothing(on, actorwire::prioritize_stream{stream, priority});
+}
+
+answer_to<datagram_sent> probe::send_datagram(const connection_actor& on, std::string_view text) {
+  return request<datagram_sent>(on, actorwire::send_datagram{payload::copy_of(text)});
 }
 
 answer_to<stats> probe::get_stats(const connection_actor& of) {
@@ -242,6 +300,14 @@ std::string probe::text() const {
   for (const auto& each : notes())
     if (const auto* data = std::get_if<received>(&each.what))
       whole += data->body.text();
+  return whole;
+}
+
+std::string probe::text(stream_id stream) const {
+  std::string whole;
+  for (const auto& data : all<received>())
+    if (data.stream == stream)
+      whole += data.body.text();
   return whole;
 }
 

@@ -4,6 +4,7 @@
 
 #include <caf/event_based_actor.hpp>
 #include <caf/response_promise.hpp>
+#include <caf/unit.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -41,8 +42,9 @@ struct receipt {
 
 /// Something that a probe was told, and when.
 struct note {
-  using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
-                               stats, pool_event, receipt>;
+  using content =
+      std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost, stats,
+                   pool_event, receipt, stream_opened, stream_reset, stream_closed, datagram_received, address_changed>;
   time_point when;
   content what;
 };
@@ -63,12 +65,20 @@ public:
   answer_to<sent> send(const connection_actor& to, std::string_view text, send_options options = {});
   void cast(const connection_actor& to, std::string_view text, send_options options = {});
   answer_to<connection_info> connect(const connection_actor& to);
-  answer_to<received> receive(const connection_actor& from, std::chrono::milliseconds timeout = {});
+  answer_to<received> receive(const connection_actor& from, std::chrono::milliseconds timeout = {},
+                              stream_id stream = 0);
   answer_to<connection_status> subscribe(const connection_actor& to, event_mask mask = event_mask::all,
                                          credit_mode credit = credit_mode::automatic);
   void unsubscribe(const connection_actor& from);
-  void grant(const connection_actor& to, std::uint64_t bytes);
-  void finish_stream(const connection_actor& to);
+  void grant(const connection_actor& to, std::uint64_t bytes, stream_id stream = 0);
+  void finish_stream(const connection_actor& to, stream_id stream = 0);
+  answer_to<stream_opened> open_stream(const connection_actor& on,
+                                       stream_direction direction = stream_direction::bidirectional,
+                                       stream_priority priority = {});
+  answer_to<caf::unit_t> reset_stream(const connection_actor& on, stream_id stream, std::uint64_t code);
+  answer_to<caf::unit_t> stop_stream(const connection_actor& on, stream_id stream, std::uint64_t code);
+  answer_to<caf::unit_t> prioritize_stream(const connection_actor& on, stream_id stream, stream_priority priority);
+  answer_to<datagram_sent> send_datagram(const connection_actor& on, std::string_view text);
   answer_to<stats> get_stats(const connection_actor& of);
   void stream_stats(const connection_actor& of, std::chrono::milliseconds interval);
   answer_to<connection_status> get_state(const connection_actor& of);
@@ -116,8 +126,9 @@ public:
     return found;
   }
 
-  /// The bytes of all data, one message behind the other.
+  /// The bytes of all data, one message behind the other; of all streams, or of one.
   [[nodiscard]] std::string text() const;
+  [[nodiscard]] std::string text(stream_id stream) const;
   /// Where the state machine is, as far as it was told.
   [[nodiscard]] std::optional<connection_state> last_state() const;
 
@@ -139,6 +150,8 @@ private:
   static caf::behavior listen(caf::event_based_actor* self, const std::shared_ptr<state>& mine);
   static void work(caf::event_based_actor* self, state& mine);
 
+  template <class Target, class Request>
+  answer_to<caf::unit_t> request_nothing(const Target& to, Request message);
   template <class Result, class Target, class Request>
   answer_to<Result> request(const Target& to, Request message);
 

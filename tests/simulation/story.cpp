@@ -58,6 +58,11 @@ public:
     if (told.known)
       see(told.known->generation);
   }
+  void operator()(const stream_opened& told) { see(told.generation); }
+  void operator()(const stream_reset& told) { see(told.generation); }
+  void operator()(const stream_closed& told) { see(told.generation); }
+  void operator()(const datagram_received& told) { see(told.generation); }
+  void operator()(const address_changed& told) { see(told.generation); }
   void operator()(const passivated&) {}
   void operator()(const backpressure&) {}
   void operator()(const stats& told) { see(told.generation); }

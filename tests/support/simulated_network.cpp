@@ -100,6 +100,14 @@ void simulated_network::reset_connections(const std::string& name) {
     }
 }
 
+void simulated_network::move_connections(const std::string& name, const std::string& local, const std::string& remote) {
+  for (auto& connection : connections_) {
+    auto* mover = connection->end_at(side::dialler);
+    if (connection->record.remote.host == name && mover != nullptr && mover->streams() != nullptr)
+      mover->streams()->handle_address_changed(local, remote);
+  }
+}
+
 // -- plans -------------------------------------------------------------------------------------------------------------
 
 void simulated_network::plan_next(std::string_view uri, connection_plan plan) {
@@ -249,13 +257,13 @@ void simulated_network::answer(simulated_connection& connection) {
   accept(accepted);
 }
 
-void simulated_network::carry(simulated_connection& connection, side sender, payload bytes) {
+void simulated_network::carry(simulated_connection& connection, side sender, stream_id stream, payload bytes) {
   const auto size = bytes.size();
   travel(connection, sender, size,
-         [this, &connection, sender, bytes = std::move(bytes)] { arrive(connection, sender, bytes); });
+         [this, &connection, sender, stream, bytes = std::move(bytes)] { arrive(connection, sender, stream, bytes); });
 }
 
-void simulated_network::arrive(simulated_connection& connection, side sender, payload bytes) {
+void simulated_network::arrive(simulated_connection& connection, side sender, stream_id stream, payload bytes) {
   if (connection.is_broken)
     return;
   auto* receiver = connection.end_at(other(sender));
@@ -263,19 +271,30 @@ void simulated_network::arrive(simulated_connection& connection, side sender, pa
     return reset(connection, sender);
 
   auto& way = connection.from(sender);
-  auto& log = sender == side::dialler ? connection.record.arrived_at_listener : connection.record.arrived_at_dialler;
+  auto& record = connection.record;
+  auto& log = stream == 0 ? (sender == side::dialler ? record.arrived_at_listener : record.arrived_at_dialler)
+                          : (sender == side::dialler ? record.streams_at_listener : record.streams_at_dialler)[stream];
   const auto fault = connection.plan.fault;
-  const auto breaks = fault && fault->sender == sender && way.arrived + bytes.size() > fault->after;
+  const auto breaks = fault && fault->sender == sender && way.arrived_in_all + bytes.size() > fault->after;
   if (breaks)
-    bytes = bytes.slice(0, static_cast<std::uint32_t>(fault->after - way.arrived));
-  way.arrived += bytes.size();
+    bytes = bytes.slice(0, static_cast<std::uint32_t>(fault->after - way.arrived_in_all));
+  auto& arrived = stream == 0 ? way.arrived : way.arrived_on[stream];
+  arrived += bytes.size();
+  way.arrived_in_all += bytes.size();
   log += bytes.text();
-  if (!bytes.empty())
-    receiver->accept_bytes(std::move(bytes));
+  if (!bytes.empty()) {
+    if (stream == 0)
+      receiver->accept_bytes(std::move(bytes));
+    else if (receiver->streams() != nullptr)
+      receiver->streams()->accept_bytes(stream, std::move(bytes));
+  }
   if (!breaks) {
-    travel(connection, other(sender), 0, [&connection, sender, upto = way.arrived] {
-      if (auto* acked = connection.end_at(sender))
+    travel(connection, other(sender), 0, [&connection, sender, stream, upto = arrived] {
+      auto* acked = connection.end_at(sender);
+      if (acked != nullptr && stream == 0)
         acked->handle_acked(upto);
+      else if (acked != nullptr && acked->streams() != nullptr)
+        acked->streams()->handle_acked(stream, upto);
     });
     return;
   }
@@ -284,6 +303,10 @@ void simulated_network::arrive(simulated_connection& connection, side sender, pa
     return sever(connection);
   receiver->accept_reset();
   reset(connection, sender);
+}
+
+bool simulated_network::loses_datagram(const simulated_connection& connection) {
+  return connection.link.datagram_loss > 0 && random_() % 100 < connection.link.datagram_loss;
 }
 
 void simulated_network::reset(simulated_connection& connection, side seen_by) {

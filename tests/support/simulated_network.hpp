@@ -36,6 +36,8 @@ struct link_settings {
   std::size_t window = std::size_t{64} << 10U;
   /// Bytes that arrive at once.
   std::size_t segment_size_max = std::size_t{16} << 10U;
+  /// Datagrams that are lost on the way, in percent.
+  unsigned datagram_loss = 0;
 };
 
 /// How a host answers to one attempt to connect.
@@ -98,6 +100,11 @@ struct connection_record {
   bool was_established = false;
   std::string arrived_at_listener;
   std::string arrived_at_dialler;
+  /// The same for the streams other than 0.
+  std::map<stream_id, std::string> streams_at_listener;
+  std::map<stream_id, std::string> streams_at_dialler;
+  /// What the dialler asked for, of streams by their numbers.
+  std::map<stream_id, stream_priority> priorities;
   /// Bytes that `send` took.
   std::uint64_t taken_from_dialler = 0;
   std::uint64_t taken_from_listener = 0;
@@ -158,6 +165,9 @@ public:
   void partition(const std::string& host) { set_path(host, path_state::cut); }
   void heal(const std::string& host) { set_path(host, path_state::up); }
 
+  /// The connections to `host` that are established, and have streams, go on between other addresses.
+  void move_connections(const std::string& host, const std::string& local, const std::string& remote);
+
   /// Resets all connections to `host` that are established.
   void reset_connections(const std::string& host);
 
@@ -181,6 +191,7 @@ public:
 
 private:
   friend class simulated_transport;
+  friend class simulated_streams;
 
   enum class host_state : std::uint8_t { alive, process_down, machine_down };
 
@@ -195,8 +206,9 @@ private:
   [[nodiscard]] simulated_connection& begin(simulated_transport& dialler, const endpoint& remote);
   void knock(simulated_connection& connection);
   void answer(simulated_connection& connection);
-  void carry(simulated_connection& connection, side sender, payload bytes);
-  void arrive(simulated_connection& connection, side sender, payload bytes);
+  void carry(simulated_connection& connection, side sender, stream_id stream, payload bytes);
+  void arrive(simulated_connection& connection, side sender, stream_id stream, payload bytes);
+  [[nodiscard]] bool loses_datagram(const simulated_connection& connection);
   void reset(simulated_connection& connection, side seen_by);
   void sever(simulated_connection& connection);
   void travel(simulated_connection& connection, side sender, std::size_t size, std::function<void()> arrived);

@@ -108,7 +108,7 @@ result<std::size_t> simulated_transport::send(std::span<const outgoing> pieces) 
     for (std::size_t offset = 0; offset < piece.size && left > 0;) {
       const auto size = std::min({piece.size - offset, left, connection_->link.segment_size_max});
       const auto* from = piece.data + offset;
-      network_->carry(*connection_, side_,
+      network_->carry(*connection_, side_, 0,
                       piece.owner != nullptr
                           ? payload{*piece.owner, static_cast<std::uint32_t>(from - piece.owner->bytes()),
                                     static_cast<std::uint32_t>(size)}
@@ -156,6 +156,13 @@ void simulated_transport::detach() noexcept {
   stage_ = stage::over;
   deadline_.cancel();
   leave();
+}
+
+multiplexer* simulated_transport::multiplex(multiplexer_observer& observer) {
+  if (proto_ != protocol::quic)
+    return nullptr;
+  streams_.emplace(*this, observer);
+  return &*streams_;
 }
 
 transport_stats simulated_transport::stats() const {
@@ -226,6 +233,14 @@ void simulated_transport::accept_reset() {
   });
 }
 
+void simulated_transport::accept_close() {
+  network_->schedule(connection_->plan.lateness, [self = local_ref{this}] {
+    while (self->stage_ == stage::established && !self->received_.empty() && self->allowance_ > 0)
+      self->deliver();
+    self->end(closed_error(true));
+  });
+}
+
 void simulated_transport::handle_acked(std::uint64_t upto) {
   assert(upto <= sent_);
   acked_ = std::max(acked_, upto);
@@ -258,6 +273,17 @@ void simulated_transport::orphan() noexcept {
 }
 
 // -- inside ------------------------------------------------------------------------------------------------------------
+
+void simulated_transport::tell_other_end(std::function<void(simulated_streams&)> tell) {
+  if (stage_ != stage::established)
+    return;
+  network_->travel(*connection_, side_, 0,
+                   [&connection = *connection_, receiver = other(side_), tell = std::move(tell)] {
+                     auto* there = connection.end_at(receiver);
+                     if (there != nullptr && there->streams() != nullptr && !connection.is_broken)
+                       tell(*there->streams());
+                   });
+}
 
 /// Calls the observer in a turn of its own, if the transport has not ended by then.
 void simulated_transport::later(std::function<void(transport_observer&)> tell) {
@@ -376,7 +402,7 @@ void simulated_transport::watch() {
 
 /// Ends a connection that both sides finished, once the peer has everything.
 void simulated_transport::end_if_both_finished() {
-  if (finished_ && peer_finished_is_told_ && acked_ == sent_)
+  if (finished_ && peer_finished_is_told_ && acked_ == sent_ && (!streams_ || streams_->size() == 0))
     end(closed_error(peer_finished_first_));
 }
 
@@ -385,9 +411,14 @@ void simulated_transport::say_goodbye(bool in_order) {
   if (connection_ == nullptr || connection_->end_at(side_) != this)
     return;
   const auto was_never_used = side_ == side::listener && stage_ == stage::created;
-  const auto loses_bytes = !received_.empty() || sent_ > acked_;
+  const auto loses_bytes = !received_.empty() || sent_ > acked_ || (streams_ && streams_->loses_bytes());
   if (was_never_used || (stage_ == stage::established && (loses_bytes || !in_order)))
     network_->reset(*connection_, other(side_));
+  else if (stage_ == stage::established && streams_ && streams_->size() > 0)
+    network_->travel(*connection_, side_, 0, [&connection = *connection_, receiver = other(side_)] {
+      if (auto* told = connection.end_at(receiver); told != nullptr && !connection.is_broken)
+        told->accept_close();
+    });
   else
     send_finish();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "simulated_network.hpp"
+#include "simulated_streams.hpp"
 
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +24,9 @@ namespace actorwire::test {
 /// What one end sends, on its way to the other.
 struct simulated_direction {
   std::uint64_t arrived = 0;
+  /// The same for the other streams, and for all together.
+  std::map<stream_id, std::uint64_t> arrived_on;
+  std::uint64_t arrived_in_all = 0;
   /// When the last byte that was taken has left.
   time_point free_at{};
   /// What waits for the path to come up.
@@ -65,16 +70,23 @@ public:
   void detach() noexcept override;
   [[nodiscard]] transport_stats stats() const override;
   [[nodiscard]] std::uint64_t bytes_acked() const override { return acked_; }
+  /// Only `quic://` has other streams.
+  [[nodiscard]] multiplexer* multiplex(multiplexer_observer& observer) override;
 
   // -- from the network; never within a call from the user -------------------------------------------------------------
 
   [[nodiscard]] protocol proto() const noexcept { return proto_; }
+  /// Null for an end that has no use for other streams.
+  [[nodiscard]] simulated_streams* streams() noexcept { return streams_ ? &*streams_ : nullptr; }
+  [[nodiscard]] bool is_established() const noexcept { return stage_ == stage::established; }
   void enter_handshake();
   void become_established();
   void fail_attempt(error_code code, origin who, std::string text);
   void accept_bytes(payload bytes);
   void accept_finish();
   void accept_reset();
+  /// The other end has closed the connection in order, whatever streams were open.
+  void accept_close();
   void handle_acked(std::uint64_t upto);
   void handle_consumed(std::uint64_t upto);
   void end(const transport_error& reason);
@@ -82,10 +94,14 @@ public:
   void orphan() noexcept;
 
 private:
+  friend class simulated_streams;
+
   enum class stage : std::uint8_t { created, initialized, attempting, established, over };
 
   ~simulated_transport() override;
 
+  /// Has `tell` called with the streams of the other end, when it gets there.
+  void tell_other_end(std::function<void(simulated_streams&)> tell);
   void later(std::function<void(transport_observer&)> tell);
   void tell_closed(const transport_error& reason);
   void send_finish();
@@ -109,6 +125,7 @@ private:
   stage stage_ = stage::created;
   phase phase_ = phase::setup;
 
+  std::optional<simulated_streams> streams_;
   std::deque<payload> received_;
   std::size_t allowance_ = 0;
   std::uint64_t delivered_ = 0;

@@ -16,8 +16,13 @@ constexpr std::uint64_t message_cost = 128;
 void audience::add(const caf::strong_actor_ptr& who, event_mask mask, credit_mode mode) {
   if (auto* entry = find(caf::actor_cast<caf::actor_addr>(who))) {
     // A debt that was to be paid the other way would never be.
-    if (std::exchange(entry->mode, mode) != mode)
-      entry->granted.paid = entry->granted.delivered;
+    if (std::exchange(entry->mode, mode) != mode) {
+      const auto forgive = [](debt& owed) { owed.granted.paid = owed.granted.delivered; };
+      forgive(entry->main);
+      if (entry->others != nullptr)
+        for (auto& [stream, owed] : *entry->others)
+          forgive(owed);
+    }
     entry->mask = mask;
     return;
   }
@@ -25,7 +30,7 @@ void audience::add(const caf::strong_actor_ptr& who, event_mask mask, credit_mod
   entry.who = who;
   entry.mask = mask;
   entry.mode = mode;
-  entry.membership = ++memberships_;
+  entry.main.number = ++debts_begun_;
 }
 
 bool audience::remove(const caf::actor_addr& who) {
@@ -37,42 +42,58 @@ bool audience::includes(const caf::actor_addr& who) const noexcept {
 }
 
 void audience::deliver(received&& data) {
+  const auto stream = data.stream;
+  deliver_to_all(std::move(data), stream, [stream](const member& entry) { return entry.wants(stream); });
+}
+
+bool audience::deliver(datagram_received&& datagram) {
+  return deliver_to_all(std::move(datagram), datagrams, [this](const member& entry) {
+    return entry.wants(datagrams) && room_of(entry, datagrams) > 0;
+  });
+}
+
+template <class Data, class Chosen>
+bool audience::deliver_to_all(Data&& data, stream_id stream, Chosen&& chosen) {
   // All but the last get a copy of the reference, the last one the reference itself.
   member* last = nullptr;
   for (auto& entry : members_) {
-    if (!wants_data(entry))
+    if (!chosen(entry))
       continue;
     if (last != nullptr)
-      deliver_to(*last, received{data});
+      deliver_to(*last, Data{data}, stream);
     last = &entry;
   }
   if (last != nullptr)
-    deliver_to(*last, std::move(data));
+    deliver_to(*last, std::forward<Data>(data), stream);
+  return last != nullptr;
 }
 
-void audience::deliver_to(member& entry, received&& data) {
-  const auto is_manual = entry.mode == credit_mode::manual;
-  entry.answered.delivered += message_cost + (is_manual ? 0 : data.body.size());
+template <class Data>
+void audience::deliver_to(member& entry, Data&& data, stream_id stream) {
+  // Nobody can name datagrams in a `grant`.
+  const auto is_manual = entry.mode == credit_mode::manual && stream != datagrams;
+  auto& owed = debt_of(entry, stream);
+  owed.answered.delivered += message_cost + (is_manual ? 0 : data.body.size());
   if (is_manual)
-    entry.granted.delivered += data.body.size();
-  const auto has_used_all = is_manual && entry.granted.owed() >= credit_;
+    owed.granted.delivered += data.body.size();
+  const auto has_used_all = is_manual && owed.granted.owed() >= credit_;
   const auto source = data.source;
   // The message that exhausts the credit is always asked about: nothing would be delivered after it to ask with.
-  if (entry.answered.owed() >= credit_ || entry.answered.delivered - entry.asked >= credit_ / 4) {
-    entry.asked = entry.answered.delivered;
+  if (owed.answered.owed() >= credit_ || owed.answered.delivered - owed.asked >= credit_ / 4) {
+    owed.asked = owed.answered.delivered;
     // Any answer will do, even an error: it says that the subscriber is done with the message.
-    auto settle = [this, membership = entry.membership, up_to = entry.asked] { note_answer(membership, up_to); };
+    auto settle = [this, number = owed.number, stream, up_to = owed.asked] { note_answer(number, stream, up_to); };
     ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, std::move(data))
         .then(settle, [settle](caf::error&) { settle(); });
   } else {
     detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), std::move(data));
   }
   if (has_used_all)
-    detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), passivated{source});
+    detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), passivated{source, stream});
 }
 
 void audience::await_handling(const peer_closing& last, std::function<void()> handled) {
-  const auto is_listener = [](const member& entry) { return wants_data(entry); };
+  const auto is_listener = [&last](const member& entry) { return entry.wants(last.stream); };
   const auto open_answers =
       std::make_shared<std::ptrdiff_t>(std::count_if(members_.begin(), members_.end(), is_listener));
   if (*open_answers == 0) {
@@ -90,37 +111,75 @@ void audience::await_handling(const peer_closing& last, std::function<void()> ha
       });
 }
 
-void audience::grant(const caf::actor_addr& who, std::uint64_t bytes) {
+void audience::grant(const caf::actor_addr& who, std::uint64_t bytes, stream_id stream) {
   auto* entry = find(who);
-  if (entry == nullptr)
+  auto* owed = entry != nullptr ? entry->find(stream) : nullptr;
+  if (owed == nullptr)
     return;
-  entry->granted.paid += std::min(bytes, entry->granted.owed());
-  paid_(self_);
+  owed->granted.paid += std::min(bytes, owed->granted.owed());
+  paid_(self_, stream);
 }
 
-void audience::note_answer(std::uint64_t membership, std::uint64_t up_to) {
-  const auto entry = std::find_if(members_.begin(), members_.end(),
-                                  [membership](const member& one) { return one.membership == membership; });
-  if (entry == members_.end())
+void audience::note_answer(std::uint64_t number, stream_id stream, std::uint64_t up_to) {
+  for (auto& entry : members_) {
+    auto* owed = entry.find(stream);
+    if (owed == nullptr || owed->number != number)
+      continue;
+    owed->answered.paid = std::clamp(up_to, owed->answered.paid, owed->answered.delivered);
+    paid_(self_, stream);
     return;
-  entry->answered.paid = std::clamp(up_to, entry->answered.paid, entry->answered.delivered);
-  paid_(self_);
+  }
 }
 
-std::size_t audience::credit_left() const noexcept {
+std::size_t audience::credit_left(stream_id stream) const noexcept {
   auto left = credit_;
   auto anyone = false;
   for (const auto& entry : members_) {
-    if (!wants_data(entry))
+    if (!entry.wants(stream))
       continue;
     anyone = true;
-    left = std::min<std::size_t>(left, credit_ - std::min<std::uint64_t>(entry.owed(), credit_));
+    left = std::min(left, room_of(entry, stream));
   }
   return anyone ? left : 0;
 }
 
-bool audience::wants_data() const noexcept {
-  return std::any_of(members_.begin(), members_.end(), [](const member& entry) { return wants_data(entry); });
+bool audience::wants_data(stream_id stream) const noexcept {
+  return std::any_of(members_.begin(), members_.end(), [stream](const member& entry) { return entry.wants(stream); });
+}
+
+void audience::forget_stream(stream_id stream) noexcept {
+  for (auto& entry : members_)
+    if (entry.others != nullptr && entry.others->erase(stream) > 0 && entry.others->empty())
+      entry.others = nullptr;
+}
+
+void audience::forget_streams() noexcept {
+  for (auto& entry : members_)
+    entry.others = nullptr;
+}
+
+std::size_t audience::room_of(const member& entry, stream_id stream) const noexcept {
+  const auto* owed = entry.find(stream);
+  return owed == nullptr ? credit_ : credit_ - static_cast<std::size_t>(std::min<std::uint64_t>(owed->owed(), credit_));
+}
+
+audience::debt& audience::debt_of(member& entry, stream_id stream) {
+  if (auto* known = entry.find(stream))
+    return *known;
+  if (entry.others == nullptr)
+    entry.others = std::make_unique<std::map<stream_id, debt>>();
+  auto& made = (*entry.others)[stream];
+  made.number = ++debts_begun_;
+  return made;
+}
+
+audience::debt* audience::member::find(stream_id stream) const noexcept {
+  if (stream == 0)
+    return const_cast<debt*>(&main);
+  if (others == nullptr)
+    return nullptr;
+  const auto found = others->find(stream);
+  return found != others->end() ? &found->second : nullptr;
 }
 
 audience::member* audience::find(const caf::actor_addr& who) noexcept {

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <memory>
 #include <vector>
 
 namespace actorwire {
@@ -16,7 +18,8 @@ namespace actorwire {
 /// peers.
 using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 
-/// The subscribers of a connection or peer: who hears of what, and how much data each may still get.
+/// The subscribers of a connection or peer: who hears of what, and how much data each may still get. Each stream has a
+/// credit of its own, and so have the datagrams.
 ///
 /// Credit is counted in bytes delivered and bytes paid for, and each message costs a little beside its bytes, so that a
 /// flood of empty ones is bounded too. Every so often a message is sent as a request: its answer, which CAF sends when
@@ -26,8 +29,8 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 /// *Thread:* shard only.
 class audience {
 public:
-  /// Called when credit came back.
-  using paid_function = void (*)(channel_interface::base& self);
+  /// Called when credit came back for a stream.
+  using paid_function = void (*)(channel_interface::base& self, stream_id stream);
 
   /// `self` sends the events; `credit` is what each subscriber to data may owe.
   audience(channel_interface::base& self, std::size_t credit, paid_function paid) noexcept
@@ -55,20 +58,30 @@ public:
         detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), Event{event});
   }
 
-  /// Sends data to all who want it. Allowed only while `credit_left` is not 0.
+  /// Sends data to all who want it. Allowed only while `credit_left` of its stream is not 0.
   void deliver(received&& data);
+
+  /// Sends a datagram to all who want such and have room for it; returns whether anybody had.
+  bool deliver(datagram_received&& datagram);
 
   /// Asks all who want data to say when they have handled what they got; `handled` is called when the last has, at once
   /// if nobody wants data.
   void await_handling(const peer_closing& last, std::function<void()> handled);
 
   /// Takes back credit from a subscriber that pays by hand.
-  void grant(const caf::actor_addr& who, std::uint64_t bytes);
+  void grant(const caf::actor_addr& who, std::uint64_t bytes, stream_id stream);
 
-  /// Bytes that may be delivered now: what the most indebted subscriber to data may still owe. 0 if nobody wants data.
-  [[nodiscard]] std::size_t credit_left() const noexcept;
+  /// Bytes of a stream that may be delivered now: what the most indebted of those who want them may still owe. 0 if
+  /// nobody does.
+  [[nodiscard]] std::size_t credit_left(stream_id stream) const noexcept;
 
-  [[nodiscard]] bool wants_data() const noexcept;
+  /// Whether anybody wants what comes on this stream.
+  [[nodiscard]] bool wants_data(stream_id stream) const noexcept;
+
+  /// The stream is over, and what is owed for it with it.
+  void forget_stream(stream_id stream) noexcept;
+  /// The same for all streams other than 0, and the datagrams.
+  void forget_streams() noexcept;
 
 private:
   /// Delivered and paid for, both counted from the beginning.
@@ -79,34 +92,60 @@ private:
     [[nodiscard]] std::uint64_t owed() const noexcept { return delivered - paid; }
   };
 
-  struct member {
-    caf::strong_actor_ptr who;
-    event_mask mask = event_mask::none;
-    credit_mode mode = credit_mode::automatic;
+  /// What one subscriber owes for one stream.
+  struct debt {
     /// What is paid by answers: the messages, and their bytes unless those are paid by hand.
     account answered;
     /// What is paid by `grant`.
     account granted;
     /// The debt of `answered` up to and including the last message that was sent as a request.
     std::uint64_t asked = 0;
-    /// Tells the answers to an earlier subscription of the same actor from those to this one.
-    std::uint64_t membership = 0;
+    /// Tells the answers to an earlier subscription of the same actor, or to an earlier stream of the same number, from
+    /// those to this one.
+    std::uint64_t number = 0;
 
     [[nodiscard]] std::uint64_t owed() const noexcept { return std::max(answered.owed(), granted.owed()); }
   };
 
-  [[nodiscard]] member* find(const caf::actor_addr& who) noexcept;
-  [[nodiscard]] static bool wants_data(const member& entry) noexcept {
-    return actorwire::includes(entry.mask, event_mask::data);
+  struct member {
+    caf::strong_actor_ptr who;
+    event_mask mask = event_mask::none;
+    credit_mode mode = credit_mode::automatic;
+    /// For stream 0.
+    debt main;
+    /// For the others, and the datagrams, as far as there was anything to owe for; null if there was not.
+    std::unique_ptr<std::map<stream_id, debt>> others;
+
+    /// Null if nothing was ever owed.
+    [[nodiscard]] debt* find(stream_id stream) const noexcept;
+    [[nodiscard]] bool wants(stream_id stream) const noexcept { return actorwire::includes(mask, topic_of(stream)); }
+  };
+
+  /// The number under which datagrams are owed for; no stream has it (RFC 9000, 2.1).
+  static constexpr stream_id datagrams = ~stream_id{0};
+
+  [[nodiscard]] static constexpr event_mask topic_of(stream_id stream) noexcept {
+    if (stream == datagrams)
+      return event_mask::datagrams;
+    return stream == 0 ? event_mask::data : event_mask::streams;
   }
-  void deliver_to(member& entry, received&& data);
-  void note_answer(std::uint64_t membership, std::uint64_t up_to);
+
+  [[nodiscard]] member* find(const caf::actor_addr& who) noexcept;
+  [[nodiscard]] debt& debt_of(member& entry, stream_id stream);
+  /// Returns what `entry` may still be sent.
+  [[nodiscard]] std::size_t room_of(const member& entry, stream_id stream) const noexcept;
+  /// Sends to all that `chosen` picks.
+  template <class Data, class Chosen>
+  bool deliver_to_all(Data&& data, stream_id stream, Chosen&& chosen);
+  template <class Data>
+  void deliver_to(member& entry, Data&& data, stream_id stream);
+  void note_answer(std::uint64_t number, stream_id stream, std::uint64_t up_to);
 
   channel_interface::base& self_;
   std::size_t credit_;
   paid_function paid_;
   std::vector<member> members_;
-  std::uint64_t memberships_ = 0;
+  std::uint64_t debts_begun_ = 0;
 };
 
 } // namespace actorwire

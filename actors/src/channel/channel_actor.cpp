@@ -60,7 +60,9 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     config_(std::move(settings)),
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
-              [](channel_interface::base& self) { static_cast<channel_actor&>(self).pump_later(); }),
+              [](channel_interface::base& self, stream_id stream) {
+                static_cast<channel_actor&>(self).pump_later(stream);
+              }),
     waiting_(*this),
     figures_(*this) {
   status_.id = id;
@@ -82,6 +84,11 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](const unsubscribe& request) { at_work().handle(request); },
       [](const grant& request) { at_work().handle(request); },
       [](const finish_stream& request) { at_work().handle(request); },
+      [](const open_stream& request) { return at_work().handle(request); },
+      [](const reset_stream& request) { return at_work().handle(request); },
+      [](const stop_stream& request) { return at_work().handle(request); },
+      [](const prioritize_stream& request) { return at_work().handle(request); },
+      [](send_datagram& request) { return at_work().handle(request); },
       [](get_stats) { return at_work().statistics(); },
       [](const stream_stats& request) { at_work().handle(request); },
       [](get_state) { return at_work().present_status(); },
@@ -130,7 +137,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   waiting_.answer_connects(event.info);
   became_ready();
   if (closing_ != nullptr)
-    wire_->finish(closing_->mode == close_mode::flush);
+    finish_wire();
   else if (is_finishing_)
     wire_->finish(false);
   flush_later();
@@ -142,7 +149,9 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
     figures_.end_generation(carrier.stats());
     wire_ = nullptr;
     sending_.connection_lost(reason);
-    has_finished_ = is_finishing_ && sending_.is_flushed();
+    audience_.forget_streams();
+    waiting_.fail_receives_of_streams(reason);
+    has_finished_ = is_finishing_ && sending_.is_flushed(0);
   }
   if (!has_ended_)
     wire_lost(reason);
@@ -152,7 +161,7 @@ void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
   if (config_->allow_half_open) {
     has_received_all_ = true;
-    waiting_.fail_receives(nothing_more_comes());
+    waiting_.fail_receives(0, nothing_more_comes());
   }
   audience_.await_handling(peer_closing{status_.id, status_.generation}, [this, generation = status_.generation] {
     if (wire_ != nullptr && generation == status_.generation && !config_->allow_half_open)
@@ -160,22 +169,22 @@ void channel_actor::note_peer_finished() {
   });
 }
 
-std::size_t channel_actor::credit() const noexcept {
-  if (audience_.wants_data())
-    return audience_.credit_left();
-  return waiting_.want_data() || drops_data() ? pull_credit : 0;
+std::size_t channel_actor::credit(stream_id stream) const noexcept {
+  if (audience_.wants_data(stream))
+    return audience_.credit_left(stream);
+  return waiting_.want_data(stream) || drops_data(stream) ? pull_credit : 0;
 }
 
-void channel_actor::deliver(payload body) {
-  received data{status_.id, status_.generation, 0, std::move(body)};
-  if (audience_.wants_data())
+void channel_actor::deliver(stream_id stream, payload body) {
+  received data{status_.id, status_.generation, stream, std::move(body)};
+  if (audience_.wants_data(stream))
     audience_.deliver(std::move(data));
-  else if (waiting_.want_data())
+  else if (waiting_.want_data(stream))
     waiting_.deliver(std::move(data));
 }
 
-bool channel_actor::drops_data() const noexcept {
-  return closing_ != nullptr && !audience_.wants_data() && !waiting_.want_data();
+bool channel_actor::drops_data(stream_id stream) const noexcept {
+  return closing_ != nullptr && !audience_.wants_data(stream) && !waiting_.want_data(stream);
 }
 
 void channel_actor::flush_later() {
@@ -184,8 +193,11 @@ void channel_actor::flush_later() {
 }
 
 void channel_actor::pump_later() {
-  if (wire_ != nullptr)
-    wire_->pump_later();
+  if (wire_ == nullptr)
+    return;
+  wire_->pump_later();
+  if (auto* all = wire_->open_streams())
+    all->touch_all();
 }
 
 // -- state --------------------------------------------------------------------------------------------------------------
@@ -291,6 +303,8 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
     return closed_error();
   if (closing_ != nullptr)
     return make_error(error_code::draining, phase::close, origin::local, "the connection is being closed");
+  if (options.stream != 0)
+    return accept_on_stream(body, options, asker);
   if (is_finishing_)
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
   if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
@@ -299,7 +313,8 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
 }
 
 bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {
-  return options.policy == when_down::drop && !is_ready() && !is_over() && closing_ == nullptr && !is_finishing_;
+  return options.policy == when_down::drop && !is_ready() && !is_over() && closing_ == nullptr
+      && (!is_finishing_ || options.stream != 0);
 }
 
 caf::typed_response_promise<received> channel_actor::handle(const receive& request) {
@@ -310,7 +325,7 @@ caf::typed_response_promise<received> channel_actor::handle(const receive& reque
     promise.deliver(to_caf_error(valid.error()));
     return promise;
   }
-  if (audience_.wants_data()) {
+  if (audience_.wants_data(request.stream)) {
     promise.deliver(to_caf_error(somebody_subscribes()));
     return promise;
   }
@@ -318,12 +333,16 @@ caf::typed_response_promise<received> channel_actor::handle(const receive& reque
     promise.deliver(to_caf_error(why_not_ready()));
     return promise;
   }
-  if (is_ready() && has_received_all_) {
+  if (request.stream == 0 && is_ready() && has_received_all_) {
     promise.deliver(to_caf_error(nothing_more_comes()));
     return promise;
   }
-  waiting_.add(promise, request.timeout);
-  pump_later();
+  if (const auto open = check_receivable(request.stream); !open) {
+    promise.deliver(to_caf_error(open.error()));
+    return promise;
+  }
+  waiting_.add(promise, request.timeout, request.stream);
+  pump_later(request.stream);
   return promise;
 }
 
@@ -336,8 +355,10 @@ connection_status channel_actor::handle(subscribe request) {
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
   watch_if_new(who);
   audience_.add(who, request.mask, request.credit);
-  if (audience_.wants_data())
-    waiting_.fail_receives(somebody_subscribes());
+  if (audience_.wants_data(0))
+    waiting_.fail_receives(0, somebody_subscribes());
+  if (wants_streams())
+    waiting_.fail_receives_of_streams(somebody_subscribes());
   pump_later();
 }
 
@@ -351,10 +372,15 @@ void channel_actor::handle(const unsubscribe&) {
 
 void channel_actor::handle(const grant& credit) {
   if (const auto who = current_sender())
-    audience_.grant(caf::actor_cast<caf::actor_addr>(who), credit.bytes);
+    audience_.grant(caf::actor_cast<caf::actor_addr>(who), credit.bytes, credit.stream);
 }
 
-void channel_actor::handle(const finish_stream&) {
+void channel_actor::handle(const finish_stream& request) {
+  if (request.stream != 0) {
+    if (const auto present = present_streams())
+      (*present)->finish(request.stream);
+    return;
+  }
   if (!std::exchange(is_finishing_, true))
     finishes();
   if (wire_ != nullptr)
@@ -443,7 +469,7 @@ void channel_actor::begin_close(const close& request) {
     return;
   }
   // An attempt would only bring a connection that is closed again.
-  if (wire_ == nullptr && sending_.is_flushed()) {
+  if (wire_ == nullptr && sending_.is_flushed(0)) {
     cut(closed_error());
     end(closed_error());
     return;
@@ -453,8 +479,13 @@ void channel_actor::begin_close(const close& request) {
     where().arm(closing_->time_out, timeout);
   if (wire_ == nullptr)
     return;
+  finish_wire();
+  pump_later();
+}
+
+void channel_actor::finish_wire() {
   wire_->finish(closing_->mode == close_mode::flush);
-  wire_->pump_later();
+  wire_->finish_streams();
 }
 
 // -- helpers ------------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 #include "channel/audience.hpp"
 #include "channel/figures.hpp"
 #include "channel/outbound.hpp"
+#include "channel/streams.hpp"
 #include "channel/waiting_requests.hpp"
 #include "seam/shard_actor.hpp"
 #include "supervision/state_machine.hpp"
@@ -55,10 +56,22 @@ public:
   /// The peer's end has come, behind all its data.
   void note_peer_finished();
 
-  /// How much data is wanted now, in bytes.
-  [[nodiscard]] std::size_t credit() const noexcept;
+  /// The connection goes on between other addresses.
+  void note_address_changed(const std::string& local, const std::string& remote);
 
-  void deliver(payload body);
+  /// How much data of a stream is wanted now, in bytes.
+  [[nodiscard]] std::size_t credit(stream_id stream) const noexcept;
+
+  void deliver(stream_id stream, payload body);
+
+  /// Nothing more comes on this stream, which is not 0.
+  void end_receiving(stream_id stream, const transport_error& why);
+
+  /// Whether anybody wants to hear of streams other than 0.
+  [[nodiscard]] bool wants_streams() const noexcept { return audience_.wants_data(any_other_stream); }
+
+  /// Passes a datagram on; returns whether anybody had room for it.
+  [[nodiscard]] bool deliver_datagram(payload body);
 
   [[nodiscard]] outbound& sending() noexcept { return sending_; }
 
@@ -81,11 +94,13 @@ public:
     audience_.publish(topic, event);
   }
 
-  /// Lets the wire, if there is one, take what waits at the end of the turn.
+  /// Lets the wire, if there is one, take what waits at the end of the turn, on a stream if one is named.
   void flush_later();
+  void flush_later(stream_id stream);
 
-  /// Lets the wire, if there is one, see at the end of the turn how much data is wanted now.
+  /// Lets the wire, if there is one, see at the end of the turn how much data is wanted now, of all streams or of one.
   void pump_later();
+  void pump_later(stream_id stream);
 
 protected:
   // -- what differs -----------------------------------------------------------------------------------------------------
@@ -166,6 +181,9 @@ protected:
 private:
   struct closing;
 
+  /// All streams other than 0 are wanted, or not, by the same subscribers.
+  static constexpr stream_id any_other_stream = 1;
+
   /// The channel whose handler is running on this thread.
   [[nodiscard]] static channel_actor& at_work() noexcept;
 
@@ -178,6 +196,11 @@ private:
   void handle(const unsubscribe&);
   void handle(const grant& credit);
   void handle(const finish_stream& request);
+  streams::open_promise handle(const open_stream& request);
+  caf::result<void> handle(const reset_stream& request);
+  caf::result<void> handle(const stop_stream& request);
+  caf::result<void> handle(const prioritize_stream& request);
+  streams::datagram_promise handle(send_datagram& request);
   /// What the last transition announced, with the time that is left now: what a subscriber's events continue.
   [[nodiscard]] connection_status announced_status() const;
   /// What is so now. Between the loss of a wire and what the supervisor makes of it nothing is announced yet.
@@ -188,11 +211,23 @@ private:
 
   /// Takes a message for sending, or says why not.
   result<std::uint64_t> accept(payload& body, const send_options& options, outbound::reply& asker);
+  /// The same for a stream other than 0.
+  result<std::uint64_t> accept_on_stream(payload& body, const send_options& options, outbound::reply& asker);
+  /// Whether a stream other than 0 is there to be received from. *Errors:* what a `receive` is to be told.
+  [[nodiscard]] result<void> check_receivable(stream_id stream) const;
   /// Whether a message with these options is to be dropped now.
   [[nodiscard]] bool is_unwanted_now(const send_options& options) const noexcept;
-  /// Whether what still comes is read and dropped: it closes, and nobody wants data. Otherwise it would not see the peer's
-  /// end behind that data.
-  [[nodiscard]] bool drops_data() const noexcept;
+  /// Whether what still comes on a stream is read and dropped: it closes, and nobody wants data. Otherwise it would not
+  /// see the peer's end behind that data.
+  [[nodiscard]] bool drops_data(stream_id stream) const noexcept;
+  /// The streams other than 0 of the present connection.
+  /// *Errors:* `unsupported` where the protocol has none, `not_connected`.
+  [[nodiscard]] result<streams*> present_streams() const;
+  /// The same, for what is not allowed any more when the channel closes. *Errors:* also `draining`.
+  [[nodiscard]] result<streams*> streams_to_send_on() const;
+  /// Carries a request about a stream out, and answers it.
+  template <class Request, class Action>
+  caf::result<void> apply(const Request& request, Action action);
   /// Whether `who` is sent anything without asking each time; it is watched then.
   [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
   void watch_if_new(const caf::strong_actor_ptr& who);
@@ -200,6 +235,8 @@ private:
   /// Forgets whoever is served.
   void dismiss_all();
   void finish_closing();
+  /// Has the wire do what the close asks for.
+  void finish_wire();
   [[nodiscard]] transport_error why_not_ready() const;
 
   std::shared_ptr<const transport_config> config_;

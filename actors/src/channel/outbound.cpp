@@ -4,16 +4,37 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
 namespace actorwire {
 
-outbound::outbound(channel_actor& owner) : owner_(owner), outbox_(owner.config().flow, owner.config().framing) {}
+namespace {
+
+transport_error not_sendable(stream_id stream) {
+  return make_error(error_code::stream_closed, phase::established, origin::local,
+                    "stream " + std::to_string(stream) + " is not open, or cannot be sent on any more");
+}
+
+loss& operator+=(loss& sum, const loss& other) noexcept {
+  sum.not_sent += other.not_sent;
+  sum.maybe_sent += other.maybe_sent;
+  return sum;
+}
+
+} // namespace
+
+outbound::outbound(channel_actor& owner)
+  : owner_(owner), ledger_(owner.config().flow), outbox_(ledger_, owner.config().framing) {}
 
 // -- from senders -------------------------------------------------------------------------------------------------------
 
 result<std::uint64_t> outbound::accept(payload& body, const send_options& options, reply& asker) {
+  auto* target = find(options.stream);
+  if (target == nullptr)
+    return not_sendable(options.stream);
   const auto size = body.size();
   auto& budget = owner_.where().buffers().budget();
   if (!budget.try_take(size))
@@ -21,21 +42,21 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
                       "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
   reserved_bytes_ += size;
   // What leaves with this turn need not know when it came.
-  const auto can_expire = !outbox_.is_ready() || options.ttl.count() > 0;
+  const auto can_expire = !target->is_ready() || options.ttl.count() > 0;
   auto accepted =
-      outbox_.accept(std::move(body), options, std::move(asker), can_expire ? owner_.where().now() : time_point::min());
+      target->accept(std::move(body), options, std::move(asker), can_expire ? owner_.where().now() : time_point::min());
   if (!accepted) {
     release_memory();
     return accepted;
   }
   report_backpressure();
-  owner_.flush_later();
-  follow_expiry();
+  owner_.flush_later(options.stream);
+  follow_expiry(target->next_timeout());
   return accepted;
 }
 
 std::uint64_t outbound::refuse(std::size_t size, const transport_error& why) {
-  const auto sequence = outbox_.drop(size);
+  const auto sequence = ledger_.drop(size);
   tally refused;
   refused.add(size);
   report_loss({refused, {}}, why);
@@ -44,21 +65,55 @@ std::uint64_t outbound::refuse(std::size_t size, const transport_error& why) {
 
 // -- from the wire ------------------------------------------------------------------------------------------------------
 
-std::size_t outbound::gather(std::span<outgoing> pieces) {
-  if (outbox_.next_timeout())
-    expire();
-  return outbox_.gather(pieces);
+std::size_t outbound::gather(stream_id stream, std::span<outgoing> pieces) {
+  auto* source = find(stream);
+  if (source == nullptr)
+    return 0;
+  if (source->next_timeout())
+    expire(*source);
+  return source->gather(pieces);
 }
 
-void outbound::hand_over(std::size_t bytes) {
-  outbox_.handed_over(bytes, settler());
+void outbound::hand_over(stream_id stream, std::size_t bytes) {
+  find(stream)->handed_over(bytes, settler());
   release_memory();
   report_backpressure();
 }
 
-void outbound::settle_acknowledged(std::uint64_t stream_offset) {
-  if (outbox_.is_ready())
-    outbox_.acknowledged(stream_offset, settler());
+void outbound::settle_acknowledged(stream_id stream, std::uint64_t stream_offset) {
+  if (auto* source = find(stream); source != nullptr && source->is_ready())
+    source->acknowledged(stream_offset, settler());
+  release_memory();
+}
+
+bool outbound::waits_for_acks(stream_id stream) const noexcept {
+  const auto* source = find(stream);
+  return source != nullptr && source->waits_for_acks();
+}
+
+bool outbound::is_flushed(stream_id stream) const noexcept {
+  const auto* source = find(stream);
+  return source == nullptr || source->is_flushed();
+}
+
+void outbound::open_stream(stream_id stream) {
+  if (streams_ == nullptr)
+    streams_ = std::make_unique<std::map<stream_id, box>>();
+  auto& made = streams_->try_emplace(stream, ledger_, owner_.config().framing).first->second;
+  static_cast<void>(made.connection_ready(owner_.where().now(), settler()));
+}
+
+void outbound::close_stream(stream_id stream, const transport_error& why) {
+  if (streams_ == nullptr)
+    return;
+  const auto found = streams_->find(stream);
+  if (found == streams_->end())
+    return;
+  const auto lost = found->second.abandon(why, settler());
+  streams_->erase(found);
+  if (streams_->empty())
+    streams_ = nullptr;
+  report_loss(lost, why);
   release_memory();
 }
 
@@ -69,13 +124,17 @@ void outbound::connection_ready() {
 }
 
 void outbound::connection_lost(const transport_error& why) {
-  report_loss(outbox_.connection_lost(owner_.where().now(), why, settler()), why);
+  auto lost = outbox_.connection_lost(owner_.where().now(), why, settler());
+  lost += abandon_streams(why);
+  report_loss(lost, why);
   release_memory();
   follow_expiry();
 }
 
 void outbound::abandon(const transport_error& why) {
-  report_loss(outbox_.abandon(why, settler()), why);
+  auto lost = outbox_.abandon(why, settler());
+  lost += abandon_streams(why);
+  report_loss(lost, why);
   release_memory();
 }
 
@@ -90,9 +149,38 @@ void outbound::settle(reply&& asker, const settled& what) {
     asker.deliver(to_caf_error(*what.why));
 }
 
-void outbound::expire() {
-  const auto where = outbox_.is_ready() ? phase::established : phase::connect;
-  report_expired(outbox_.expire(owner_.where().now(), settler()), where);
+outbound::box* outbound::find(stream_id stream) noexcept {
+  return const_cast<box*>(std::as_const(*this).find(stream));
+}
+
+const outbound::box* outbound::find(stream_id stream) const noexcept {
+  if (stream == 0)
+    return &outbox_;
+  if (streams_ == nullptr)
+    return nullptr;
+  const auto found = streams_->find(stream);
+  return found != streams_->end() ? &found->second : nullptr;
+}
+
+template <class Visitor>
+void outbound::for_each(Visitor&& visit) {
+  visit(outbox_);
+  if (streams_ != nullptr)
+    for (auto& [id, each] : *streams_)
+      visit(each);
+}
+
+loss outbound::abandon_streams(const transport_error& why) {
+  loss lost;
+  if (const auto gone = std::exchange(streams_, nullptr))
+    for (auto& [id, each] : *gone)
+      lost += each.abandon(why, settler());
+  return lost;
+}
+
+void outbound::expire(box& which) {
+  const auto where = which.is_ready() ? phase::established : phase::connect;
+  report_expired(which.expire(owner_.where().now(), settler()), where);
 }
 
 void outbound::report_expired(const tally& expired, phase where) {
@@ -104,13 +192,21 @@ void outbound::report_expired(const tally& expired, phase where) {
 }
 
 void outbound::follow_expiry() {
-  const auto next = outbox_.next_timeout();
+  std::optional<time_point> next;
+  for_each([&next](const box& each) {
+    if (const auto due = each.next_timeout())
+      next = next ? std::min(*next, *due) : *due;
+  });
+  follow_expiry(next);
+}
+
+void outbound::follow_expiry(std::optional<time_point> next) {
   if (!next || owner_.is_over())
     return;
   if (expiry_ == nullptr)
     expiry_ = std::make_unique<timer>([this] {
       owner_.in_actor([this] {
-        expire();
+        for_each([this](box& each) { expire(each); });
         follow_expiry();
       });
     });
@@ -128,13 +224,13 @@ void outbound::report_loss(const loss& lost, const transport_error& why) {
 }
 
 void outbound::report_backpressure() {
-  if (const auto change = outbox_.poll_backpressure())
-    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, outbox_.unwritten_bytes()});
+  if (const auto change = ledger_.poll_backpressure())
+    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, ledger_.unwritten_bytes()});
 }
 
 void outbound::release_memory() noexcept {
   // What was accepted counts against the network's memory until its outcome is known.
-  const auto pending = outbox_.pending().bytes;
+  const auto pending = ledger_.totals().pending.bytes;
   if (pending < reserved_bytes_)
     owner_.where().buffers().budget().give_back(
         static_cast<std::size_t>(std::exchange(reserved_bytes_, pending) - pending));

@@ -1,18 +1,22 @@
 #pragma once
 
 #include "delivery/outbox.hpp"
+#include "delivery/outbox_ledger.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/stream.hpp>
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -20,8 +24,12 @@ namespace actorwire {
 
 class channel_actor;
 
-/// The sending half of a channel: the outbox and what belongs to it in an actor. It answers senders, charges what waits
-/// to the network's memory, lets it expire in time, and publishes losses and back-pressure.
+/// The sending half of a channel: an outbox for each stream, and what belongs to them in an actor. It answers senders,
+/// charges what waits to the network's memory, lets it expire in time, and publishes losses and back-pressure. All streams
+/// share the limits of the channel and its account.
+///
+/// The outbox of stream 0 is there for life, and what waits in it outlives the connection. Those of other streams come and
+/// go with these, and are all given up when the connection is lost.
 /// *Thread:* shard only.
 class outbound {
 public:
@@ -31,9 +39,9 @@ public:
 
   // -- from senders -----------------------------------------------------------------------------------------------------
 
-  /// Takes a message, and whoever asked for its outcome, into the outbox.
-  /// *Errors:* those of `outbox::accept`, and `would_block` when the network's memory is used up; `body` and `asker` are
-  /// left as they were then.
+  /// Takes a message, and whoever asked for its outcome, into the outbox of its stream.
+  /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
+  /// network's memory is used up; `body` and `asker` are left as they were then.
   result<std::uint64_t> accept(payload& body, const send_options& options, reply& asker);
 
   /// Accounts for a message of `size` bytes that could not be accepted, and reports it as lost; returns its sequence
@@ -42,14 +50,20 @@ public:
 
   // -- from the wire ----------------------------------------------------------------------------------------------------
 
-  [[nodiscard]] std::size_t gather(std::span<outgoing> pieces);
-  void hand_over(std::size_t bytes);
-  void settle_acknowledged(std::uint64_t stream_offset);
-  [[nodiscard]] bool waits_for_acks() const noexcept { return outbox_.waits_for_acks(); }
-  /// What is left of a message that has begun to leave.
+  [[nodiscard]] std::size_t gather(stream_id stream, std::span<outgoing> pieces);
+  void hand_over(stream_id stream, std::size_t bytes);
+  void settle_acknowledged(stream_id stream, std::uint64_t stream_offset);
+  [[nodiscard]] bool waits_for_acks(stream_id stream) const noexcept;
+  /// What is left of a message of stream 0 that has begun to leave.
   [[nodiscard]] std::size_t started_rest() const noexcept { return outbox_.started_rest(); }
   /// Whether nothing waits for a transport to take it.
-  [[nodiscard]] bool is_flushed() const noexcept { return outbox_.is_flushed(); }
+  [[nodiscard]] bool is_flushed(stream_id stream) const noexcept;
+
+  /// There is a stream that can be sent on; the connection is ready.
+  void open_stream(stream_id stream);
+  [[nodiscard]] bool has_stream(stream_id stream) const noexcept { return find(stream) != nullptr; }
+  /// It cannot be sent on any more. Gives up what waits, and what was not acknowledged.
+  void close_stream(stream_id stream, const transport_error& why);
 
   // -- from the channel -------------------------------------------------------------------------------------------------
 
@@ -60,25 +74,40 @@ public:
   /// No timer runs any more.
   void stop() noexcept { expiry_.reset(); }
 
-  [[nodiscard]] const delivery_totals& totals() const noexcept { return outbox_.totals(); }
-  [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return outbox_.unwritten_bytes(); }
+  [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
+  [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
 
 private:
+  using box = outbox<reply>;
+
+  /// Null for a stream that cannot be sent on.
+  [[nodiscard]] box* find(stream_id stream) noexcept;
+  [[nodiscard]] const box* find(stream_id stream) const noexcept;
+  template <class Visitor>
+  void for_each(Visitor&& visit);
+  /// Gives up the streams other than 0.
+  [[nodiscard]] loss abandon_streams(const transport_error& why);
+
   void settle(reply&& asker, const settled& what);
   auto settler() {
     return [this](reply&& asker, const settled& what) { settle(std::move(asker), what); };
   }
   /// Settles what has waited too long.
-  void expire();
+  void expire(box& which);
   void report_expired(const tally& expired, phase where);
+  /// Sees to it that what waits too long is settled in time: what is due first, or what is due at `next`.
   void follow_expiry();
+  void follow_expiry(std::optional<time_point> next);
   void report_loss(const loss& lost, const transport_error& why);
   void report_backpressure();
   /// Gives back to the network's memory what settled messages had taken.
   void release_memory() noexcept;
 
   channel_actor& owner_;
-  outbox<reply> outbox_;
+  outbox_ledger ledger_;
+  box outbox_;
+  /// Of the streams other than 0; null without any.
+  std::unique_ptr<std::map<stream_id, box>> streams_;
   std::unique_ptr<timer> expiry_;
   /// Bytes of accepted messages that count against the network's memory.
   std::uint64_t reserved_bytes_ = 0;

@@ -3,10 +3,13 @@
 #include "channel/wire.hpp"
 
 #include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/multiplexer.hpp>
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/transport.hpp>
 
+#include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace actorwire {
@@ -14,7 +17,7 @@ namespace actorwire {
 /// An actor that owns a wire: every event of the transport becomes a piece of message handling of that actor, so that
 /// what goes wrong in it ends this actor and no other.
 template <class Base>
-class transport_carrier : public Base, private transport_observer, protected flushable {
+class transport_carrier : public Base, private transport_observer, private multiplexer_observer, protected flushable {
 public:
   using Base::Base;
 
@@ -23,7 +26,10 @@ protected:
   result<void> carry(local_ref<transport> bearer, channel_actor& user) {
     wire_.emplace(this->where(), bearer, user, static_cast<flushable&>(*this),
                   [this] { handle([this] { wire_->handle_timeout(); }); });
-    return bearer->init(user.config(), *this);
+    const auto ready = bearer->init(user.config(), *this);
+    if (ready)
+      wire_->multiplex(bearer->multiplex(*this));
+    return ready;
   }
 
   /// The transport has ended, and the channel was told why.
@@ -60,6 +66,50 @@ private:
 
   void on_closed(const transport_error& reason) final {
     handle([&] { wire_->handle_closed(reason); });
+  }
+
+  void on_stream_opened(stream_id stream, stream_direction direction) final {
+    handle_streams([&](streams& all) { all.handle_opened(stream, direction); });
+  }
+
+  void on_stream_received(stream_id stream, payload bytes) final {
+    handle_streams([&](streams& all) { all.handle_received(stream, std::move(bytes)); });
+  }
+
+  void on_stream_finished(stream_id stream) final {
+    handle_streams([&](streams& all) { all.handle_finished(stream); });
+  }
+
+  void on_stream_reset(stream_id stream, stream_half half, std::uint64_t code) final {
+    handle_streams([&](streams& all) { all.handle_reset(stream, half, code); });
+  }
+
+  void on_stream_writable(stream_id stream) final {
+    handle_streams([&](streams& all) { all.handle_writable(stream); });
+  }
+
+  void on_stream_closed(stream_id stream) final {
+    handle_streams([&](streams& all) { all.handle_closed(stream); });
+  }
+
+  /// Whoever was refused a stream has been told so, and asks again.
+  void on_streams_available(stream_direction) final {}
+
+  void on_datagram(payload body) final {
+    handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });
+  }
+
+  void on_datagram_done(std::uint64_t id, bool was_sent) final {
+    handle_streams([&](streams& all) { all.handle_datagram_done(id, was_sent); });
+  }
+
+  void on_address_changed(const std::string& local, const std::string& remote) final {
+    handle([&] { wire_->handle_address_changed(local, remote); });
+  }
+
+  template <class Event>
+  void handle_streams(Event&& event) {
+    handle([&] { wire_->handle_streams(std::forward<Event>(event)); });
   }
 
   void flush() final {

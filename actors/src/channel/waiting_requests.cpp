@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,20 @@ void take_if(ring_queue<Request>& queue, Predicate is_meant, Take take) {
     else
       queue.push_back(std::move(next));
   }
+}
+
+/// Takes out the first that `is_meant` holds of, and passes it to `take`. The others keep their order.
+template <class Request, class Predicate, class Take>
+void take_first_if(ring_queue<Request>& queue, Predicate is_meant, Take take) {
+  // Mostly it is the very first; the others are turned round once.
+  if (!queue.empty() && is_meant(queue.front())) {
+    take(queue.take_front());
+    return;
+  }
+  auto is_taken = false;
+  take_if(
+      queue, [&](Request& each) { return !is_taken && (is_taken = is_meant(each)); },
+      [&take](Request&& first) { take(std::move(first)); });
 }
 
 /// Lets those go that nobody waits for any more. All of them only when there is no place otherwise: mostly it is the
@@ -74,34 +89,37 @@ void waiting_requests::add(connect_promise asker) {
     connects.push_back(std::move(asker));
 }
 
-void waiting_requests::add(receive_promise asker, std::chrono::milliseconds timeout) {
+void waiting_requests::add(receive_promise asker, std::chrono::milliseconds timeout, stream_id stream) {
   auto& receives = all().receives;
   make_room(receives, [](pull& waiting) { return detail::is_orphaned(waiting.asker); });
   if (receives.size() == waiting_max) {
     asker.deliver(to_caf_error(too_many("receive")));
     return;
   }
-  receives.push_back({std::move(asker), timeout.count() > 0 ? owner_.where().now() + timeout : never});
+  receives.push_back({std::move(asker), timeout.count() > 0 ? owner_.where().now() + timeout : never, stream});
   follow_deadlines(receives.back().deadline);
 }
 
-bool waiting_requests::want_data() const noexcept {
+bool waiting_requests::want_data(stream_id stream) const noexcept {
   if (queues_ == nullptr)
     return false;
   auto& receives = queues_->receives;
   for (std::size_t index = 0; index < receives.size(); ++index)
-    if (!detail::is_orphaned(receives[index].asker))
+    if (receives[index].stream == stream && !detail::is_orphaned(receives[index].asker))
       return true;
   return false;
 }
 
 void waiting_requests::deliver(received&& data) {
   auto& receives = all().receives;
-  auto next = receives.take_front();
-  while (detail::is_orphaned(next.asker) && !receives.empty())
-    next = receives.take_front();
+  while (detail::is_orphaned(receives.front().asker))
+    receives.pop_front();
+  std::optional<receive_promise> next;
+  take_first_if(
+      receives, [&data](pull& waiting) { return waiting.stream == data.stream && !detail::is_orphaned(waiting.asker); },
+      [&next](pull&& first) { next = std::move(first.asker); });
   forget_if_empty();
-  next.asker.deliver(std::move(data));
+  next->deliver(std::move(data));
 }
 
 void waiting_requests::answer_connects(const connection_info& ready) {
@@ -130,6 +148,22 @@ void waiting_requests::fail_receives(const transport_error& why) {
   forget_if_empty();
   while (!waiting.empty())
     waiting.take_front().asker.deliver(to_caf_error(why));
+}
+
+void waiting_requests::fail_receives(stream_id stream, const transport_error& why) {
+  fail_receives_if([stream](const pull& waiting) { return waiting.stream == stream; }, why);
+}
+
+void waiting_requests::fail_receives_of_streams(const transport_error& why) {
+  fail_receives_if([](const pull& waiting) { return waiting.stream != 0; }, why);
+}
+
+template <class Predicate>
+void waiting_requests::fail_receives_if(Predicate is_meant, const transport_error& why) {
+  if (queues_ == nullptr)
+    return;
+  take_if(queues_->receives, is_meant, [&why](pull&& gone) { gone.asker.deliver(to_caf_error(why)); });
+  forget_if_empty();
 }
 
 void waiting_requests::expire() {

@@ -30,27 +30,33 @@ public:
 
   void add(connect_promise asker);
   /// A `timeout` of 0 is none.
-  void add(receive_promise asker, std::chrono::milliseconds timeout);
+  void add(receive_promise asker, std::chrono::milliseconds timeout, stream_id stream);
 
-  /// Whether somebody waits for data.
-  [[nodiscard]] bool want_data() const noexcept;
+  /// Whether somebody waits for data of this stream.
+  [[nodiscard]] bool want_data(stream_id stream) const noexcept;
 
-  /// Answers whoever has waited longest for data; somebody does.
+  /// Answers whoever has waited longest for data of its stream; somebody does.
   void deliver(received&& data);
 
   void answer_connects(const connection_info& ready);
   void fail_connects(const transport_error& why);
+  /// Fails those that wait for data of one stream, of all but stream 0, or of any.
+  void fail_receives(stream_id stream, const transport_error& why);
+  void fail_receives_of_streams(const transport_error& why);
   void fail_receives(const transport_error& why);
 
 private:
   struct pull {
     receive_promise asker;
     time_point deadline;
+    stream_id stream = 0;
   };
   struct queues;
 
   [[nodiscard]] queues& all();
   void forget_if_empty() noexcept;
+  template <class Predicate>
+  void fail_receives_if(Predicate is_meant, const transport_error& why);
   /// Answers those whose time is over.
   void expire();
   /// Sees to it that `expire` is called at `next`, if not before.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 namespace actorwire {
 
@@ -24,11 +25,11 @@ wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flush
     bearer_(std::move(bearer)),
     user_(&user),
     flusher_(flusher),
-    decoder_(user.config().framing),
+    intake_(user.config().framing),
     timer_(std::move(wake_me)) {}
 
 wire::~wire() {
-  where_.buffers().budget().give_back(charged_);
+  intake_.release(where_.buffers().budget());
   bearer_->detach();
 }
 
@@ -48,8 +49,7 @@ void wire::handle_connected(const transport_opening& opening) {
 }
 
 void wire::handle_received(payload bytes) {
-  allowance_ -= std::min<std::size_t>(allowance_, bytes.size());
-  decoder_.feed(std::move(bytes));
+  intake_.feed(std::move(bytes));
   pump();
   settle_acknowledged();
 }
@@ -64,12 +64,19 @@ void wire::handle_writable() {
   flush();
 }
 
+void wire::handle_address_changed(const std::string& local, const std::string& remote) {
+  if (user_ != nullptr)
+    user_->note_address_changed(local, remote);
+}
+
 void wire::handle_closed(const transport_error& reason) {
   is_connected_ = false;
   timer_.cancel();
   deadlines_.fill(never);
+  if (streams_ != nullptr)
+    streams_->detach_transport();
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
-  if (reason.code == error_code::closed && user_ != nullptr && decoder_.unread_size() > 0) {
+  if (reason.code == error_code::closed && user_ != nullptr && !is_drained()) {
     ending_ = std::make_unique<const transport_error>(reason);
     set(deadline::progress, where_.now() + user_->config().operation_timeout);
     pump();
@@ -87,7 +94,9 @@ void wire::give_up(const transport_error& reason) {
   const auto waited_with = std::move(ending_);
   timer_.cancel();
   if (auto* user = std::exchange(user_, nullptr)) {
-    user->sending().settle_acknowledged(bearer_->bytes_acked());
+    user->sending().settle_acknowledged(0, bearer_->bytes_acked());
+    if (streams_ != nullptr)
+      streams_->end(cause);
     user->detach_wire(*this, cause);
   }
   end_ = std::make_unique<const transport_error>(std::move(cause));
@@ -106,7 +115,7 @@ void wire::handle_timeout() {
     }
     set(deadline::progress, never);
     // What waited may have expired meanwhile; then there is nothing that should have moved.
-    if (user_ != nullptr && !user_->sending().is_flushed()) {
+    if (user_ != nullptr && !user_->sending().is_flushed(0)) {
       abort(make_error(error_code::stalled, phase::established, origin::remote,
                        "no byte was taken for operation_timeout although some wait"));
       return;
@@ -115,9 +124,8 @@ void wire::handle_timeout() {
   if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
     set(deadline::partial_frame, never);
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
-    if (user_ != nullptr && user_->credit() > 0) {
-      abort(make_error(error_code::partial_frame_timeout, phase::established, origin::remote,
-                       "a frame was begun and not completed within framing.partial_frame_timeout"));
+    if (user_ != nullptr && user_->credit(0) > 0) {
+      abort(intake::late_frame());
       return;
     }
   }
@@ -127,6 +135,14 @@ void wire::handle_timeout() {
   }
   if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
     follow_peer();
+  if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
+    set(deadline::streams, never);
+    if (user_ != nullptr && streams_ != nullptr && streams_->has_late_frame(now)) {
+      abort(intake::late_frame());
+      return;
+    }
+    after_streams();
+  }
   if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now) {
     abort(make_error(error_code::closed, phase::close, origin::local,
                      "a connection that was to be renewed did not end in time"));
@@ -141,6 +157,7 @@ void wire::handle_timeout() {
 void wire::flush() {
   if (std::exchange(pump_wanted_, false))
     pump();
+  flush_streams();
   if (!is_connected_ || is_blocked_ || user_ == nullptr)
     return;
   std::array<outgoing, pieces_per_send> pieces;
@@ -154,7 +171,7 @@ void wire::flush() {
       return;
     if (*taken > 0) {
       bytes_taken_ += *taken;
-      user_->sending().hand_over(*taken);
+      user_->sending().hand_over(0, *taken);
       set(deadline::progress, never);
     }
     if (*taken < offered) {
@@ -166,13 +183,13 @@ void wire::flush() {
   }
   if (!is_blocked_)
     set(deadline::progress, never);
-  if (user_->sending().waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
   end_if_done();
 }
 
 std::size_t wire::gather(std::span<outgoing> pieces) {
-  const auto count = user_->sending().gather(pieces);
+  const auto count = user_->sending().gather(0, pieces);
   if (!is_retiring_)
     return count;
   // A message that has begun is the last.
@@ -193,53 +210,31 @@ void wire::pump_later() {
 void wire::pump() {
   if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
-  auto frame_came = false;
-  while (user_->credit() > 0) {
-    auto next = decoder_.next();
-    if (!next) {
-      abort(next.error());
-      return;
-    }
-    if (!next->has_value())
-      break;
-    frame_came = true;
-    user_->deliver(std::move(**next));
+  const auto came = intake_.deliver([this] { return user_->credit(0); },
+                                    [this](payload frame) { user_->deliver(0, std::move(frame)); });
+  if (!came) {
+    abort(came.error());
+    return;
   }
   if (ending_) {
-    if (decoder_.unread_size() == 0)
+    if (is_drained())
       give_up(*ending_);
     return;
   }
-  if (!charge_assembly()) {
-    abort(make_error(error_code::memory_limit, phase::established, origin::local,
-                     "the network's memory_limit leaves no room for the frame that has begun"));
+  if (!intake_.charge(where_.buffers().budget())) {
+    abort(intake::no_room());
     return;
   }
   // The time for a frame begins with its first byte, and not anew with each further one. It does not run while it is our
   // side that does not read.
-  const auto wanted = user_->credit();
-  if (!decoder_.has_partial() || wanted == 0)
+  const auto wanted = user_->credit(0);
+  if (!intake_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
-  else if (frame_came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
+  else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
     set(deadline::partial_frame, where_.now() + user_->config().framing.partial_frame_timeout);
-  // Small top-ups would cost a call for each message; half of the credit is never waited for.
-  if (allowance_ < wanted && allowance_ <= wanted / 2) {
-    const auto more = wanted - allowance_;
-    allowance_ = wanted;
+  if (const auto more = intake_.top_up(wanted); more > 0)
     bearer_->receive(more);
-  }
   end_if_done();
-}
-
-bool wire::charge_assembly() {
-  auto& budget = where_.buffers().budget();
-  const auto size = decoder_.assembly_capacity();
-  if (size > charged_ && !budget.try_take(size - charged_))
-    return false;
-  if (size < charged_)
-    budget.give_back(charged_ - size);
-  charged_ = size;
-  return true;
 }
 
 void wire::finish(bool then_close) {
@@ -253,6 +248,7 @@ void wire::finish(bool then_close) {
 void wire::follow_peer() {
   set(deadline::peer_finished, never);
   finish_wanted_ = true;
+  finish_streams();
   if (is_connected_)
     where_.flush_later(flusher_);
 }
@@ -261,6 +257,7 @@ void wire::retire(std::chrono::milliseconds limit) {
   is_retiring_ = true;
   end_is_wanted_ = true;
   set(deadline::retirement, where_.now() + limit);
+  finish_streams();
   where_.flush_later(flusher_);
 }
 
@@ -273,6 +270,8 @@ void wire::abort(const transport_error& reason) {
 
 void wire::cut(const transport_error& reason) {
   end_is_wanted_ = true;
+  if (user_ != nullptr && streams_ != nullptr)
+    streams_->end(reason);
   user_ = nullptr;
   if (!ending_) {
     bearer_->close(reason);
@@ -293,9 +292,60 @@ void wire::set(deadline which, time_point when) {
     where_.arm(timer_, when - where_.now());
 }
 
+// -- other streams ------------------------------------------------------------------------------------------------------
+
+streams& wire::all_streams() {
+  if (streams_ == nullptr)
+    streams_ = std::make_unique<streams>(where_, *multiplexer_, *user_);
+  return *streams_;
+}
+
+void wire::finish_streams() {
+  if (is_multiplexed() && user_ != nullptr)
+    all_streams().finish_all();
+}
+
+void wire::flush_streams() {
+  if (streams_ == nullptr || user_ == nullptr || !(is_connected_ || ending_))
+    return;
+  streams_->flush();
+  after_streams();
+}
+
+void wire::after_streams() {
+  if (const auto& failure = streams_->failure()) {
+    abort(*failure);
+    return;
+  }
+  if (ending_) {
+    if (is_drained())
+      give_up(*ending_);
+    return;
+  }
+  if (streams_->has_work())
+    where_.flush_later(flusher_);
+  set(deadline::streams, streams_->next_timeout());
+  if (streams_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+    set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+  end_if_done();
+}
+
+bool wire::is_drained() const noexcept {
+  return intake_.is_drained() && (streams_ == nullptr || streams_->is_drained());
+}
+
+transport_stats wire::stats() const {
+  auto figures = bearer_->stats();
+  if (auto* quic = std::get_if<quic_metrics>(&figures.metrics); quic != nullptr && streams_ != nullptr)
+    quic->datagrams.discarded += streams_->datagrams_discarded();
+  return figures;
+}
+
+// -- the end ------------------------------------------------------------------------------------------------------------
+
 bool wire::close_when_acknowledged() {
   // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
-  if (bearer_->bytes_acked() >= bytes_taken_) {
+  if (bearer_->bytes_acked() >= bytes_taken_ && (streams_ == nullptr || streams_->is_all_acknowledged())) {
     bearer_->close(make_error(error_code::closed, phase::close, origin::local,
                               is_retiring_ ? "to be connected anew" : "closed by this side"));
     return false;
@@ -307,11 +357,18 @@ bool wire::close_when_acknowledged() {
 
 void wire::settle_acknowledged() {
   set(deadline::acknowledgement, never);
-  if (!is_connected_ || user_ == nullptr || !user_->sending().waits_for_acks())
+  if (!is_connected_ || user_ == nullptr || !waits_for_acks())
     return;
-  user_->sending().settle_acknowledged(bearer_->bytes_acked());
-  if (user_->sending().waits_for_acks())
+  if (user_->sending().waits_for_acks(0))
+    user_->sending().settle_acknowledged(0, bearer_->bytes_acked());
+  if (streams_ != nullptr)
+    streams_->settle_acknowledged();
+  if (waits_for_acks())
     set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+}
+
+bool wire::waits_for_acks() const noexcept {
+  return user_->sending().waits_for_acks(0) || (streams_ != nullptr && streams_->waits_for_acks());
 }
 
 std::chrono::milliseconds wire::acknowledgement_wait() const {
@@ -322,7 +379,7 @@ std::chrono::milliseconds wire::acknowledgement_wait() const {
 void wire::end_if_done() {
   if (user_ == nullptr || !is_connected_)
     return;
-  if (finish_wanted_ && !is_finished_ && user_->sending().is_flushed()) {
+  if (finish_wanted_ && !is_finished_ && user_->sending().is_flushed(0)) {
     is_finished_ = true;
     bearer_->finish();
   }
@@ -331,12 +388,12 @@ void wire::end_if_done() {
     bearer_->finish();
   }
   // One that retires waits for the peer's end: what it was sent may still be answered.
-  if (close_wanted_ && is_finished_ && !close_when_acknowledged())
+  if (close_wanted_ && is_finished_ && (streams_ == nullptr || streams_->is_finished()) && !close_when_acknowledged())
     return;
   // The peer's end is passed on when all that came before it was.
-  if (peer_finished_ && decoder_.unread_size() == 0) {
+  if (peer_finished_ && intake_.is_drained()) {
     peer_finished_ = false;
-    if (const auto whole = decoder_.finish(); !whole) {
+    if (const auto whole = intake_.finish(); !whole) {
       abort(whole.error());
       return;
     }

@@ -1,8 +1,11 @@
 #pragma once
 
+#include "channel/intake.hpp"
+#include "channel/streams.hpp"
+
 #include <actorwire/messages/transport_config.hpp>
-#include <actorwire/transports/frame_decoder.hpp>
 #include <actorwire/transports/local_ref.hpp>
+#include <actorwire/transports/multiplexer.hpp>
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
@@ -13,6 +16,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
+#include <string>
 
 namespace actorwire {
 
@@ -47,6 +52,20 @@ public:
   void handle_closed(const transport_error& reason);
   void handle_timeout();
 
+  /// The transport has streams other than 0; null if it has not.
+  void multiplex(multiplexer* carrier) noexcept { multiplexer_ = carrier; }
+
+  void handle_address_changed(const std::string& local, const std::string& remote);
+
+  /// Has `event` told to the streams other than 0.
+  template <class Event>
+  void handle_streams(Event&& event) {
+    if (user_ == nullptr)
+      return;
+    event(all_streams());
+    after_streams();
+  }
+
   /// The end of a turn: hands over to the transport what the outbox holds, and does what was put off until then.
   void flush();
 
@@ -65,6 +84,9 @@ public:
   /// has acknowledged it all, without waiting for the peer's end.
   void finish(bool then_close);
 
+  /// Ends our halves of the other streams in the same way, and of those that the peer still opens.
+  void finish_streams();
+
   /// Ends our side like `finish`, but because the peer ended its.
   void follow_peer();
 
@@ -78,10 +100,18 @@ public:
   /// The channel ends first: it is not called any more, and the transport ends at once.
   void cut(const transport_error& reason);
 
+  /// Whether the transport has streams other than 0, and datagrams.
+  [[nodiscard]] bool is_multiplexed() const noexcept { return multiplexer_ != nullptr; }
+
+  /// These streams; null while there was nothing to do with them.
+  [[nodiscard]] streams* open_streams() noexcept { return streams_.get(); }
+  /// The same, made if need be. Only if `is_multiplexed`.
+  [[nodiscard]] streams& all_streams();
+
   /// What to put on the shard's list when there is something to flush.
   [[nodiscard]] flushable& flusher() noexcept { return flusher_; }
 
-  [[nodiscard]] transport_stats stats() const { return bearer_->stats(); }
+  [[nodiscard]] transport_stats stats() const;
 
 private:
   enum class deadline : std::uint8_t {
@@ -95,6 +125,8 @@ private:
     peer_finished,
     /// The transport was to let go by then.
     retirement,
+    /// What the streams other than 0 wait for.
+    streams,
   };
   static constexpr time_point never = time_point::max();
 
@@ -107,20 +139,23 @@ private:
   [[nodiscard]] std::size_t gather(std::span<outgoing> pieces);
   /// Closes the transport when all that it took has arrived; returns whether that is still waited for.
   [[nodiscard]] bool close_when_acknowledged();
-  /// Counts the frame that is being put together against the network's memory; false if there is no room.
-  [[nodiscard]] bool charge_assembly();
+  /// Lets the streams other than 0 do what they put off, and sees to what they came to.
+  void flush_streams();
+  void after_streams();
+  [[nodiscard]] bool is_drained() const noexcept;
+  [[nodiscard]] bool waits_for_acks() const noexcept;
 
   shard& where_;
   local_ref<transport> bearer_;
   channel_actor* user_;
   flushable& flusher_;
-  frame_decoder decoder_;
+  intake intake_;
+  multiplexer* multiplexer_ = nullptr;
+  /// The streams other than 0. Most connections never have any.
+  std::unique_ptr<streams> streams_;
   timer timer_;
-  std::array<time_point, 5> deadlines_{never, never, never, never, never};
-  /// Bytes that the transport may still deliver.
-  std::size_t allowance_ = 0;
+  std::array<time_point, 6> deadlines_{never, never, never, never, never, never};
   std::uint64_t bytes_taken_ = 0;
-  std::size_t charged_ = 0;
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;
   std::unique_ptr<const transport_error> end_;

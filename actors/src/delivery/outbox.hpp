@@ -64,15 +64,15 @@ struct loss {
 ///
 /// `Reply` is whatever answers a sender; it is moved in by `accept` and handed out exactly once, to `settle`. Time is
 /// passed in and never goes back. An empty outbox holds no memory but itself.
-/// *Limits:* those of `flow_limits`, measured in bytes of messages over everything pending; at the bound `accept`
-/// refuses. What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's
+/// *Limits:* those of `flow_limits`, measured in bytes of messages over everything pending in its ledger, which several
+/// outboxes may share, one for each stream of a connection; at the bound `accept` refuses. What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's
 /// limits; nothing is added until it fits below them again.
 /// *Thread:* shard only.
 template <class Reply>
 class outbox {
 public:
-  /// Takes settings that were validated. *Lifetime:* `limits` must outlive the outbox.
-  outbox(const flow_limits& limits, const framing_config& framing) noexcept : ledger_(limits), encoder_(framing) {}
+  /// Takes settings that were validated. *Lifetime:* `ledger` must outlive the outbox.
+  outbox(outbox_ledger& ledger, const framing_config& framing) noexcept : ledger_(ledger), encoder_(framing) {}
 
   /// Accepts a message and returns its sequence number. Without a connection, `options.policy` must be `queue`: what
   /// `fail` and `drop` mean then is the caller's to do. `now` matters only without a connection, or to a `ttl`.
@@ -213,11 +213,11 @@ public:
   /// or none, are again. Ask after each turn.
   [[nodiscard]] std::optional<bool> poll_backpressure() noexcept { return ledger_.poll_backpressure(); }
 
-  /// The account. It adds up between any two calls and within each call of `settle`.
+  /// The account of the ledger, so of all that share it. It adds up between any two calls and within each call of `settle`.
   [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
   /// Messages, and their bytes without framing, whose outcome is open.
   [[nodiscard]] const tally& pending() const noexcept { return totals().pending; }
-  /// Bytes accepted that no transport has taken, with framing.
+  /// Bytes accepted that no transport has taken, with framing; of the ledger too.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
   /// Whether a transport has taken every byte of everything accepted and not given up.
   [[nodiscard]] bool is_flushed() const noexcept { return queue_.empty(); }
@@ -351,7 +351,7 @@ private:
     lost.add(size);
   }
 
-  outbox_ledger ledger_;
+  outbox_ledger& ledger_;
   frame_encoder encoder_;
   ring_queue<queued> queue_;
   ring_queue<flying> in_flight_;
@@ -366,6 +366,6 @@ private:
   bool is_settling_ = false;
 };
 
-static_assert(sizeof(outbox<int>) <= 240, "each supervised connection has one");
+static_assert(sizeof(outbox<int>) <= 112, "each connection, and each stream, has one");
 
 } // namespace actorwire

@@ -10,8 +10,8 @@
 
 namespace actorwire {
 
-/// The figures behind an `outbox`: which messages may come in, what became of them, how many bytes still wait. It holds
-/// no message. The account of `delivery_totals` adds up between any two calls.
+/// The figures behind an `outbox`, or the outboxes of several streams: which messages may come in, what became of them,
+/// how many bytes still wait. It holds no message. The account of `delivery_totals` adds up between any two calls.
 /// *Thread:* shard only.
 class outbox_ledger {
 public:

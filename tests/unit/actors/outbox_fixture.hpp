@@ -80,7 +80,17 @@ private:
   std::vector<answer> told_;
 };
 
-using test_outbox = outbox<ticket>;
+/// What an outbox accounts to.
+struct ledger_of_its_own {
+  outbox_ledger ledger;
+};
+
+/// An outbox that shares its ledger with no other.
+class test_outbox : private ledger_of_its_own, public outbox<ticket> {
+public:
+  test_outbox(const flow_limits& limits, const framing_config& framing) noexcept
+    : ledger_of_its_own{outbox_ledger{limits}}, outbox(ledger, framing) {}
+};
 
 /// The bytes of a framed message, written down anew so that no error of the library hides here.
 inline std::string wire_of(std::string_view body, framing_mode mode) {

@@ -552,7 +552,7 @@ TEST_CASE("messages in flight do not press back: the transport has them", "[outb
 }
 
 TEST_CASE("an empty outbox holds no memory but itself", "[outbox][F3]") {
-  CHECK(sizeof(test_outbox) <= 240);
+  CHECK(sizeof(outbox<ticket>) <= 112);
   const auto nobody = [](ticket&&, const settled&) {};
   outbox_fixture f;
   const auto blocks_before = blocks_held;

@@ -29,8 +29,10 @@ namespace actorwire {
 using connection_actor =
     caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<received(receive)>,
                      sig<connection_status(subscribe)>, sig<void(unsubscribe)>, sig<void(grant)>,
-                     sig<void(finish_stream)>, sig<stats(get_stats)>, sig<void(stream_stats)>,
-                     sig<connection_status(get_state)>, sig<close_report(close)>>;
+                     sig<void(finish_stream)>, sig<stream_opened(open_stream)>, sig<void(reset_stream)>,
+                     sig<void(stop_stream)>, sig<void(prioritize_stream)>, sig<datagram_sent(send_datagram)>,
+                     sig<stats(get_stats)>, sig<void(stream_stats)>, sig<connection_status(get_state)>,
+                     sig<close_report(close)>>;
 
 /// A listener has accepted a connection. Its bytes wait until somebody subscribes.
 ///
