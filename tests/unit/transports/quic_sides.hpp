@@ -2,6 +2,7 @@
 
 #include "edge/quic/early_data_guard.hpp"
 #include "engine/quic/quic_endpoint.hpp"
+#include "engine/quic/quic_error.hpp"
 #include "engine/wall_time.hpp"
 #include "tls_sides.hpp"
 
@@ -39,6 +40,15 @@ struct weather {
   std::size_t mtu = 65'535;
 };
 
+/// Settings of QUIC, as a transport takes them.
+inline transport_config quic_with(const std::function<void(quic_config&)>& change) {
+  transport_config made;
+  quic_config quic;
+  change(quic);
+  made.protocol_settings = std::move(quic);
+  return made;
+}
+
 /// One connection as its user sees it: writes down what happens, reads everything at once unless told otherwise.
 class quic_user final : public quic_observer {
 public:
@@ -71,7 +81,7 @@ public:
       if (on_end)
         on_end(id);
     }
-    endpoint_.touch(*connection);
+    touch();
   }
 
   /// Sends as much as there is room for, now and whenever there is more.
@@ -84,8 +94,35 @@ public:
     push(id);
   }
 
+  stream_id open(stream_direction direction = stream_direction::bidirectional, stream_priority priority = {}) {
+    const auto made = connection->open_stream(direction, priority);
+    REQUIRE(made);
+    touch();
+    return *made;
+  }
+  void reset(stream_id id, std::uint64_t code) {
+    connection->reset(id, code);
+    touch();
+  }
+  void stop(stream_id id, std::uint64_t code) {
+    connection->stop(id, code);
+    touch();
+  }
+  result<std::uint64_t> say_unreliably(std::string_view text) {
+    auto queued = connection->send_datagram(payload::copy_of(text));
+    touch();
+    return queued;
+  }
+  void close() {
+    connection->close(quic_ended_in_order, make_error(error_code::closed, phase::close, origin::local, "done"));
+    touch();
+  }
+  void release() { endpoint_.release(*std::exchange(connection, nullptr)); }
+  void touch() { endpoint_.touch(*connection); }
+
   [[nodiscard]] bool is_connected() const { return tls.has_value(); }
 
+  /// Null after the end.
   quic_connection* connection = nullptr;
   std::optional<tls_info> tls;
   std::optional<transport_error> reason;
@@ -97,10 +134,15 @@ public:
   std::vector<std::pair<std::uint64_t, bool>> datagrams_done;
   std::vector<udp_path> paths;
   int early_data_rejections = 0;
+  int times_more_streams = 0;
+  time_point overdue_at{};
+  /// As they were at the end.
+  quic_metrics last_metrics;
   std::size_t allowance = std::numeric_limits<std::size_t>::max();
   bool reads = true;
   std::function<void(stream_id)> on_end;
   std::function<void(stream_id)> on_read;
+  std::function<void()> on_more_streams;
 
 private:
   void push(stream_id id) {
@@ -114,7 +156,7 @@ private:
     }
     if (text.empty() && finishing[id])
       connection->finish(id);
-    endpoint_.touch(*connection);
+    touch();
   }
 
   void handle(quic_event::answered&&) {}
@@ -131,12 +173,20 @@ private:
   void handle(quic_event::stream_reset&& each) { streams[each.stream].reset = each.code; }
   void handle(quic_event::stream_stopped&& each) { streams[each.stream].stopped = each.code; }
   void handle(quic_event::stream_closed&& each) { streams[each.stream].closed = true; }
-  void handle(quic_event::streams_available&&) {}
+  void handle(quic_event::streams_available&&) {
+    ++times_more_streams;
+    if (on_more_streams)
+      on_more_streams();
+  }
   void handle(quic_event::datagram_received&& each) { datagrams.emplace_back(each.body.text()); }
   void handle(quic_event::datagram_done&& each) { datagrams_done.emplace_back(each.id, each.was_sent); }
   void handle(quic_event::early_data_rejected&&) { ++early_data_rejections; }
   void handle(quic_event::path_changed&& each) { paths.push_back(each.path); }
-  void handle(quic_event::closed&& each) { reason = std::move(each.reason); }
+  void handle(quic_event::closed&& each) {
+    last_metrics = connection->metrics();
+    reason = std::move(each.reason);
+    connection = nullptr;
+  }
 
   quic_endpoint& endpoint_;
 };
@@ -163,6 +213,12 @@ public:
     std::uint32_t retry_threshold = 1'000;
     std::uint64_t seed = 1;
     bool accepts = true;
+    /// Clients are let go as soon as they are taken.
+    bool lets_go = false;
+    /// Whom the client asks for.
+    std::string host = "localhost";
+    std::function<void(std::string_view)> client_key_log{};
+    std::function<void(std::string_view)> client_qlog{};
   };
 
   quic_world() : quic_world(options{}, weather{}) {}
@@ -173,7 +229,7 @@ public:
     if (chosen_.client.tls.trust.empty())
       chosen_.client.tls = good_client();
     sessions = std::make_shared<remembered>();
-    client_identity = credentials(tls_role::client, chosen_.client.tls, {{}, sessions, {}});
+    client_identity = credentials(tls_role::client, chosen_.client.tls, {{}, sessions, chosen_.client_key_log});
     server_identity = credentials(tls_role::server, chosen_.server.tls);
     guard = std::make_shared<early_data_guard>(random_from(chosen_.seed + 3));
     half_open = std::make_shared<half_open_count>();
@@ -183,6 +239,21 @@ public:
 
   quic_world(const quic_world&) = delete;
   quic_world& operator=(const quic_world&) = delete;
+
+  /// Another server in its place, which knows no ticket of the one before.
+  void start_server_with(transport_config config) {
+    if (config.tls.certificate.empty())
+      config.tls = good_server();
+    server_identity = credentials(tls_role::server, config.tls);
+    change_server(std::move(config));
+  }
+  /// The same, with the keys of tickets.
+  void change_server(transport_config config) {
+    if (config.tls.certificate.empty())
+      config.tls = chosen_.server.tls;
+    chosen_.server = std::move(config);
+    start_server();
+  }
 
   /// A server that knows nothing of those before it, but their secret.
   void start_server() {
@@ -197,9 +268,10 @@ public:
   quic_user& dial() {
     auto& user = *client_users.emplace_back(std::make_unique<quic_user>(*client));
     quic_connection::settings settings{chosen_.client,
-                                       {client_identity, "localhost", "quic localhost:1",
+                                       {client_identity, chosen_.host, "quic localhost:1",
                                         quic_settings(chosen_.client).early_data, nullptr},
-                                       {client_address, server_address}};
+                                       {client_address, server_address},
+                                       chosen_.client_qlog};
     user.connection = &client->dial(std::move(settings), user, now);
     return user;
   }
@@ -241,6 +313,10 @@ public:
     now.steady = std::max(now.steady, end);
   }
 
+  /// Where the server hears from, and speaks.
+  [[nodiscard]] udp_path to_server() const { return {server_address, client_address}; }
+  [[nodiscard]] udp_path to_client() const { return {client_address, server_address}; }
+
   /// Puts a datagram on its way, as if it came from there.
   void inject(const udp_path& from_receiver, std::string_view bytes, ecn_mark mark = ecn_mark::not_capable) {
     deliver_later({from_receiver, mark, std::string{bytes}});
@@ -249,9 +325,13 @@ public:
   weather sky;
   /// Sees every datagram before the network does; false drops it.
   std::function<bool(const udp_path& path, std::string& bytes)> passes;
-  /// Where the client's datagrams come from, as the server sees it.
+  /// The NAT before the client: where its datagrams come from, as the server sees it. What goes there comes to the client.
   std::function<udp_address(const udp_address&)> translate;
+  /// What becomes of the marks of congestion.
+  std::function<ecn_mark(ecn_mark)> remark;
   std::size_t datagrams_sent = 0;
+  /// Times that a connection wanted to be woken at once although it had just been, and had said all that it might.
+  std::size_t overdue = 0;
   std::size_t bytes_to_server = 0;
   std::size_t bytes_to_client = 0;
 
@@ -307,7 +387,8 @@ private:
     return quic_connection::settings{
         chosen_.server,
         {server_identity, {}, {}, quic_settings(chosen_.server).early_data, {guard, guard->handle()}},
-        path};
+        path,
+        {}};
   }
 
   [[nodiscard]] double draw() { return std::uniform_real_distribution<>{0, 1}(chance_); }
@@ -329,7 +410,9 @@ private:
       if (passes && !passes(arriving, bytes))
         continue;
       if (translate && arriving.local == server_address)
-        arriving.remote = translate(arriving.remote);
+        behind_[arriving.remote = translate(train.path.local)] = train.path.local;
+      else if (const auto known = behind_.find(arriving.local); known != behind_.end())
+        arriving.local = known->second;
       if (bytes.size() > sky.mtu || draw() < sky.loss)
         continue;
       if (draw() < sky.corruption)
@@ -346,6 +429,10 @@ private:
     for (int round = 0; round < 100; ++round) {
       endpoint.dispatch();
       while (auto* accepted = endpoint.poll_accepted()) {
+        if (chosen_.lets_go) {
+          endpoint.release(*accepted);
+          continue;
+        }
         auto& user = *server_users.emplace_back(std::make_unique<quic_user>(endpoint));
         user.connection = accepted;
         endpoint.observe(*accepted, user);
@@ -366,6 +453,10 @@ private:
   bool step(time_point end) {
     serve(*client);
     serve(*server);
+    for (const auto* users : {&client_users, &server_users})
+      for (const auto& each : *users)
+        if (each->connection != nullptr && each->connection->next_timeout().value_or(time_point::max()) <= now.steady)
+          overdue += std::exchange(each->overdue_at, now.steady) == now.steady ? 1 : 0;
     auto next = time_point::max();
     if (!on_their_way_.empty())
       next = on_their_way_.begin()->first.first;
@@ -379,14 +470,21 @@ private:
       const auto arrived = std::move(on_their_way_.begin()->second);
       on_their_way_.erase(on_their_way_.begin());
       auto& to = arrived.path.local == server_address ? *server : *client;
-      to.handle_datagram({arrived.path, arrived.mark, std::as_bytes(std::span{arrived.bytes})}, now);
+      to.handle_datagram({arrived.path, remark ? remark(arrived.mark) : arrived.mark,
+                          std::as_bytes(std::span{arrived.bytes})},
+                         now);
     }
     client->handle_timeout(now);
     server->handle_timeout(now);
     return true;
   }
 
+  struct by_text {
+    bool operator()(const udp_address& left, const udp_address& right) const { return to_text(left) < to_text(right); }
+  };
+
   options chosen_;
+  std::map<udp_address, udp_address, by_text> behind_;
   std::mt19937_64 chance_;
   std::map<std::pair<time_point, std::uint64_t>, parcel> on_their_way_;
   std::uint64_t next_parcel_ = 0;

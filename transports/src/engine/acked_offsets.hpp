@@ -31,7 +31,7 @@ public:
       acked_ = std::prev(open)->plain;
     // An idle connection keeps no memory for it.
     if (open == marks_.end())
-      marks_ = {};
+      marks_ = std::vector<pair>{};
     else
       marks_.erase(marks_.begin(), open);
     return acked_;

@@ -52,7 +52,7 @@ void output_queue::consume(std::size_t bytes) {
   if (done != chunks_.end())
     done->begin += static_cast<std::uint32_t>(bytes);
   if (size_ == 0)
-    chunks_ = {};
+    chunks_ = std::vector<chunk>{};
   else
     chunks_.erase(chunks_.begin(), done);
 }

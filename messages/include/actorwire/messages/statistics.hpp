@@ -93,8 +93,9 @@ struct quic_metrics {
   std::uint64_t bytes_acked = 0; // of streams
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_received = 0;
+  /// Known since ngtcp2 1.16; 0 with an older one.
   std::uint64_t packets_lost = 0;
-  /// Times that nothing was heard for so long that a probe went out (RFC 9002, 6.2).
+  /// Times that nothing was heard for so long that a probe went out (RFC 9002, 6.2). 0: no ngtcp2 tells so far.
   std::uint64_t pto_count = 0;
   ecn_state ecn = ecn_state::off;
   /// Bytes of the largest UDP payload that is sent on the present path.

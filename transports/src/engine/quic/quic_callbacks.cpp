@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <string_view>
 #include <utility>
 
 namespace actorwire {
@@ -42,11 +43,10 @@ struct quic_callbacks {
     return guarded([&] { of(user).token_.assign(reinterpret_cast<const char*>(token), size); });
   }
 
-  static int early_data_rejected(ngtcp2_conn*, void* user) {
-    return guarded([&] {
-      of(user).streams_.clear();
-      of(user).tell(quic_event::early_data_rejected{});
-    });
+  static int recv_version_negotiation(ngtcp2_conn*, const ngtcp2_pkt_hd*, const std::uint32_t* offered,
+                                      std::size_t count, void* user) {
+    of(user).handle_versions({offered, count});
+    return 0;
   }
 
   static int recv_stateless_reset(ngtcp2_conn*, const ngtcp2_pkt_stateless_reset*, void* user) {
@@ -104,7 +104,7 @@ struct quic_callbacks {
   }
 
   static int extend_max_streams_bidi(ngtcp2_conn*, std::uint64_t, void* user) {
-    return guarded([&] { of(user).tell(quic_event::streams_available{stream_direction::bidirectional}); });
+    return guarded([&] { of(user).handle_bidirectional_room(); });
   }
 
   static int extend_max_streams_uni(ngtcp2_conn*, std::uint64_t, void* user) {
@@ -141,6 +141,18 @@ struct quic_callbacks {
     return 0;
   }
 
+  static int dcid_status(ngtcp2_conn*, ngtcp2_connection_id_status_type what, std::uint64_t, const ngtcp2_cid*,
+                         const std::uint8_t* token, void* user) {
+    // A client has no token before its first NEW_CONNECTION_ID.
+    if (token == nullptr)
+      return 0;
+    return guarded([&] {
+      quic_tokens::stateless_reset_token copy;
+      std::copy_n(token, copy.size(), copy.begin());
+      of(user).handle_peer_id(what == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE, copy);
+    });
+  }
+
   static int path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path* old,
                              ngtcp2_path_validation_result outcome, void* user) {
     auto& self = of(user);
@@ -161,6 +173,13 @@ struct quic_callbacks {
     return 0;
   }
 
+  // -- records -----------------------------------------------------------------------------------------------------------
+
+  static void write_log(void* user, std::string_view text) {
+    auto& self = of(user);
+    self.settings_.qlog(text);
+  }
+
   static ngtcp2_callbacks table(bool is_server) noexcept {
     ngtcp2_callbacks made{};
     if (is_server) {
@@ -169,7 +188,7 @@ struct quic_callbacks {
       made.client_initial = ngtcp2_crypto_client_initial_cb;
       made.recv_retry = ngtcp2_crypto_recv_retry_cb;
       made.recv_new_token = recv_new_token;
-      made.tls_early_data_rejected = early_data_rejected;
+      made.recv_version_negotiation = recv_version_negotiation;
     }
     made.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
     made.encrypt = ngtcp2_crypto_encrypt_cb;
@@ -195,12 +214,17 @@ struct quic_callbacks {
     made.lost_datagram = lost_datagram;
     made.get_new_connection_id = get_new_connection_id;
     made.remove_connection_id = remove_connection_id;
+    made.dcid_status = dcid_status;
     made.path_validation = path_validation;
     made.rand = rand;
     made.get_path_challenge_data = get_path_challenge_data;
     return made;
   }
 };
+
+void quic_qlog_writer(void* connection, std::uint32_t, const void* text, std::size_t size) {
+  quic_callbacks::write_log(connection, {static_cast<const char*>(text), size});
+}
 
 const ngtcp2_callbacks& quic_callbacks_for(bool is_server) noexcept {
   static const auto for_server = quic_callbacks::table(true);

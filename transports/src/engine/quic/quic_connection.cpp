@@ -62,12 +62,21 @@ quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now
   : settings_(std::move(chosen)),
     quic_(quic_settings(settings_.config)),
     host_(host),
-    tls_(settings_.tls),
+    tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
-  quic_setup made{settings_.config, quic_, stamp(now)};
+  static_cast<void>(stamp(now));
+  begin_with(wire_version(quic_.versions.front()));
+}
+
+/// Begins as a client, by the version that is preferred or, later, by one that the server has offered.
+void quic_connection::begin_with(std::uint32_t version) {
+  quic_setup made{settings_.config, quic_, last_now_};
   made.settings.rand_ctx.native_handle = &host_;
-  tls_.set_now(now);
-  const auto known = tls_.offer_session();
+  made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
+  // Says that it is a second attempt, if it is one, so that nobody between can talk us into a version (RFC 9368, 4).
+  made.settings.original_version = wire_version(quic_.versions.front());
+  tls_->set_now(now_);
+  const auto known = tls_->offer_session();
   if (known) {
     made.settings.token = bytes_of(known->quic_token);
     made.settings.tokenlen = known->quic_token.size();
@@ -75,30 +84,58 @@ quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now
   ngtcp2_cid destination{};
   destination.datalen = first_destination_size;
   host_.fill_random({destination.data, first_destination_size});
-  const auto source = host_.make_id();
-  const auto source_for_ngtcp2 = source.to_ngtcp2();
+  const auto source = host_.make_id().to_ngtcp2();
   const auto path = path_for_ngtcp2(settings_.path);
   ngtcp2_conn* conn = nullptr;
-  require_ngtcp2(::ngtcp2_conn_client_new(&conn, &destination, &source_for_ngtcp2, &path,
-                                          wire_version(quic_.versions.front()), &quic_callbacks_for(false),
+  require_ngtcp2(::ngtcp2_conn_client_new(&conn, &destination, &source, &path, version, &quic_callbacks_for(false),
                                           &made.settings, &made.params, nullptr, this));
   conn_.reset(conn);
   set_up_conn();
   if (known && settings_.tls.early_data && !known->quic_parameters.empty()
       && ::ngtcp2_conn_decode_and_set_0rtt_transport_params(conn, bytes_of(known->quic_parameters),
                                                             known->quic_parameters.size())
-             == 0)
+             == 0) {
+    takes_early_data_ = true;
     open_byte_stream();
+  }
+}
+
+/// The server speaks none of the version that was tried, but another that we do: begins anew (RFC 9000, 6.2).
+void quic_connection::begin_again() {
+  for (const auto& each : ids())
+    host_.remove_id(each);
+  take_early_streams_back();
+  // ngtcp2 first: it holds on to the session of TLS.
+  conn_.reset();
+  tls_.emplace(settings_.tls);
+  expiry_ = UINT64_MAX;
+  unanswered_since_ = UINT64_MAX;
+  is_flushing_ = false;
+  stray_ = nullptr;
+  begin_with(*offered_version_);
+  for (const auto& each : ids())
+    host_.add_id(each);
+}
+
+/// What went out early counts as not sent, since the server has taken none of it.
+void quic_connection::take_early_streams_back() {
+  takes_early_data_ = false;
+  streams_.for_each([this](quic_stream& each) {
+    streams_.make_idle(each);
+    each.is_open = false;
+    each.output.rewind();
+  });
 }
 
 quic_connection::quic_connection(settings chosen, const first_packet& first, quic_host& host, const tls_now& now)
   : settings_(std::move(chosen)),
     quic_(quic_settings(settings_.config)),
     host_(host),
-    tls_(settings_.tls),
+    tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
   quic_setup made{settings_.config, quic_, stamp(now)};
   made.settings.rand_ctx.native_handle = &host_;
+  made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
   made.settings.handshake_timeout = nanoseconds(settings_.config.attempt_timeout);
   if (!first.token.empty()) {
     made.settings.token = first.token.data();
@@ -131,8 +168,8 @@ quic_connection::~quic_connection() {
 }
 
 void quic_connection::set_up_conn() {
-  tls_.attach(conn_.get());
-  ::ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_.session());
+  tls_->attach(conn_.get());
+  ::ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_->session());
   if (settings_.config.keepalive_interval.count() > 0)
     ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), nanoseconds(settings_.config.keepalive_interval));
   last_path_ = settings_.path;
@@ -143,7 +180,7 @@ ngtcp2_tstamp quic_connection::stamp(const tls_now& now) {
   const auto since_epoch = std::chrono::duration_cast<std::chrono::nanoseconds>(now.steady.time_since_epoch()).count();
   last_now_ = std::max(last_now_, static_cast<ngtcp2_tstamp>(since_epoch));
   now_ = now;
-  tls_.set_now(now);
+  tls_->set_now(now);
   return last_now_;
 }
 
@@ -175,7 +212,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     return handle_failure(failure);
   if (!std::exchange(has_answered_, true))
     tell(quic_event::answered{});
-  if (tls_.has_ticket())
+  if (tls_->has_ticket())
     remember_session();
 }
 
@@ -228,25 +265,33 @@ std::optional<quic_event::any> quic_connection::poll_event() {
 // -- the handshake ------------------------------------------------------------------------------------------------------
 
 void quic_connection::handle_connected() {
-  if (auto refused = tls_.judge_agreement()) {
+  if (auto refused = tls_->judge_agreement()) {
     refusal_ = std::move(refused);
     throw std::runtime_error{"the peer is refused"};
   }
   is_connected_ = true;
+  figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
-    tls_.send_ticket();
+    tls_->send_ticket();
     const auto token = host_.make_token_for(last_path_.remote, now_.wall);
     if (!token.empty())
       ::ngtcp2_conn_submit_new_token(conn_.get(), token.data(), token.size());
   } else {
+    // GnuTLS does not tell when a server refuses; ngtcp2 then forgets the streams that were opened, and has to be told.
+    if (takes_early_data_ && !figures_.early_data_accepted) {
+      ::ngtcp2_conn_tls_early_data_rejected(conn_.get());
+      take_early_streams_back();
+      tell(quic_event::early_data_rejected{});
+    }
+    takes_early_data_ = false;
     open_byte_stream();
-    figures_.early_data_accepted = tls_.early_data_was_accepted();
   }
-  tell(quic_event::connected{tls_.info()});
+  tell(quic_event::connected{tls_->info()});
 }
 
 void quic_connection::open_byte_stream() {
-  if (const auto* known = streams_.find(byte_stream); known != nullptr && known->is_open)
+  const auto* known = streams_.find(byte_stream);
+  if (byte_stream_is_over_ || (known != nullptr && known->is_open))
     return;
   // The peer's settings may allow no stream at all; then there is no byte stream until they do.
   std::int64_t id = -1;
@@ -260,6 +305,13 @@ void quic_connection::open_byte_stream() {
   streams_.make_ready(stream);
 }
 
+/// What a server of other versions offers instead.
+void quic_connection::handle_versions(std::span<const std::uint32_t> offered) noexcept {
+  for (const auto each : quic_.versions)
+    if (!offered_version_ && std::ranges::find(offered, wire_version(each)) != offered.end())
+      offered_version_ = wire_version(each);
+}
+
 void quic_connection::remember_session() {
   if (!is_connected_)
     return;
@@ -268,7 +320,7 @@ void quic_connection::remember_session() {
       ::ngtcp2_conn_encode_0rtt_transport_params(conn_.get(), reinterpret_cast<std::uint8_t*>(parameters.data()),
                                                  parameters.size());
   parameters.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  tls_.remember_session(std::move(parameters), std::exchange(token_, {}));
+  tls_->remember_session(std::move(parameters), std::exchange(token_, {}));
 }
 
 // -- the end ------------------------------------------------------------------------------------------------------------
@@ -276,6 +328,13 @@ void quic_connection::remember_session() {
 void quic_connection::handle_failure(int failure) {
   if (end_)
     return;
+  if (failure == NGTCP2_ERR_RECV_VERSION_NEGOTIATION && offered_version_) {
+    try {
+      return begin_again();
+    } catch (const std::exception&) {
+      return end_with(make_quic_error(NGTCP2_ERR_NOMEM, where()));
+    }
+  }
   if (failure == NGTCP2_ERR_DRAINING)
     return end_with(make_peer_close_error(*::ngtcp2_conn_get_ccerr(conn_.get()), where(), detailed()));
   ngtcp2_ccerr told{};
@@ -286,7 +345,7 @@ void quic_connection::handle_failure(int failure) {
     ::ngtcp2_ccerr_set_tls_alert(&told, GNUTLS_A_BAD_CERTIFICATE, nullptr, 0);
   } else if (failure == NGTCP2_ERR_CRYPTO) {
     const auto alert = ::ngtcp2_conn_get_tls_alert(conn_.get());
-    reason = tls_.failure(alert);
+    reason = tls_->failure(alert);
     ::ngtcp2_ccerr_set_tls_alert(&told, alert, nullptr, 0);
   } else {
     ::ngtcp2_ccerr_set_liberr(&told, failure, nullptr, 0);
@@ -488,8 +547,10 @@ void quic_connection::drop_input(quic_stream& stream) {
 }
 
 void quic_connection::drop_output(quic_stream& stream) {
-  streams_.take_buffered(stream.output.buffered());
+  // ngtcp2 still points at what it has sent; that goes when it is acknowledged, or the stream is closed.
+  const auto before = stream.output.buffered();
   stream.output.discard();
+  streams_.take_buffered(before - stream.output.buffered());
   stream.is_sending_over = true;
   stream.wants_room = false;
   streams_.make_idle(stream);
@@ -559,8 +620,16 @@ void quic_connection::handle_acked(stream_id id, std::uint64_t offset, std::uint
     return;
   const auto before = stream->output.buffered();
   stream->output.acknowledge(offset, size);
-  streams_.take_buffered(before - stream->output.buffered());
+  const auto gone = before - stream->output.buffered();
+  streams_.take_buffered(gone);
+  figures_.bytes_acked += gone;
   offer_room();
+}
+
+void quic_connection::handle_bidirectional_room() {
+  if (!is_server() && is_connected_)
+    open_byte_stream();
+  tell(quic_event::streams_available{stream_direction::bidirectional});
 }
 
 void quic_connection::handle_stream_reset(stream_id id, std::uint64_t code) {
@@ -587,7 +656,11 @@ void quic_connection::handle_stream_close(stream_id id) {
     return;
   stream->is_closed = true;
   stream->is_sending_over = true;
+  stream->wants_room = false;
   streams_.make_idle(*stream);
+  streams_.take_buffered(stream->output.buffered());
+  stream->output.release();
+  offer_room();
   // A half that this side alone has used has no end to be read.
   if (direction_of(id) == stream_direction::unidirectional && is_opened_by_server(id) == is_server())
     stream->end_was_read = true;
@@ -656,12 +729,22 @@ void quic_connection::handle_path_change(const ngtcp2_path& path) {
     return;
   last_path_ = present;
   ++figures_.path_changes;
+  ecn_.begin_anew();
   tell(quic_event::path_changed{present});
+}
+
+void quic_connection::handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token) {
+  if (is_in_use) {
+    reset_tokens_.push_back(token);
+    host_.add_reset_token(token);
+  } else if (std::erase(reset_tokens_, token) != 0) {
+    host_.remove_reset_token(token);
+  }
 }
 
 result<void> quic_connection::migrate(const udp_address& local, const tls_now& now) {
   const auto* peer = end_ ? nullptr : ::ngtcp2_conn_get_remote_transport_params(conn_.get());
-  if (peer == nullptr || !is_confirmed_)
+  if (peer == nullptr || (!is_server() && !is_confirmed_))
     return make_error(error_code::not_connected, where(), origin::local,
                       "the connection is not far enough to change its address");
   if (is_server() || peer->disable_active_migration != 0)
@@ -697,6 +780,10 @@ quic_metrics quic_connection::metrics() const {
   }
   figures.congestion_window = info.cwnd;
   figures.bytes_in_flight = info.bytes_in_flight;
+#if NGTCP2_VERSION_NUM >= 0x011000 // 1.16
+  figures.packets_lost = info.pkt_lost;
+#endif
+  figures.ecn = ecn_.state();
   streams_.for_each([&](const quic_stream& each) {
     ++(is_opened_by_server(each.id) == is_server() ? figures.own_streams : figures.peer_streams);
   });

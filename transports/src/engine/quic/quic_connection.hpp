@@ -1,6 +1,7 @@
 #pragma once
 
 #include "datagram_queue.hpp"
+#include "ecn_watch.hpp"
 #include "quic_cid.hpp"
 #include "quic_event.hpp"
 #include "quic_streams.hpp"
@@ -21,10 +22,12 @@
 #include <cstdint>
 #include <ctime>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <vector>
 
@@ -40,6 +43,9 @@ public:
   virtual quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id) = 0;
   virtual void add_id(const quic_cid& id) = 0;
   virtual void remove_id(const quic_cid& id) = 0;
+  /// The peer would say by this that it has forgotten the connection: such a packet has an ID that says nothing.
+  virtual void add_reset_token(const quic_tokens::stateless_reset_token& token) = 0;
+  virtual void remove_reset_token(const quic_tokens::stateless_reset_token& token) = 0;
   /// A proof of its address that the client may show next time (RFC 9000, 8.1.3); empty: none.
   virtual quic_tokens::token make_token_for(const udp_address& client, std::time_t now) = 0;
   virtual void fill_random(std::span<std::uint8_t> room) = 0;
@@ -66,6 +72,9 @@ public:
     transport_config config{};
     quic_tls::settings tls{};
     udp_path path{};
+    /// Is handed what qlog has to say, as it comes, `quic_qlog_is_safe` or not; a file of it is whole when the connection is
+    /// gone. Empty: nothing is written. *Thread:* from within the connection, of which it calls nothing; throws nothing.
+    std::function<void(std::string_view)> qlog{};
   };
   /// What a server knows of a client from its first packet.
   struct first_packet {
@@ -110,6 +119,10 @@ public:
   /// Takes as many bytes as there is room for; `stream_writable` follows if that is not all.
   /// *Errors:* `send_failed` for a stream that cannot be sent on.
   [[nodiscard]] result<std::size_t> send(stream_id stream, std::span<const outgoing> pieces);
+  /// A client, before `connected`: whether what is sent on the byte stream goes out with the first flight, as it does where
+  /// an earlier session allows. A server that forgets may take it twice, so it must do no harm twice. What the server
+  /// refuses is sent again after the handshake, without anybody's help.
+  [[nodiscard]] bool takes_early_data() const noexcept { return takes_early_data_ && !end_; }
   /// Ends our half after what `send` took.
   void finish(stream_id stream);
   /// Gives our half up; what was not acknowledged is lost (RFC 9000, 3.1).
@@ -155,6 +168,9 @@ public:
   [[nodiscard]] udp_path path() const;
   [[nodiscard]] quic_metrics metrics() const;
 
+  [[nodiscard]] std::span<const quic_tokens::stateless_reset_token> reset_tokens() const noexcept {
+    return reset_tokens_;
+  }
   /// After the end: every ID by which late packets may come, and what they are to be answered with (RFC 9000, 10.2); empty:
   /// with nothing.
   [[nodiscard]] std::vector<quic_cid> ids() const;
@@ -177,6 +193,9 @@ private:
 
   // -- life --------------------------------------------------------------------------------------------------------------
 
+  void begin_with(std::uint32_t version);
+  void begin_again();
+  void take_early_streams_back();
   void set_up_conn();
   [[nodiscard]] ngtcp2_tstamp stamp(const tls_now& now);
   [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
@@ -189,6 +208,8 @@ private:
 
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
+  void handle_versions(std::span<const std::uint32_t> offered) noexcept;
+  void handle_bidirectional_room();
   void handle_stream_open(stream_id id);
   void handle_stream_data(stream_id id, std::span<const std::byte> bytes, bool is_last);
   void handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size);
@@ -197,6 +218,7 @@ private:
   void handle_stream_close(stream_id id);
   void handle_unreliable(std::span<const std::byte> bytes);
   void handle_path_change(const ngtcp2_path& path);
+  void handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token);
 
   // -- streams -----------------------------------------------------------------------------------------------------------
 
@@ -221,13 +243,14 @@ private:
   void drop_first_datagram();
 
   [[nodiscard]] phase where() const noexcept { return is_connected_ ? phase::established : phase::handshake; }
-  [[nodiscard]] bool detailed() const noexcept { return tls_.config().detailed_errors; }
+  [[nodiscard]] bool detailed() const noexcept { return tls_->config().detailed_errors; }
   [[nodiscard]] std::size_t datagram_size_max() const;
 
   settings settings_;
   quic_config quic_;
   quic_host& host_;
-  quic_tls tls_;
+  /// A second attempt, by another version, is another handshake.
+  std::optional<quic_tls> tls_;
   std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
   quic_streams streams_;
   datagram_queue datagrams_;
@@ -252,6 +275,8 @@ private:
   bool has_answered_ = false;
   bool is_connected_ = false;
   bool is_confirmed_ = false;
+  bool takes_early_data_ = false;
+  std::optional<std::uint32_t> offered_version_;
   /// The byte stream has been, and will not be again.
   bool byte_stream_is_over_ = false;
   std::unique_ptr<stray_packet> stray_;
@@ -267,7 +292,10 @@ private:
   udp_path last_path_;
   std::string token_;
 
+  /// By which the peer may tell that it has forgotten us: one for each of its IDs that are in use.
+  std::vector<quic_tokens::stateless_reset_token> reset_tokens_;
   quic_metrics figures_;
+  ecn_watch ecn_;
 };
 
 } // namespace actorwire

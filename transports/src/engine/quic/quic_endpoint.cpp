@@ -53,6 +53,7 @@ quic_endpoint::quic_endpoint(setup chosen, std::optional<acceptance> accepting)
   : setup_(std::move(chosen)),
     accepting_(std::move(accepting)),
     by_id_(setup_.random),
+    by_reset_token_(setup_.random),
     tombstones_(setup_.random),
     retries_(accepting_ ? accepting_->retry_threshold : 0) {}
 
@@ -82,15 +83,19 @@ std::optional<unsigned> quic_endpoint::handle_datagram(const udp_arrival& arrive
   auto* known = by_id_.find(to);
   if (known == nullptr)
     return handle_stranger(arrived, to, ids.version != 0, now);
+  hand_to(*known, arrived, now);
+  return std::nullopt;
+}
+
+void quic_endpoint::hand_to(session& known, const udp_arrival& arrived, const tls_now& now) {
   if (!setup_.arena.admits(arrived.bytes.size())) {
     ++dropped_;
-    return std::nullopt;
+    return;
   }
-  present_ = known;
-  known->handle_datagram(arrived, now);
+  present_ = &known;
+  known.handle_datagram(arrived, now);
   present_ = nullptr;
-  mark(*known);
-  return std::nullopt;
+  mark(known);
 }
 
 void quic_endpoint::handle_timeout(const tls_now& now) {
@@ -255,6 +260,8 @@ void quic_endpoint::bury(session& which, const tls_now& now) {
   tombstones_.add(ids, {words.begin(), words.end()}, now.steady + which.linger());
   for (const auto& id : ids)
     by_id_.erase(id);
+  for (const auto& token : which.reset_tokens())
+    remove_reset_token(token);
   std::erase(eventful_, &which);
   std::erase(accepted_, &which);
   sessions_.erase(which.place);
@@ -267,6 +274,15 @@ void quic_endpoint::add_id(const quic_cid& id) {
 
 void quic_endpoint::remove_id(const quic_cid& id) {
   by_id_.erase(id);
+}
+
+void quic_endpoint::add_reset_token(const quic_tokens::stateless_reset_token& token) {
+  if (present_ != nullptr)
+    by_reset_token_.insert(quic_cid{token.data(), token.size()}, *present_);
+}
+
+void quic_endpoint::remove_reset_token(const quic_tokens::stateless_reset_token& token) {
+  by_reset_token_.erase(quic_cid{token.data(), token.size()});
 }
 
 // -- strangers ----------------------------------------------------------------------------------------------------------
@@ -283,6 +299,14 @@ std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrive
       handle_first_packet(arrived, now);
     return std::nullopt;
   }
+  // What ends with the token of one of our peers is its stateless reset (RFC 9000, 10.3.1).
+  if (arrived.bytes.size() >= reset_size_min) {
+    const quic_cid token{arrived.bytes.last(NGTCP2_STATELESS_RESET_TOKENLEN)};
+    if (auto* known = by_reset_token_.find(token)) {
+      hand_to(*known, arrived, now);
+      return std::nullopt;
+    }
+  }
   // A client that has moved may come in by another socket of the listener.
   if (const auto shard = accepting_ ? setup_.ids.shard_of(to) : std::nullopt; shard && *shard != setup_.shard)
     return shard;
@@ -295,6 +319,10 @@ void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_no
   if (arrived.bytes.size() < first_datagram_min
       || ::ngtcp2_accept(&head, data_of(arrived.bytes), arrived.bytes.size()) != 0)
     return;
+  // ngtcp2 knows more versions than the settings may allow.
+  if (std::ranges::none_of(accepting_->versions, [&](auto each) { return wire_version(each) == head.version; }))
+    return answer_with_versions(arrived,
+                                {head.version, head.dcid.data, head.dcid.datalen, head.scid.data, head.scid.datalen});
   quic_connection::first_packet first;
   first.version = head.version;
   first.source = quic_cid{head.scid};

@@ -121,12 +121,15 @@ private:
   }
   void add_id(const quic_cid& id) override;
   void remove_id(const quic_cid& id) override;
+  void add_reset_token(const quic_tokens::stateless_reset_token& token) override;
+  void remove_reset_token(const quic_tokens::stateless_reset_token& token) override;
   quic_tokens::token make_token_for(const udp_address& client, std::time_t now) override {
     return setup_.tokens->make_new_token(client, std::chrono::system_clock::from_time_t(now));
   }
   void fill_random(std::span<std::uint8_t> room) override { setup_.random(std::as_writable_bytes(room)); }
   [[nodiscard]] receive_arena& arena() override { return setup_.arena; }
 
+  void hand_to(session& known, const udp_arrival& arrived, const tls_now& now);
   std::optional<unsigned> handle_stranger(const udp_arrival& arrived, const quic_cid& to, bool is_long,
                                           const tls_now& now);
   void handle_first_packet(const udp_arrival& arrived, const tls_now& now);
@@ -150,6 +153,8 @@ private:
   setup setup_;
   std::optional<acceptance> accepting_;
   connection_id_map<session> by_id_;
+  /// Tokens are looked for as IDs are.
+  connection_id_map<session> by_reset_token_;
   std::list<session> sessions_;
   /// Those that `poll_transmit` asks, and those that `dispatch` does.
   std::deque<session*> dirty_;

@@ -29,7 +29,8 @@ struct stream_opened {
   stream_direction direction;
 };
 
-/// There is something to `read`, or the stream's end.
+/// There is something to `read`, or the stream's end. At a server, before `connected` it is early data (RFC 9001, 4.6): the
+/// first flight of a client that an earlier session vouches for, and that may have been sent a second time by somebody else.
 struct stream_readable {
   stream_id stream;
 };
@@ -71,7 +72,7 @@ struct datagram_done {
   bool was_sent;
 };
 
-/// What was sent as early data was refused: no stream exists any more, and nothing of them has arrived.
+/// What was sent as early data was refused; it is sent again. For statistics: there is nothing to be done.
 struct early_data_rejected {};
 
 /// The connection goes another way from now on: the peer, or this side, has another address.

@@ -60,6 +60,8 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     const auto length = static_cast<std::size_t>(written);
     const auto mark = static_cast<ecn_mark>(info.ecn);
     const auto way = path_of(path.path);
+    if (way == last_path_)
+      ecn_.note(mark != ecn_mark::not_capable, at, 3 * ::ngtcp2_conn_get_pto(conn_.get()));
     if (count == 0) {
       train = {way, mark, length, {}};
     } else if (mark != train.mark || !(way == train.path)) {
@@ -190,11 +192,13 @@ std::optional<ngtcp2_ssize> quic_connection::write_datagram(std::span<std::byte>
   }
   const ngtcp2_vec body{const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(first.bytes.data())),
                         first.bytes.size()};
+  // ngtcp2 aborts at a piece without bytes.
+  const std::size_t pieces = body.len != 0 ? 1 : 0;
   int accepted = 0;
   const auto id = first.id;
   const auto written =
       ::ngtcp2_conn_writev_datagram(conn_.get(), &path.path, &info, reinterpret_cast<std::uint8_t*>(room.data()),
-                                    room.size(), &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, id, &body, 1, now);
+                                    room.size(), &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_MORE, id, &body, pieces, now);
   if (written == NGTCP2_ERR_INVALID_ARGUMENT || written == NGTCP2_ERR_INVALID_STATE) {
     drop_first_datagram();
     return std::nullopt;

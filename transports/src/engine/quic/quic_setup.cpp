@@ -1,14 +1,19 @@
 #include "quic_setup.hpp"
 
+#include <array>
 #include <chrono>
 #include <cstddef>
+#include <string>
 
 namespace actorwire {
 
 namespace {
 
 /// The UDP payload that fits every path of Ethernet, over IPv6 with a little to spare; what discovery looks for.
-constexpr std::size_t usual_packet_size = 1'452;
+constexpr std::uint16_t usual_packet_size = 1'452;
+
+/// What tunnels leave of it, and what every path of IPv6 carries.
+constexpr std::array<std::uint16_t, 2> smaller_packet_sizes{1'404, 1'232};
 
 /// IDs that the peer may hold of us, and we of it: enough to change the path a few times.
 constexpr std::uint64_t connection_ids = 4;
@@ -37,6 +42,17 @@ ngtcp2_duration nanoseconds(std::chrono::milliseconds time) noexcept {
 
 std::uint32_t wire_version(quic_version version) noexcept {
   return version == quic_version::v2 ? NGTCP2_PROTO_VER_V2 : NGTCP2_PROTO_VER_V1;
+}
+
+result<void> check_qlog(const quic_config& quic) {
+  // 1.22.1 is the first that is repaired.
+  constexpr int repaired_since = 0x011601;
+  const auto* library = ::ngtcp2_version(0);
+  if (quic.qlog_directory.empty() || quic.qlog_forced || library->version_num >= repaired_since)
+    return {};
+  return make_error(error_code::unsupported, phase::setup, origin::local,
+                    std::string{"quic.qlog_directory: ngtcp2 "}.append(library->version_str)
+                        + " must not write qlog (CVE-2026-40170); quic.qlog_forced allows it");
 }
 
 quic_setup::quic_setup(const transport_config& config, const quic_config& quic, ngtcp2_tstamp now) {
@@ -73,11 +89,16 @@ void quic_setup::set_packet_size(const transport_config& config, const quic_conf
   settings.max_tx_udp_payload_size = size;
   settings.no_pmtud = quic.path_mtu_discovery ? 0 : 1;
   settings.no_tx_udp_payload_size_shaping = !quic.path_mtu_discovery && config.mtu != 0 ? 1 : 0;
-  if (quic.path_mtu_discovery && size > usual_packet_size) {
-    probes_ = {static_cast<std::uint16_t>(usual_packet_size), static_cast<std::uint16_t>(size)};
-    settings.pmtud_probes = probes_.data();
-    settings.pmtud_probeslen = probes_.size();
-  }
+  if (!quic.path_mtu_discovery)
+    return;
+  // The usual size first: where it gets through, the smaller ones are left out.
+  probes_.push_back(usual_packet_size);
+  if (size > usual_packet_size)
+    probes_.push_back(static_cast<std::uint16_t>(size));
+  probes_.insert(probes_.end(), smaller_packet_sizes.begin(), smaller_packet_sizes.end());
+  std::erase_if(probes_, [size](std::uint16_t each) { return each > size; });
+  settings.pmtud_probes = probes_.data();
+  settings.pmtud_probeslen = probes_.size();
 }
 
 } // namespace actorwire

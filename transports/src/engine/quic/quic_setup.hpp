@@ -1,6 +1,7 @@
 #pragma once
 
 #include <actorwire/messages/quic_config.hpp>
+#include <actorwire/messages/result.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
 #include <ngtcp2/ngtcp2.h>
@@ -28,6 +29,11 @@ private:
   std::vector<std::uint32_t> versions_;
   std::vector<std::uint16_t> probes_;
 };
+
+/// Whether connections may write qlog as `quic` says. Whoever opens the files asks first.
+/// *Errors:* `unsupported` with an ngtcp2 that a peer can make write past the end of its buffer then (CVE-2026-40170),
+/// unless that is forced.
+[[nodiscard]] result<void> check_qlog(const quic_config& quic);
 
 /// As ngtcp2 names the version.
 [[nodiscard]] std::uint32_t wire_version(quic_version version) noexcept;

@@ -67,8 +67,11 @@ quic_tls::~quic_tls() = default;
 void quic_tls::set_up_server() {
   if (config().session_resumption)
     require_tls(::gnutls_session_ticket_enable_server(session(), &identity().ticket_key()));
-  if (settings_.early_data && settings_.guard)
+  if (settings_.early_data && settings_.guard) {
     ::gnutls_anti_replay_enable(session(), settings_.guard.get());
+    // QUIC bounds early data by its own windows (RFC 9001, 4.6.1).
+    ::gnutls_record_set_max_early_data_size(session(), UINT32_MAX);
+  }
   if (config().client_certificates == client_certificates::off)
     return;
   const auto is_required = config().client_certificates == client_certificates::require;

@@ -122,6 +122,16 @@ void stream_output::discard() {
   copies_used_ = 0;
 }
 
+void stream_output::release() noexcept {
+  is_discarded_ = true;
+  chunks_.truncate(0);
+  copies_ = {};
+  copies_used_ = 0;
+  next_ = 0;
+  next_offset_ = 0;
+  first_offset_ = sent_ = accepted_ = acked_;
+}
+
 void stream_output::rewind() noexcept {
   assert(acked_ == 0);
   sent_ = 0;

@@ -60,6 +60,9 @@ public:
   /// once, the rest stays, because ngtcp2 may still point at it, until it is acknowledged or this object is destroyed.
   void discard();
 
+  /// ngtcp2 has closed the stream and points at nothing any more: releases what is left. What was not acknowledged never is.
+  void release() noexcept;
+
   /// Early data were rejected and their streams undone by ngtcp2: everything is to be sent again, on a new stream.
   void rewind() noexcept;
 

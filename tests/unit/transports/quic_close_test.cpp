@@ -1,0 +1,121 @@
+// The end of connections of QUIC: in order, by mistake, by a server that has died; and what is left behind.
+
+#include "quic_sides.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+
+namespace actorwire::test {
+
+TEST_CASE("who closes in order is heard, whichever side it is") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto is_client = GENERATE(true, false);
+  auto& one = is_client ? client : server;
+  auto& other = is_client ? server : client;
+  one.close();
+  world.until([&] { return one.reason && other.reason; });
+  CHECK(one.reason->who == origin::local);
+  CHECK(other.reason->code == error_code::closed);
+  CHECK(other.reason->who == origin::remote);
+}
+
+TEST_CASE("a connection that is let go with bytes on their way ends abruptly") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto is_idle = GENERATE(true, false);
+  if (!is_idle)
+    client.say(0, pattern(100'000));
+  client.release();
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(server.reason->code == (is_idle ? error_code::closed : error_code::reset));
+  CHECK(world.client->size() == 0);
+}
+
+TEST_CASE("a client that closes as soon as it is connected is heard as well") {
+  quic_world world;
+  auto& client = world.dial();
+  world.until([&] { return client.is_connected(); });
+  client.close();
+  world.until([&] { return !world.server_users.empty() && world.server_users[0]->reason; });
+  CHECK(world.server_users[0]->reason->who == origin::remote);
+  CHECK((world.server_users[0]->reason->code == error_code::closed
+         || world.server_users[0]->reason->code == error_code::reset));
+  CHECK(world.half_open->get() == 0);
+}
+
+TEST_CASE("a code of a foreign application is passed on") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  client.connection->close(4'711, make_error(error_code::closed, phase::close, origin::local, "done"));
+  client.touch();
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(server.reason->code == error_code::peer_error);
+  CHECK(server.reason->text.find("4711") != std::string::npos);
+}
+
+TEST_CASE("after the end nothing is kept but what answers late packets, and that not for long") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  client.close();
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(world.client->size() == 0);
+  CHECK(world.server->size() == 0);
+  world.run_for(10s);
+  CHECK_FALSE(world.client->next_timeout());
+  CHECK_FALSE(world.server->next_timeout());
+}
+
+TEST_CASE("what has arrived can be read after the end") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  server.reads = false;
+  client.say(0, "last words");
+  world.until([&, &at = client] { return at.connection->is_all_acked(); });
+  auto& receiver = *server.connection;
+  receiver.close(0, make_error(error_code::closed, phase::close, origin::local, "done"));
+  CHECK(receiver.read(0, 4).text() == "last");
+  CHECK(receiver.read(0, 100).text() == " words");
+  CHECK(receiver.read(0, 100).empty());
+}
+
+TEST_CASE("a server that was killed and started again tells its clients that it does not know them") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  client.say(0, pattern(10'000));
+  world.run_for(1s);
+  world.start_server();
+  client.say(0, "still there?");
+  const auto begun = world.now.steady;
+  world.until([&, &at = client] { return at.reason.has_value(); });
+  CHECK(client.reason->code == error_code::reset);
+  CHECK(client.reason->who == origin::remote);
+  CHECK(world.now.steady - begun < 1s);
+  CHECK(world.server->size() == 0);
+  // And takes them anew.
+  auto [again, again_server] = world.connect();
+  again.say(0, "hello");
+  world.until([&, &at = again_server] { return at.streams[0].text == "hello"; });
+}
+
+TEST_CASE("two endpoints that have both forgotten each other fall silent") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  std::string last;
+  world.passes = [&](const udp_path&, const std::string& bytes) {
+    last = bytes;
+    return true;
+  };
+  client.say(0, pattern(1'000));
+  world.until([&, &at = server] { return !at.streams[0].text.empty(); });
+  const auto to_server = last;
+  world.start_server();
+  world.inject(world.to_server(), to_server);
+  const auto before = world.datagrams_sent;
+  world.run_for(2s);
+  CHECK(world.datagrams_sent - before < 20);
+}
+
+} // namespace actorwire::test

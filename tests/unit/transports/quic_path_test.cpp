@@ -1,0 +1,271 @@
+// What lies between two sides of QUIC, and that it changes: addresses, packet sizes, keys, silence, congestion.
+
+#include "quic_sides.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+
+namespace actorwire::test {
+
+namespace {
+
+constexpr std::size_t megabyte = std::size_t{1} << 20U;
+
+/// Has a megabyte sent each way, and something done in the middle.
+template <class Change>
+void transfer_with(quic_world& world, quic_user& client, quic_user& server, Change&& change) {
+  const auto text = pattern(megabyte);
+  client.say(0, text);
+  client.finish(0);
+  server.say(0, text);
+  server.finish(0);
+  world.until([&] { return server.streams[0].text.size() > megabyte / 4; });
+  change();
+  world.until([&] { return client.streams[0].ended && server.streams[0].ended; });
+  CHECK((client.streams[0].text == text));
+  CHECK((server.streams[0].text == text));
+}
+
+transport_config keeping_alive(std::chrono::milliseconds interval, std::chrono::milliseconds idle) {
+  auto made = quic_with([&](quic_config& quic) { quic.idle_timeout = idle; });
+  made.keepalive_interval = interval;
+  return made;
+}
+
+} // namespace
+
+// -- addresses --------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a NAT that gives the client another address in the middle of a transfer costs no connection and no byte") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto elsewhere = address_of("203.0.113.9", 40'001);
+  transfer_with(world, client, server, [&] { world.translate = [&](const udp_address&) { return elsewhere; }; });
+  REQUIRE(server.paths.size() == 1);
+  CHECK(server.paths[0].remote == elsewhere);
+  CHECK(server.connection->path().remote == elsewhere);
+  CHECK(server.connection->metrics().path_changes == 1);
+  // It cannot know.
+  CHECK(client.paths.empty());
+  CHECK(world.server_users.size() == 1);
+}
+
+TEST_CASE("a NAT that forgets the client again and again is followed") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  std::uint16_t port = 40'000;
+  world.translate = [&](const udp_address&) { return address_of("203.0.113.9", port); };
+  for (int round = 0; round < 10; ++round) {
+    ++port;
+    client.say(0, "here");
+    world.until(
+        [&, &at = server] { return !at.paths.empty() && at.paths.back().remote == address_of("203.0.113.9", port); });
+  }
+  CHECK(server.streams[0].text.size() == 40);
+}
+
+TEST_CASE("a client that moves goes on from its new address") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.until([&, &at = client] { return at.streams.contains(0) || at.connection->is_all_acked(); });
+  world.run_for(100ms);
+  const auto elsewhere = address_of("203.0.113.9", 50'123);
+  transfer_with(world, client, server, [&, &at = client] {
+    REQUIRE(at.connection->migrate(elsewhere, world.now));
+    at.touch();
+  });
+  REQUIRE(client.paths.size() == 1);
+  CHECK(client.paths[0].local == elsewhere);
+  REQUIRE(server.paths.size() == 1);
+  CHECK(server.paths[0].remote == elsewhere);
+}
+
+TEST_CASE("a client may not move where the server's settings forbid it") {
+  quic_world world{{.server = quic_with([](quic_config& quic) { quic.migration = quic_migration::refuse; })}};
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto refused = client.connection->migrate(address_of("203.0.113.9", 50'123), world.now);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::unsupported);
+  CHECK(refused.error().who == origin::remote);
+  SECTION("and a connection whose NAT forgets it ends by its idle timeout") {
+    world.translate = [](const udp_address&) { return address_of("203.0.113.9", 40'001); };
+    client.say(0, "is anybody there");
+    world.until([&, &one = client, &two = server] { return one.reason && two.reason; });
+    CHECK(server.reason->code == error_code::idle_timeout);
+    CHECK(server.streams[0].text.empty());
+  }
+}
+
+TEST_CASE("a server keeps its address, and nobody moves before the handshake is confirmed") {
+  quic_world world;
+  auto& dialing = world.dial();
+  CHECK(dialing.connection->migrate(address_of("203.0.113.9", 1), world.now).error().code == error_code::not_connected);
+  world.until([&] { return dialing.is_connected() && world.connected_servers() == 1; });
+  world.run_for(1s);
+  auto& server = *world.server_users[0];
+  CHECK(server.connection->migrate(address_of("203.0.113.9", 1), world.now).error().code == error_code::unsupported);
+}
+
+// -- keys -------------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("keys can be changed in the middle of a transfer, by either side, again and again") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  auto& who = GENERATE(true, false) ? client : server;
+  for (int round = 0; round < 3; ++round) {
+    transfer_with(world, client, server, [&] {
+      REQUIRE(who.connection->update_keys(world.now));
+      CHECK_FALSE(who.connection->update_keys(world.now));
+      who.touch();
+    });
+    break;
+  }
+  world.run_for(5s);
+  CHECK(who.connection->update_keys(world.now));
+}
+
+// -- silence ----------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a connection that is kept alive outlives its idle timeout many times") {
+  quic_world world{{.client = keeping_alive(1s, 3s), .server = keeping_alive(0s, 3s)}};
+  auto [client, server] = world.connect();
+  world.run_for(60s);
+  CHECK_FALSE(client.reason);
+  CHECK_FALSE(server.reason);
+}
+
+TEST_CASE("a connection that nobody keeps alive ends by the shorter idle timeout, at both sides, and without a word") {
+  quic_world world{{.client = keeping_alive(0s, 10s), .server = keeping_alive(0s, 3s)}};
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto sent = world.datagrams_sent;
+  const auto begun = world.now.steady;
+  world.until([&, &one = client, &two = server] { return one.reason && two.reason; });
+  CHECK(client.reason->code == error_code::idle_timeout);
+  CHECK(server.reason->code == error_code::idle_timeout);
+  CHECK(world.now.steady - begun <= 3s);
+  world.run_for(1s);
+  CHECK(world.datagrams_sent == sent);
+  CHECK(world.client->size() == 0);
+  CHECK(world.server->size() == 0);
+}
+
+TEST_CASE("a peer that falls silent is given up after the keep-alive timeout") {
+  auto settings = keeping_alive(1s, 60s);
+  settings.keepalive_timeout = 5s;
+  quic_world world{{.client = settings, .server = settings}};
+  auto [client, server] = world.connect();
+  world.run_for(3s);
+  world.sky.loss = 1;
+  const auto begun = world.now.steady;
+  world.until([&, &one = client, &two = server] { return one.reason && two.reason; });
+  CHECK(client.reason->code == error_code::keepalive_timeout);
+  CHECK(server.reason->code == error_code::keepalive_timeout);
+  CHECK(world.now.steady - begun <= 7s);
+}
+
+TEST_CASE("an idle connection that is kept alive sends next to nothing") {
+  quic_world world;
+  world.connect();
+  world.run_for(10s);
+  const auto before = world.datagrams_sent;
+  // Once in 15 s from either side, and what acknowledges it.
+  world.run_for(60s);
+  CHECK(world.datagrams_sent - before <= 20);
+}
+
+// -- packet sizes -----------------------------------------------------------------------------------------------------------
+
+TEST_CASE("larger packets are found where the path carries them") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  transfer_with(world, client, server, [] {});
+  CHECK(client.connection->metrics().mtu == 1'452);
+  CHECK(server.connection->metrics().mtu == 1'452);
+}
+
+TEST_CASE("packets stay as small as the path wants them") {
+  quic_world world{{}, {.mtu = 1'280}};
+  auto [client, server] = world.connect();
+  transfer_with(world, client, server, [] {});
+  CHECK(client.connection->metrics().mtu >= 1'200);
+  CHECK(client.connection->metrics().mtu <= 1'280);
+}
+
+TEST_CASE("packets stay at 1,200 bytes, or at what is set, where nobody looks for larger ones") {
+  auto settings = quic_with([](quic_config& quic) { quic.path_mtu_discovery = false; });
+  std::size_t largest = 0;
+  SECTION("1,200") {
+    quic_world world{{.client = settings, .server = settings}};
+    world.passes = [&](const udp_path&, const std::string& bytes) {
+      largest = std::max(largest, bytes.size());
+      return true;
+    };
+    auto [client, server] = world.connect();
+    transfer_with(world, client, server, [] {});
+    CHECK(largest == 1'200);
+  }
+  SECTION("what is set") {
+    settings.mtu = 1'350;
+    quic_world world{{.client = settings, .server = settings}};
+    world.passes = [&](const udp_path&, const std::string& bytes) {
+      largest = std::max(largest, bytes.size());
+      return true;
+    };
+    auto [client, server] = world.connect();
+    transfer_with(world, client, server, [] {});
+    CHECK(largest == 1'350);
+  }
+}
+
+TEST_CASE("jumbo packets are found where they are looked for") {
+  transport_config settings;
+  settings.protocol_settings = quic_config{};
+  settings.mtu = 8'952;
+  quic_world world{{.client = settings, .server = settings}};
+  auto [client, server] = world.connect();
+  transfer_with(world, client, server, [] {});
+  CHECK(client.connection->metrics().mtu == 8'952);
+}
+
+// -- congestion -------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("every control of congestion delivers, lossy or not") {
+  const auto control =
+      GENERATE(quic_congestion_control::cubic, quic_congestion_control::bbr, quic_congestion_control::reno);
+  const auto loss = GENERATE(0.0, 0.03);
+  const auto settings = quic_with([&](quic_config& quic) { quic.congestion_control = control; });
+  quic_world world{{.client = settings, .server = settings}, {.loss = loss}};
+  auto [client, server] = world.connect();
+  transfer_with(world, client, server, [] {});
+  CHECK(client.connection->metrics().congestion_window > 0);
+  CHECK(client.connection->metrics().rtt >= 10ms);
+}
+
+TEST_CASE("packets are marked where the path keeps the marks") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  CHECK(client.connection->metrics().ecn == ecn_state::testing);
+  transfer_with(world, client, server, [] {});
+  CHECK(client.connection->metrics().ecn == ecn_state::capable);
+  CHECK(server.connection->metrics().ecn == ecn_state::capable);
+}
+
+TEST_CASE("a router that marks instead of dropping slows a sender down") {
+  const auto is_marking = GENERATE(true, false);
+  quic_world world;
+  auto count = 0;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  world.remark = [&](ecn_mark mark) {
+    return is_marking && mark == ecn_mark::capable_0 && ++count % 50 == 0 ? ecn_mark::congested : mark;
+  };
+  transfer_with(world, client, server, [] {});
+  if (is_marking)
+    CHECK(client.connection->metrics().congestion_window < 200'000);
+  else
+    CHECK(client.connection->metrics().congestion_window > 200'000);
+}
+
+} // namespace actorwire::test

@@ -1,0 +1,195 @@
+// Clients that come back: sessions that are resumed, and what they send in their first flight (0-RTT).
+
+#include "quic_sides.hpp"
+
+#include <ctime>
+
+namespace actorwire::test {
+
+namespace {
+
+transport_config with_early_data() {
+  return quic_with([](quic_config& quic) { quic.early_data = true; });
+}
+
+/// A client that was here before, and has a session to come back with.
+class returning_client {
+public:
+  explicit returning_client(quic_world::options chosen = {.client = with_early_data(), .server = with_early_data()})
+    : world(std::move(chosen)) {
+    // GnuTLS measures the age of tickets by the machine's clock, whatever it is told.
+    world.now.wall = std::time(nullptr);
+    auto [client, server] = world.connect();
+    world.run_for(1s);
+    client.close();
+    world.until([&] { return world.client->size() == 0 && world.server->size() == 0; });
+  }
+
+  /// Comes back, and says something at once if it may.
+  quic_user& come_back(std::string_view text) {
+    auto& client = world.dial();
+    could_hurry = client.connection->takes_early_data();
+    if (could_hurry)
+      client.say(0, text);
+    return client;
+  }
+
+  quic_user& server() { return *world.server_users.back(); }
+
+  quic_world world;
+  bool could_hurry = false;
+};
+
+} // namespace
+
+TEST_CASE("a client that comes back resumes its session, and both sides know") {
+  quic_world world;
+  world.now.wall = std::time(nullptr);
+  auto [first, first_server] = world.connect();
+  CHECK_FALSE(first.tls->resumed);
+  CHECK_FALSE(first_server.tls->resumed);
+  world.run_for(1s);
+  auto [second, second_server] = world.connect();
+  CHECK(second.tls->resumed);
+  CHECK(second_server.tls->resumed);
+  CHECK(second.tls->peer_key == first.tls->peer_key);
+}
+
+TEST_CASE("a session is not resumed where either side does not want it") {
+  transport_config without;
+  without.tls = good_client();
+  quic_world::options chosen;
+  SECTION("the client") {
+    chosen.client.tls = good_client();
+    chosen.client.tls.session_resumption = false;
+  }
+  SECTION("the server") {
+    chosen.server.tls = good_server();
+    chosen.server.tls.session_resumption = false;
+  }
+  quic_world world{chosen};
+  world.now.wall = std::time(nullptr);
+  world.connect();
+  world.run_for(1s);
+  auto [client, server] = world.connect();
+  CHECK_FALSE(client.tls->resumed);
+  CHECK_FALSE(server.tls->resumed);
+}
+
+TEST_CASE("a server that does not know the ticket agrees on new keys") {
+  quic_world world;
+  world.now.wall = std::time(nullptr);
+  world.connect();
+  world.run_for(1s);
+  world.start_server_with({});
+  auto [client, server] = world.connect();
+  CHECK_FALSE(client.tls->resumed);
+  CHECK_FALSE(server.tls->resumed);
+}
+
+TEST_CASE("what a returning client says at once is there before the handshake is done") {
+  returning_client both;
+  auto& world = both.world;
+  auto& client = both.come_back("early");
+  CHECK(both.could_hurry);
+  auto before_handshake = false;
+  world.until([&] {
+    before_handshake =
+        before_handshake
+        || (both.server().streams[0].text == "early" && !both.server().is_connected() && !client.is_connected());
+    return client.is_connected() && both.server().is_connected();
+  });
+  CHECK(before_handshake);
+  CHECK(client.tls->resumed);
+  CHECK(client.early_data_rejections == 0);
+  CHECK(client.connection->metrics().early_data_accepted);
+  CHECK(both.server().connection->metrics().early_data_accepted);
+  client.say(0, ", late");
+  client.finish(0);
+  world.until([&] { return both.server().streams[0].ended; });
+  CHECK(both.server().streams[0].text == "early, late");
+}
+
+TEST_CASE("a new client, or one whose settings do not want it, sends nothing before the handshake") {
+  SECTION("new") {
+    quic_world world{{.client = with_early_data(), .server = with_early_data()}};
+    CHECK_FALSE(world.dial().connection->takes_early_data());
+  }
+  SECTION("not wanted") {
+    returning_client both{{.server = with_early_data()}};
+    both.come_back("");
+    CHECK_FALSE(both.could_hurry);
+  }
+}
+
+TEST_CASE("what a server refuses of the first flight is sent again, and arrives once") {
+  returning_client both;
+  auto& world = both.world;
+  const auto text = pattern(40'000);
+  SECTION("it has been started anew, with other keys") {
+    world.start_server_with(with_early_data());
+  }
+  SECTION("it takes none any more") {
+    world.change_server({});
+  }
+  auto& client = both.come_back(text);
+  CHECK(both.could_hurry);
+  client.finish(0);
+  world.until([&] { return !world.server_users.empty() && both.server().streams[0].ended; });
+  CHECK((both.server().streams[0].text == text));
+  CHECK(client.early_data_rejections == 1);
+  CHECK_FALSE(client.connection->metrics().early_data_accepted);
+  both.server().say(0, "answer");
+  both.server().finish(0);
+  world.until([&] { return client.streams[0].closed && both.server().streams[0].closed; });
+  CHECK(client.streams[0].text == "answer");
+}
+
+TEST_CASE("the first flight of somebody who listened is not taken a second time") {
+  // It knows that it does not know what came before it, so it has to be made first.
+  const auto forgetful = std::make_shared<early_data_guard>(random_from(5));
+  returning_client both;
+  auto& world = both.world;
+  std::vector<std::string> flight;
+  auto is_recording = true;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    is_recording = is_recording && path.local == world.server_address;
+    if (is_recording)
+      flight.push_back(bytes);
+    return true;
+  };
+  both.come_back("pay 10");
+  world.until([&] { return both.server().streams[0].text == "pay 10"; });
+  world.run_for(1s);
+  // Only what the server remembers of early data keeps it from taking this: its connections are forgotten.
+  const auto replay = [&] {
+    world.start_server();
+    for (const auto& each : flight)
+      world.inject(world.to_server(), each);
+    world.until([&] { return !world.server_users.empty(); });
+    world.run_for(1s);
+    return both.server().streams[0].text;
+  };
+  CHECK(replay().empty());
+  SECTION("a server that has forgotten that as well would take it") {
+    world.guard = forgetful;
+    CHECK(replay() == "pay 10");
+  }
+}
+
+TEST_CASE("a client that takes the limits of an earlier server for granted loses its connection and no other") {
+  returning_client both;
+  auto& world = both.world;
+  world.change_server(quic_with([](quic_config& quic) {
+    quic.early_data = true;
+    quic.stream_window = quic.connection_window = 16'384;
+  }));
+  auto& client = both.come_back(pattern(200'000));
+  world.until([&] { return client.reason && world.server->size() == 0; });
+  // It has no session left that could mislead it.
+  auto& next = both.come_back("");
+  CHECK_FALSE(both.could_hurry);
+  world.until([&] { return next.is_connected() && both.server().is_connected(); });
+}
+
+} // namespace actorwire::test

@@ -1,0 +1,288 @@
+// Streams of one connection: many, both ways, at the pace of their readers, and given up.
+
+#include "quic_sides.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+
+namespace actorwire::test {
+
+namespace {
+
+using enum stream_direction;
+
+constexpr std::size_t window = 64U << 10U;
+constexpr std::size_t connection_window = 128U << 10U;
+
+/// Windows that do not grow.
+transport_config narrow() {
+  return quic_with([](quic_config& quic) {
+    quic.stream_window = quic.stream_window_max = window;
+    quic.connection_window = quic.connection_window_max = connection_window;
+  });
+}
+
+std::size_t buffered_by_reader(const quic_world& world) {
+  return world.budget->used();
+}
+
+} // namespace
+
+TEST_CASE("streams of either direction carry bytes from either side") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  for (const auto direction : {bidirectional, unidirectional}) {
+    const auto mine = client.open(direction);
+    client.say(mine, "from the client");
+    client.finish(mine);
+    const auto theirs = server.open(direction);
+    server.say(theirs, "from the server");
+    server.finish(theirs);
+    CHECK_FALSE(is_opened_by_server(mine));
+    CHECK(is_opened_by_server(theirs));
+    world.until([&, &one = client, &two = server] { return one.streams[theirs].ended && two.streams[mine].ended; });
+    CHECK(server.streams[mine].text == "from the client");
+    CHECK(client.streams[theirs].text == "from the server");
+    if (direction == unidirectional) {
+      world.until([&, &one = client, &two = server] { return one.streams[mine].closed && two.streams[mine].closed; });
+      CHECK_FALSE(server.connection->send(mine, {}));
+    } else {
+      CHECK_FALSE(client.streams[mine].closed);
+      server.finish(mine);
+      client.finish(theirs);
+      world.until([&, &one = client, &two = server] {
+        return one.streams[mine].closed && two.streams[mine].closed && one.streams[theirs].closed
+            && two.streams[theirs].closed;
+      });
+    }
+  }
+  CHECK(client.opened.size() == 2);
+  CHECK(server.opened.size() == 2);
+  CHECK(client.connection->metrics().own_streams == 1);
+  CHECK(server.connection->metrics().peer_streams == 1);
+}
+
+TEST_CASE("a thousand streams pass by turns where a hundred may be open") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  constexpr int wanted = 1'000;
+  auto begun = 0;
+  auto answered = 0;
+  std::size_t open_max = 0;
+  const auto begin_some = [&, &at = client] {
+    while (begun < wanted) {
+      const auto opened = at.connection->open_stream(bidirectional);
+      if (!opened) {
+        CHECK(opened.error().code == error_code::stream_limit);
+        return;
+      }
+      at.say(*opened, "question " + std::to_string(begun++));
+      at.finish(*opened);
+    }
+  };
+  server.on_end = [&, &at = server](stream_id id) {
+    open_max = std::max<std::size_t>(open_max, at.connection->metrics().peer_streams);
+    at.say(id, "answer to " + at.streams[id].text);
+    at.finish(id);
+  };
+  client.on_end = [&, &at = client](stream_id id) {
+    answered += at.streams[id].text.starts_with("answer to question ") ? 1 : 0;
+  };
+  client.on_more_streams = begin_some;
+  begin_some();
+  world.until([&] { return answered == wanted; });
+  CHECK(open_max == 100);
+  world.run_for(1s);
+  CHECK(client.connection->metrics().own_streams == 1);
+  CHECK(server.connection->metrics().peer_streams == 1);
+}
+
+TEST_CASE("a reader that does not read holds its sender at the window, and goes on when it reads") {
+  quic_world world{{.client = narrow(), .server = narrow()}};
+  auto [client, server] = world.connect();
+  const auto text = pattern(std::size_t{1} << 20U);
+  server.reads = false;
+  client.say(0, text);
+  client.finish(0);
+  world.run_for(5s);
+  const auto held = client.connection->bytes_acked(0);
+  CHECK(held == window);
+  // What lies there, in the slabs in which it came.
+  CHECK(buffered_by_reader(world) <= 4 * window);
+  server.reads = true;
+  server.read(0);
+  world.until([&, &at = server] { return at.streams[0].ended; });
+  CHECK((server.streams[0].text == text));
+}
+
+TEST_CASE("streams share the connection's window, and one that is read lets others go on") {
+  quic_world world{{.client = narrow(), .server = narrow()}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  std::vector<stream_id> ids;
+  for (int count = 0; count < 4; ++count) {
+    ids.push_back(client.open(unidirectional));
+    client.say(ids.back(), pattern(window));
+    client.finish(ids.back());
+  }
+  world.run_for(5s);
+  CHECK(client.connection->metrics().bytes_acked == connection_window);
+  server.reads = true;
+  for (const auto id : ids)
+    server.read(id);
+  world.until(
+      [&, &at = server] { return std::ranges::all_of(ids, [&](stream_id id) { return at.streams[id].ended; }); });
+  for (const auto id : ids)
+    CHECK((server.streams[id].text == pattern(window)));
+}
+
+TEST_CASE("a sender takes no more than there is room for, and tells when there is again") {
+  quic_world world{{.server = narrow()}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  const auto text = pattern(std::size_t{2} << 20U);
+  const outgoing piece{reinterpret_cast<const std::byte*>(text.data()), text.size(), nullptr};
+  const auto taken = client.connection->send(0, {&piece, 1});
+  REQUIRE(taken);
+  CHECK(*taken >= std::size_t{256} << 10U);
+  CHECK(*taken < text.size());
+  client.touch();
+  CHECK(*client.connection->send(0, {&piece, 1}) == 0);
+  world.run_for(1s);
+  // The rest goes when `stream_writable` says so.
+  client.unsent[0] = text.substr(*taken);
+  server.reads = true;
+  server.read(0);
+  client.finishing[0] = true;
+  world.until([&, &at = server] { return at.streams[0].ended; });
+  CHECK((server.streams[0].text == text));
+}
+
+TEST_CASE("what was acknowledged is counted by stream and for all") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto other = client.open();
+  client.say(0, pattern(10'000));
+  client.say(other, pattern(5'000));
+  CHECK_FALSE(client.connection->is_all_acked());
+  world.until([&, &at = client] { return at.connection->is_all_acked(); });
+  CHECK(client.connection->bytes_acked(0) == 10'000);
+  CHECK(client.connection->bytes_acked(other) == 5'000);
+  CHECK(client.connection->metrics().bytes_acked == 15'000);
+}
+
+// -- giving up ------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a stream that its sender gives up ends with the sender's code") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto id = client.open();
+  client.say(id, "half of");
+  world.until([&, &at = server] { return at.streams[id].text == "half of"; });
+  client.reset(id, 77);
+  world.until([&, &at = server] { return at.streams[id].reset.has_value(); });
+  CHECK(server.streams[id].reset == 77U);
+  // The other half is not touched.
+  server.say(id, "still here");
+  server.finish(id);
+  world.until([&, &one = client, &two = server] { return one.streams[id].closed && two.streams[id].closed; });
+  CHECK(client.streams[id].text == "still here");
+}
+
+TEST_CASE("streams that are given up unread leave the connection's window as it was") {
+  quic_world world{{.client = narrow(), .server = narrow()}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  const auto how = GENERATE(0, 1);
+  // Together many times the window.
+  for (int round = 0; round < 20; ++round) {
+    const auto id = client.open(unidirectional);
+    client.say(id, pattern(window));
+    world.run_for(200ms);
+    if (how == 0)
+      client.reset(id, 1);
+    else
+      server.stop(id, 1);
+    world.until([&, &one = client, &two = server] { return one.streams[id].closed && two.streams[id].closed; });
+  }
+  server.reads = true;
+  const auto last = client.open();
+  client.say(last, pattern(2 * connection_window));
+  client.finish(last);
+  world.until([&, &at = server] { return at.streams[last].ended; });
+}
+
+TEST_CASE("streams that are given up half-way leave the sender's room as it was", "[random]") {
+  quic_world world{{.seed = 3}, {.loss = 0.05}};
+  auto [client, server] = world.connect();
+  for (int round = 0; round < 50; ++round) {
+    const auto id = client.open(unidirectional);
+    client.say(id, pattern(std::size_t{512} << 10U));
+    world.run_for(20ms);
+    client.reset(id, 1);
+    client.unsent.erase(id);
+    world.until([&, &at = client] { return at.streams[id].closed; });
+  }
+  CHECK(client.connection->is_all_acked());
+  const auto text = pattern(std::size_t{1} << 20U);
+  client.say(0, text);
+  client.finish(0);
+  world.until([&, &at = server] { return at.streams[0].ended; });
+  CHECK((server.streams[0].text == text));
+}
+
+TEST_CASE("a stream may be given up before anything was sent on it") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto id = client.open();
+  client.reset(id, 5);
+  client.stop(id, 6);
+  world.until([&, &at = client] { return at.streams[id].closed; });
+  world.run_for(1s);
+  CHECK(client.connection->metrics().own_streams == 1);
+  CHECK(server.connection->metrics().peer_streams == 1);
+}
+
+// -- priorities -------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("what is urgent arrives first") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  std::vector<stream_id> ended;
+  server.on_end = [&](stream_id id) { ended.push_back(id); };
+  const auto text = pattern(50'000);
+  const auto late = client.open(unidirectional, {7, false});
+  const auto usual = client.open(unidirectional, {3, false});
+  const auto soon = client.open(unidirectional, {0, false});
+  for (const auto id : {late, usual, soon}) {
+    client.say(id, text);
+    client.finish(id);
+  }
+  SECTION("as it was opened") {
+    world.until([&] { return ended.size() == 3; });
+    CHECK(ended == std::vector{soon, usual, late});
+  }
+  SECTION("as it was changed later") {
+    client.connection->prioritize(late, {0, false});
+    client.connection->prioritize(soon, {7, false});
+    world.until([&] { return ended.size() == 3; });
+    CHECK(ended == std::vector{late, usual, soon});
+  }
+}
+
+TEST_CASE("incremental streams take turns, and others go one after another") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto is_incremental = GENERATE(true, false);
+  const auto one = client.open(unidirectional, {3, is_incremental});
+  const auto two = client.open(unidirectional, {3, is_incremental});
+  for (const auto id : {one, two}) {
+    client.say(id, pattern(100'000));
+    client.finish(id);
+  }
+  world.until([&, &at = server] { return !at.streams[one].text.empty(); });
+  // The first flight has room for a few packets only.
+  CHECK(server.streams[two].text.empty() != is_incremental);
+  world.until([&, &at = server] { return at.streams[two].ended; });
+}
+
+} // namespace actorwire::test
