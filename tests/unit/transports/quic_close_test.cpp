@@ -55,6 +55,22 @@ TEST_CASE("a code of a foreign application is passed on") {
   CHECK(server.reason->text.find("4711") != std::string::npos);
 }
 
+TEST_CASE("a close that is lost is said again to whoever goes on talking") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  auto is_lost = false;
+  world.passes = [&](const udp_path& path, const std::string&) {
+    return path.local == world.client_address || std::exchange(is_lost, true);
+  };
+  const auto begun = world.now.steady;
+  client.close();
+  server.say(0, "are you there");
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(server.reason->code == error_code::closed);
+  CHECK(world.now.steady - begun < 1s);
+}
+
 TEST_CASE("after the end nothing is kept but what answers late packets, and that not for long") {
   quic_world world;
   auto [client, server] = world.connect();

@@ -301,6 +301,24 @@ TEST_CASE("a proof of address that was damaged is as good as none, and the next 
   CHECK(damaged == 1);
 }
 
+TEST_CASE("a proof of one address is none of another, and the client is told at once") {
+  quic_world world{{.retry_threshold = 0}};
+  auto retries = 0;
+  world.passes = [&](const udp_path&, const std::string& bytes) {
+    retries += type_of(bytes) == packet::retry ? 1 : 0;
+    return true;
+  };
+  world.translate = [&](const udp_address& from) { return retries > 0 ? address_of("203.0.113.5", 9'999) : from; };
+  auto& client = world.dial();
+  const auto begun = world.now.steady;
+  // The answer goes to the new address, which leads to the client as well.
+  world.until([&] { return client.reason.has_value(); });
+  CHECK(client.reason->code == error_code::peer_error);
+  // With its next probe at the latest.
+  CHECK(world.now.steady - begun < 5s);
+  CHECK(world.server->size() == 0);
+}
+
 TEST_CASE("a client that was connected before need not prove its address again") {
   quic_world world{{.retry_threshold = 0}};
   const retry_counter retries{world};

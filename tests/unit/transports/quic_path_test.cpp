@@ -252,6 +252,18 @@ TEST_CASE("packets are marked where the path keeps the marks") {
   CHECK(server.connection->metrics().ecn == ecn_state::capable);
 }
 
+TEST_CASE("packets are not marked any more where the path wipes the marks away") {
+  quic_world world;
+  world.remark = [](ecn_mark) { return ecn_mark::not_capable; };
+  auto [client, server] = world.connect();
+  transfer_with(world, client, server, [] {});
+  world.run_for(2s);
+  client.open();
+  REQUIRE(client.say_unreliably("one more"));
+  world.run_for(1s);
+  CHECK(client.connection->metrics().ecn == ecn_state::failed);
+}
+
 TEST_CASE("a router that marks instead of dropping slows a sender down") {
   const auto is_marking = GENERATE(true, false);
   quic_world world;

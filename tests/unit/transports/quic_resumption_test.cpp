@@ -145,6 +145,19 @@ TEST_CASE("what a server refuses of the first flight is sent again, and arrives 
   CHECK(client.streams[0].text == "answer");
 }
 
+TEST_CASE("what was refused is sent again in any weather", "[random]") {
+  returning_client both;
+  auto& world = both.world;
+  world.sky.loss = 0.1;
+  world.sky.jitter = 10ms;
+  world.start_server_with(with_early_data());
+  const auto text = pattern(100'000);
+  auto& client = both.come_back(text);
+  client.finish(0);
+  world.until([&] { return !world.server_users.empty() && both.server().streams[0].ended; });
+  CHECK((both.server().streams[0].text == text));
+}
+
 TEST_CASE("the first flight of somebody who listened is not taken a second time") {
   // It knows that it does not know what came before it, so it has to be made first.
   const auto forgetful = std::make_shared<early_data_guard>(random_from(5));

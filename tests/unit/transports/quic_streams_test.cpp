@@ -188,6 +188,33 @@ TEST_CASE("a stream that its sender gives up ends with the sender's code") {
   CHECK(client.streams[id].text == "still here");
 }
 
+TEST_CASE("a stream that its reader does not want ends with the reader's code") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto id = client.open(unidirectional);
+  client.say(id, pattern(std::size_t{1} << 20U));
+  world.until([&, &at = server] { return !at.streams[id].text.empty(); });
+  server.stop(id, 88);
+  world.until([&, &at = client] { return at.streams[id].stopped.has_value(); });
+  CHECK(client.streams[id].stopped == (NGTCP2_VERSION_NUM >= 0x011800 ? 88U : 0U));
+  world.until([&, &one = client, &two = server] { return one.streams[id].closed && two.streams[id].closed; });
+  CHECK(client.connection->is_all_acked());
+}
+
+TEST_CASE("who does not want to read may go on sending") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto id = client.open();
+  client.say(id, "to be continued");
+  world.until([&, &at = server] { return !at.streams[id].text.empty(); });
+  server.stop(id, 88);
+  server.say(id, "enough");
+  world.until([&, &at = client] { return at.streams[id].text == "enough"; });
+  CHECK_FALSE(server.streams[id].stopped);
+  server.finish(id);
+  world.until([&, &one = client, &two = server] { return one.streams[id].closed && two.streams[id].closed; });
+}
+
 TEST_CASE("streams that are given up unread leave the connection's window as it was") {
   quic_world world{{.client = narrow(), .server = narrow()}};
   auto [client, server] = world.connect();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -93,14 +94,19 @@ struct quic_callbacks {
     return guarded([&] { self.handle_stream_reset(static_cast<stream_id>(id), code); });
   }
 
-  static int stream_stop_sending(ngtcp2_conn*, std::int64_t id, std::uint64_t code, void* user, void*) {
+#if NGTCP2_VERSION_NUM >= 0x011800 // 1.24; `stream_stop_sending` is about what this side does
+  static int recv_stop_sending(ngtcp2_conn*, std::int64_t id, std::uint64_t code, void* user, void*) {
     auto& self = of(user);
     return guarded([&] { self.handle_stream_stopped(static_cast<stream_id>(id), code); });
   }
+#endif
 
-  static int stream_close(ngtcp2_conn*, std::uint32_t, std::int64_t id, std::uint64_t, void* user, void*) {
+  static int stream_close(ngtcp2_conn*, std::uint32_t flags, std::int64_t id, std::uint64_t code, void* user, void*) {
     auto& self = of(user);
-    return guarded([&] { self.handle_stream_close(static_cast<stream_id>(id)); });
+    const auto is_in_order = (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) == 0;
+    return guarded([&] {
+      self.handle_stream_close(static_cast<stream_id>(id), is_in_order ? std::nullopt : std::optional{code});
+    });
   }
 
   static int extend_max_streams_bidi(ngtcp2_conn*, std::uint64_t, void* user) {
@@ -206,7 +212,9 @@ struct quic_callbacks {
     made.acked_stream_data_offset = acked_stream_data;
     made.extend_max_stream_data = extend_max_stream_data;
     made.stream_reset = stream_reset;
-    made.stream_stop_sending = stream_stop_sending;
+#if NGTCP2_VERSION_NUM >= 0x011800
+    made.recv_stop_sending = recv_stop_sending;
+#endif
     made.stream_close = stream_close;
     made.extend_max_local_streams_bidi = extend_max_streams_bidi;
     made.extend_max_local_streams_uni = extend_max_streams_uni;

@@ -547,6 +547,7 @@ void quic_connection::drop_input(quic_stream& stream) {
 }
 
 void quic_connection::drop_output(quic_stream& stream) {
+  stream.was_given_up = true;
   // ngtcp2 still points at what it has sent; that goes when it is acknowledged, or the stream is closed.
   const auto before = stream.output.buffered();
   stream.output.discard();
@@ -644,16 +645,19 @@ void quic_connection::handle_stream_reset(stream_id id, std::uint64_t code) {
 
 void quic_connection::handle_stream_stopped(stream_id id, std::uint64_t code) {
   auto* stream = streams_.find(id);
-  if (stream == nullptr)
+  if (stream == nullptr || stream->was_given_up)
     return;
   drop_output(*stream);
   tell(quic_event::stream_stopped{id, code});
 }
 
-void quic_connection::handle_stream_close(stream_id id) {
+void quic_connection::handle_stream_close(stream_id id, std::optional<std::uint64_t> code) {
   auto* stream = streams_.find(id);
   if (stream == nullptr)
     return;
+  // The peer wanted nothing more, and this side had nothing to send meanwhile by which it would have learned that.
+  if (code && !stream->output.is_all_acked() && !stream->was_given_up)
+    handle_stream_stopped(id, *code);
   stream->is_closed = true;
   stream->is_sending_over = true;
   stream->wants_room = false;

@@ -215,7 +215,7 @@ private:
   void handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size);
   void handle_stream_reset(stream_id id, std::uint64_t code);
   void handle_stream_stopped(stream_id id, std::uint64_t code);
-  void handle_stream_close(stream_id id);
+  void handle_stream_close(stream_id id, std::optional<std::uint64_t> code);
   void handle_unreliable(std::span<const std::byte> bytes);
   void handle_path_change(const ngtcp2_path& path);
   void handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token);

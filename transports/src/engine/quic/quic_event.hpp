@@ -46,7 +46,8 @@ struct stream_reset {
   std::uint64_t code;
 };
 
-/// The peer wants nothing more on the stream; what was not acknowledged is lost.
+/// The peer wants nothing more on the stream; what was not acknowledged is lost. An ngtcp2 before 1.24 tells that late, when
+/// there is something to be sent or the stream is closed; and in the first case not the code, which is 0 then.
 struct stream_stopped {
   stream_id stream;
   std::uint64_t code;

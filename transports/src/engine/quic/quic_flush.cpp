@@ -123,6 +123,10 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
   // Datagrams and streams begin a packet in turn, so that neither keeps the other out.
   is_datagram_turn_ = !is_datagram_turn_ || !streams_.is_one_ready();
   auto takes_datagrams = is_datagram_turn_;
+  // ngtcp2 counts on early data to fill a client's first packet up. Where congestion does not let them out that stays too
+  // short to be taken by any server, however often it is sent again (RFC 9000, 14.1).
+  const auto may_send_streams =
+      is_connected_ || is_server() || ::ngtcp2_conn_get_cwnd_left(conn_.get()) >= 2 * NGTCP2_MAX_UDP_PAYLOAD_SIZE;
   for (;;) {
     if (takes_datagrams && !datagrams_.empty()) {
       const auto written = write_datagram(room, path, info, now);
@@ -132,7 +136,7 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
         return *written;
       continue;
     }
-    auto* stream = streams_.next_ready();
+    auto* stream = may_send_streams ? streams_.next_ready() : nullptr;
     if (stream == nullptr && !takes_datagrams && !datagrams_.empty()) {
       takes_datagrams = true;
       continue;
@@ -170,6 +174,8 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
           streams_.make_idle(*stream);
         continue;
       case NGTCP2_ERR_STREAM_SHUT_WR:
+        handle_stream_stopped(stream->id, 0);
+        continue;
       case NGTCP2_ERR_STREAM_NOT_FOUND:
         streams_.make_idle(*stream);
         continue;

@@ -43,6 +43,8 @@ struct quic_stream {
   bool end_was_read = false;
   /// Nothing more may be sent.
   bool is_sending_over = false;
+  /// By this side or the peer, before all of it was sent and acknowledged.
+  bool was_given_up = false;
   /// `send` took less than it was given.
   bool wants_room = false;
   /// An empty frame is to tell the peer of it.
