@@ -3,6 +3,9 @@
 #include "certificates.hpp"
 #include "program.hpp"
 
+#include <iterator>
+#include <map>
+#include <string>
 #include <variant>
 
 namespace actorwire::test {
@@ -37,7 +40,56 @@ std::string quic_uri(std::uint16_t port) {
   return "quic://127.0.0.1:" + std::to_string(port);
 }
 
+/// Sends back what it gets: on the stream that it came by, or as a datagram.
+caf::behavior echo_each_way(caf::event_based_actor* self, const connection_actor& client) {
+  tell(self, client, subscribe{event_mask::data | event_mask::streams | event_mask::datagrams, credit_mode::automatic});
+  return {
+      [self, client](received& data) {
+        send_options by;
+        by.stream = data.stream;
+        tell(self, client, cast{std::move(data.body), by});
+      },
+      [self, client](datagram_received& data) { tell(self, client, send_datagram{std::move(data.body)}); },
+      [self, client](const peer_closing& end) { tell(self, client, finish_stream{end.stream}); },
+      [](const stream_opened&) {},
+      [](const stream_closed&) {},
+      [](const actorwire::stream_reset&) {},
+      [](const datagram_sent&) {},
+      [](const connection_status&) {},
+  };
+}
+
 } // namespace
+
+TEST_CASE("streams and datagrams of one connection come back where they were sent") {
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo_each_way, to_listen()).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
+  me.must_ask<connection_info>(peer, connect{});
+  me.must_ask<connection_status>(peer, subscribe{event_mask::data | event_mask::streams | event_mask::datagrams,
+                                                 credit_mode::automatic});
+  std::map<stream_id, std::string> wanted{{0, pattern(300'000)}};
+  for (const auto size : {1U, 70'000U, 400'000U})
+    wanted[me.must_ask<stream_opened>(peer, open_stream{}).stream] = pattern(size);
+  for (const auto& [stream, text] : wanted) {
+    send_options by;
+    by.stream = stream;
+    anonymous_tell(peer, cast{payload::copy_of(text), by});
+  }
+  std::map<stream_id, std::string> got;
+  while (got != wanted) {
+    const auto data = me.await<received>();
+    got[data.stream] += data.body.text();
+    REQUIRE(got[data.stream].size() <= wanted[data.stream].size());
+  }
+  CHECK(me.must_ask<datagram_sent>(peer, send_datagram{payload::copy_of("small and quick")}).result
+        == datagram_outcome::written);
+  CHECK(me.await<datagram_received>().body.text() == "small and quick");
+  const auto stream = std::next(wanted.begin())->first;
+  anonymous_tell(peer, finish_stream{stream});
+  CHECK(me.await<stream_closed>().stream == stream);
+}
 
 TEST_CASE("a program written for TCP runs over QUIC when its URIs say so") {
   program here;

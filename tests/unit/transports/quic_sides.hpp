@@ -267,7 +267,7 @@ public:
 
   quic_user& dial() {
     auto& user = *client_users.emplace_back(std::make_unique<quic_user>(*client));
-    quic_connection::settings settings{chosen_.client,
+    quic_connection::settings settings{std::make_shared<const transport_config>(chosen_.client),
                                        {client_identity, chosen_.host, "quic localhost:1",
                                         quic_settings(chosen_.client).early_data, nullptr},
                                        {client_address, server_address},
@@ -385,7 +385,7 @@ private:
     if (!chosen_.accepts)
       return std::nullopt;
     return quic_connection::settings{
-        chosen_.server,
+        std::make_shared<const transport_config>(chosen_.server),
         {server_identity, {}, {}, quic_settings(chosen_.server).early_data, {guard, guard->handle()}},
         path,
         {}};

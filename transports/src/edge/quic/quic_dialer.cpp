@@ -31,7 +31,7 @@ public:
       return connected;
     const auto& name = owner_->config().tls.server_name;
     const auto& host = owner_->remote().host;
-    quic_connection::settings settings{owner_->config(),
+    quic_connection::settings settings{std::make_shared<const transport_config>(owner_->config()),
                                        {owner_->identity_, name.empty() ? host : name,
                                         "quic " + host + ":" + std::to_string(owner_->remote().port)},
                                        {socket_->local(), remote}};

@@ -48,8 +48,8 @@ result<std::shared_ptr<quic_group>> quic_group::make(const transport_config& con
 
 quic_group::quic_group(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
                        const quic_secret& secret)
-  : config_(config),
-    quic_(quic_settings(config)),
+  : config_(std::make_shared<const transport_config>(config)),
+    quic_(quic_settings(*config_)),
     identity_(std::move(identity)),
     ids_(half_of(secret.derive("connection ids")), static_cast<unsigned>(shards)),
     tokens_(std::make_shared<const quic_tokens>(secret.derive("tokens"), quic_tokens::lifetimes{})),

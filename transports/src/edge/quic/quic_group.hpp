@@ -41,7 +41,6 @@ public:
   quic_group(const quic_group&) = delete;
   quic_group& operator=(const quic_group&) = delete;
 
-  [[nodiscard]] const transport_config& config() const noexcept { return config_; }
   [[nodiscard]] quic_endpoint::setup setup_for(shard& where) const;
   [[nodiscard]] quic_endpoint::acceptance acceptance() const;
 
@@ -61,8 +60,8 @@ private:
     std::size_t strays = 0;
   };
 
-  const transport_config config_;
-  const quic_config quic_;
+  const std::shared_ptr<const transport_config> config_;
+  const quic_config& quic_;
   const std::shared_ptr<tls_identity> identity_;
   const connection_id_format ids_;
   const std::shared_ptr<const quic_tokens> tokens_;

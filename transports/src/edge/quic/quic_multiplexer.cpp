@@ -127,7 +127,7 @@ void quic_transport::stop(stream_id stream, std::uint64_t code) {
 }
 
 void quic_transport::prioritize(stream_id stream, stream_priority priority) {
-  if (connection_ != nullptr && streams_.contains(stream))
+  if (connection_ != nullptr)
     connection_->prioritize(stream, priority);
 }
 

@@ -60,7 +60,7 @@ const std::uint8_t* bytes_of(const std::string& text) noexcept {
 
 quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now& now)
   : settings_(std::move(chosen)),
-    quic_(quic_settings(settings_.config)),
+    quic_(quic_settings(*settings_.config)),
     host_(host),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
@@ -70,7 +70,7 @@ quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now
 
 /// Begins as a client, by the version that is preferred or, later, by one that the server has offered.
 void quic_connection::begin_with(std::uint32_t version) {
-  quic_setup made{settings_.config, quic_, last_now_};
+  quic_setup made{*settings_.config, quic_, last_now_};
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
   // Says that it is a second attempt, if it is one, so that nobody between can talk us into a version (RFC 9368, 4).
@@ -129,14 +129,14 @@ void quic_connection::take_early_streams_back() {
 
 quic_connection::quic_connection(settings chosen, const first_packet& first, quic_host& host, const tls_now& now)
   : settings_(std::move(chosen)),
-    quic_(quic_settings(settings_.config)),
+    quic_(quic_settings(*settings_.config)),
     host_(host),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
-  quic_setup made{settings_.config, quic_, stamp(now)};
+  quic_setup made{*settings_.config, quic_, stamp(now)};
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
-  made.settings.handshake_timeout = nanoseconds(settings_.config.attempt_timeout);
+  made.settings.handshake_timeout = nanoseconds(settings_.config->attempt_timeout);
   if (!first.token.empty()) {
     made.settings.token = first.token.data();
     made.settings.tokenlen = first.token.size();
@@ -170,8 +170,8 @@ quic_connection::~quic_connection() {
 void quic_connection::set_up_conn() {
   tls_->attach(conn_.get());
   ::ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_->session());
-  if (settings_.config.keepalive_interval.count() > 0)
-    ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), nanoseconds(settings_.config.keepalive_interval));
+  if (settings_.config->keepalive_interval.count() > 0)
+    ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), nanoseconds(settings_.config->keepalive_interval));
   last_path_ = settings_.path;
 }
 
@@ -240,7 +240,7 @@ ngtcp2_tstamp quic_connection::unanswered_deadline() const noexcept {
   // Before the handshake is done, the limit of the attempt holds.
   if (unanswered_since_ == UINT64_MAX || !is_connected_)
     return UINT64_MAX;
-  return unanswered_since_ + nanoseconds(settings_.config.keepalive_timeout);
+  return unanswered_since_ + nanoseconds(settings_.config->keepalive_timeout);
 }
 
 std::optional<time_point> quic_connection::next_timeout() const noexcept {

@@ -69,7 +69,8 @@ public:
 
   /// What both sides need.
   struct settings {
-    transport_config config{};
+    /// Shared: it holds whole certificates, and there may be thousands of connections.
+    std::shared_ptr<const transport_config> config{};
     quic_tls::settings tls{};
     udp_path path{};
     /// Is handed what qlog has to say, as it comes, `quic_qlog_is_safe` or not; a file of it is whole when the connection is
@@ -247,7 +248,8 @@ private:
   [[nodiscard]] std::size_t datagram_size_max() const;
 
   settings settings_;
-  quic_config quic_;
+  /// Within the settings.
+  const quic_config& quic_;
   quic_host& host_;
   /// A second attempt, by another version, is another handshake.
   std::optional<quic_tls> tls_;
