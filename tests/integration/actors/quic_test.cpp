@@ -55,6 +55,8 @@ caf::behavior echo_each_way(caf::event_based_actor* self, const connection_actor
       [](const stream_closed&) {},
       [](const actorwire::stream_reset&) {},
       [](const datagram_sent&) {},
+      [](const opened&) {},
+      [](const state_changed&) {},
       [](const connection_status&) {},
   };
 }
@@ -143,6 +145,25 @@ TEST_CASE("what is sent over QUIC is acknowledged by the peer's transport") {
   wanted.wanted = outcome::acked;
   const auto answer = me.must_ask<sent>(peer, actorwire::send{payload::copy_of("once"), wanted});
   CHECK(answer.result == outcome::acked);
+}
+
+TEST_CASE("a folder for qlog is refused on both sides, since nothing is written yet") {
+  program here;
+  witness me{here.system};
+  quic_config quic;
+  quic.qlog_directory = "/tmp";
+  auto config = to_listen();
+  config.transport.protocol_settings = quic;
+  const auto refused = here.net->listen("quic://127.0.0.1:0", echo, config);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::unsupported);
+  CHECK(refused.error().text.find("quic.qlog_directory") != std::string::npos);
+  auto options = to_acquire();
+  options.transport.protocol_settings = quic;
+  const auto peer = here.net->acquire("quic://127.0.0.1:4433", options).value();
+  const auto info = me.try_to_ask<connection_info>(peer, connect{});
+  REQUIRE_FALSE(info);
+  CHECK(info.error().code == error_code::unsupported);
 }
 
 TEST_CASE("nobody listens: a peer is told that it was refused, and tries again") {

@@ -71,6 +71,8 @@ struct quic_config {
   /// messages with `send_options::idempotent` in it, and others after the handshake; what a listener refuses is sent again.
   /// A listener takes it once, as far as it remembers: not after a restart, and each process remembers on its own. Needs
   /// `tls_config::session_resumption`.
+  ///
+  /// This version takes it as a listener, and sends none as a client yet.
   bool early_data = false;
   /// Half-open clients of a listener beyond which a new one must first prove its address, for the price of one round
   /// trip (Retry; RFC 9000, 8.1.2). 0 (all must) .. 1,000,000.
@@ -91,6 +93,8 @@ struct quic_config {
   /// An ngtcp2 before 1.22.1 can be made to write past the end of its buffer by a peer (CVE-2026-40170). There it is
   /// refused with `unsupported`, unless `qlog_forced` says that this one is known to be repaired, or the peers to be
   /// trusted.
+  ///
+  /// This version writes none yet: connections and listeners with a folder are refused with `unsupported`.
   std::string qlog_directory{};
   bool qlog_forced = false;
 

@@ -4,6 +4,7 @@
 #include "quic_group.hpp"
 #include "quic_socket.hpp"
 #include "quic_transport.hpp"
+#include "unbuilt_settings.hpp"
 
 #include <cassert>
 #include <cerrno>
@@ -93,6 +94,8 @@ void quic_acceptor::on_client(quic_connection& client) {
 
 result<std::function<local_ref<acceptor>(shard& where)>>
 quic_acceptors(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards) {
+  if (const auto checked = refuse_unbuilt(quic_settings(config)); !checked)
+    return checked.error();
   auto group = quic_group::make(config, std::move(identity), shards);
   if (!group)
     return group.error();

@@ -2,6 +2,7 @@
 
 #include "edge/reactor.hpp"
 #include "engine/quic/quic_error.hpp"
+#include "unbuilt_settings.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -63,6 +64,8 @@ quic_transport::~quic_transport() {
 result<void> quic_transport::init(const transport_config& config, transport_observer& observer) {
   assert(stage_ == stage::created);
   if (auto checked = validate(config); !checked)
+    return checked;
+  if (auto checked = refuse_unbuilt(quic_settings(config)); !checked)
     return checked;
   observer_ = &observer;
   stage_ = stage::initialized;
