@@ -16,8 +16,6 @@ namespace actorwire {
 
 namespace {
 
-constexpr stream_id byte_stream = 0;
-
 transport_error closed_error(bool by_peer) {
   return make_error(error_code::closed, phase::close, by_peer ? origin::remote : origin::local,
                     by_peer ? "ended by the peer" : "ended by this side");

@@ -3,6 +3,7 @@
 #include "../wall_time.hpp"
 #include "quic_callbacks.hpp"
 #include "quic_error.hpp"
+#include "quic_path.hpp"
 #include "quic_setup.hpp"
 
 #include <algorithm>
@@ -15,31 +16,13 @@ namespace actorwire {
 
 namespace {
 
-constexpr stream_id byte_stream = 0;
-
 /// What a first packet is sent to, of at least 8 random bytes (RFC 9000, 7.2).
 constexpr std::size_t first_destination_size = 16;
-
-/// Bytes that may wait for acknowledgement: twice what the network holds, but so much in any case, and never more than that.
-constexpr std::size_t send_room_min = std::size_t{256} << 10U;
-constexpr std::size_t send_room_max = std::size_t{16} << 20U;
 
 /// How long late packets are answered, in probe timeouts (RFC 9000, 10.2).
 constexpr int linger_probe_timeouts = 3;
 
 constexpr std::size_t early_parameters_max = 512;
-
-ngtcp2_addr address_for_ngtcp2(const udp_address& from) noexcept {
-  return {const_cast<ngtcp2_sockaddr*>(from.data()), from.size()};
-}
-
-ngtcp2_path path_for_ngtcp2(const udp_path& from) noexcept {
-  return {address_for_ngtcp2(from.local), address_for_ngtcp2(from.remote), nullptr};
-}
-
-udp_path path_of(const ngtcp2_path& from) noexcept {
-  return {{from.local.addr, from.local.addrlen}, {from.remote.addr, from.remote.addrlen}};
-}
 
 void require_ngtcp2(int failure) {
   if (failure != 0)
@@ -236,6 +219,12 @@ void quic_connection::handle_timeout(const tls_now& now) {
     handle_failure(failure);
 }
 
+void quic_connection::suspect(const tls_now& now) {
+  if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
+    return;
+  suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
+}
+
 ngtcp2_tstamp quic_connection::unanswered_deadline() const noexcept {
   // Before the handshake is done, the limit of the attempt holds.
   if (unanswered_since_ == UINT64_MAX || !is_connected_)
@@ -412,359 +401,6 @@ std::vector<quic_cid> quic_connection::ids() const {
 duration quic_connection::linger() const {
   return linger_probe_timeouts
        * std::chrono::nanoseconds{static_cast<std::int64_t>(::ngtcp2_conn_get_pto(conn_.get()))};
-}
-
-// -- streams: what the user does ----------------------------------------------------------------------------------------
-
-result<stream_id> quic_connection::open_stream(stream_direction direction, stream_priority priority) {
-  if (end_ || !is_connected_)
-    return make_error(error_code::not_connected, where(), origin::local, "there is no connection to open a stream on");
-  std::int64_t id = -1;
-  const auto failure = direction == stream_direction::bidirectional
-                         ? ::ngtcp2_conn_open_bidi_stream(conn_.get(), &id, nullptr)
-                         : ::ngtcp2_conn_open_uni_stream(conn_.get(), &id, nullptr);
-  if (failure == NGTCP2_ERR_STREAM_ID_BLOCKED)
-    return make_error(error_code::stream_limit, where(), origin::remote,
-                      "the other side allows no more streams at present");
-  if (failure != 0)
-    return make_quic_error(failure, where());
-  auto& opened = add_stream(static_cast<stream_id>(id), priority);
-  opened.is_open = true;
-  opened.end_was_read = direction == stream_direction::unidirectional;
-  return opened.id;
-}
-
-quic_stream& quic_connection::add_stream(stream_id id, stream_priority priority) {
-  auto& added = streams_.get(id);
-  added.priority = priority;
-  return added;
-}
-
-result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing> pieces) {
-  auto* stream = streams_.find(id);
-  // What a server says first waits for the client to open the byte stream.
-  if (stream == nullptr && id == byte_stream && is_server() && !end_ && !byte_stream_is_over_)
-    stream = &add_stream(id, {});
-  if (end_ || stream == nullptr || stream->is_sending_over)
-    return make_error(error_code::send_failed, where(), origin::local,
-                      stream != nullptr && stream->is_sending_over ? "the stream's end was sent already"
-                                                                   : "there is no such stream");
-  const auto taken = stream->output.append(pieces, send_room());
-  streams_.add_buffered(taken);
-  std::size_t offered = 0;
-  for (const auto& piece : pieces)
-    offered += piece.size;
-  stream->wants_room = taken < offered;
-  if (taken > 0)
-    streams_.make_ready(*stream);
-  return taken;
-}
-
-void quic_connection::finish(stream_id id) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr && id == byte_stream && is_server() && !end_ && !byte_stream_is_over_)
-    stream = &add_stream(id, {});
-  if (end_ || stream == nullptr || std::exchange(stream->is_sending_over, true))
-    return;
-  stream->wants_room = false;
-  stream->output.finish();
-  streams_.make_ready(*stream);
-}
-
-void quic_connection::reset(stream_id id, std::uint64_t code) {
-  auto* stream = streams_.find(id);
-  if (end_ || stream == nullptr || !stream->is_open || stream->is_closed)
-    return;
-  ::ngtcp2_conn_shutdown_stream_write(conn_.get(), 0, static_cast<std::int64_t>(id), code);
-  drop_output(*stream);
-}
-
-void quic_connection::stop(stream_id id, std::uint64_t code) {
-  auto* stream = streams_.find(id);
-  if (end_ || stream == nullptr || !stream->is_open)
-    return;
-  if (!stream->is_closed)
-    ::ngtcp2_conn_shutdown_stream_read(conn_.get(), 0, static_cast<std::int64_t>(id), code);
-  drop_input(*stream);
-  stream->end_was_read = true;
-  forget_if_over(*stream);
-}
-
-void quic_connection::prioritize(stream_id id, stream_priority priority) {
-  if (auto* stream = streams_.find(id))
-    streams_.prioritize(*stream, priority);
-}
-
-payload quic_connection::read(stream_id id, std::size_t bytes_max) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr || stream->input.empty() || bytes_max == 0)
-    return {};
-  auto& first = stream->input.front();
-  payload taken;
-  if (first.size() <= bytes_max) {
-    taken = std::move(first);
-    stream->input.erase(stream->input.begin());
-  } else {
-    const auto size = static_cast<std::uint32_t>(bytes_max);
-    taken = first.slice(0, size);
-    first = first.slice(size, first.size() - size);
-  }
-  stream->input_size -= taken.size();
-  if (!end_)
-    credit(*stream, taken.size());
-  return taken;
-}
-
-bool quic_connection::is_read_to_end(stream_id id) const noexcept {
-  const auto* stream = streams_.find(id);
-  return stream != nullptr && stream->peer_finished && stream->input.empty();
-}
-
-void quic_connection::note_end_was_read(stream_id id) {
-  if (auto* stream = streams_.find(id)) {
-    stream->end_was_read = true;
-    forget_if_over(*stream);
-  }
-}
-
-std::uint64_t quic_connection::bytes_acked(stream_id id) const noexcept {
-  const auto* stream = streams_.find(id);
-  return stream != nullptr ? stream->output.acked() : 0;
-}
-
-void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
-  if (!stream.is_closed)
-    ::ngtcp2_conn_extend_max_stream_offset(conn_.get(), static_cast<std::int64_t>(stream.id), bytes);
-  ::ngtcp2_conn_extend_max_offset(conn_.get(), bytes);
-}
-
-/// What nobody will read counts as read, or the connection's window would shrink for ever.
-void quic_connection::drop_input(quic_stream& stream) {
-  if (stream.input_size > 0 && !end_)
-    ::ngtcp2_conn_extend_max_offset(conn_.get(), stream.input_size);
-  stream.input = std::vector<payload>{};
-  stream.input_size = 0;
-}
-
-void quic_connection::drop_output(quic_stream& stream) {
-  stream.was_given_up = true;
-  // ngtcp2 still points at what it has sent; that goes when it is acknowledged, or the stream is closed.
-  const auto before = stream.output.buffered();
-  stream.output.discard();
-  streams_.take_buffered(before - stream.output.buffered());
-  stream.is_sending_over = true;
-  stream.wants_room = false;
-  streams_.make_idle(stream);
-  offer_room();
-}
-
-void quic_connection::forget_if_over(quic_stream& stream) {
-  if (!stream.is_over())
-    return;
-  const auto id = stream.id;
-  streams_.remove(id);
-  byte_stream_is_over_ = byte_stream_is_over_ || id == byte_stream;
-  if (!end_ && is_opened_by_server(id) != is_server()) {
-    if (direction_of(id) == stream_direction::bidirectional)
-      ::ngtcp2_conn_extend_max_streams_bidi(conn_.get(), 1);
-    else
-      ::ngtcp2_conn_extend_max_streams_uni(conn_.get(), 1);
-  }
-  tell(quic_event::stream_closed{id});
-}
-
-std::size_t quic_connection::send_room() const noexcept {
-  const auto limit = std::clamp<std::size_t>(2 * cwnd_, send_room_min, send_room_max);
-  return limit - std::min(limit, streams_.buffered());
-}
-
-/// Wakes those who wait for room when there is enough of it to be worth the while.
-void quic_connection::offer_room() {
-  if (send_room() < send_room_min / 2)
-    return;
-  streams_.for_each([this](quic_stream& each) {
-    if (std::exchange(each.wants_room, false))
-      tell(quic_event::stream_writable{each.id});
-  });
-}
-
-// -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
-
-void quic_connection::handle_stream_open(stream_id id) {
-  auto& stream = streams_.find(id) != nullptr ? streams_.get(id) : add_stream(id, {});
-  stream.is_open = true;
-  if (direction_of(id) == stream_direction::unidirectional)
-    stream.is_sending_over = true;
-  if (stream.output.has_unsent())
-    streams_.make_ready(stream);
-  if (id != byte_stream)
-    tell(quic_event::stream_opened{id, direction_of(id)});
-}
-
-void quic_connection::handle_stream_data(stream_id id, std::span<const std::byte> bytes, bool is_last) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr)
-    return;
-  const auto was_readable = !stream->input.empty();
-  if (!bytes.empty()) {
-    host_.arena().append(stream->input, bytes);
-    stream->input_size += bytes.size();
-  }
-  stream->peer_finished = stream->peer_finished || is_last;
-  if (!was_readable || is_last)
-    tell(quic_event::stream_readable{id});
-}
-
-void quic_connection::handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr)
-    return;
-  const auto before = stream->output.buffered();
-  stream->output.acknowledge(offset, size);
-  const auto gone = before - stream->output.buffered();
-  streams_.take_buffered(gone);
-  figures_.bytes_acked += gone;
-  offer_room();
-}
-
-void quic_connection::handle_bidirectional_room() {
-  if (!is_server() && is_connected_)
-    open_byte_stream();
-  tell(quic_event::streams_available{stream_direction::bidirectional});
-}
-
-void quic_connection::handle_stream_reset(stream_id id, std::uint64_t code) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr)
-    return;
-  drop_input(*stream);
-  stream->end_was_read = true;
-  tell(quic_event::stream_reset{id, code});
-  forget_if_over(*stream);
-}
-
-void quic_connection::handle_stream_stopped(stream_id id, std::uint64_t code) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr || stream->was_given_up)
-    return;
-  drop_output(*stream);
-  tell(quic_event::stream_stopped{id, code});
-}
-
-void quic_connection::handle_stream_close(stream_id id, std::optional<std::uint64_t> code) {
-  auto* stream = streams_.find(id);
-  if (stream == nullptr)
-    return;
-  // The peer wanted nothing more, and this side had nothing to send meanwhile by which it would have learned that.
-  if (code && !stream->output.is_all_acked() && !stream->was_given_up)
-    handle_stream_stopped(id, *code);
-  stream->is_closed = true;
-  stream->is_sending_over = true;
-  stream->wants_room = false;
-  streams_.make_idle(*stream);
-  streams_.take_buffered(stream->output.buffered());
-  stream->output.release();
-  offer_room();
-  // A half that this side alone has used has no end to be read.
-  if (direction_of(id) == stream_direction::unidirectional && is_opened_by_server(id) == is_server())
-    stream->end_was_read = true;
-  forget_if_over(*stream);
-}
-
-// -- datagrams ----------------------------------------------------------------------------------------------------------
-
-result<std::uint64_t> quic_connection::send_datagram(payload body) {
-  const auto* peer = end_ ? nullptr : ::ngtcp2_conn_get_remote_transport_params(conn_.get());
-  if (peer == nullptr || !is_connected_)
-    return make_error(error_code::not_connected, where(), origin::local,
-                      "there is no connection to send a datagram on");
-  if (peer->max_datagram_frame_size == 0)
-    return make_error(error_code::unsupported, where(), origin::remote, "the other side takes no datagrams");
-  const auto limit = datagram_size_max();
-  if (body.size() > limit)
-    return make_error(error_code::message_too_large, where(), origin::local,
-                      "a datagram of " + std::to_string(body.size()) + " bytes; at present " + std::to_string(limit)
-                          + " bytes fit into a packet");
-  const auto id = next_datagram_++;
-  for (const auto dropped : datagrams_.push(id, std::move(body))) {
-    ++figures_.datagrams.dropped;
-    tell(quic_event::datagram_done{dropped, false});
-  }
-  return id;
-}
-
-std::size_t quic_connection::datagram_size_max() const {
-  // A short header with the longest connection ID and packet number, the tag, and the head of the frame (RFC 9000, 17.3;
-  // RFC 9221, 4).
-  constexpr std::size_t overhead = 1 + NGTCP2_MAX_CIDLEN + 4 + 16 + 3;
-  const auto* peer = ::ngtcp2_conn_get_remote_transport_params(conn_.get());
-  const auto packet = ::ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_.get());
-  constexpr std::uint64_t frame_head = 3;
-  const auto allowed = peer->max_datagram_frame_size > frame_head ? peer->max_datagram_frame_size - frame_head : 0;
-  return static_cast<std::size_t>(std::min<std::uint64_t>(packet - overhead, allowed));
-}
-
-void quic_connection::handle_unreliable(std::span<const std::byte> bytes) {
-  ++figures_.datagrams.received;
-  // Nobody credits them, so what waits for its reader is bounded here.
-  if (waiting_datagrams_ >= waiting_datagrams_max) {
-    ++figures_.datagrams.discarded;
-    return;
-  }
-  ++waiting_datagrams_;
-  tell(quic_event::datagram_received{host_.arena().copy_of(bytes)});
-}
-
-void quic_connection::suspect(const tls_now& now) {
-  if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
-    return;
-  suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
-}
-
-// -- paths and keys -----------------------------------------------------------------------------------------------------
-
-udp_path quic_connection::path() const {
-  return end_ ? last_path_ : path_of(*::ngtcp2_conn_get_path(conn_.get()));
-}
-
-void quic_connection::handle_path_change(const ngtcp2_path& path) {
-  const auto present = path_of(path);
-  if (present == last_path_)
-    return;
-  last_path_ = present;
-  ++figures_.path_changes;
-  ecn_.begin_anew();
-  tell(quic_event::path_changed{present});
-}
-
-void quic_connection::handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token) {
-  if (is_in_use) {
-    reset_tokens_.push_back(token);
-    host_.add_reset_token(token);
-  } else if (std::erase(reset_tokens_, token) != 0) {
-    host_.remove_reset_token(token);
-  }
-}
-
-result<void> quic_connection::migrate(const udp_address& local, const tls_now& now) {
-  const auto* peer = end_ ? nullptr : ::ngtcp2_conn_get_remote_transport_params(conn_.get());
-  if (peer == nullptr || (!is_server() && !is_confirmed_))
-    return make_error(error_code::not_connected, where(), origin::local,
-                      "the connection is not far enough to change its address");
-  if (is_server() || peer->disable_active_migration != 0)
-    return make_error(error_code::unsupported, where(), is_server() ? origin::local : origin::remote,
-                      is_server() ? "a server keeps its address" : "the other side does not allow it");
-  const auto at = stamp(now);
-  const udp_path wanted{local, path().remote};
-  const auto as_ngtcp2 = path_for_ngtcp2(wanted);
-  if (const auto failure = ::ngtcp2_conn_initiate_immediate_migration(conn_.get(), &as_ngtcp2, at); failure != 0)
-    return make_quic_error(failure, where());
-  handle_path_change(as_ngtcp2);
-  return {};
-}
-
-bool quic_connection::update_keys(const tls_now& now) {
-  return !end_ && ::ngtcp2_conn_initiate_key_update(conn_.get(), stamp(now)) == 0;
 }
 
 // -- figures ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "quic_connection.hpp"
 #include "quic_error.hpp"
+#include "quic_path.hpp"
 
 #include <algorithm>
 #include <array>
@@ -12,10 +13,6 @@
 namespace actorwire {
 
 namespace {
-
-udp_path path_of(const ngtcp2_path& from) noexcept {
-  return {{from.local.addr, from.local.addrlen}, {from.remote.addr, from.remote.addrlen}};
-}
 
 constexpr std::size_t vectors_per_packet = 16;
 

@@ -14,6 +14,9 @@
 
 namespace actorwire {
 
+/// The stream that every transport has.
+inline constexpr stream_id byte_stream = 0;
+
 /// A stream's ID tells who has opened it, and whether both sides send on it (RFC 9000, 2.1).
 [[nodiscard]] constexpr bool is_opened_by_server(stream_id stream) noexcept {
   return (stream & 1U) != 0;

@@ -1,0 +1,55 @@
+// Where a connection goes, and with which keys.
+
+#include "quic_connection.hpp"
+#include "quic_error.hpp"
+#include "quic_path.hpp"
+
+#include <utility>
+
+namespace actorwire {
+
+udp_path quic_connection::path() const {
+  return end_ ? last_path_ : path_of(*::ngtcp2_conn_get_path(conn_.get()));
+}
+
+void quic_connection::handle_path_change(const ngtcp2_path& path) {
+  const auto present = path_of(path);
+  if (present == last_path_)
+    return;
+  last_path_ = present;
+  ++figures_.path_changes;
+  ecn_.begin_anew();
+  tell(quic_event::path_changed{present});
+}
+
+void quic_connection::handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token) {
+  if (is_in_use) {
+    reset_tokens_.push_back(token);
+    host_.add_reset_token(token);
+  } else if (std::erase(reset_tokens_, token) != 0) {
+    host_.remove_reset_token(token);
+  }
+}
+
+result<void> quic_connection::migrate(const udp_address& local, const tls_now& now) {
+  const auto* peer = end_ ? nullptr : ::ngtcp2_conn_get_remote_transport_params(conn_.get());
+  if (peer == nullptr || (!is_server() && !is_confirmed_))
+    return make_error(error_code::not_connected, where(), origin::local,
+                      "the connection is not far enough to change its address");
+  if (is_server() || peer->disable_active_migration != 0)
+    return make_error(error_code::unsupported, where(), is_server() ? origin::local : origin::remote,
+                      is_server() ? "a server keeps its address" : "the other side does not allow it");
+  const auto at = stamp(now);
+  const udp_path wanted{local, path().remote};
+  const auto as_ngtcp2 = path_for_ngtcp2(wanted);
+  if (const auto failure = ::ngtcp2_conn_initiate_immediate_migration(conn_.get(), &as_ngtcp2, at); failure != 0)
+    return make_quic_error(failure, where());
+  handle_path_change(as_ngtcp2);
+  return {};
+}
+
+bool quic_connection::update_keys(const tls_now& now) {
+  return !end_ && ::ngtcp2_conn_initiate_key_update(conn_.get(), stamp(now)) == 0;
+}
+
+} // namespace actorwire
