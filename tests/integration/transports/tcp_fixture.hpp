@@ -49,24 +49,11 @@ private:
   std::uint16_t port_ = 0;
 };
 
-/// The contract's view of TCP: real sockets on the loopback interface, and the real clock, on a shard that the test
-/// steps.
-class tcp_fixture : public transport_fixture, private acceptor_observer {
+/// The contract's view of what runs on real sockets of the loopback interface, with the real clock, on a shard that the test
+/// steps. Descendants open the acceptor, and give it up in their destructors.
+class loopback_fixture : public transport_fixture, protected acceptor_observer {
 public:
-  explicit tcp_fixture(protocol proto = protocol::tcp) {
-    shard_.start();
-    if (auto opened = acceptor_->open({proto, "127.0.0.1", 0}, {}, *this); !opened)
-      throw std::runtime_error{to_string(opened.error())};
-  }
-  ~tcp_fixture() override {
-    acceptor_->close();
-    accepted_.clear();
-    shard_.stop();
-  }
-
-  local_ref<transport> make() override { return make_tcp_transport(shard_, names_); }
   endpoint listening() override { return acceptor_->local(); }
-  endpoint refusing() override { return refusing_.where(); }
   local_ref<transport> accepted() override {
     if (accepted_.empty())
       return nullptr;
@@ -87,15 +74,27 @@ public:
   }
 
   void settle() override {
-    // The loopback interface hands bytes over within the system call that sends them. What may come later is the work
-    // of timers: those for the last acknowledgement are shorter than this.
-    const auto quiet = std::chrono::milliseconds{20};
-    for (auto last = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - last < quiet;)
+    for (auto last = std::chrono::steady_clock::now(); std::chrono::steady_clock::now() - last < quiet_;)
       if (shard_.run_ready())
         last = std::chrono::steady_clock::now();
   }
 
 protected:
+  /// The loopback interface hands bytes over within the system call that sends them. What may come later is the work of
+  /// timers: those are shorter than `quiet`.
+  explicit loopback_fixture(std::chrono::milliseconds quiet) : quiet_(quiet) { shard_.start(); }
+
+  void open(local_ref<acceptor> made, protocol proto, const listen_config& config) {
+    acceptor_ = std::move(made);
+    if (auto opened = acceptor_->open({proto, "127.0.0.1", 0}, config, *this); !opened)
+      throw std::runtime_error{to_string(opened.error())};
+  }
+  void give_up() {
+    acceptor_->close();
+    accepted_.clear();
+    shard_.stop();
+  }
+
   [[nodiscard]] shard& where() noexcept { return shard_; }
   [[nodiscard]] const std::shared_ptr<resolver>& names() const noexcept { return names_; }
 
@@ -103,10 +102,25 @@ private:
   void on_accepted(local_ref<transport> arrived, const endpoint&) override { accepted_.push_back(std::move(arrived)); }
   void on_accept_error(const transport_error& reason) override { FAIL_CHECK(to_string(reason)); }
 
+  const std::chrono::milliseconds quiet_;
   shard shard_{{.run = shard::mode::stepped, .budget = std::make_shared<memory_budget>(std::size_t{64} << 20U)}};
   std::shared_ptr<resolver> names_ = std::make_shared<resolver>();
-  local_ref<acceptor> acceptor_ = make_tcp_acceptor(shard_);
+  local_ref<acceptor> acceptor_;
   std::deque<local_ref<transport>> accepted_;
+};
+
+/// That of TCP, and of what runs on it.
+class tcp_fixture : public loopback_fixture {
+public:
+  explicit tcp_fixture(protocol proto = protocol::tcp) : loopback_fixture(std::chrono::milliseconds{20}) {
+    open(make_tcp_acceptor(where()), proto, {});
+  }
+  ~tcp_fixture() override { give_up(); }
+
+  local_ref<transport> make() override { return make_tcp_transport(where(), names()); }
+  endpoint refusing() override { return refusing_.where(); }
+
+private:
   taken_port refusing_;
 };
 

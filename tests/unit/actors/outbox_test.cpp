@@ -1,3 +1,4 @@
+#include "counted_heap.hpp"
 #include "outbox_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -16,42 +17,6 @@
 
 using namespace actorwire;
 using namespace actorwire::test;
-
-namespace {
-
-/// Blocks of memory that C++ code of this program holds. Payloads are not among them: they use malloc.
-thread_local std::ptrdiff_t blocks_held = 0;
-
-void* allocate_block(std::size_t size) noexcept {
-  auto* memory = std::malloc(std::max<std::size_t>(size, 1));
-  blocks_held += memory != nullptr ? 1 : 0;
-  return memory;
-}
-
-void free_block(void* memory) noexcept {
-  blocks_held -= memory != nullptr ? 1 : 0;
-  std::free(memory);
-}
-
-} // namespace
-
-void* operator new(std::size_t size) {
-  if (auto* memory = allocate_block(size))
-    return memory;
-  throw std::bad_alloc{};
-}
-
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return allocate_block(size);
-}
-
-void operator delete(void* memory) noexcept {
-  free_block(memory);
-}
-
-void operator delete(void* memory, std::size_t) noexcept {
-  free_block(memory);
-}
 
 namespace {
 

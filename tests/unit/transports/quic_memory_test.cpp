@@ -1,5 +1,6 @@
 // What the parts of a QUIC connection hold while nothing happens, and what they take from the heap while something does.
 
+#include "counted_heap.hpp"
 #include "engine/quic/connection_id_map.hpp"
 #include "engine/quic/datagram_queue.hpp"
 #include "engine/quic/stream_output.hpp"
@@ -14,45 +15,6 @@
 #include <cstdlib>
 #include <new>
 #include <vector>
-
-namespace {
-
-/// Blocks of memory that C++ code of this thread holds, and how many it has ever taken. Payloads are not among them: they
-/// use malloc.
-thread_local std::ptrdiff_t blocks_held = 0;
-thread_local std::ptrdiff_t blocks_taken = 0;
-
-void* allocate_block(std::size_t size) noexcept {
-  auto* memory = std::malloc(std::max<std::size_t>(size, 1));
-  blocks_held += memory != nullptr ? 1 : 0;
-  ++blocks_taken;
-  return memory;
-}
-
-void free_block(void* memory) noexcept {
-  blocks_held -= memory != nullptr ? 1 : 0;
-  std::free(memory);
-}
-
-} // namespace
-
-void* operator new(std::size_t size) {
-  if (auto* memory = allocate_block(size))
-    return memory;
-  throw std::bad_alloc{};
-}
-
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
-  return allocate_block(size);
-}
-
-void operator delete(void* memory) noexcept {
-  free_block(memory);
-}
-
-void operator delete(void* memory, std::size_t) noexcept {
-  free_block(memory);
-}
 
 namespace actorwire::test {
 

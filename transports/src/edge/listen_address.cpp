@@ -1,9 +1,15 @@
 #include "listen_address.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <string>
 
 namespace actorwire {
 
+namespace {
+
+/// Whether a listener's host means every address of the machine.
 bool is_any(const std::string& host) {
   return host.empty() || host == "*";
 }
@@ -14,8 +20,18 @@ std::optional<ip_address> address_to_bind(const std::string& host) {
   return parse_ip_address(host == "localhost" ? "127.0.0.1" : host);
 }
 
-transport_error make_host_error(const std::string& host) {
-  return make_invalid_value("listen.host", host, "a numeric address, localhost, or [::] or 0.0.0.0 for all addresses");
+} // namespace
+
+result<void> bind_to(const endpoint& where, const std::function<result<void>(const ip_address&, std::uint16_t)>& bind) {
+  const auto address = address_to_bind(where.host);
+  if (!address)
+    return make_invalid_value("listen.host", where.host,
+                              "a numeric address, localhost, or [::] or 0.0.0.0 for all addresses");
+  auto bound = bind(*address, where.port);
+  // A kernel without IPv6 has only the other half of "all addresses".
+  if (!bound && bound.error().system_code == EAFNOSUPPORT && is_any(where.host))
+    bound = bind(*parse_ip_address("0.0.0.0"), where.port);
+  return bound;
 }
 
 ip_address ip_address_of(const boost::asio::ip::address& from) {

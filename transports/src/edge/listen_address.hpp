@@ -1,25 +1,20 @@
 #pragma once
 
 #include <actorwire/messages/endpoint.hpp>
-#include <actorwire/messages/error.hpp>
+#include <actorwire/messages/result.hpp>
 #include <actorwire/transports/ip_address.hpp>
 
 #include <boost/asio/ip/address.hpp>
 
 #include <cstdint>
-#include <optional>
-#include <string>
+#include <functional>
 
 namespace actorwire {
 
-/// Whether a listener's host means every address of the machine.
-[[nodiscard]] bool is_any(const std::string& host);
-
-/// The address that a listener's host means; empty if it is no numeric one.
-[[nodiscard]] std::optional<ip_address> address_to_bind(const std::string& host);
-
-/// Says what a listener's host may be.
-[[nodiscard]] transport_error make_host_error(const std::string& host);
+/// Has `bind(address, port)` bind to where a listener is to listen. *Errors:* `invalid_value` for a host that is no numeric
+/// address; those of `bind`.
+[[nodiscard]] result<void> bind_to(const endpoint& where,
+                                   const std::function<result<void>(const ip_address&, std::uint16_t)>& bind);
 
 [[nodiscard]] ip_address ip_address_of(const boost::asio::ip::address& from);
 

@@ -110,13 +110,8 @@ result<void> tcp_acceptor::open(const endpoint& where, const listen_config& conf
   assert(observer_ == nullptr);
   if (auto checked = validate(config); !checked)
     return checked;
-  const auto address = address_to_bind(where.host);
-  if (!address)
-    return make_host_error(where.host);
-  auto opened = listen(*address, where.port, config);
-  // A kernel without IPv6 has only the other half of "all addresses".
-  if (!opened && opened.error().system_code == EAFNOSUPPORT && is_any(where.host))
-    opened = listen(*parse_ip_address("0.0.0.0"), where.port, config);
+  const auto opened =
+      bind_to(where, [&](const ip_address& address, std::uint16_t port) { return listen(address, port, config); });
   if (!opened)
     return opened;
   const auto bound = local_end(socket_.native_handle());

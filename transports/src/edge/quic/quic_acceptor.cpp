@@ -43,13 +43,8 @@ result<void> quic_acceptor::open(const endpoint& where, const listen_config& con
   assert(observer_ == nullptr);
   if (auto checked = validate(config); !checked)
     return checked;
-  const auto address = address_to_bind(where.host);
-  if (!address)
-    return make_host_error(where.host);
-  auto opened = bind(*address, where.port, config);
-  // A kernel without IPv6 has only the other half of "all addresses".
-  if (!opened && opened.error().system_code == EAFNOSUPPORT && is_any(where.host))
-    opened = bind(*parse_ip_address("0.0.0.0"), where.port, config);
+  const auto opened =
+      bind_to(where, [&](const ip_address& address, std::uint16_t port) { return bind(address, port, config); });
   if (!opened)
     return opened;
   local_ = numeric_endpoint(where.proto, socket_->local().host(), socket_->local().port());
