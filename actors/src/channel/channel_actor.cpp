@@ -123,6 +123,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
     return;
   }
   wire_ = &carrier;
+  early_wire_ = nullptr;
   has_received_all_ = false;
   ++status_.generation;
   status_.local_address = opening.local;
@@ -145,6 +146,10 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
 
 void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   status_.last_error = reason;
+  if (early_wire_ == &carrier) {
+    early_wire_ = nullptr;
+    sending_.early_lost();
+  }
   if (wire_ == &carrier) {
     figures_.end_generation(carrier.stats());
     wire_ = nullptr;
@@ -188,8 +193,8 @@ bool channel_actor::drops_data(stream_id stream) const noexcept {
 }
 
 void channel_actor::flush_later() {
-  if (wire_ != nullptr)
-    where().flush_later(wire_->flusher());
+  if (auto* taker = wire_ != nullptr ? wire_ : early_wire_)
+    where().flush_later(taker->flusher());
 }
 
 void channel_actor::pump_later() {

@@ -47,6 +47,9 @@ public:
   /// The attempt has come so far.
   void note_progress(connection_state where);
 
+  /// The wire, which is not connected yet, takes what may leave already.
+  void note_early_data(wire& carrier) noexcept { early_wire_ = &carrier; }
+
   /// The wire is connected: what waits can go.
   void attach_wire(wire& carrier, const transport_opening& opening);
 
@@ -177,6 +180,8 @@ protected:
 
   situation status_;
   wire* wire_ = nullptr;
+  /// The wire of an attempt that takes messages already.
+  wire* early_wire_ = nullptr;
 
 private:
   struct closing;

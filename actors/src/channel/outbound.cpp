@@ -65,6 +65,12 @@ std::uint64_t outbound::refuse(std::size_t size, const transport_error& why) {
 
 // -- from the wire ------------------------------------------------------------------------------------------------------
 
+std::size_t outbound::gather_early(std::span<outgoing> pieces) {
+  if (outbox_.next_timeout())
+    expire(outbox_);
+  return outbox_.gather_early(pieces);
+}
+
 std::size_t outbound::gather(stream_id stream, std::span<outgoing> pieces) {
   auto* source = find(stream);
   if (source == nullptr)
@@ -119,8 +125,16 @@ void outbound::close_stream(stream_id stream, const transport_error& why) {
 
 // -- from the channel ---------------------------------------------------------------------------------------------------
 
+void outbound::early_lost() {
+  outbox_.early_lost();
+  follow_expiry();
+}
+
 void outbound::connection_ready() {
   report_expired(outbox_.connection_ready(owner_.where().now(), settler()), phase::connect);
+  // What was lent has left.
+  release_memory();
+  report_backpressure();
 }
 
 void outbound::connection_lost(const transport_error& why) {

@@ -50,6 +50,9 @@ public:
 
   // -- from the wire ----------------------------------------------------------------------------------------------------
 
+  /// What may leave on stream 0 before it is connected.
+  [[nodiscard]] std::size_t gather_early(std::span<outgoing> pieces);
+  void lend(std::size_t bytes) noexcept { outbox_.lend(bytes); }
   [[nodiscard]] std::size_t gather(stream_id stream, std::span<outgoing> pieces);
   void hand_over(stream_id stream, std::size_t bytes);
   void settle_acknowledged(stream_id stream, std::uint64_t stream_offset);
@@ -67,6 +70,8 @@ public:
 
   // -- from the channel -------------------------------------------------------------------------------------------------
 
+  /// The attempt that was lent something has failed.
+  void early_lost();
   void connection_ready();
   void connection_lost(const transport_error& why);
   /// Gives up everything that waits.

@@ -45,6 +45,10 @@ private:
     this->in_actor([&] { wire_->handle_progress(where); });
   }
 
+  void on_early_data() final {
+    this->in_actor([&] { wire_->handle_early_data(); });
+  }
+
   void on_connected(const transport_opening& opening) final {
     this->in_actor([&] {
       wire_->handle_connected(opening);

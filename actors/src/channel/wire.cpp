@@ -40,7 +40,16 @@ void wire::handle_progress(connection_state where) {
     user_->note_progress(where);
 }
 
+void wire::handle_early_data() {
+  if (user_ == nullptr)
+    return;
+  takes_early_data_ = true;
+  user_->note_early_data(*this);
+  send_early();
+}
+
 void wire::handle_connected(const transport_opening& opening) {
+  takes_early_data_ = false;
   is_connected_ = true;
   if (user_ == nullptr)
     return;
@@ -70,7 +79,7 @@ void wire::handle_address_changed(const std::string& local, const std::string& r
 }
 
 void wire::handle_closed(const transport_error& reason) {
-  is_connected_ = false;
+  is_connected_ = takes_early_data_ = false;
   timer_.cancel();
   deadlines_.fill(never);
   if (streams_ != nullptr)
@@ -158,6 +167,8 @@ void wire::flush() {
   if (std::exchange(pump_wanted_, false))
     pump();
   flush_streams();
+  if (takes_early_data_)
+    send_early();
   if (!is_connected_ || is_blocked_ || user_ == nullptr)
     return;
   std::array<outgoing, pieces_per_send> pieces;
@@ -186,6 +197,23 @@ void wire::flush() {
   if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
   end_if_done();
+}
+
+/// What does not fit leaves when there is a connection.
+void wire::send_early() {
+  std::array<outgoing, pieces_per_send> pieces;
+  while (const auto count = user_ != nullptr ? user_->sending().gather_early(pieces) : 0) {
+    std::size_t offered = 0;
+    for (std::size_t index = 0; index < count; ++index)
+      offered += pieces[index].size;
+    const auto taken = bearer_->send({pieces.data(), count});
+    if (!taken)
+      return;
+    bytes_taken_ += *taken;
+    user_->sending().lend(*taken);
+    if (*taken < offered)
+      return;
+  }
 }
 
 std::size_t wire::gather(std::span<outgoing> pieces) {

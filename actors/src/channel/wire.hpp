@@ -44,6 +44,7 @@ public:
   // -- from the transport -----------------------------------------------------------------------------------------------
 
   void handle_progress(connection_state where);
+  void handle_early_data();
   void handle_connected(const transport_opening& opening);
   void handle_received(payload bytes);
   void handle_peer_finished();
@@ -131,6 +132,7 @@ private:
   static constexpr time_point never = time_point::max();
 
   void pump();
+  void send_early();
   void set(deadline which, time_point when);
   void settle_acknowledged();
   [[nodiscard]] std::chrono::milliseconds acknowledgement_wait() const;
@@ -159,6 +161,7 @@ private:
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;
   std::unique_ptr<const transport_error> end_;
+  bool takes_early_data_ = false;
   bool is_connected_ = false;
   bool is_blocked_ = false;
   bool pump_wanted_ = false;

@@ -150,13 +150,50 @@ public:
     }
   }
 
-  /// A transport connection is there; its stream begins at offset 0. Expires first what must not leave any more, and
+  // -- before there is a connection --------------------------------------------------------------------------------------
+
+  /// Describes what an attempt to connect may take already, beginning where it stopped: of the messages at the front, those
+  /// that their senders called idempotent. 0 when there is nothing. *Lifetime:* as that of `gather`.
+  [[nodiscard]] std::size_t gather_early(std::span<outgoing> pieces) const noexcept {
+    assert(!is_ready_);
+    std::size_t count = 0;
+    auto lent = stream_offset_;
+    for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index) {
+      const auto& [message, reply, options, accepted_at, sequence] = queue_[index];
+      if (!options.idempotent)
+        break;
+      if (lent < message.wire_size())
+        count += message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
+      lent -= std::min<std::uint64_t>(lent, message.wire_size());
+    }
+    return count;
+  }
+
+  /// The attempt took the next `bytes` bytes of that. What it has taken of stays queued, and does not expire: with
+  /// `connection_ready` it counts as handed over, with `early_lost` as if nothing had been.
+  void lend(std::size_t bytes) noexcept {
+    assert(!is_ready_);
+    stream_offset_ += bytes;
+  }
+
+  /// The attempt has failed. What it took goes again with the next one, as its senders allow.
+  void early_lost() noexcept {
+    if (is_ready_ || std::exchange(stream_offset_, 0) == 0)
+      return;
+    // What was lent may have to expire.
+    earliest_ = time_point::min();
+  }
+
+  // -- with one ------------------------------------------------------------------------------------------------------------
+
+  /// A transport connection is there; its stream begins at offset 0, or with what was lent. Expires first what must not leave any more, and
   /// returns how much that was.
   template <settles<Reply> Settle>
   tally connection_ready(time_point now, Settle&& settle) {
     assert(!is_ready_);
     const auto expired = expire(now, settle);
     is_ready_ = true;
+    handed_over(static_cast<std::size_t>(std::exchange(stream_offset_, 0)), settle);
     return expired;
   }
 
@@ -174,11 +211,15 @@ public:
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
 
-  /// Gives up everything: what was queued is `not_sent`, what was started or in flight `maybe_sent`. The outbox is empty
+  /// Gives up everything: what was queued is `not_sent`, what was started, lent or in flight `maybe_sent`. The outbox is empty
   /// then and without a connection.
   template <settles<Reply> Settle>
   loss abandon(const transport_error& why, Settle&& settle) {
     const settling_scope scope{is_settling_};
+    for (auto lent = lent_messages(); lent > 0; --lent) {
+      ledger_.left_queue(queue_.front().message.wire_size());
+      move_front_to_flight();
+    }
     is_ready_ = false;
     auto started = take_started();
     auto untouched = take_queued([](const queued&) { return true; });
@@ -279,6 +320,14 @@ private:
     return is_ready_ ? never : later(std::max(entry.accepted_at, lost_at_), ledger_.limits().queue_age);
   }
 
+  /// Messages, at the front, of which an attempt to connect has taken something.
+  [[nodiscard]] std::size_t lent_messages() const noexcept {
+    std::size_t count = 0;
+    for (auto lent = is_ready_ ? 0 : stream_offset_; lent > 0; ++count)
+      lent -= std::min<std::uint64_t>(lent, queue_[count].message.wire_size());
+    return count;
+  }
+
   [[nodiscard]] flying front_to_flight_form() noexcept {
     auto& front = queue_.front();
     return {std::move(front.reply), front.sequence, stream_offset_, front.message.size()};
@@ -311,7 +360,7 @@ private:
   template <std::predicate<const queued&> Chosen>
   [[nodiscard]] ring_queue<queued> take_queued(Chosen&& chosen) {
     ring_queue<queued> taken;
-    std::size_t kept = started_bytes_ > 0 ? 1 : 0;
+    auto kept = started_bytes_ > 0 ? 1 : lent_messages();
     earliest_ = never;
     for (auto index = kept; index < queue_.size(); ++index) {
       auto& entry = queue_[index];
@@ -357,7 +406,7 @@ private:
   ring_queue<flying> in_flight_;
   /// Bytes of the front that were handed over.
   std::size_t started_bytes_ = 0;
-  /// Bytes handed over on this connection.
+  /// Bytes handed over on this connection; before there is one, lent to the attempt.
   std::uint64_t stream_offset_ = 0;
   time_point lost_at_ = time_point::min();
   /// No queued message expires before.

@@ -361,9 +361,7 @@ public:
   class remembered final : public tls_session_memory {
   public:
     void put(const std::string& name, tls_session session) override { cache.put(name, std::move(session)); }
-    std::optional<tls_session> take(const std::string& name, time_point at) override {
-      return cache.take(name, at);
-    }
+    std::optional<tls_session> take(const std::string& name, time_point at) override { return cache.take(name, at); }
     tls_session_cache cache{100, 1h};
   };
 

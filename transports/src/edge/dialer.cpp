@@ -92,7 +92,11 @@ void dialer::handle_deadline() {
 }
 
 void dialer::follow_orders() {
-  while (const auto order = race_->poll_order(shard_.now())) {
+  // Whoever is told of an attempt may cancel them all.
+  while (!is_over()) {
+    const auto order = race_->poll_order(shard_.now());
+    if (!order)
+      break;
     switch (order->what) {
       case happy_eyeballs::order::kind::connect:
         if (const auto started = start_attempt(order->index); !started) {
@@ -105,6 +109,8 @@ void dialer::follow_orders() {
         break;
     }
   }
+  if (is_over())
+    return;
   if (const auto winner = race_->winner()) {
     end_race();
     hand_over(*winner);

@@ -69,10 +69,10 @@ struct quic_config {
   bool datagrams = true;
   /// Whether the first flight may carry data (0-RTT; RFC 9001, 4.6), where an earlier session is resumed. A client sends
   /// messages with `send_options::idempotent` in it, and others after the handshake; what a listener refuses is sent again.
-  /// A listener takes it once, as far as it remembers: not after a restart, and each process remembers on its own. Needs
+  /// A listener takes it once, as far as it remembers: not after a restart, and each process remembers on its own. Its
+  /// connection is `accepted` with the first packet then, a round trip early, unless it asks for client certificates; what it
+  /// sends leaves when the handshake is done, because GnuTLS has no keys for it before. At most 64 KiB leave early. Needs
   /// `tls_config::session_resumption`.
-  ///
-  /// This version takes it as a listener, and sends none as a client yet.
   bool early_data = false;
   /// Half-open clients of a listener beyond which a new one must first prove its address, for the price of one round
   /// trip (Retry; RFC 9000, 8.1.2). 0 (all must) .. 1,000,000.

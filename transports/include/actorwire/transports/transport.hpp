@@ -32,6 +32,9 @@ class transport_observer {
 public:
   /// The attempt moved on: `resolving`, `connecting` or `handshaking`.
   virtual void on_progress(connection_state where) = 0;
+  /// `send` takes bytes from here on, which leave before the peer has proved who it is, and which the peer may be given twice
+  /// (0-RTT). Only where the settings ask for it and an earlier session allows it, at most once, before `on_connected`.
+  virtual void on_early_data() {}
   /// The transport is ready in both directions.
   virtual void on_connected(const transport_opening& opening) = 0;
   /// Bytes arrived, in order; no more than was asked for with `receive`.
@@ -69,8 +72,8 @@ public:
   virtual void connect(const endpoint& remote) = 0;
 
   /// Takes as many bytes as there is room for, from the front, and returns how many. If that is not all, `on_writable`
-  /// follows. *Errors:* `send` kind when the transport is not connected or `finish` was called; the loss of the
-  /// connection is not reported here but by `on_closed`.
+  /// follows, where it is connected. *Errors:* `send` kind when the transport is not connected, nor was `on_early_data`
+  /// called, or `finish` was; the loss of the connection is not reported here but by `on_closed`.
   virtual result<std::size_t> send(std::span<const outgoing> pieces) = 0;
 
   /// Allows `bytes` more bytes to be delivered. The transport starts with an allowance of zero, and reads nothing

@@ -3,6 +3,7 @@
 #include "edge/reactor.hpp"
 #include "quic_memory.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -44,6 +45,24 @@ public:
     return {};
   }
 
+  [[nodiscard]] bool takes_early_data() const noexcept {
+    return connection_ != nullptr && connection_->takes_early_data();
+  }
+
+  /// Sends what there is to be said early, and was not said yet.
+  void say_early() {
+    if (connection_ == nullptr)
+      return;
+    const auto& all = owner_->early_;
+    for (; said_early_ < all.size(); ++said_early_) {
+      const auto& each = all[said_early_];
+      const outgoing piece{each.data(), each.size(), each.memory()};
+      // It has room for more than is ever kept.
+      static_cast<void>(connection_->send(byte_stream, {&piece, 1}));
+    }
+    socket_->touch(*connection_);
+  }
+
   void drop() noexcept {
     owner_ = nullptr;
     if (!socket_)
@@ -55,6 +74,7 @@ public:
   }
 
   void hand_over(quic_dialer::listener& told) {
+    say_early();
     owner_ = nullptr;
     auto& connection = *std::exchange(connection_, nullptr);
     told.on_dialed(std::exchange(socket_, nullptr), connection, std::move(agreed_));
@@ -92,6 +112,8 @@ private:
   local_ref<quic_socket> socket_;
   quic_connection* connection_ = nullptr;
   tls_info agreed_;
+  /// So many pieces of what is to be said early.
+  std::size_t said_early_ = 0;
 };
 
 quic_dialer::quic_dialer(shard& where, std::shared_ptr<resolver> names) : dialer(where, std::move(names)) {}
@@ -104,7 +126,11 @@ void quic_dialer::expect_attempts(std::size_t count) {
 
 result<void> quic_dialer::start_attempt(std::size_t index) {
   attempts_[index] = std::make_unique<attempt>(*this, index);
-  return attempts_[index]->start({address(index), remote().port});
+  if (auto started = attempts_[index]->start({address(index), remote().port}); !started)
+    return started;
+  if (attempts_[index]->takes_early_data())
+    note_early_data(*attempts_[index]);
+  return {};
 }
 
 void quic_dialer::drop_attempt(std::size_t index) noexcept {
@@ -126,6 +152,35 @@ void quic_dialer::hand_over(std::size_t winner) {
   // The rest of what it has to tell goes to the next observer.
   dropped_.push_back(std::move(attempts_[winner]));
   dropped_.back()->hand_over(*told_);
+}
+
+void quic_dialer::note_early_data(attempt& which) {
+  if (!std::exchange(takes_early_data_, true))
+    told_->on_dial_early_data();
+  else
+    which.say_early();
+}
+
+result<std::size_t> quic_dialer::send_early(std::span<const outgoing> pieces) {
+  if (!takes_early_data_ || is_over())
+    return make_error(error_code::send_failed, phase::connect, origin::local, "not connected");
+  std::size_t taken = 0;
+  for (const auto& piece : pieces) {
+    const auto size = std::min(piece.size, early_bytes_max - early_bytes_);
+    if (size == 0)
+      break;
+    if (piece.owner != nullptr)
+      early_.emplace_back(*piece.owner, static_cast<std::uint32_t>(piece.data - piece.owner->bytes()),
+                          static_cast<std::uint32_t>(size));
+    else
+      early_.push_back(payload::copy_of(std::span{piece.data, size}));
+    early_bytes_ += size;
+    taken += size;
+  }
+  for (const auto& each : attempts_)
+    if (each && each->takes_early_data())
+      each->say_early();
+  return taken;
 }
 
 void quic_dialer::note_answer() {

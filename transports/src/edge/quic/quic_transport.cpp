@@ -109,6 +109,11 @@ void quic_transport::on_dial_failed(const transport_error& reason) {
   tell_closed(reason);
 }
 
+void quic_transport::on_dial_early_data() {
+  const local_ref<quic_transport> self{this};
+  observer_->on_early_data();
+}
+
 void quic_transport::on_dialed(local_ref<quic_socket> socket, quic_connection& connection, tls_info agreed) {
   const local_ref<quic_transport> self{this};
   socket_ = std::move(socket);
@@ -280,10 +285,10 @@ void quic_transport::deliver() {
 // -- writing ------------------------------------------------------------------------------------------------------------
 
 result<std::size_t> quic_transport::send(std::span<const outgoing> pieces) {
-  if (stage_ != stage::established || finished_ || connection_ == nullptr)
+  if (finished_ || (!dialer_ && (stage_ != stage::established || connection_ == nullptr)))
     return make_error(error_code::send_failed, phase::established, origin::local,
                       finished_ ? "the stream's end was sent already" : "not connected");
-  const auto taken = connection_->send(byte_stream, pieces);
+  const auto taken = dialer_ ? dialer_->send_early(pieces) : connection_->send(byte_stream, pieces);
   if (taken)
     bytes_sent_ += *taken;
   touch();

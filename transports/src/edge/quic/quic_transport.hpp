@@ -79,6 +79,7 @@ private:
   void on_event(quic_event::any event) override;
   void on_dial_progress(connection_state where) override;
   void on_dial_failed(const transport_error& reason) override;
+  void on_dial_early_data() override;
   void on_dialed(local_ref<quic_socket> socket, quic_connection& connection, tls_info agreed) override;
 
   void handle(quic_event::answered&&) {}

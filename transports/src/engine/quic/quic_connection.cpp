@@ -275,7 +275,12 @@ void quic_connection::handle_connected() {
     takes_early_data_ = false;
     open_byte_stream();
   }
-  tell(quic_event::connected{tls_->info()});
+  announce();
+}
+
+void quic_connection::announce() {
+  if (!std::exchange(is_announced_, true))
+    tell(quic_event::connected{tls_->info()});
 }
 
 void quic_connection::open_byte_stream() {

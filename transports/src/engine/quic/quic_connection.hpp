@@ -201,6 +201,7 @@ private:
   [[nodiscard]] ngtcp2_tstamp stamp(const tls_now& now);
   [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
   void handle_connected();
+  void announce();
   void handle_failure(int failure);
   void end_with(const transport_error& reason);
   void say_farewell(const ngtcp2_ccerr& why);
@@ -276,6 +277,8 @@ private:
   bool is_datagram_turn_ = false;
   bool has_answered_ = false;
   bool is_connected_ = false;
+  /// `connected` was told.
+  bool is_announced_ = false;
   bool is_confirmed_ = false;
   bool takes_early_data_ = false;
   std::optional<std::uint32_t> offered_version_;

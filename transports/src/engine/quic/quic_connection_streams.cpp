@@ -19,7 +19,7 @@ constexpr std::size_t send_room_max = std::size_t{16} << 20U;
 // -- streams: what the user does ----------------------------------------------------------------------------------------
 
 result<stream_id> quic_connection::open_stream(stream_direction direction, stream_priority priority) {
-  if (end_ || !is_connected_)
+  if (end_ || !is_announced_)
     return make_error(error_code::not_connected, where(), origin::local, "there is no connection to open a stream on");
   std::int64_t id = -1;
   const auto failure = direction == stream_direction::bidirectional
@@ -44,8 +44,8 @@ quic_stream& quic_connection::add_stream(stream_id id, stream_priority priority)
 
 result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing> pieces) {
   auto* stream = streams_.find(id);
-  // What a server says first waits for the client to open the byte stream.
-  if (stream == nullptr && id == byte_stream && is_server() && !end_ && !byte_stream_is_over_)
+  // What is said on the byte stream before it is open waits for that: a server's until the client opens it.
+  if (stream == nullptr && id == byte_stream && !end_ && !byte_stream_is_over_)
     stream = &add_stream(id, {});
   if (end_ || stream == nullptr || stream->is_sending_over)
     return make_error(error_code::send_failed, where(), origin::local,
@@ -64,7 +64,7 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
 
 void quic_connection::finish(stream_id id) {
   auto* stream = streams_.find(id);
-  if (stream == nullptr && id == byte_stream && is_server() && !end_ && !byte_stream_is_over_)
+  if (stream == nullptr && id == byte_stream && !end_ && !byte_stream_is_over_)
     stream = &add_stream(id, {});
   if (end_ || stream == nullptr || std::exchange(stream->is_sending_over, true))
     return;
@@ -193,6 +193,9 @@ void quic_connection::offer_room() {
 // -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
 
 void quic_connection::handle_stream_open(stream_id id) {
+  // Early data: whoever it is for need not wait for the rest of the handshake, unless that is to say who the client is.
+  if (is_server() && !is_connected_ && tls_->config().client_certificates == client_certificates::off)
+    announce();
   auto& stream = streams_.find(id) != nullptr ? streams_.get(id) : add_stream(id, {});
   stream.is_open = true;
   if (direction_of(id) == stream_direction::unidirectional)
@@ -277,7 +280,7 @@ void quic_connection::handle_stream_close(stream_id id, std::optional<std::uint6
 
 result<std::uint64_t> quic_connection::send_datagram(payload body) {
   const auto* peer = end_ ? nullptr : ::ngtcp2_conn_get_remote_transport_params(conn_.get());
-  if (peer == nullptr || !is_connected_)
+  if (peer == nullptr || !is_announced_)
     return make_error(error_code::not_connected, where(), origin::local,
                       "there is no connection to send a datagram on");
   if (peer->max_datagram_frame_size == 0)

@@ -18,7 +18,9 @@ namespace quic_event {
 /// The peer has said something for the first time.
 struct answered {};
 
-/// The handshake is done and the peer verified.
+/// The handshake is done and the peer verified. At a server that takes early data, and asks for no certificates, as soon as
+/// such data is there (RFC 8446, 2.3): an earlier session vouches for the client, the rest of the handshake follows, and
+/// what comes until then may have been sent a second time by somebody else.
 struct connected {
   tls_info tls;
 };
@@ -29,8 +31,7 @@ struct stream_opened {
   stream_direction direction;
 };
 
-/// There is something to `read`, or the stream's end. At a server, before `connected` it is early data (RFC 9001, 4.6): the
-/// first flight of a client that an earlier session vouches for, and that may have been sent a second time by somebody else.
+/// There is something to `read`, or the stream's end.
 struct stream_readable {
   stream_id stream;
 };
