@@ -2,7 +2,13 @@
 
 #include "certificates.hpp"
 #include "program.hpp"
+#include "temporary_directory.hpp"
 
+#include <ngtcp2/version.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <map>
 #include <string>
@@ -147,7 +153,8 @@ TEST_CASE("what is sent over QUIC is acknowledged by the peer's transport") {
   CHECK(answer.result == outcome::acked);
 }
 
-TEST_CASE("a folder for qlog is refused on both sides, since nothing is written yet") {
+#if NGTCP2_VERSION_NUM < 0x011601
+TEST_CASE("qlog is refused on both sides where a peer could turn it against us, unless it is forced") {
   program here;
   witness me{here.system};
   quic_config quic;
@@ -164,6 +171,63 @@ TEST_CASE("a folder for qlog is refused on both sides, since nothing is written 
   const auto info = me.try_to_ask<connection_info>(peer, connect{});
   REQUIRE_FALSE(info);
   CHECK(info.error().code == error_code::unsupported);
+}
+#endif
+
+TEST_CASE("each connection writes qlog into the folder that its side names") {
+  const temporary_directory folder;
+  const auto config = [&](transport_config made) {
+    quic_config quic;
+    quic.qlog_directory = folder.path();
+    quic.qlog_forced = true;
+    made.protocol_settings = quic;
+    return made;
+  };
+  {
+    program here;
+    witness me{here.system};
+    auto listen = to_listen();
+    listen.transport = config(listen.transport);
+    const auto server = here.net->listen("quic://127.0.0.1:0", echo, listen).value();
+    auto options = to_acquire();
+    options.transport = config(options.transport);
+    const auto peer = here.net->acquire(quic_uri(server.port), options).value();
+    me.listen_to(peer, event_mask::data);
+    anonymous_tell(peer, cast{payload::copy_of("hello"), {}});
+    CHECK(me.await_bytes(5) == "hello");
+  }
+  std::map<std::string, std::string> logs;
+  for (const auto& each : std::filesystem::directory_iterator{folder.path()}) {
+    CHECK(each.status().permissions() == (std::filesystem::perms::owner_read | std::filesystem::perms::owner_write));
+    const auto name = each.path().filename().string();
+    std::ifstream file{each.path()};
+    logs[name.substr(name.rfind('-') + 1)].assign(std::istreambuf_iterator<char>{file}, {});
+  }
+  REQUIRE(logs.size() == 2);
+  for (const auto& side : {"client.sqlog", "server.sqlog"}) {
+    const auto& log = logs[side];
+    CHECK(log.find("\"qlog_version\"") != std::string::npos);
+    CHECK(log.find("packet_sent") != std::string::npos);
+    CHECK(log.find("packet_received") != std::string::npos);
+    // Records are whole (RFC 7464): each begins with a separator and ends with a line.
+    CHECK(std::ranges::count(log, '\x1e') == std::ranges::count(log, '\n'));
+  }
+}
+
+TEST_CASE("a folder for qlog that cannot be written to is refused before anything is opened") {
+  program here;
+  quic_config quic;
+  quic.qlog_directory = "/no/such/folder";
+  quic.qlog_forced = true;
+  auto config = to_listen();
+  config.transport.protocol_settings = quic;
+  const auto refused = here.net->listen("quic://127.0.0.1:0", echo, config);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::invalid_value);
+  CHECK(
+      refused.error().text
+      == "quic.qlog_directory = (not shown): must be a folder that this program may write to (the system says: No such "
+         "file or directory)");
 }
 
 TEST_CASE("nobody listens: a peer is told that it was refused, and tries again") {

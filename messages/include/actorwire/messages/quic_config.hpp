@@ -87,14 +87,13 @@ struct quic_config {
   /// Sends now and then what the peer must ignore, so that nothing between comes to rely on its absence (RFC 9287; reserved
   /// versions: RFC 9000, 15).
   bool grease = true;
-  /// A folder in which each connection writes what it does, for qvis and the like (qlog, one file a connection). It must
-  /// exist. Empty: nothing is written. At most 4,096 bytes.
+  /// A folder in which each connection writes what it does, for qvis and the like: qlog, one file a connection, of at most
+  /// 256 MiB, and at most 1,000 files for each shard and life of the program. It must exist; files are for this user only. For
+  /// looking for faults: shards wait for the disk meanwhile. Empty: nothing is written. At most 4,096 bytes.
   ///
   /// An ngtcp2 before 1.22.1 can be made to write past the end of its buffer by a peer (CVE-2026-40170). There it is
   /// refused with `unsupported`, unless `qlog_forced` says that this one is known to be repaired, or the peers to be
   /// trusted.
-  ///
-  /// This version writes none yet: connections and listeners with a folder are refused with `unsupported`.
   std::string qlog_directory{};
   bool qlog_forced = false;
 

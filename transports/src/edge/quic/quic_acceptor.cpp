@@ -1,10 +1,10 @@
 #include "quic_acceptor.hpp"
 
 #include "edge/listen_address.hpp"
+#include "qlog_file.hpp"
 #include "quic_group.hpp"
 #include "quic_socket.hpp"
 #include "quic_transport.hpp"
-#include "unbuilt_settings.hpp"
 
 #include <cassert>
 #include <cerrno>
@@ -63,7 +63,7 @@ result<void> quic_acceptor::bind(const ip_address& address, std::uint16_t port, 
   udp_socket_options options;
   options.reuse_port = config.share_port;
   options.buffer_size = quic.socket_buffer_size;
-  auto made = make_local<quic_socket>(shard_, group_->setup_for(shard_), group_->acceptance());
+  auto made = make_local<quic_socket>(shard_, group_->setup_for(shard_), group_->acceptance_for(shard_));
   if (auto opened = made->open({address, port}, options, this); !opened)
     return opened;
   made->join(group_);
@@ -89,7 +89,7 @@ void quic_acceptor::on_client(quic_connection& client) {
 
 result<std::function<local_ref<acceptor>(shard& where)>>
 quic_acceptors(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards) {
-  if (const auto checked = refuse_unbuilt(quic_settings(config)); !checked)
+  if (const auto checked = check_qlog_folder(quic_settings(config)); !checked)
     return checked.error();
   auto group = quic_group::make(config, std::move(identity), shards);
   if (!group)

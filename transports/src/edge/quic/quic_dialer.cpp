@@ -37,6 +37,7 @@ public:
                                         "quic " + host + ":" + std::to_string(owner_->remote().port)},
                                        {socket_->local(), remote}};
     settings.tls.early_data = quic.early_data;
+    settings.qlog = memory.logs().begin(quic, false);
     try {
       connection_ = &socket_->dial(std::move(settings), *this);
     } catch (const std::exception& thrown) {

@@ -61,11 +61,13 @@ quic_endpoint::setup quic_group::setup_for(shard& where) const {
   return {ids_, static_cast<unsigned>(where.index()), tokens_, secure_random(), memory.arena(where.buffers())};
 }
 
-quic_endpoint::acceptance quic_group::acceptance() const {
-  auto admit = [config = config_, identity = identity_, guard = guard_,
+quic_endpoint::acceptance quic_group::acceptance_for(shard& where) const {
+  auto& logs = boost::asio::use_service<quic_memory>(where.loop().context()).logs();
+  auto admit = [&logs, config = config_, identity = identity_, guard = guard_,
                 takes_early_data = quic_.early_data](const udp_path& path) -> std::optional<quic_connection::settings> {
     quic_connection::settings made{config, {identity->present()}, path};
     made.tls.early_data = takes_early_data;
+    made.qlog = logs.begin(quic_settings(*config), true);
     if (guard)
       made.tls.guard = {guard, guard->handle()};
     return made;

@@ -42,7 +42,7 @@ public:
   quic_group& operator=(const quic_group&) = delete;
 
   [[nodiscard]] quic_endpoint::setup setup_for(shard& where) const;
-  [[nodiscard]] quic_endpoint::acceptance acceptance() const;
+  [[nodiscard]] quic_endpoint::acceptance acceptance_for(shard& where) const;
 
   /// *Thread:* the socket's shard.
   void join(quic_socket& socket);

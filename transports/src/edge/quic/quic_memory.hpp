@@ -3,6 +3,7 @@
 #include "engine/quic/quic_endpoint.hpp"
 #include "engine/quic/receive_arena.hpp"
 #include "engine/quic/udp_datagram.hpp"
+#include "qlog_file.hpp"
 
 #include <actorwire/transports/buffer_pool.hpp>
 
@@ -44,6 +45,9 @@ public:
   /// What the endpoints of clients are made of. Nobody resets their connections, so nobody needs to know their secret.
   [[nodiscard]] quic_endpoint::setup client_setup(buffer_pool& buffers);
 
+  /// Where the connections of this shard write what they do.
+  [[nodiscard]] qlog_folder& logs() noexcept { return logs_; }
+
   /// Sockets that close when nobody needs them may be in no hurry; they are, when their shard ends.
   void add(quic_socket& open);
   void remove(quic_socket& closed) noexcept { open_.erase(&closed); }
@@ -55,6 +59,7 @@ private:
   std::vector<std::byte> departures_;
   std::unique_ptr<receive_arena> arena_;
   std::shared_ptr<const quic_tokens> tokens_;
+  qlog_folder logs_;
   std::unordered_set<quic_socket*> open_;
 };
 

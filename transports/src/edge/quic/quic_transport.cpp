@@ -2,7 +2,7 @@
 
 #include "edge/reactor.hpp"
 #include "engine/quic/quic_error.hpp"
-#include "unbuilt_settings.hpp"
+#include "qlog_file.hpp"
 
 #include <boost/asio/post.hpp>
 
@@ -63,7 +63,7 @@ result<void> quic_transport::init(const transport_config& config, transport_obse
   assert(stage_ == stage::created);
   if (auto checked = validate(config); !checked)
     return checked;
-  if (auto checked = refuse_unbuilt(quic_settings(config)); !checked)
+  if (auto checked = check_qlog_folder(quic_settings(config)); !checked)
     return checked;
   observer_ = &observer;
   stage_ = stage::initialized;
