@@ -81,8 +81,10 @@ void stream_end::on_stream_finished(stream_id stream) {
 
 void stream_end::on_datagram(payload body) {
   datagrams.emplace_back(body.text());
-  if (manners_ == stream_manners::echo)
-    CHECK(streams_->send_datagram(std::move(body)));
+  if (manners_ != stream_manners::echo)
+    return;
+  const auto queued = streams_->send_datagram(std::move(body));
+  CHECK(queued);
 }
 
 void stream_end::flush(stream_id stream) {

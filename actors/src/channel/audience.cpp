@@ -83,10 +83,10 @@ void audience::deliver_to(member& entry, Data&& data, stream_id stream) {
     owed.asked = owed.answered.delivered;
     // Any answer will do, even an error: it says that the subscriber is done with the message.
     auto settle = [this, number = owed.number, stream, up_to = owed.asked] { note_answer(number, stream, up_to); };
-    ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, std::move(data))
+    ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, std::forward<Data>(data))
         .then(settle, [settle](caf::error&) { settle(); });
   } else {
-    detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), std::move(data));
+    detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), std::forward<Data>(data));
   }
   if (has_used_all)
     detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), passivated{source, stream});

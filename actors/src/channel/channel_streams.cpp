@@ -96,7 +96,7 @@ template <class Request, class Action>
 caf::result<void> channel_actor::apply(const Request& request, Action action) {
   auto outcome = validate(request);
   if (outcome) {
-    const auto target = present_streams();
+    auto target = present_streams();
     outcome = target ? action(**target) : target.error();
   }
   if (!outcome && is_request())
@@ -115,7 +115,7 @@ streams::datagram_promise channel_actor::handle(send_datagram& request) {
 
 result<std::uint64_t> channel_actor::accept_on_stream(payload& body, const send_options& options,
                                                       outbound::reply& asker) {
-  const auto target = present_streams();
+  auto target = present_streams();
   if (!target || !(*target)->is_sendable(options.stream))
     return it_ends_with(options.stream);
   return sending_.accept(body, options, asker);
@@ -124,7 +124,7 @@ result<std::uint64_t> channel_actor::accept_on_stream(payload& body, const send_
 result<void> channel_actor::check_receivable(stream_id stream) const {
   if (stream == 0)
     return {};
-  const auto target = present_streams();
+  auto target = present_streams();
   return target ? (*target)->check_receivable(stream) : target.error();
 }
 
@@ -139,7 +139,7 @@ result<streams*> channel_actor::present_streams() const {
 }
 
 result<streams*> channel_actor::streams_to_send_on() const {
-  const auto target = present_streams();
+  auto target = present_streams();
   if (target && closing_ != nullptr)
     return it_closes();
   return target;

@@ -26,7 +26,7 @@ protected:
   result<void> carry(local_ref<transport> bearer, channel_actor& user) {
     wire_.emplace(this->where(), bearer, user, static_cast<flushable&>(*this),
                   [this] { handle([this] { wire_->handle_timeout(); }); });
-    const auto ready = bearer->init(user.config(), *this);
+    auto ready = bearer->init(user.config(), *this);
     if (ready)
       wire_->multiplex(bearer->multiplex(*this));
     return ready;

@@ -63,7 +63,7 @@ public:
   explicit quic_user(quic_endpoint& endpoint) : endpoint_(endpoint) {}
 
   void on_event(quic_event::any event) override {
-    std::visit([this](auto&& each) { handle(std::move(each)); }, std::move(event));
+    std::visit([this](auto&& each) { handle(std::forward<decltype(each)>(each)); }, std::move(event));
   }
 
   /// Reads what there is of one stream.

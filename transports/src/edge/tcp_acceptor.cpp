@@ -110,7 +110,7 @@ result<void> tcp_acceptor::open(const endpoint& where, const listen_config& conf
   assert(observer_ == nullptr);
   if (auto checked = validate(config); !checked)
     return checked;
-  const auto opened =
+  auto opened =
       bind_to(where, [&](const ip_address& address, std::uint16_t port) { return listen(address, port, config); });
   if (!opened)
     return opened;

@@ -17,6 +17,7 @@ void require_tls(int code) {
 void offer_protocols(gnutls_session_t session, const std::vector<std::string>& names, bool is_required,
                      bool is_server) {
   std::vector<gnutls_datum_t> offered;
+  offered.reserve(names.size());
   for (const auto& each : names)
     offered.push_back(
         {reinterpret_cast<unsigned char*>(const_cast<char*>(each.data())), static_cast<unsigned>(each.size())});

@@ -43,7 +43,7 @@ result<void> quic_acceptor::open(const endpoint& where, const listen_config& con
   assert(observer_ == nullptr);
   if (auto checked = validate(config); !checked)
     return checked;
-  const auto opened =
+  auto opened =
       bind_to(where, [&](const ip_address& address, std::uint16_t port) { return bind(address, port, config); });
   if (!opened)
     return opened;

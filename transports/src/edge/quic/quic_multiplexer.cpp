@@ -80,7 +80,7 @@ void quic_transport::deliver_stream(stream_id id) {
 result<stream_id> quic_transport::open(stream_direction direction, stream_priority priority) {
   if (connection_ == nullptr)
     return not_connected_error();
-  const auto opened = connection_->open_stream(direction, priority);
+  auto opened = connection_->open_stream(direction, priority);
   if (opened)
     streams_.try_emplace(*opened);
   return opened;
@@ -89,7 +89,7 @@ result<stream_id> quic_transport::open(stream_direction direction, stream_priori
 result<std::size_t> quic_transport::send(stream_id stream, std::span<const outgoing> pieces) {
   if (connection_ == nullptr || !streams_.contains(stream))
     return no_stream_error();
-  const auto taken = connection_->send(stream, pieces);
+  auto taken = connection_->send(stream, pieces);
   if (!taken)
     return no_stream_error();
   touch();
@@ -140,7 +140,7 @@ std::optional<std::uint64_t> quic_transport::bytes_acked(stream_id stream) const
 result<std::uint64_t> quic_transport::send_datagram(payload body) {
   if (connection_ == nullptr)
     return not_connected_error();
-  const auto queued = connection_->send_datagram(std::move(body));
+  auto queued = connection_->send_datagram(std::move(body));
   touch();
   return queued;
 }

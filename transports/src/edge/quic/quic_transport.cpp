@@ -288,7 +288,7 @@ result<std::size_t> quic_transport::send(std::span<const outgoing> pieces) {
   if (finished_ || (!dialer_ && (stage_ != stage::established || connection_ == nullptr)))
     return make_error(error_code::send_failed, phase::established, origin::local,
                       finished_ ? "the stream's end was sent already" : "not connected");
-  const auto taken = dialer_ ? dialer_->send_early(pieces) : connection_->send(byte_stream, pieces);
+  auto taken = dialer_ ? dialer_->send_early(pieces) : connection_->send(byte_stream, pieces);
   if (taken)
     bytes_sent_ += *taken;
   touch();
