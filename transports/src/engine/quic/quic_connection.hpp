@@ -158,7 +158,7 @@ public:
   /// Goes on from another address (RFC 9000, 9). *Errors:* `unsupported` when the peer or the settings forbid it, or the
   /// handshake is not confirmed.
   [[nodiscard]] result<void> migrate(const udp_address& local, const tls_now& now);
-  /// Changes the keys (RFC 9001, 6); false while the last change is not confirmed.
+  /// Changes the keys (RFC 9001, 6); false while the last change, or the handshake, is not confirmed.
   [[nodiscard]] bool update_keys(const tls_now& now);
 
   [[nodiscard]] bool is_server() const noexcept { return settings_.tls.identity->role() == tls_role::server; }
