@@ -386,8 +386,8 @@ void quic_connection::say_farewell(const ngtcp2_ccerr& why) {
 void quic_connection::end_with(const transport_error& reason) {
   if (end_)
     return;
-  end_ = reason;
   tell(quic_event::closed{reason});
+  end_ = reason;
 }
 
 std::vector<quic_cid> quic_connection::ids() const {

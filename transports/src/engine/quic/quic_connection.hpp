@@ -205,7 +205,11 @@ private:
   void end_with(const transport_error& reason);
   void say_farewell(const ngtcp2_ccerr& why);
   void remember_session();
-  void tell(quic_event::any event) { events_.push_back(std::move(event)); }
+  /// After the end there is nothing to be told, whatever is still done with what had arrived before.
+  void tell(quic_event::any event) {
+    if (!end_)
+      events_.push_back(std::move(event));
+  }
 
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
