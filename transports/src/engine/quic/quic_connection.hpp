@@ -260,6 +260,8 @@ private:
   std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
   quic_streams streams_;
   datagram_queue datagrams_;
+  /// A server's: where its client's first packets go, until it knows a better ID. ngtcp2 knows it only when it has read one.
+  quic_cid first_destination_;
   /// Events that nobody has asked for yet.
   std::deque<quic_event::any> events_;
 
