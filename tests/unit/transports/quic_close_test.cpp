@@ -96,6 +96,25 @@ TEST_CASE("what has arrived can be read after the end") {
   CHECK(receiver.read(0, 100).empty());
 }
 
+TEST_CASE("nothing is told after the end, although the end of a stream is read only then") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  server.reads = false;
+  server.finish(0);
+  client.finish(0);
+  world.until([&, &at = server] { return at.connection->is_read_to_end(0); });
+  world.run_for(1s);
+  auto& receiver = *server.connection;
+  receiver.close(0, make_error(error_code::closed, phase::close, origin::local, "done"));
+  receiver.note_end_was_read(0);
+  auto told_last = receiver.poll_event();
+  REQUIRE(told_last);
+  while (auto event = receiver.poll_event())
+    told_last = std::move(event);
+  CHECK(std::holds_alternative<quic_event::closed>(*told_last));
+}
+
 TEST_CASE("a server that was killed and started again tells its clients that it does not know them") {
   quic_world world;
   auto [client, server] = world.connect();

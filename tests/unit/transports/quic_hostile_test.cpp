@@ -1,7 +1,12 @@
 // What strangers and bad peers send to an endpoint of QUIC: nothing of it crashes, leaks, or harms others.
 
+#include "counted_heap.hpp"
 #include "quic_sides.hpp"
+#include "raw_quic_peer.hpp"
 #include "seed.hpp"
+
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 
 namespace actorwire::test {
 
@@ -30,7 +35,272 @@ std::string first_datagram_of(quic_world& world) {
   return first;
 }
 
+/// A server, an honest client of it, and one that obeys no rules: one of ours by its handshake, whose keys somebody else
+/// takes over.
+class lawless_world {
+public:
+  explicit lawless_world(transport_config server = {})
+    : world({.server = std::move(server), .client_key_log = [this](std::string_view line) { raw.learn(line); }}) {
+    const auto [client, at_server] = world.connect();
+    honest = &client;
+    honest_at_server = &at_server;
+    world.client_address = lawless_address;
+    auto [taken_over, its_server] = world.connect();
+    lawless_at_server = &its_server;
+    auto is_taken_over = false;
+    world.passes = [&, this](const udp_path& path, const std::string& bytes) {
+      is_taken_over = is_taken_over || (path.remote == lawless_address && raw.impersonate(bytes));
+      return true;
+    };
+    // With the whole window acknowledged, and no packet of the true client on its way.
+    world.run_for(1s);
+    taken_over.say(0, "hello");
+    world.until([&] { return is_taken_over && its_server.streams[0].text == "hello"; });
+    world.run_for(1s);
+    world.passes = [this](const udp_path& path, const std::string& bytes) {
+      if (path.local == lawless_address) {
+        bytes_answered += bytes.size();
+        if (const auto code = raw.close_code_of(bytes))
+          close_code = code;
+      }
+      return path.local != lawless_address && path.remote != lawless_address;
+    };
+  }
+
+  /// Sends frames in one datagram.
+  void say(std::string_view frames) {
+    const auto datagram = raw.say(frames);
+    bytes_said += datagram.size();
+    world.inject({world.server_address, lawless_address}, datagram);
+  }
+
+  /// The honest client's connection carries data both ways.
+  void check_honest() {
+    const auto heard_before = honest_at_server->streams[0].text.size();
+    const auto answered_before = honest->streams[0].text.size();
+    honest->say(0, "still here");
+    honest_at_server->say(0, "so am I");
+    world.until([&] {
+      return honest_at_server->streams[0].text.size() == heard_before + 10
+          && honest->streams[0].text.size() == answered_before + 7;
+    });
+  }
+
+  const udp_address lawless_address = address_of("198.51.100.66", 6'666);
+  raw_quic_peer raw;
+  quic_world world;
+  quic_user* honest = nullptr;
+  quic_user* honest_at_server = nullptr;
+  quic_user* lawless_at_server = nullptr;
+  /// What the server told the lawless one at the end (RFC 9000, 20.1).
+  std::optional<std::uint64_t> close_code;
+  std::size_t bytes_said = 0;
+  std::size_t bytes_answered = 0;
+};
+
+/// Codes of RFC 9000, 20.1.
+constexpr std::uint64_t flow_control_error = 0x03;
+constexpr std::uint64_t stream_limit_error = 0x04;
+constexpr std::uint64_t stream_state_error = 0x05;
+constexpr std::uint64_t final_size_error = 0x06;
+constexpr std::uint64_t frame_encoding_error = 0x07;
+constexpr std::uint64_t connection_id_limit_error = 0x09;
+constexpr std::uint64_t protocol_violation = 0x0a;
+constexpr std::uint64_t crypto_buffer_exceeded = 0x0d;
+/// An alert of TLS is added.
+constexpr std::uint64_t crypto_error = 0x100;
+constexpr std::uint64_t unexpected_message = 10;
+
+/// What somebody says who knows the keys and no rules, and what he is told.
+struct violation {
+  std::string_view what;
+  std::vector<std::string> datagrams;
+  std::uint64_t code;
+};
+
+/// Frames (RFC 9000, 19), with everything that the type's bits make optional.
+std::string stream_frame(std::uint64_t id, std::uint64_t offset, std::string_view bytes, bool is_last = false) {
+  return raw_frame({is_last ? 0x0fU : 0x0eU, id, offset, bytes.size()}, bytes);
+}
+std::string new_connection_id(std::uint64_t number, std::uint64_t retire_prior_to, std::size_t size = 8) {
+  auto frame = raw_frame({0x18, number, retire_prior_to});
+  frame.push_back(static_cast<char>(size));
+  frame.append(size, static_cast<char>('A' + number));
+  return frame.append(16, static_cast<char>('a' + number));
+}
+
+const std::vector<violation>& violations() {
+  constexpr std::uint64_t streams = 100;
+  constexpr std::uint64_t window = std::uint64_t{1} << 20U;
+  constexpr std::uint64_t number_max = std::uint64_t{1} << 60U;
+  // Of the kinds of streams: both send and the client opened it, the server did; only the client sends, only the server.
+  constexpr std::uint64_t shared = 0;
+  constexpr std::uint64_t shared_of_server = 1;
+  constexpr std::uint64_t of_client = 2;
+  constexpr std::uint64_t of_server = 3;
+  static const std::vector<violation> all{
+      {"a stream more than allowed", {stream_frame(4 * streams + shared, 0, "x")}, stream_limit_error},
+      {"a stream of one direction more than allowed",
+       {stream_frame(4 * streams + of_client, 0, "x")},
+       stream_limit_error},
+      {"a byte beyond the window of a stream", {stream_frame(4, window, "x")}, flow_control_error},
+      {"an end beyond the window of a stream", {stream_frame(4, window + 1, "", true)}, flow_control_error},
+      {"bytes beyond the window of the connection",
+       {stream_frame(4, window - 1, "x"), stream_frame(8, window - 1, "x")},
+       flow_control_error},
+      {"a reset that makes a stream longer than its window", {raw_frame({0x04, 4, 0, window + 1})}, flow_control_error},
+      {"bytes on a stream on which only the server sends", {stream_frame(of_server, 0, "x")}, stream_state_error},
+      {"bytes on a stream that the server has not opened",
+       {stream_frame(shared_of_server, 0, "x")},
+       stream_state_error},
+      {"a reset of a stream on which only the server sends", {raw_frame({0x04, of_server, 0, 0})}, protocol_violation},
+      {"a stop of a stream on which only the client sends", {raw_frame({0x05, of_client, 0})}, stream_state_error},
+      {"credit for a stream on which only the client sends", {raw_frame({0x11, of_client, 9})}, stream_state_error},
+      {"credit for a stream that the server has not opened",
+       {raw_frame({0x11, shared_of_server, 9})},
+       stream_state_error},
+      {"bytes behind the end", {stream_frame(4, 0, "all", true), stream_frame(4, 3, "more")}, final_size_error},
+      {"a second end", {stream_frame(4, 0, "all", true), stream_frame(4, 3, "!", true)}, final_size_error},
+      {"an end before what was sent", {stream_frame(4, 0, "all"), stream_frame(4, 0, "al", true)}, final_size_error},
+      {"a reset with another size", {stream_frame(4, 0, "all", true), raw_frame({0x04, 4, 0, 9})}, final_size_error},
+      {"more streams than there are numbers", {raw_frame({0x12, number_max + 1})}, frame_encoding_error},
+      {"more streams of one direction than there are numbers",
+       {raw_frame({0x13, number_max + 1})},
+       frame_encoding_error},
+      {"a frame of unknown type", {raw_frame({0x3f})}, frame_encoding_error},
+      {"a frame that is cut", {raw_frame({0x0e, 4, 0, 100}, "short")}, frame_encoding_error},
+      {"an acknowledgement of what was before the first packet", {raw_frame({0x02, 5, 0, 0, 6})}, frame_encoding_error},
+      {"an acknowledgement of what was not sent", {raw_frame({0x02, 1'000'000, 0, 0, 0})}, protocol_violation},
+      {"a packet of nothing", {""}, protocol_violation},
+      {"a token for clients", {raw_frame({0x07, 5}, "token")}, protocol_violation},
+      {"that the handshake is done", {raw_frame({0x1e})}, protocol_violation},
+      {"that an ID is retired which was not given out", {raw_frame({0x19, 1'000})}, protocol_violation},
+      {"that the ID is retired by which it says so", {raw_frame({0x19, 0})}, protocol_violation},
+      {"an ID that retires those after it", {new_connection_id(5, 6)}, frame_encoding_error},
+      {"an ID without bytes", {new_connection_id(5, 0, 0)}, frame_encoding_error},
+      {"an ID that is too long", {new_connection_id(5, 0, 21)}, frame_encoding_error},
+      {"more IDs than are wanted",
+       {new_connection_id(10, 0) + new_connection_id(11, 0) + new_connection_id(12, 0) + new_connection_id(13, 0)
+        + new_connection_id(14, 0)},
+       connection_id_limit_error},
+      {"TLS further ahead than is buffered", {raw_frame({0x06, 200'000, 1}, "x")}, crypto_buffer_exceeded},
+      {"a message of TLS that has no place here",
+       {raw_frame({0x06, 0, 4}, std::string_view{"\x01\0\0\0", 4})},
+       crypto_error + unexpected_message},
+  };
+  return all;
+}
+
 } // namespace
+
+TEST_CASE("a peer that breaks the rules is told which, and ends its own connection and no other") {
+  const auto index = GENERATE(range(std::size_t{0}, violations().size()));
+  const auto& broken = violations()[index];
+  INFO(broken.what);
+  lawless_world here;
+  for (const auto& each : broken.datagrams)
+    here.say(each);
+  here.world.until([&] { return here.lawless_at_server->reason.has_value(); });
+  here.world.run_for(20ms);
+  CHECK(here.lawless_at_server->reason->who == origin::remote);
+  REQUIRE(here.close_code);
+  CHECK(*here.close_code == broken.code);
+  CHECK(here.world.server->size() == 1);
+  here.check_honest();
+}
+
+TEST_CASE("a datagram where none is taken ends the connection") {
+  lawless_world here{quic_with([](quic_config& quic) { quic.datagrams = false; })};
+  here.say(raw_frame({0x31, 3}, "abc"));
+  here.world.until([&] { return here.lawless_at_server->reason.has_value(); });
+  here.world.run_for(20ms);
+  CHECK(here.close_code == protocol_violation);
+  CHECK(here.lawless_at_server->datagrams.empty());
+  here.check_honest();
+}
+
+TEST_CASE("a peer may open every stream that it is allowed, and no more is kept than was sent") {
+  lawless_world here;
+  here.lawless_at_server->reads = false;
+  const auto used_before = here.world.budget->used();
+  for (std::uint64_t number = 1; number < 100; ++number)
+    here.say(stream_frame(4 * number, 0, "x") + stream_frame(4 * number + 2, 0, "x"));
+  here.world.until([&] { return here.lawless_at_server->opened.size() == 2 * 99; });
+  CHECK_FALSE(here.lawless_at_server->reason);
+  CHECK(here.world.budget->used() - used_before <= buffer_pool::slab_sizes[1]);
+  here.check_honest();
+  // What all of them hold goes with the connection.
+  here.lawless_at_server->close();
+  here.world.run_for(60s);
+  CHECK(here.world.server->size() == 1);
+}
+
+TEST_CASE("a flood of what wants an answer is answered with less than it sent, and leaves nothing behind") {
+  const auto [what, frame] =
+      GENERATE(table<std::string, std::string>({{"PING", raw_frame({0x01})},
+                                                {"PATH_CHALLENGE", raw_frame({0x1a}, "12345678")},
+                                                {"MAX_DATA", raw_frame({0x10, 1'000'000'000})},
+                                                {"STREAMS_BLOCKED", raw_frame({0x16, 100})},
+                                                {"RETIRE_CONNECTION_ID", raw_frame({0x19, 1})},
+                                                {"STOP_SENDING", raw_frame({0x05, 4, 0}) + stream_frame(4, 0, "x")}}));
+  INFO(what);
+  lawless_world here;
+  std::string full;
+  while (full.size() + frame.size() <= 1'150)
+    full += frame;
+  const auto flood = [&] {
+    for (int count = 0; count < 1'000; ++count) {
+      here.say(full);
+      here.world.run_for(100us);
+    }
+  };
+  flood();
+  const auto blocks_before = blocks_held;
+  flood();
+  CHECK(here.bytes_answered <= here.bytes_said);
+  CHECK(blocks_held - blocks_before <= 100);
+  here.check_honest();
+}
+
+TEST_CASE("a first packet that comes twice begins one connection, and is nothing new after its end") {
+  quic_world world;
+  const auto first = first_datagram_of(world);
+  world.passes = [](const udp_path&, const std::string&) { return false; };
+  for (int count = 0; count < 3; ++count) {
+    world.inject(world.to_server(), first);
+    world.run_for(10ms);
+    CHECK(world.server->size() == 1);
+    CHECK(world.half_open->get() == 1);
+  }
+  world.server_users[0]->release();
+  world.run_for(1ms);
+  CHECK(world.server->size() == 0);
+  // A tombstone is still there.
+  world.inject(world.to_server(), first);
+  world.run_for(10ms);
+  CHECK(world.server->size() == 0);
+}
+
+TEST_CASE("a packet to an ID without bytes belongs to nobody, while there are connections and after") {
+  quic_world world;
+  const auto to_nobody = [&] {
+    std::string bytes{"\xc0\0\0\0\x01\0\0", 7};
+    bytes.resize(1'200);
+    world.inject(world.to_server(), bytes);
+    world.run_for(10ms);
+  };
+  auto [client, server] = world.connect();
+  // Until both have nothing more to ask each other.
+  world.run_for(5s);
+  const auto before = server.connection->metrics().packets_received;
+  to_nobody();
+  CHECK(server.connection->metrics().packets_received == before);
+  client.close();
+  world.run_for(60s);
+  CHECK(world.server->size() == 0);
+  to_nobody();
+  CHECK(world.server->size() == 0);
+}
 
 TEST_CASE("noise of every size leaves nothing behind", "[random]") {
   const test_seed seed;
@@ -122,31 +392,62 @@ TEST_CASE("a first packet that is damaged leaves no connection behind", "[random
 
 TEST_CASE("a flood of first packets from many addresses is asked for proofs, and costs little") {
   constexpr std::uint32_t threshold = 64;
+  constexpr std::size_t flood_size = 2'000;
   quic_world world{{.retry_threshold = threshold}};
+  std::vector<std::string> flood;
+  while (flood.size() < flood_size)
+    flood.push_back(first_datagram_of(world));
+  world.client_users.clear();
+  const auto connections_before = world.client->size();
+  std::size_t retries = 0;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    // The answers go nowhere. A Retry is a long packet of type 3 (RFC 9000, 17.2.5).
+    const auto goes_to_flood = to_text(path.local).starts_with("203.0.113.");
+    retries += goes_to_flood && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
+    return !goes_to_flood;
+  };
+  const auto send_flood = [&](std::size_t from, std::size_t to) {
+    for (auto count = from; count < to; ++count) {
+      const auto where =
+          address_of(("203.0.113." + std::to_string(count % 250)).c_str(), static_cast<std::uint16_t>(1'024 + count));
+      world.inject({world.server_address, where}, flood[count]);
+      world.run_for(6ms);
+      REQUIRE(world.server->size() <= threshold);
+    }
+  };
+  const auto blocks_before = blocks_held;
   const auto used_before = world.budget->used();
-  std::size_t size_max = 0;
-  for (std::uint32_t count = 0; count < 2'000; ++count) {
-    // Each by another client, whose answers go nowhere.
-    if (count % 50 == 0)
-      world.client_address = address_of("198.51.100.7", static_cast<std::uint16_t>(1'000 + count));
-    const auto first = first_datagram_of(world);
-    const auto from =
-        address_of(("203.0.113." + std::to_string(count % 250)).c_str(), static_cast<std::uint16_t>(1'024 + count));
-    world.inject({world.server_address, from}, first);
-    world.passes = [](const udp_path&, const std::string&) { return false; };
-    world.run_for(6ms);
-    world.passes = nullptr;
-    size_max = std::max(size_max, world.server->size());
+  send_flood(0, threshold);
+  CHECK(world.server->size() == threshold);
+  CHECK(retries == 0);
+  const auto blocks_at_threshold = blocks_held;
+  send_flood(threshold, flood_size / 2);
+  // Beyond the threshold a first packet leaves nothing, but what it reads and answers with.
+  CHECK(blocks_held - blocks_at_threshold <= 10);
+  CHECK(retries == flood_size / 2 - threshold);
+  // An honest client comes through in the middle of it.
+  auto& client = world.dial();
+  for (auto count = flood_size / 2; !client.is_connected(); ++count) {
+    REQUIRE(count < flood_size);
+    world.inject({world.server_address, address_of("203.0.113.1", static_cast<std::uint16_t>(1'024 + count))},
+                 flood[count]);
+    world.run_for(1ms);
   }
-  CHECK(size_max == threshold);
+  world.until([&] { return world.connected_servers() == 1; });
+  CHECK(world.server->size() == threshold + 1);
   CHECK(world.budget->used() - used_before <= std::size_t{1} << 20U);
-  // An honest client comes through.
-  auto [client, server] = world.connect();
   client.say(0, "me");
-  world.until([&, &at = server] { return at.streams[0].text == "me"; });
+  world.until([&] {
+    return std::ranges::any_of(world.server_users, [](const auto& each) { return each->streams[0].text == "me"; });
+  });
   client.close();
   world.run_for(60s);
   CHECK(world.server->size() == 0);
+  CHECK(world.half_open->get() == 0);
+  world.client_users.clear();
+  world.server_users.clear();
+  CHECK(world.client->size() == connections_before);
+  CHECK(blocks_held - blocks_before <= 50);
 }
 
 TEST_CASE("a stranger who asks for resets is answered with less than he sends, and not for ever") {

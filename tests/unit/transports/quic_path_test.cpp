@@ -106,7 +106,36 @@ TEST_CASE("a server keeps its address, and nobody moves before the handshake is 
   CHECK(server.connection->migrate(address_of("203.0.113.9", 1), world.now).error().code == error_code::unsupported);
 }
 
+TEST_CASE("a client whose address changes and changes back at once is followed, however packets are sized") {
+  const auto looks_for_larger = GENERATE(true, false);
+  const auto settings = quic_with([&](quic_config& quic) { quic.path_mtu_discovery = looks_for_larger; });
+  quic_world world{{.client = settings, .server = settings}};
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto elsewhere = address_of("203.0.113.9", 4'444);
+  world.translate = [&](const udp_address&) { return elsewhere; };
+  client.say(0, "there ");
+  // The server has heard, and is about to ask whether it is true.
+  world.until([&, &at = server] { return at.streams[0].text == "there "; });
+  world.translate = [](const udp_address& own) { return own; };
+  client.say(0, "and back");
+  world.until([&, &at = server] { return at.streams[0].text == "there and back"; });
+  server.say(0, "welcome");
+  world.until([&, &at = client] { return at.streams[0].text == "welcome"; });
+  CHECK_FALSE(server.reason);
+}
+
 // -- keys -------------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("keys are not changed before there are any, nor before the handshake is confirmed") {
+  quic_world world;
+  auto& client = world.dial();
+  CHECK_FALSE(client.connection->update_keys(world.now));
+  world.until([&] { return client.is_connected(); });
+  CHECK_FALSE(client.connection->update_keys(world.now));
+  world.run_for(1s);
+  CHECK(client.connection->update_keys(world.now));
+}
 
 TEST_CASE("keys can be changed in the middle of a transfer, by either side, again and again") {
   quic_world world;

@@ -115,7 +115,8 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
     quic_(quic_settings(*settings_.config)),
     host_(host),
     tls_(std::in_place, settings_.tls),
-    datagrams_(quic_.datagram_send_buffer_size) {
+    datagrams_(quic_.datagram_send_buffer_size),
+    first_destination_(first.destination) {
   quic_setup made{*settings_.config, quic_, stamp(now)};
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
@@ -391,16 +392,17 @@ void quic_connection::say_farewell(const ngtcp2_ccerr& why) {
 void quic_connection::end_with(const transport_error& reason) {
   if (end_)
     return;
-  end_ = reason;
   tell(quic_event::closed{reason});
+  end_ = reason;
 }
 
 std::vector<quic_cid> quic_connection::ids() const {
   std::vector<ngtcp2_cid> found(::ngtcp2_conn_get_scid(conn_.get(), nullptr));
   ::ngtcp2_conn_get_scid(conn_.get(), found.data());
+  std::vector<quic_cid> all{found.begin(), found.end()};
   if (is_server())
-    found.push_back(*::ngtcp2_conn_get_client_initial_dcid(conn_.get()));
-  return {found.begin(), found.end()};
+    all.push_back(first_destination_);
+  return all;
 }
 
 duration quic_connection::linger() const {

@@ -158,7 +158,7 @@ public:
   /// Goes on from another address (RFC 9000, 9). *Errors:* `unsupported` when the peer or the settings forbid it, or the
   /// handshake is not confirmed.
   [[nodiscard]] result<void> migrate(const udp_address& local, const tls_now& now);
-  /// Changes the keys (RFC 9001, 6); false while the last change is not confirmed.
+  /// Changes the keys (RFC 9001, 6); false while the last change, or the handshake, is not confirmed.
   [[nodiscard]] bool update_keys(const tls_now& now);
 
   [[nodiscard]] bool is_server() const noexcept { return settings_.tls.identity->role() == tls_role::server; }
@@ -206,7 +206,11 @@ private:
   void end_with(const transport_error& reason);
   void say_farewell(const ngtcp2_ccerr& why);
   void remember_session();
-  void tell(quic_event::any event) { events_.push_back(std::move(event)); }
+  /// After the end there is nothing to be told, whatever is still done with what had arrived before.
+  void tell(quic_event::any event) {
+    if (!end_)
+      events_.push_back(std::move(event));
+  }
 
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
@@ -257,6 +261,8 @@ private:
   std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
   quic_streams streams_;
   datagram_queue datagrams_;
+  /// A server's: where its client's first packets go, until it knows a better ID. ngtcp2 knows it only when it has read one.
+  quic_cid first_destination_;
   /// Events that nobody has asked for yet.
   std::deque<quic_event::any> events_;
 

@@ -49,7 +49,9 @@ result<void> quic_connection::migrate(const udp_address& local, const tls_now& n
 }
 
 bool quic_connection::update_keys(const tls_now& now) {
-  return !end_ && ::ngtcp2_conn_initiate_key_update(conn_.get(), stamp(now)) == 0;
+  // ngtcp2 aborts when it is asked before the end of the handshake.
+  const auto is_far_enough = is_server() ? is_connected_ : is_confirmed_;
+  return !end_ && is_far_enough && ::ngtcp2_conn_initiate_key_update(conn_.get(), stamp(now)) == 0;
 }
 
 } // namespace actorwire

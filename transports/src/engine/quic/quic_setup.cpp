@@ -15,6 +15,9 @@ constexpr std::uint16_t usual_packet_size = 1'452;
 /// What tunnels leave of it, and what every path of IPv6 carries.
 constexpr std::array<std::uint16_t, 2> smaller_packet_sizes{1'404, 1'232};
 
+/// No UDP datagram carries so much.
+constexpr std::uint16_t impossible_packet_size = 65'535;
+
 /// IDs that the peer may hold of us, and we of it: enough to change the path a few times.
 constexpr std::uint64_t connection_ids = 4;
 
@@ -87,16 +90,19 @@ quic_setup::quic_setup(const transport_config& config, const quic_config& quic, 
 void quic_setup::set_packet_size(const transport_config& config, const quic_config& quic) {
   const auto size = config.mtu != 0 ? config.mtu : usual_packet_size;
   settings.max_tx_udp_payload_size = size;
-  settings.no_pmtud = quic.path_mtu_discovery ? 0 : 1;
   settings.no_tx_udp_payload_size_shaping = !quic.path_mtu_discovery && config.mtu != 0 ? 1 : 0;
-  if (!quic.path_mtu_discovery)
-    return;
-  // The usual size first: where it gets through, the smaller ones are left out.
-  probes_.push_back(usual_packet_size);
-  if (size > usual_packet_size)
-    probes_.push_back(static_cast<std::uint16_t>(size));
-  probes_.insert(probes_.end(), smaller_packet_sizes.begin(), smaller_packet_sizes.end());
-  std::erase_if(probes_, [size](std::uint16_t each) { return each > size; });
+  if (quic.path_mtu_discovery) {
+    // The usual size first: where it gets through, the smaller ones are left out.
+    probes_.push_back(usual_packet_size);
+    if (size > usual_packet_size)
+      probes_.push_back(static_cast<std::uint16_t>(size));
+    probes_.insert(probes_.end(), smaller_packet_sizes.begin(), smaller_packet_sizes.end());
+    std::erase_if(probes_, [size](std::uint16_t each) { return each > size; });
+  } else {
+    // With nothing to try a search is over before it begins. An ngtcp2 before 1.12 that is told so by `no_pmtud` aborts
+    // when a peer's address changes and changes back.
+    probes_.push_back(impossible_packet_size);
+  }
   settings.pmtud_probes = probes_.data();
   settings.pmtud_probeslen = probes_.size();
 }
