@@ -134,6 +134,19 @@ TEST_CASE("a server that was killed and started again tells its clients that it 
   world.until([&, &at = again_server] { return at.streams[0].text == "hello"; });
 }
 
+TEST_CASE("a client that only keeps its connection alive hears too that its server was started again") {
+  transport_config settings;
+  settings.keepalive_interval = 1s;
+  quic_world world{{.client = settings}};
+  auto [client, server] = world.connect();
+  world.run_for(100ms);
+  world.start_server();
+  const auto begun = world.now.steady;
+  world.until([&, &at = client] { return at.reason.has_value(); });
+  CHECK(client.reason->code == error_code::reset);
+  CHECK(world.now.steady - begun < 2s);
+}
+
 TEST_CASE("two endpoints that have both forgotten each other fall silent") {
   quic_world world;
   auto [client, server] = world.connect();

@@ -12,13 +12,6 @@ namespace actorwire::test {
 
 namespace {
 
-std::string noise(std::mt19937_64& chance, std::size_t size) {
-  std::string bytes(size, '\0');
-  for (auto& each : bytes)
-    each = static_cast<char>(chance());
-  return bytes;
-}
-
 /// The first datagram of a client.
 std::string first_datagram_of(quic_world& world) {
   std::string first;

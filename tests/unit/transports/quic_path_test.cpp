@@ -63,6 +63,24 @@ TEST_CASE("a NAT that forgets the client again and again is followed") {
   CHECK(server.streams[0].text.size() == 40);
 }
 
+TEST_CASE("a NAT that forgets a client that only listens is followed when the client is kept alive") {
+  quic_world world{{.client = keeping_alive(1s, 30s), .server = keeping_alive(0s, 30s)}};
+  auto [client, server] = world.connect();
+  world.run_for(100ms);
+  // Another port only, so that the server's view of the path stays what it was; and what goes to the old one is lost.
+  const auto elsewhere = address_of("198.51.100.7", 40'001);
+  world.translate = [&](const udp_address&) { return elsewhere; };
+  world.passes = [&](const udp_path& arriving, const std::string&) { return arriving.local != world.client_address; };
+  const auto text = pattern(megabyte / 4);
+  const auto begun = world.now.steady;
+  server.say(0, text);
+  world.until([&, &at = client] { return at.streams[0].text.size() == text.size(); });
+  CHECK((client.streams[0].text == text));
+  CHECK(server.connection->path().remote == elsewhere);
+  // No later than the server's next probe after the client's.
+  CHECK(world.now.steady - begun < 3s);
+}
+
 TEST_CASE("a client that moves goes on from its new address") {
   quic_world world;
   auto [client, server] = world.connect();

@@ -1,7 +1,10 @@
 // Transfers in a hundred kinds of weather: every byte arrives, once and in order.
 
+#include "digest.hpp"
 #include "quic_sides.hpp"
 #include "seed.hpp"
+
+#include <sstream>
 
 namespace actorwire::test {
 
@@ -25,45 +28,112 @@ weather draw_weather(std::mt19937_64& chance) {
   return drawn;
 }
 
-/// Sends `each_way` bytes in either direction, on several streams each, and waits until all are closed.
-void transfer(quic_world& world) {
-  auto [client, server] = world.connect();
-  const auto text = pattern(each_way / streams_each_way);
-  std::vector<std::pair<quic_user*, stream_id>> expected;
+std::string to_text(const weather& sky) {
+  std::ostringstream text;
+  text << "delay " << sky.delay / 1ms << " ms and up to " << sky.jitter / 1ms << " more, loss " << sky.loss
+       << ", duplication " << sky.duplication << ", corruption " << sky.corruption << ", mtu " << sky.mtu;
+  return text.str();
+}
+
+/// One stream, of which there are several in each direction.
+struct lane {
+  quic_user* receiver;
+  stream_id id;
+  std::string text;
+};
+
+/// Begins to send `each_way` bytes in either direction, on several streams each.
+std::vector<lane> begin_transfer(quic_user& client, quic_user& server, std::mt19937_64& chance) {
+  std::vector<lane> lanes;
   for (int count = 0; count < streams_each_way; ++count)
     for (auto [from, to] : {std::pair{&client, &server}, std::pair{&server, &client}}) {
       const auto id = from->open(stream_direction::unidirectional);
-      from->say(id, text);
+      lanes.push_back({to, id, noise(chance, each_way / streams_each_way)});
+      from->say(id, lanes.back().text);
       from->finish(id);
-      expected.emplace_back(to, id);
     }
+  return lanes;
+}
+
+void reach_the_middle(quic_world& world, const std::vector<lane>& lanes) {
+  world.until([&] {
+    return std::ranges::any_of(lanes, [](const lane& each) {
+      return each.receiver->streams[each.id].text.size() > each.text.size() / 4;
+    });
+  });
+}
+
+void finish_transfer(quic_world& world, const std::vector<lane>& lanes) {
   world.until(
       [&] {
-        return std::ranges::all_of(expected, [](const auto& each) { return each.first->streams[each.second].ended; });
+        return std::ranges::all_of(lanes, [](const lane& each) { return each.receiver->streams[each.id].ended; });
       },
       600s);
-  for (const auto& [user, id] : expected)
-    CHECK((user->streams[id].text == text));
+  for (const auto& each : lanes)
+    CHECK(sha256_of(each.receiver->streams[each.id].text) == sha256_of(each.text));
+}
+
+/// A transfer in each of a hundred kinds of weather; `disturb` is called in the middle.
+template <class Disturb>
+void in_a_hundred_kinds_of_weather(Disturb&& disturb) {
+  const test_seed seed;
+  for (std::uint32_t round = 0; round < 100; ++round) {
+    auto chance = seed.engine(round);
+    const auto sky = draw_weather(chance);
+    INFO("round " << round << ": " << to_text(sky));
+    quic_world world{{.seed = chance()}, sky};
+    auto [client, server] = world.connect();
+    const auto lanes = begin_transfer(client, server, chance);
+    reach_the_middle(world, lanes);
+    disturb(world, client, server, lanes, chance);
+    CHECK(world.overdue == 0);
+  }
 }
 
 } // namespace
 
 TEST_CASE("in a hundred kinds of weather every byte arrives once and in order", "[random]") {
-  const test_seed seed;
-  for (std::uint32_t round = 0; round < 100; ++round) {
-    auto chance = seed.engine(round);
-    const auto sky = draw_weather(chance);
-    INFO("round " << round << ", loss " << sky.loss << ", duplication " << sky.duplication << ", corruption "
-                  << sky.corruption << ", mtu " << sky.mtu);
-    quic_world world{{.seed = chance()}, sky};
-    transfer(world);
-    CHECK(world.overdue == 0);
-  }
+  in_a_hundred_kinds_of_weather([](quic_world& world, quic_user&, quic_user&, const std::vector<lane>& lanes,
+                                   std::mt19937_64&) { finish_transfer(world, lanes); });
+}
+
+TEST_CASE("in a hundred kinds of weather a client whose address changes keeps its connection and every byte",
+          "[random]") {
+  in_a_hundred_kinds_of_weather([](quic_world& world, quic_user& client, quic_user& server,
+                                   const std::vector<lane>& lanes, std::mt19937_64& chance) {
+    const auto elsewhere = address_of("203.0.113.9", static_cast<std::uint16_t>(40'000 + chance() % 1'000));
+    world.translate = [&](const udp_address&) { return elsewhere; };
+    finish_transfer(world, lanes);
+    // Also when the bytes were there before the new path had proved itself.
+    world.until([&] { return !server.paths.empty(); });
+    CHECK(server.connection->path().remote == elsewhere);
+    CHECK_FALSE(client.reason);
+    CHECK(world.connected_servers() == 1);
+  });
+}
+
+TEST_CASE("in a hundred kinds of weather a server that was killed is found out, and the next one gets every byte",
+          "[random]") {
+  in_a_hundred_kinds_of_weather(
+      [](quic_world& world, quic_user& client, quic_user&, const std::vector<lane>& lanes, std::mt19937_64& chance) {
+        for (const auto& each : lanes)
+          CHECK(each.text.starts_with(each.receiver->streams[each.id].text));
+        world.start_server();
+        const auto begun = world.now.steady;
+        world.until([&] { return client.reason.has_value(); });
+        CHECK(client.reason->code == error_code::reset);
+        CHECK(client.reason->who == origin::remote);
+        CHECK(world.now.steady - begun < quic_config{}.idle_timeout / 3);
+        auto [again, next] = world.connect();
+        finish_transfer(world, begin_transfer(again, next, chance));
+      });
 }
 
 TEST_CASE("a connection that has nothing to do is not woken") {
   quic_world world{{.client = quic_with([](quic_config& quic) { quic.idle_timeout = 0ms; })}};
-  transfer(world);
+  auto [client, server] = world.connect();
+  std::mt19937_64 chance;
+  finish_transfer(world, begin_transfer(client, server, chance));
   world.run_for(10s);
   CHECK(world.overdue == 0);
 }
