@@ -1,5 +1,7 @@
 #include "carrier.hpp"
 
+#include "peer.hpp"
+
 #include <actorwire/actors/errors.hpp>
 
 #include <utility>
@@ -21,9 +23,8 @@ void carrier::start() {
   self_ = ctrl();
   peer_ = current_sender();
   // Only a peer of this shard is told about its carrier, so the sender is one.
-  auto& user = static_cast<channel_actor&>(*caf::actor_cast<caf::abstract_actor*>(peer_));
-  const auto& remote = user.remote();
-  auto bearer = transports_->create_transport(remote.proto, where());
+  auto& user = static_cast<peer&>(*caf::actor_cast<caf::abstract_actor*>(peer_));
+  auto bearer = user.make_bearer(transports_);
   if (!bearer) {
     user.note_failed_attempt(bearer.error());
     carried_to_the_end(bearer.error());
@@ -34,7 +35,7 @@ void carrier::start() {
     carried_to_the_end(ready.error());
     return;
   }
-  (*bearer)->connect(remote);
+  (*bearer)->connect(user.remote());
 }
 
 void carrier::carries() {

@@ -85,14 +85,16 @@ public:
     return made;
   }
 
-  result<connection_actor> acquire(std::string_view uri, acquire_options options) {
-    auto remote = parse_endpoint(uri);
-    if (!remote)
-      return remote.error();
+  result<connection_actor> acquire(std::string_view uris, acquire_options options) {
+    auto endpoints = parse_endpoints(uris);
+    if (!endpoints)
+      return endpoints.error();
+    auto remote = std::move(endpoints->front());
+    endpoints->erase(endpoints->begin());
     result<connection_actor> outcome = already_gone("the supervisor");
     caf::scoped_actor self{shards().front()->system()};
     auto answer = ask(self.operator->(), first_supervisor_, caf::infinite,
-                      actorwire::acquire{std::move(*remote), std::move(options)});
+                      actorwire::acquire{std::move(remote), std::move(options), std::move(*endpoints)});
     // There is no thread that would answer meanwhile.
     if (options_.run == shard::mode::stepped)
       run_ready();
@@ -223,8 +225,8 @@ result<supervisor_actor> network::make_supervisor(const pool_limits& limits) {
   return impl_->spawn_supervisor(limits);
 }
 
-result<connection_actor> network::acquire(std::string_view uri, acquire_options options) {
-  return impl_->acquire(uri, std::move(options));
+result<connection_actor> network::acquire(std::string_view uris, acquire_options options) {
+  return impl_->acquire(uris, std::move(options));
 }
 
 result<listening> network::listen(std::string_view uri, const caf::actor& receiver, listen_config config) {

@@ -1,18 +1,38 @@
 #include "peer.hpp"
 
 #include "channel/wire.hpp"
+#include "edge/racing_transport.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
 #include <caf/send.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace actorwire {
 
 peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
-           std::shared_ptr<const transport_config> settings, caf::strong_actor_ptr supervisor)
-  : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {}
+           std::shared_ptr<const std::vector<endpoint>> alternatives, std::shared_ptr<const transport_config> settings,
+           caf::strong_actor_ptr supervisor)
+  : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {
+  if (alternatives != nullptr)
+    detours_ = std::make_unique<detours>(detours{std::move(alternatives), {}});
+}
+
+result<local_ref<transport>> peer::make_bearer(const std::shared_ptr<transport_factory>& transports) {
+  if (detours_ == nullptr)
+    return transports->create_transport(remote().proto, where());
+  return local_ref<transport>{make_local<racing_transport>(where(), transports, *detours_->alternatives,
+                                                           detours_->memory.favourite(where().now()))};
+}
+
+bool peer::can_have_streams() const noexcept {
+  return channel_actor::can_have_streams()
+      || (detours_ != nullptr
+          && std::ranges::find(*detours_->alternatives, protocol::quic, &endpoint::proto)
+                 != detours_->alternatives->end());
+}
 
 void peer::finishes() {
   // Said before `finish_stream` is answered, so that whoever acquires the endpoint then gets one that takes messages.
@@ -24,6 +44,11 @@ void peer::leaves() {
   send_to(supervisor_, peer_leaving{source(), false});
 }
 
+void peer::becomes_ready() {
+  if (detours_ != nullptr)
+    detours_->memory.note_winner(info().carried_by, remote(), where().now());
+}
+
 void peer::became_ready() {
   if (const auto limit = std::exchange(renewal_, std::nullopt); limit && !wants_to_end())
     wire_->retire(*limit);
@@ -31,6 +56,8 @@ void peer::became_ready() {
 
 void peer::wire_lost(const transport_error& reason) {
   carrier_ = nullptr;
+  if (detours_ != nullptr && state() != connection_state::ready && state() != connection_state::degraded)
+    detours_->memory.forget();
   // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
   if (wants_to_end()) {
     end(reason);

@@ -68,13 +68,9 @@ supervisor::behavior_type supervisor::make_behavior() {
 caf::result<connection_actor> supervisor::handle(const acquire& request) {
   if (closing_.has_begun())
     return to_caf_error(make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
-  if (request.remote.port == 0)
-    return to_caf_error(make_invalid_value("endpoint.port", "0", "1..65535 to connect to"));
-  if (const auto valid = validate(request.options.transport); !valid)
+  if (const auto valid = validate(request); !valid)
     return to_caf_error(valid.error());
-  if (const auto valid = validate(request.options.reconnection); !valid)
-    return to_caf_error(valid.error());
-  const auto found = pool_.acquire(request.remote, request.options, where().now());
+  const auto found = pool_.acquire(request.remote, request.options, where().now(), request.alternatives);
   if (!found)
     return to_caf_error(found.error());
   if (!found->is_new)
@@ -83,8 +79,8 @@ caf::result<connection_actor> supervisor::handle(const acquire& request) {
   // Peers with equal options share them, as their pool entries do.
   const auto options = pool_.options(found->id);
   const std::shared_ptr<const transport_config> transport{options, &options->transport};
-  connection_actor handle_of_peer =
-      spawn_on<peer>(home, found->id, request.remote, transport, caf::strong_actor_ptr{ctrl()});
+  connection_actor handle_of_peer = spawn_on<peer>(home, found->id, request.remote, pool_.alternatives(found->id),
+                                                   transport, caf::strong_actor_ptr{ctrl()});
   watch(caf::actor_cast<caf::strong_actor_ptr>(handle_of_peer));
   roles_.emplace(handle_of_peer.id(), role{found->id, 0});
   members_.emplace(found->id, member{handle_of_peer, std::move(home), 0});
@@ -130,7 +126,7 @@ caf::typed_response_promise<void> supervisor::handle(const reload_tls& request) 
   // Many peers share their settings, and the credentials with them.
   std::vector<tls_config> in_use;
   for (const auto& [id, entry] : members_)
-    if (const auto status = pool_.status(id, where().now()); status && status->info.remote.proto != protocol::tcp)
+    if (may_use_tls(id))
       if (const auto& tls = pool_.options(id)->transport.tls; std::ranges::find(in_use, tls) == in_use.end())
         in_use.push_back(tls);
   if (in_use.empty()) {
@@ -151,6 +147,13 @@ caf::typed_response_promise<void> supervisor::handle(const reload_tls& request) 
   return asker;
 }
 
+bool supervisor::may_use_tls(connection_id id) {
+  const auto is_encrypted = [](const endpoint& where) { return where.proto != protocol::tcp; };
+  const auto status = pool_.status(id, where().now());
+  const auto others = pool_.alternatives(id);
+  return status && (is_encrypted(status->info.remote) || (others && std::ranges::any_of(*others, is_encrypted)));
+}
+
 void supervisor::note_reloaded(std::uint64_t number, const tls_config& renewed, const result<void>& outcome) {
   auto& noted = reloads_.at(number);
   publish(outcome ? pool_change::tls_reloaded : pool_change::tls_kept, 0, {},
@@ -160,8 +163,7 @@ void supervisor::note_reloaded(std::uint64_t number, const tls_config& renewed, 
     directive.what = peer_directive::kind::renew;
     directive.delay = noted.request.drain_timeout;
     for (const auto& [id, entry] : members_)
-      if (const auto status = pool_.status(id, where().now());
-          status && status->info.remote.proto != protocol::tcp && pool_.options(id)->transport.tls == renewed)
+      if (may_use_tls(id) && pool_.options(id)->transport.tls == renewed)
         send_to(entry.peer, directive);
   }
   if (!outcome && noted.outcome)

@@ -77,6 +77,9 @@ private:
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 
+  /// Whether any of the endpoints of a peer is encrypted.
+  [[nodiscard]] bool may_use_tls(connection_id id);
+
   /// The answer for one of the settings that a reload is about.
   void note_reloaded(std::uint64_t number, const tls_config& renewed, const result<void>& outcome);
 

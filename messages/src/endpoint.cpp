@@ -220,6 +220,13 @@ std::optional<host_and_port> split(std::string_view authority) {
   return host_and_port{authority.substr(0, colon), authority.substr(colon + 1), false};
 }
 
+std::string_view without_spaces(std::string_view text) {
+  const auto first = text.find_first_not_of(' ');
+  if (first == std::string_view::npos)
+    return {};
+  return text.substr(first, text.find_last_not_of(' ') - first + 1);
+}
+
 } // namespace
 
 result<endpoint> parse_endpoint(std::string_view uri) {
@@ -245,6 +252,40 @@ result<endpoint> parse_endpoint(std::string_view uri) {
   if (!port)
     return port.error();
   return endpoint{*proto, *std::move(host), *port};
+}
+
+result<std::vector<endpoint>> parse_endpoints(std::string_view uris) {
+  const auto count = static_cast<std::size_t>(std::ranges::count(uris, ',')) + 1;
+  if (count > endpoints_per_peer_max)
+    return make_invalid_value("endpoints", std::to_string(count),
+                              "1.." + std::to_string(endpoints_per_peer_max) + " endpoints, with a comma between two");
+  // As a whole: a comma within a password would make its first half look like a port, and be shown.
+  if (count == 1 || uris.find('@') != std::string_view::npos) {
+    auto only = parse_endpoint(uris);
+    return only ? result{std::vector{*std::move(only)}} : only.error();
+  }
+  std::vector<endpoint> all;
+  for (auto rest = uris; all.size() < count;) {
+    const auto comma = rest.find(',');
+    auto parsed = parse_endpoint(without_spaces(rest.substr(0, comma)));
+    if (!parsed) {
+      auto reason = parsed.error();
+      reason.text.append(" (endpoint " + std::to_string(all.size() + 1) + " of " + std::to_string(count) + ")");
+      return reason;
+    }
+    if (std::ranges::find(all, *parsed) != all.end())
+      return make_invalid_value("endpoints", quoted(to_string(*parsed)), "named once");
+    all.push_back(*std::move(parsed));
+    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
+  }
+  return all;
+}
+
+std::string to_string(const std::vector<endpoint>& all) {
+  std::string uris;
+  for (const auto& each : all)
+    uris.append(uris.empty() ? "" : ", ").append(to_string(each));
+  return uris;
 }
 
 std::string to_string(const endpoint& where) {

@@ -2,7 +2,9 @@
 
 #include <actorwire/messages/requests.hpp>
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace actorwire {
@@ -11,6 +13,10 @@ namespace {
 
 // RFC 9000, 20.2: codes travel as integers of variable length, which have 62 bits.
 constexpr std::uint64_t largest_code = (std::uint64_t{1} << 62U) - 1;
+
+result<void> check_connectable(const endpoint& where) {
+  return range_check{"endpoint"}.allowed("port", "0", where.port != 0, "1..65535 to connect to").verdict();
+}
 
 constexpr std::string_view byte_stream_ends_otherwise = "another than 0, which ends with finish_stream or close";
 
@@ -42,6 +48,18 @@ result<void> validate(const stop_stream& request) {
 
 result<void> validate(const prioritize_stream& request) {
   return validate(request.priority);
+}
+
+result<void> validate(const acquire& request) {
+  range_check checks{"acquire"};
+  checks.nested(check_connectable(request.remote))
+      .within("alternatives", request.alternatives.size(), 0, endpoints_per_peer_max - 1);
+  for (auto each = request.alternatives.begin(); each != request.alternatives.end(); ++each)
+    checks.nested(check_connectable(*each))
+        .allowed("alternatives", to_string(*each),
+                 *each != request.remote && std::find(request.alternatives.begin(), each, *each) == each,
+                 "endpoints of which none is named twice");
+  return checks.nested(validate(request.options.transport)).nested(validate(request.options.reconnection)).verdict();
 }
 
 result<void> validate(const reload_tls& request) {

@@ -58,6 +58,7 @@ result<void> validate(const transport_config& config) {
       .within("operation_timeout", config.operation_timeout, shortest_time, longest_time)
       // RFC 8305, 8: less than 10 ms floods the addresses at once, more than 2 s helps nobody.
       .within("happy_eyeballs_delay", config.happy_eyeballs_delay, 10ms, 2s)
+      .within("fallback_delay", config.fallback_delay, 10ms, 2s)
       .at_most("connect_timeout", config.connect_timeout, "attempt_timeout", config.attempt_timeout)
       .nested(validate(config.framing))
       .nested(validate(config.flow))

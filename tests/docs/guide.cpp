@@ -161,6 +161,26 @@ void show_receiver(actorwire::network& net, caf::actor_system& system) {
   check(is_connected, "the receiver's connection is there");
 }
 
+void show_several_endpoints(actorwire::network& net, caf::actor_system& system, std::uint16_t number,
+                            const actorwire::tls_config& tls) {
+  caf::scoped_actor self{system};
+  actorwire::acquire_options options;
+  options.transport.tls = tls;
+  const auto port = std::to_string(number);
+  auto is_carried_by_tls = false;
+  // [several]
+  const auto either = net.acquire("quic://localhost:" + port + ", tls://localhost:" + port, options).value();
+  ask(&*self, either, 5s, actorwire::connect{})
+      .receive(
+          [&](const actorwire::connection_info& info) {
+            std::cout << "carried by " << to_string(info.carried_by) << '\n';
+            is_carried_by_tls = info.carried_by.proto == actorwire::protocol::tls;
+          },
+          [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
+  // [/several]
+  check(is_carried_by_tls, "goes on by TLS where nobody listens for QUIC");
+}
+
 void show_tls(actorwire::network& net, caf::actor_system& system) {
   const auto* made = std::getenv("ACTORWIRE_TEST_CERTIFICATES");
   check(made != nullptr, "the tests have certificates");
@@ -220,6 +240,7 @@ void show_tls(actorwire::network& net, caf::actor_system& system) {
   check(is_quick, "connects by QUIC");
 #endif
   check(is_reloaded, "certificates are read again");
+  show_several_endpoints(net, system, server->port, tls);
 }
 
 void show_statistics(caf::actor_system& system, const actorwire::connection_actor& peer) {

@@ -12,8 +12,8 @@ namespace actorwire::test {
 
 namespace {
 
-endpoint endpoint_of(std::string_view uri) {
-  auto parsed = parse_endpoint(uri);
+std::vector<endpoint> endpoints_of(std::string_view uris) {
+  auto parsed = parse_endpoints(uris);
   if (!parsed)
     throw std::invalid_argument{actorwire::to_string(parsed.error())};
   return *std::move(parsed);
@@ -246,9 +246,12 @@ answer_to<close_report> probe::close(const connection_actor& what, close_mode mo
   return request<close_report>(what, actorwire::close{mode, timeout});
 }
 
-answer_to<connection_actor> probe::acquire(const supervisor_actor& from, std::string_view uri,
+answer_to<connection_actor> probe::acquire(const supervisor_actor& from, std::string_view uris,
                                            acquire_options options) {
-  return request<connection_actor>(from, actorwire::acquire{endpoint_of(uri), std::move(options)});
+  const auto endpoints = endpoints_of(uris);
+  return request<connection_actor>(from, actorwire::acquire{endpoints.front(),
+                                                            std::move(options),
+                                                            {endpoints.begin() + 1, endpoints.end()}});
 }
 
 answer_to<connection_actor> probe::lookup(const supervisor_actor& in, connection_id id) {

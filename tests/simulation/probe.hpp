@@ -85,7 +85,8 @@ public:
   answer_to<close_report> close(const connection_actor& what, close_mode mode,
                                 std::chrono::milliseconds timeout = std::chrono::seconds{30});
 
-  answer_to<connection_actor> acquire(const supervisor_actor& from, std::string_view uri, acquire_options options = {});
+  answer_to<connection_actor> acquire(const supervisor_actor& from, std::string_view uris,
+                                      acquire_options options = {});
   answer_to<connection_actor> lookup(const supervisor_actor& in, connection_id id);
   answer_to<std::vector<connection_status>> list(const supervisor_actor& all);
   answer_to<pool_stats> get_pool_stats(const supervisor_actor& of);

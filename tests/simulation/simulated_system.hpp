@@ -63,7 +63,7 @@ public:
   [[nodiscard]] probe make_probe(std::size_t shard = 0) { return probe{*net_, time_, shard}; }
   [[nodiscard]] caf::actor_system& actors() noexcept { return system_; }
 
-  /// Asks for a peer and runs until the answer is there. Throws if it is an error.
+  /// Asks for a peer of one or several endpoints, and runs until the answer is there. Throws if it is an error.
   connection_actor acquire(std::string_view uri, const acquire_options& options = {});
 
   /// Ends the network, as a program does that ends.

@@ -25,8 +25,14 @@ std::string host_of(std::size_t index) {
   return "host" + std::to_string(index);
 }
 
-std::string uri_of(std::size_t index) {
-  return "tcp://" + host_of(index) + ":1";
+/// Every third peer has several endpoints, which race.
+std::string uris_of(std::size_t index) {
+  const auto where = "://" + host_of(index) + ":1";
+  return index % 3 == 0 ? "quic" + where + ", tls" + where + ", tcp" + where : "tcp" + where;
+}
+
+std::vector<endpoint> endpoints_of(std::size_t index) {
+  return parse_endpoints(uris_of(index)).value();
 }
 
 /// Twenty peers, the hosts that they talk to, and everything that can go wrong between them: a random story, told by
@@ -58,11 +64,12 @@ public:
                             .send_size_max = 300,
                             .lateness_max = 3ms});
       for (std::size_t index = 0; index < peer_count; ++index)
-        hosts.listen(uri_of(index), echo_service());
+        for (const auto& each : endpoints_of(index))
+          hosts.listen(actorwire::to_string(each), echo_service());
     });
     for (std::size_t index = 0; index < peer_count; ++index) {
       auto& made =
-          members_.emplace_back(member{world_.make_probe(index % shards), world_.acquire(uri_of(index), options_)});
+          members_.emplace_back(member{world_.make_probe(index % shards), world_.acquire(uris_of(index), options_)});
       const auto answer = made.user.subscribe(made.peer);
       world_.run_now();
       made.snapshot = answer->value.value();
@@ -199,12 +206,12 @@ private:
 
   void check_delivery(std::size_t index) {
     auto& who = members_[index];
-    const auto remote = parse_endpoint(uri_of(index)).value();
+    const auto endpoints = endpoints_of(index);
     std::set<std::size_t> arrived;
     std::set<std::size_t> torn;
     std::size_t last = 0;
     for (const auto* record : world_.hosts(index % shards_).records()) {
-      if (record->remote != remote)
+      if (std::ranges::find(endpoints, record->remote) == endpoints.end())
         continue;
       const auto cut = cut_frames(record->arrived_at_listener);
       for (const auto& message : cut.messages) {

@@ -50,7 +50,7 @@ result<void> simulated_transport::init(const transport_config& config, transport
   assert(stage_ == stage::created || stage_ == stage::over);
   if (auto valid = validate(config); !valid)
     return valid;
-  if ((proto_ == protocol::quic) != std::holds_alternative<quic_config>(config.protocol_settings))
+  if (proto_ != protocol::quic && std::holds_alternative<quic_config>(config.protocol_settings))
     return make_error(error_code::conflicting_values, phase::setup, origin::local,
                       "protocol_settings: must be those of the transport's protocol");
   config_ = config;

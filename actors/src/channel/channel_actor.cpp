@@ -128,6 +128,9 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   ++status_.generation;
   status_.local_address = opening.local;
   status_.remote_address = opening.remote;
+  status_.carried_by = opening.carried_by && *opening.carried_by != status_.remote
+                         ? std::make_unique<const endpoint>(*opening.carried_by)
+                         : nullptr;
   status_.tls = opening.tls.version.empty() ? nullptr : std::make_unique<const tls_info>(opening.tls);
   status_.attempt = 0;
   sending_.connection_ready();
@@ -393,9 +396,11 @@ void channel_actor::handle(const finish_stream& request) {
 }
 
 connection_info channel_actor::info() const {
+  const auto& carrying = status_.carried_by != nullptr ? *status_.carried_by : status_.remote;
   return {status_.id,
           status_.generation,
           status_.remote,
+          status_.generation != 0 ? carrying : endpoint{},
           status_.remote_address,
           status_.local_address,
           status_.tls != nullptr ? *status_.tls : tls_info{}};

@@ -123,6 +123,9 @@ protected:
   /// The wire that was attached is gone, and the state is still what it was. Ends the channel, or waits for another.
   virtual void wire_lost(const transport_error& reason) = 0;
 
+  /// Whether it can be that a connection has streams other than 0.
+  [[nodiscard]] virtual bool can_have_streams() const noexcept { return status_.remote.proto == protocol::quic; }
+
   /// The supervisor has decided something; only peers have one.
   virtual void obey(peer_directive& directive) = 0;
 
@@ -169,6 +172,8 @@ protected:
     endpoint remote;
     std::string remote_address;
     std::string local_address;
+    /// Null where that is `remote`.
+    std::unique_ptr<const endpoint> carried_by;
     /// Null where nothing is encrypted.
     std::unique_ptr<const tls_info> tls;
     connection_state state = connection_state::idle;

@@ -132,7 +132,7 @@ result<void> channel_actor::check_receivable(stream_id stream) const {
 
 result<streams*> channel_actor::present_streams() const {
   if (wire_ == nullptr)
-    return status_.remote.proto == protocol::quic ? no_connection() : no_streams_here();
+    return can_have_streams() ? no_connection() : no_streams_here();
   if (!wire_->is_multiplexed())
     return no_streams_here();
   return &wire_->all_streams();

@@ -28,7 +28,7 @@ protected:
                   [this] { handle([this] { wire_->handle_timeout(); }); });
     auto ready = bearer->init(user.config(), *this);
     if (ready)
-      wire_->multiplex(bearer->multiplex(*this));
+      wire_->multiplex(*this);
     return ready;
   }
 
@@ -51,6 +51,7 @@ private:
 
   void on_connected(const transport_opening& opening) final {
     this->in_actor([&] {
+      wire_->multiplex(*this);
       wire_->handle_connected(opening);
       carries();
     });

@@ -57,6 +57,11 @@ void wire::handle_connected(const transport_opening& opening) {
   pump();
 }
 
+void wire::multiplex(multiplexer_observer& told) {
+  if (multiplexer_ == nullptr)
+    multiplexer_ = bearer_->multiplex(told);
+}
+
 void wire::handle_received(payload bytes) {
   intake_.feed(std::move(bytes));
   pump();

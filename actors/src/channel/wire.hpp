@@ -53,8 +53,9 @@ public:
   void handle_closed(const transport_error& reason);
   void handle_timeout();
 
-  /// The transport has streams other than 0; null if it has not.
-  void multiplex(multiplexer* carrier) noexcept { multiplexer_ = carrier; }
+  /// Has `told` hear of streams other than 0, if the transport has such. To be called before it is connected, and once more
+  /// then: of several endpoints it is not known before which one carries.
+  void multiplex(multiplexer_observer& told);
 
   void handle_address_changed(const std::string& local, const std::string& remote);
 

@@ -14,9 +14,10 @@ pool::pool(const pool_limits& limits, random_source random, std::function<connec
 
 // -- what the user wants ----------------------------------------------------------------------------------------------
 
-result<acquired> pool::acquire(const endpoint& remote, const acquire_options& options, time_point now) {
+result<acquired> pool::acquire(const endpoint& remote, const acquire_options& options, time_point now,
+                               const std::vector<endpoint>& alternatives) {
   if (const auto known = options_.find(options)) {
-    const auto position = listed_.find(key{remote, known.get()});
+    const auto position = listed_.find(key{remote, alternatives, known.get()});
     if (position != listed_.end())
       return acquired{(*position)->id, false};
   }
@@ -29,6 +30,8 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
   auto& peer = position->second;
   peer.id = id;
   peer.remote = remote;
+  if (!alternatives.empty())
+    peer.alternatives = std::make_shared<const std::vector<endpoint>>(alternatives);
   peer.options = options_.use(options);
   peer.policy = policy_pointer{peer.options, &peer.options->reconnection};
   ++count_by_state_[static_cast<std::size_t>(peer.state)];
@@ -249,6 +252,11 @@ std::optional<connection_status> pool::status(connection_id id, time_point now) 
 std::shared_ptr<const acquire_options> pool::options(connection_id id) const {
   const auto found = entries_.find(id);
   return found == entries_.end() ? nullptr : found->second.options;
+}
+
+std::shared_ptr<const std::vector<endpoint>> pool::alternatives(connection_id id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : found->second.alternatives;
 }
 
 std::vector<connection_status> pool::list(time_point now) const {

@@ -18,6 +18,7 @@
 #include <actorwire/messages/statistics.hpp>
 #include <actorwire/transports/clock.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -25,6 +26,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -86,13 +88,15 @@ public:
 
   // -- what the user wants --------------------------------------------------------------------------------------------
 
-  /// Returns the peer for this endpoint and these options, new or known; a new one is to be dialled. One that is being
+  /// Returns the peer for these endpoints and these options, new or known; a new one is to be dialled. One that is being
   /// closed is not returned: the same key then names a new peer. What an endpoint did to a peer that was closed is
   /// remembered until it has rested for `max_delay`: new peers, whatever their options, wait until the delay is over,
-  /// count as redials, and their delays grow on. A connection that proved healthy, or a reset, lets it be forgotten.
+  /// count as redials, and their delays grow on. A connection that proved healthy, or a reset, lets it be forgotten. A peer of
+  /// several endpoints counts as one of `remote`.
   /// *Errors:* `pool_exhausted` with `max_connections` peers in the pool, the closing ones included. `options` must be
   /// valid.
-  [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now);
+  [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now,
+                                         const std::vector<endpoint>& alternatives = {});
 
   /// Revives a failed peer, and lets a waiting one dial as soon as the gate opens. Its failed attempts and crashes are
   /// forgotten in every state. Returns false if there is no such peer, or it is being closed.
@@ -145,6 +149,9 @@ public:
   /// What the peer was acquired with, shared by all peers with equal options; null if there is no such peer.
   [[nodiscard]] std::shared_ptr<const acquire_options> options(connection_id id) const;
 
+  /// The endpoints that it has beside the first; null if there are none, or no such peer.
+  [[nodiscard]] std::shared_ptr<const std::vector<endpoint>> alternatives(connection_id id) const;
+
   /// The status of every peer, ordered by id.
   [[nodiscard]] std::vector<connection_status> list(time_point now) const;
 
@@ -157,6 +164,8 @@ private:
   struct entry {
     connection_id id = 0;
     endpoint remote;
+    /// Null if there are none.
+    std::shared_ptr<const std::vector<endpoint>> alternatives;
     std::shared_ptr<const acquire_options> options;
     /// Points into `options` unless `set_policy` gave the peer its own.
     policy_pointer policy;
@@ -186,25 +195,33 @@ private:
 
   struct key {
     const endpoint& remote;
+    std::span<const endpoint> alternatives;
     const acquire_options* options;
   };
-  static key key_of(const entry* peer) noexcept { return {peer->remote, peer->options.get()}; }
+  static key key_of(const entry* peer) noexcept {
+    const auto others = peer->alternatives != nullptr ? std::span{*peer->alternatives} : std::span<const endpoint>{};
+    return {peer->remote, others, peer->options.get()};
+  }
   static const key& key_of(const key& searched) noexcept { return searched; }
 
   struct key_hash {
     using is_transparent = void;
     std::size_t operator()(const auto& peer) const noexcept {
-      const auto& [remote, options] = key_of(peer);
-      return std::hash<endpoint>{}(remote) ^ (std::hash<const void*>{}(options) << 1U);
+      const auto& [remote, alternatives, options] = key_of(peer);
+      auto hash = std::hash<endpoint>{}(remote) ^ (std::hash<const void*>{}(options) << 1U);
+      for (const auto& each : alternatives)
+        hash = hash * 31 + std::hash<endpoint>{}(each);
+      return hash;
     }
   };
 
   struct key_equal {
     using is_transparent = void;
     bool operator()(const auto& left, const auto& right) const noexcept {
-      const auto& [left_remote, left_options] = key_of(left);
-      const auto& [right_remote, right_options] = key_of(right);
-      return left_options == right_options && left_remote == right_remote;
+      const auto& [left_remote, left_alternatives, left_options] = key_of(left);
+      const auto& [right_remote, right_alternatives, right_options] = key_of(right);
+      return left_options == right_options && left_remote == right_remote
+          && std::ranges::equal(left_alternatives, right_alternatives);
     }
   };
 

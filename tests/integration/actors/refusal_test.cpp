@@ -43,6 +43,8 @@ const std::vector<bad_field<transport_config>> bad_transport_fields{
     {[](auto& c) { c.operation_timeout = -5ms; }, "operation_timeout", "-5 ms", "1..86400000 ms"},
     {[](auto& c) { c.happy_eyeballs_delay = 9ms; }, "happy_eyeballs_delay", "9 ms", "10..2000 ms"},
     {[](auto& c) { c.happy_eyeballs_delay = 2'001ms; }, "happy_eyeballs_delay", "2001 ms", "10..2000 ms"},
+    {[](auto& c) { c.fallback_delay = 9ms; }, "fallback_delay", "9 ms", "10..2000 ms"},
+    {[](auto& c) { c.fallback_delay = 2'001ms; }, "fallback_delay", "2001 ms", "10..2000 ms"},
     {[](auto& c) { c.framing.mode = static_cast<framing_mode>(7); }, "framing.mode", "7",
      "none, length_prefixed, line"},
     {[](auto& c) { c.framing.max_frame_size = 0; }, "framing.max_frame_size", "0", "1..1073741824"},

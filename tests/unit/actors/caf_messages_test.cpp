@@ -73,3 +73,19 @@ TEST_CASE("settings of QUIC arrive at another node as they were, lists of versio
     CHECK(there_and_back(system, settings) == settings);
   }
 }
+
+TEST_CASE("a request for a peer of several endpoints arrives at another node as it was") {
+  system_config config;
+  caf::actor_system system{config};
+  acquire_options options;
+  options.transport.fallback_delay = std::chrono::milliseconds{100};
+  for (const auto& alternatives :
+       {std::vector<endpoint>{}, std::vector<endpoint>{{protocol::tls, "a", 2}, {protocol::tcp, "b", 3}}}) {
+    const actorwire::acquire request{{protocol::quic, "a", 1}, options, alternatives};
+    CHECK(there_and_back(system, request) == request);
+  }
+  opened event;
+  event.info.remote = {protocol::quic, "a", 1};
+  event.info.carried_by = {protocol::tls, "a", 2};
+  CHECK(there_and_back(system, event) == event);
+}

@@ -111,6 +111,24 @@ TEST_CASE("a different endpoint or any different option is a different peer", "[
   REQUIRE(with.peers.size() == 8);
 }
 
+TEST_CASE("other endpoints beside the first, or in another order, are a different peer", "[P1]") {
+  pool_fixture with;
+  const endpoint quick{protocol::quic, "server.example", 1};
+  const endpoint sure{protocol::tls, "server.example", 1};
+  const endpoint plain{protocol::tcp, "server.example", 1};
+  std::set<connection_id> ids;
+  for (const auto& alternatives : {std::vector<endpoint>{}, {sure}, {plain}, {sure, plain}, {plain, sure}}) {
+    const auto made = with.peers.acquire(quick, {}, with.now, alternatives).value();
+    REQUIRE(made.is_new);
+    ids.insert(made.id);
+    REQUIRE_FALSE(with.peers.acquire(quick, {}, with.now, alternatives).value().is_new);
+    const auto known = with.peers.alternatives(made.id);
+    REQUIRE((known ? *known : std::vector<endpoint>{}) == alternatives);
+  }
+  ids.insert(with.peers.acquire(sure, {}, with.now, {quick}).value().id);
+  REQUIRE(ids.size() == 6);
+}
+
 TEST_CASE("peers with equal options share one copy of them", "[P1]") {
   pool_fixture with;
   for (std::uint16_t port = 1; port <= 10; ++port)

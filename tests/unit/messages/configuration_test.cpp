@@ -375,6 +375,34 @@ TEST_CASE("transport: the next address is tried after 10 ms to 2 s") {
       .check({});
 }
 
+TEST_CASE("transport: the next endpoint is tried after 10 ms to 2 s") {
+  limited_field{"transport.fallback_delay", &transport_config::fallback_delay, milliseconds{10}, milliseconds{2'000},
+                "10..2000 ms"}
+      .check({});
+}
+
+TEST_CASE("acquire: at most three alternatives, with a port, and no endpoint twice") {
+  actorwire::acquire request{{protocol::quic, "a", 1}, {}, {{protocol::tls, "a", 1}, {protocol::tls, "a", 2}}};
+  CHECK(validate(request));
+  request.alternatives.push_back({protocol::tcp, "a", 1});
+  CHECK(validate(request));
+  request.alternatives.push_back({protocol::tcp, "a", 2});
+  check_refused(request, error_code::invalid_value, "acquire.alternatives = 4: must be 0..3");
+  request.alternatives = {{protocol::tls, "a", 0}};
+  check_refused(request, error_code::invalid_value, "endpoint.port = 0: must be 1..65535 to connect to");
+  const std::string twice = ": must be endpoints of which none is named twice";
+  request.alternatives = {request.remote};
+  check_refused(request, error_code::invalid_value, "acquire.alternatives = quic://a:1" + twice);
+  request.alternatives = {{protocol::tls, "a", 1}, {protocol::tcp, "a", 1}, {protocol::tls, "a", 1}};
+  check_refused(request, error_code::invalid_value, "acquire.alternatives = tls://a:1" + twice);
+  request.alternatives = {};
+  request.remote.port = 0;
+  check_refused(request, error_code::invalid_value, "endpoint.port = 0: must be 1..65535 to connect to");
+  request.remote.port = 1;
+  request.options.transport.fallback_delay = 9ms;
+  check_refused(request, error_code::invalid_value, "transport.fallback_delay = 9 ms: must be 10..2000 ms");
+}
+
 TEST_CASE("transport: the connection may outlive the end of the peer's stream or not") {
   for (const bool allow : {true, false}) {
     transport_config config;

@@ -10,6 +10,8 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 using namespace actorwire;
 using namespace std::string_literals;
@@ -329,4 +331,62 @@ TEST_CASE("no bytes crash the parser or make an endpoint that does not read back
   // Otherwise the loop has shown nothing.
   CHECK(parsed_count > 5'000);
   CHECK(refused_count > 5'000);
+}
+
+TEST_CASE("the endpoints of a peer are listed with commas, in the order of preference") {
+  const endpoint quick{protocol::quic, "example.org", 443};
+  const endpoint sure{protocol::tls, "example.org", 443};
+  const endpoint six{protocol::tcp, "::1", 80};
+  const endpoint four{protocol::tcp, "10.0.0.1", 80};
+  const std::vector<std::pair<std::string_view, std::vector<endpoint>>> inputs{
+      {"quic://example.org:443", {quick}},
+      {"quic://example.org:443,tls://example.org:443", {quick, sure}},
+      {"tls://example.org:443  ,  QUIC://Example.org:443", {sure, quick}},
+      {" quic://example.org:443, tls://example.org:443 ", {quick, sure}},
+      {"quic://example.org:443, tls://example.org:443, tcp://[::1]:80, tcp://10.0.0.1:80", {quick, sure, six, four}},
+  };
+  for (const auto& [uris, meaning] : inputs) {
+    INFO("input: " << uris);
+    const auto parsed = parse_endpoints(uris);
+    REQUIRE(parsed);
+    CHECK(*parsed == meaning);
+    CHECK(*parse_endpoints(to_string(*parsed)) == meaning);
+  }
+  CHECK(to_string(std::vector{quick, six}) == "quic://example.org:443, tcp://[::1]:80");
+}
+
+TEST_CASE("an error about one of several endpoints says which one") {
+  struct bad_list {
+    std::string_view uris;
+    std::string_view text;
+  };
+  const std::vector<bad_list> inputs{
+      {"", R"(endpoint = "": must be protocol://host:port)"},
+      {"tcp://a:80,", R"(endpoint = "": must be protocol://host:port (endpoint 2 of 2))"},
+      {", tcp://a:80", R"(endpoint = "": must be protocol://host:port (endpoint 1 of 2))"},
+      {"quic://a:80, udp://a:80", R"(endpoint.proto = "udp": must be tcp, tls or quic (endpoint 2 of 2))"},
+      {"quic://a:x, tls://a:80",
+       R"(endpoint.port = "x": must be decimal digits without leading zeros, 0..65535 (endpoint 1 of 2))"},
+      {"quic://a:80, QUIC://A:80", R"(endpoints = "quic://a:80": must be named once)"},
+      {"tcp://a:1,tcp://a:2,tcp://a:3,tcp://a:4,tcp://a:5",
+       "endpoints = 5: must be 1..4 endpoints, with a comma between two"},
+  };
+  for (const auto& [uris, text] : inputs) {
+    INFO("input: " << uris);
+    const auto parsed = parse_endpoints(uris);
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().code == error_code::invalid_value);
+    CHECK(parsed.error().text == text);
+  }
+}
+
+TEST_CASE("an error about several endpoints does not show a password either, with a comma in it or not") {
+  for (const auto uris :
+       {"tcp://user:hunter2@a:80, tcp://b:80", "tcp://a:80, tcp://user:hunter2@b:80", "tcp://user:hunter2,more@a:80",
+        "tcp://user:more,hunter2@a:80", "tcp://a:80?x,tcp://b:1?hunter2", "tcp://a:80, tcp://b:1#hunter2"}) {
+    INFO("input: " << uris);
+    const auto parsed = parse_endpoints(uris);
+    REQUIRE_FALSE(parsed);
+    CHECK_FALSE(contains(parsed.error().text, "hunter2"));
+  }
 }

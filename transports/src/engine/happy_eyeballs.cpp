@@ -1,11 +1,11 @@
 #include "happy_eyeballs.hpp"
 
+#include "telling.hpp"
+
 #include <algorithm>
 #include <array>
-#include <cassert>
 #include <chrono>
 #include <string>
-#include <utility>
 
 namespace actorwire {
 
@@ -29,114 +29,46 @@ std::vector<ip_address> interleave(const std::vector<ip_address>& found) {
   return sorted;
 }
 
-/// How much a reason says about why the peer cannot be had. What is wrong on this machine explains everything; an answer
-/// from the peer explains more than silence; an address without a route is often just a family that is not in use here.
-int telling(error_code code) {
-  switch (code) {
-    case error_code::descriptor_limit:
-    case error_code::memory_limit:
-      return 4;
-    case error_code::refused:
-    case error_code::reset:
-      return 3;
-    case error_code::connect_timeout:
-      return 1;
-    case error_code::unreachable:
-      return 0;
-    default:
-      return 2;
-  }
-}
-
 } // namespace
 
 happy_eyeballs::happy_eyeballs(const std::vector<ip_address>& found, settings times)
-  : times_(times), addresses_(interleave(found)), attempts_(addresses_.size()) {
-  assert(!addresses_.empty());
-}
-
-void happy_eyeballs::handle_connected(std::size_t index) {
-  auto& reported = attempts_[index];
-  if (reported.state != progress::connecting)
-    return;
-  reported.state = progress::won;
-  winner_ = index;
-  for (auto& other : attempts_) {
-    if (other.state == progress::connecting)
-      other.must_be_dropped = true;
-    if (other.state == progress::connecting || other.state == progress::waiting)
-      other.state = progress::given_up;
-  }
-}
-
-void happy_eyeballs::handle_failure(std::size_t index, const transport_error& reason) {
-  auto& reported = attempts_[index];
-  if (reported.state == progress::connecting)
-    fail(reported, reason);
-}
+  : connect_timeout_(times.connect_timeout),
+    addresses_(interleave(found)),
+    race_(addresses_.size(), times.attempt_delay) {}
 
 void happy_eyeballs::handle_timeout(time_point now) {
-  for (auto& running : attempts_) {
-    if (running.state != progress::connecting || now - running.started < times_.connect_timeout)
+  for (std::size_t index = 0; index < addresses_.size(); ++index) {
+    const auto started = race_.running_since(index);
+    if (!started || now - *started < connect_timeout_)
       continue;
-    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(times_.connect_timeout);
-    running.must_be_dropped = true;
-    fail(running, make_error(error_code::connect_timeout, phase::connect, origin::system,
-                             "no answer within " + std::to_string(waited.count()) + " ms"));
+    const auto waited = std::chrono::duration_cast<std::chrono::milliseconds>(connect_timeout_);
+    race_.give_up(index, make_error(error_code::connect_timeout, phase::connect, origin::system,
+                                    "no answer within " + std::to_string(waited.count()) + " ms"));
   }
-}
-
-std::optional<happy_eyeballs::order> happy_eyeballs::poll_order(time_point now) {
-  if (auto dropped = take_give_up())
-    return dropped;
-  if (is_over() || started_count_ == attempts_.size() || (next_start_ && now < *next_start_))
-    return std::nullopt;
-  const auto index = started_count_++;
-  attempts_[index].state = progress::connecting;
-  attempts_[index].started = now;
-  next_start_ = now + times_.attempt_delay;
-  return order{order::kind::connect, index};
 }
 
 std::optional<time_point> happy_eyeballs::next_timeout() const {
-  if (is_over())
-    return std::nullopt;
-  std::optional<time_point> earliest;
-  if (started_count_ > 0 && started_count_ < attempts_.size())
-    earliest = next_start_;
-  // Attempts time out in the order in which they were started.
-  const auto oldest = std::ranges::find(attempts_, progress::connecting, &attempt::state);
-  if (oldest != attempts_.end()) {
-    const auto expiry = oldest->started + times_.connect_timeout;
-    earliest = earliest ? std::min(*earliest, expiry) : expiry;
-  }
+  auto earliest = race_.next_start();
+  for (std::size_t index = 0; index < addresses_.size(); ++index)
+    if (const auto started = race_.running_since(index)) {
+      const auto expiry = *started + connect_timeout_;
+      earliest = std::min(earliest.value_or(expiry), expiry);
+    }
   return earliest;
 }
 
 std::optional<transport_error> happy_eyeballs::failure() const {
-  if (failed_count_ < attempts_.size())
+  if (!race_.is_lost())
     return std::nullopt;
-  auto reason = most_telling_;
-  const auto count = attempts_.size();
+  const auto count = addresses_.size();
+  std::size_t chosen = 0;
+  for (std::size_t index = 1; index < count; ++index)
+    if (telling(race_.reason(index).code) > telling(race_.reason(chosen).code))
+      chosen = index;
+  auto reason = race_.reason(chosen);
   reason.text.append(" (").append(std::to_string(count)).append(count == 1 ? " address" : " addresses");
   reason.text.append(" tried)");
   return reason;
-}
-
-void happy_eyeballs::fail(attempt& ended, const transport_error& reason) {
-  ended.state = progress::failed;
-  // The rest of the delay was meant for this attempt, so the next address need not wait for it.
-  next_start_.reset();
-  if (failed_count_++ == 0 || telling(reason.code) > telling(most_telling_.code))
-    most_telling_ = reason;
-}
-
-std::optional<happy_eyeballs::order> happy_eyeballs::take_give_up() {
-  const auto found = std::ranges::find(attempts_, true, &attempt::must_be_dropped);
-  if (found == attempts_.end())
-    return std::nullopt;
-  found->must_be_dropped = false;
-  return order{order::kind::give_up, static_cast<std::size_t>(found - attempts_.begin())};
 }
 
 } // namespace actorwire

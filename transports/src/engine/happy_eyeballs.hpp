@@ -1,11 +1,12 @@
 #pragma once
 
+#include "race.hpp"
+
 #include <actorwire/messages/error.hpp>
 #include <actorwire/transports/clock.hpp>
 #include <actorwire/transports/ip_address.hpp>
 
 #include <cstddef>
-#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -15,9 +16,7 @@ namespace actorwire {
 /// attempts; its user owns the sockets.
 ///
 /// The addresses are tried one after the other, the families taking turns, beginning with the family of the first
-/// address. The next attempt starts when the one before failed, or has had `attempt_delay` to itself. The first that
-/// succeeds wins and the others are given up. It ends exactly once: with a winner, or with an error after the last
-/// attempt failed.
+/// address: a `race` in which each attempt has its time limit.
 ///
 /// After each `handle_*` call, take orders with `poll_order` until there is none, then wait until `next_timeout`.
 class happy_eyeballs {
@@ -32,32 +31,22 @@ public:
   /// Addresses beyond this number are not tried; each one is a socket at worst.
   static constexpr std::size_t addresses_max = 32;
 
-  struct order {
-    enum class kind : std::uint8_t {
-      /// Start to connect to `addresses()[index]`.
-      connect,
-      /// Drop the attempt at `addresses()[index]`, it no longer matters. Reports about it are ignored.
-      give_up,
-    };
-    kind what;
-    std::size_t index;
-
-    friend bool operator==(const order&, const order&) = default;
-  };
+  /// What is to be done with `addresses()[index]`.
+  using order = race::order;
 
   /// `found` is in the resolver's order of preference and not empty.
   happy_eyeballs(const std::vector<ip_address>& found, settings times);
 
   // -- in --------------------------------------------------------------------------------------------------------------
 
-  void handle_connected(std::size_t index);
-  void handle_failure(std::size_t index, const transport_error& reason);
+  void handle_connected(std::size_t index) { race_.handle_connected(index); }
+  void handle_failure(std::size_t index, const transport_error& reason) { race_.handle_failure(index, reason); }
   void handle_timeout(time_point now);
 
   // -- out -------------------------------------------------------------------------------------------------------------
 
   /// Returns what is to be done now, if anything; the attempt it starts counts from `now`.
-  [[nodiscard]] std::optional<order> poll_order(time_point now);
+  [[nodiscard]] std::optional<order> poll_order(time_point now) { return race_.poll_order(now); }
 
   /// Returns when to call `handle_timeout` next; empty when only reports can change anything.
   [[nodiscard]] std::optional<time_point> next_timeout() const;
@@ -68,36 +57,15 @@ public:
   [[nodiscard]] const std::vector<ip_address>& addresses() const noexcept { return addresses_; }
 
   /// The attempt that succeeded, if one did.
-  [[nodiscard]] std::optional<std::size_t> winner() const noexcept { return winner_; }
+  [[nodiscard]] std::optional<std::size_t> winner() const noexcept { return race_.winner(); }
 
   /// Why all attempts failed, once they have: the reason that tells most about the peer, and how many were made.
   [[nodiscard]] std::optional<transport_error> failure() const;
 
 private:
-  /// waiting -> connecting -> failed | won | given_up.
-  enum class progress : std::uint8_t { waiting, connecting, won, failed, given_up };
-
-  struct attempt {
-    progress state = progress::waiting;
-    /// Whether the user still has to be told to drop it.
-    bool must_be_dropped = false;
-    time_point started{};
-  };
-
-  void fail(attempt& ended, const transport_error& reason);
-  [[nodiscard]] bool is_over() const noexcept { return winner_ || failed_count_ == attempts_.size(); }
-  [[nodiscard]] std::optional<order> take_give_up();
-
-  settings times_;
+  duration connect_timeout_;
   std::vector<ip_address> addresses_;
-  std::vector<attempt> attempts_;
-  /// Attempts are started in order, so this is also how many were.
-  std::size_t started_count_ = 0;
-  std::size_t failed_count_ = 0;
-  /// When the next attempt may start beside the others; at once if none is running.
-  std::optional<time_point> next_start_;
-  std::optional<std::size_t> winner_;
-  transport_error most_telling_{};
+  race race_;
 };
 
 } // namespace actorwire

@@ -94,8 +94,9 @@ public:
   /// Makes another one, with a pool of its own. *Errors:* invalid limits.
   [[nodiscard]] ACTORWIRE_EXPORT result<supervisor_actor> make_supervisor(const pool_limits& limits);
 
-  /// Asks the network's supervisor for a peer. It dials at once and for ever; see `acquire`.
-  [[nodiscard]] ACTORWIRE_EXPORT result<connection_actor> acquire(std::string_view uri, acquire_options options = {});
+  /// Asks the network's supervisor for a peer, of one endpoint or of several that race: `quic://h:1, tls://h:1`. It dials at
+  /// once and for ever; see `acquire` and `parse_endpoints`.
+  [[nodiscard]] ACTORWIRE_EXPORT result<connection_actor> acquire(std::string_view uris, acquire_options options = {});
 
   /// Listens, and sends `accepted` to `receiver` for each connection. When the receiver ends, so do the connections that
   /// it was not told of, and no more are accepted; those that it passed on stay.

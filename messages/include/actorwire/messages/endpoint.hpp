@@ -7,10 +7,12 @@
 
 #include <array>
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace actorwire {
 
@@ -53,8 +55,20 @@ struct endpoint {
 /// input, and neither user information nor queries. *Source:* RFC 3986, 3.2; RFC 1123, 2.1.
 [[nodiscard]] ACTORWIRE_EXPORT result<endpoint> parse_endpoint(std::string_view uri);
 
+/// Endpoints that one peer may have at most.
+inline constexpr std::size_t endpoints_per_peer_max = 4;
+
+/// Parses the endpoints of one peer in the order of preference, for example `quic://example.org:443, tls://example.org:443`:
+/// 1 .. 4 of them, with a comma between two, and spaces around it if wanted. Each is what `parse_endpoint` reads.
+/// *Errors:* those of `parse_endpoint`, naming which one; `invalid_value` for none, for too many, and for one that is named
+/// twice.
+[[nodiscard]] ACTORWIRE_EXPORT result<std::vector<endpoint>> parse_endpoints(std::string_view uris);
+
 /// Renders the form that `parse_endpoint` reads back.
 [[nodiscard]] ACTORWIRE_EXPORT std::string to_string(const endpoint& where);
+
+/// Renders the form that `parse_endpoints` reads back.
+[[nodiscard]] ACTORWIRE_EXPORT std::string to_string(const std::vector<endpoint>& all);
 
 } // namespace actorwire
 

@@ -84,6 +84,9 @@ struct connection_info {
   /// Counts the transport connections of one peer, from 1.
   std::uint64_t generation = 0;
   endpoint remote;
+  /// The endpoint that leads there: `remote`, or of a peer that has `acquire::alternatives` the one that won. Without a host
+  /// before the first generation, and in the answer to `list`, as are the addresses.
+  endpoint carried_by;
   /// Numeric address and port of both ends.
   std::string remote_address;
   std::string local_address;
@@ -94,8 +97,9 @@ struct connection_info {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("connection_info", field{"id", self.id}, field{"generation", self.generation},
-                 field{"remote", self.remote}, field{"remote_address", self.remote_address},
-                 field{"local_address", self.local_address}, field{"tls", self.tls});
+                 field{"remote", self.remote}, field{"carried_by", self.carried_by},
+                 field{"remote_address", self.remote_address}, field{"local_address", self.local_address},
+                 field{"tls", self.tls});
   }
 };
 

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 namespace actorwire {
 
@@ -311,19 +312,31 @@ struct acquire_options {
 };
 
 /// Returns the peer for `remote`, new or from the pool, and lets it dial. Answered at once with its handle; the peer
-/// need not be ready. The same endpoint with the same options is the same peer, until that one closes or finishes its
+/// need not be ready. The same endpoints with the same options are the same peer, until that one closes or finishes its
 /// stream.
+///
+/// With `alternatives` each attempt is a race: `remote` is tried first, and the next endpoint beside it when
+/// `transport_config::fallback_delay` has passed, or at once when the one before it has failed. The first that is connected,
+/// handshake included, carries the peer, and the others are given up; nothing is sent before. What won instead of `remote` is
+/// tried first for 10 minutes, unless it fails.
 struct acquire {
   endpoint remote;
   acquire_options options;
+  /// Other ways to the same service, in the order of preference behind `remote`. At most 3, none of them named twice.
+  std::vector<endpoint> alternatives{};
 
   friend bool operator==(const acquire&, const acquire&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("acquire", field{"remote", self.remote}, field{"options", self.options});
+    return visit("acquire", field{"remote", self.remote}, field{"options", self.options},
+                 field{"alternatives", self.alternatives});
   }
 };
+
+/// Checks every field, the nested ones included. *Errors:* `invalid_value` or `conflicting_values` naming fields, values and
+/// what is allowed.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const acquire& request);
 
 /// Lists the status of every peer in the pool. A supervisor does not follow how far an attempt has come: while one is in
 /// flight it says `resolving`.

@@ -30,19 +30,23 @@ struct transport_config {
   std::chrono::milliseconds keepalive_timeout{20'000};
   /// Time to connect to one address. 1 ms .. `attempt_timeout`.
   std::chrono::milliseconds connect_timeout{5'000};
-  /// Time for a whole attempt: resolving, every address, handshake. 1 ms .. 24 h.
+  /// Time for a whole attempt: resolving, every address of every endpoint, handshake. 1 ms .. 24 h.
   std::chrono::milliseconds attempt_timeout{20'000};
   /// Time in which a connection with bytes to send must move some of them. 1 ms .. 24 h.
   std::chrono::milliseconds operation_timeout{10'000};
   /// Start of the next address while the earlier is still pending (RFC 8305, 5 and 8). 10 ms .. 2 s.
   std::chrono::milliseconds happy_eyeballs_delay{250};
+  /// The same among several endpoints of one peer: start of the next while the earlier is not connected, handshake included.
+  /// 10 ms .. 2 s.
+  std::chrono::milliseconds fallback_delay{250};
   /// What the end of the peer's stream means. Off: once the subscribers have handled all data, what is queued is sent
   /// and the connection closes. On: it stays open for sending until it is closed from this side.
   bool allow_half_open = false;
   framing_config framing;
   flow_limits flow;
-  /// `tcp_config` for `tcp://` and `tls://`, `quic_config` for `quic://`. A protocol that finds those of the other here
-  /// takes the defaults of its own; `quic://` then ignores an `mtu` below 1,200.
+  /// `tcp_config` for `tcp://` and `tls://`, `quic_config` for `quic://`. `quic://` that finds a `tcp_config` takes its
+  /// defaults, and ignores an `mtu` below 1,200. `tcp://` and `tls://` refuse a `quic_config`, unless they are one of
+  /// several endpoints: then they take their defaults, and ignore the `mtu`.
   protocol_config protocol_settings;
   /// For `tls://` and `quic://`; others do not look at it.
   tls_config tls;
@@ -54,7 +58,7 @@ struct transport_config {
     return visit("transport_config", field{"mtu", self.mtu}, field{"keepalive_interval", self.keepalive_interval},
                  field{"keepalive_timeout", self.keepalive_timeout}, field{"connect_timeout", self.connect_timeout},
                  field{"attempt_timeout", self.attempt_timeout}, field{"operation_timeout", self.operation_timeout},
-                 field{"happy_eyeballs_delay", self.happy_eyeballs_delay},
+                 field{"happy_eyeballs_delay", self.happy_eyeballs_delay}, field{"fallback_delay", self.fallback_delay},
                  field{"allow_half_open", self.allow_half_open}, field{"framing", self.framing},
                  field{"flow", self.flow}, field{"protocol_settings", self.protocol_settings}, field{"tls", self.tls});
   }

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -24,6 +25,8 @@ struct transport_opening {
   std::string remote;
   /// What was agreed on with the peer; all empty where nothing is encrypted.
   tls_info tls;
+  /// Which of several endpoints leads there; empty where there was only the one that `connect` was given.
+  std::optional<endpoint> carried_by{};
 };
 
 /// What a transport tells its user. *Thread:* all calls come on the transport's shard, never from within a call that
@@ -97,8 +100,9 @@ public:
   /// `tcpi_bytes_acked`, QUIC stream offsets.
   [[nodiscard]] virtual std::uint64_t bytes_acked() const = 0;
 
-  /// The other streams, and the datagrams, of a transport that has such; null for one that has not. Called between `init`
-  /// and `connect`, or `on_connected`; `observer` is told from then on.
+  /// The other streams, and the datagrams, of a transport that has such; null for one that has not, or does not know yet.
+  /// Called between `init` and `connect`, or `on_connected`; `observer` is told from then on. Where it was null, it is asked
+  /// for once more within `on_connected`.
   [[nodiscard]] virtual multiplexer* multiplex(multiplexer_observer& /*observer*/) { return nullptr; }
 };
 
