@@ -2,6 +2,7 @@
 
 #include "engine/race.hpp"
 
+#include <actorwire/export.hpp>
 #include <actorwire/messages/connection_state.hpp>
 #include <actorwire/messages/endpoint.hpp>
 #include <actorwire/transports/shard.hpp>
@@ -30,9 +31,10 @@ class racing_transport final : public transport {
 public:
   /// The endpoint that `connect` is given is preferred to `alternatives`, these to those behind them. `favourite`, if it is one
   /// of them, is tried before all.
-  racing_transport(shard& where, std::shared_ptr<transport_factory> transports, std::vector<endpoint> alternatives,
-                   std::optional<endpoint> favourite = std::nullopt);
-  ~racing_transport() override;
+  ACTORWIRE_EXPORT racing_transport(shard& where, std::shared_ptr<transport_factory> transports,
+                                    std::vector<endpoint> alternatives,
+                                    std::optional<endpoint> favourite = std::nullopt);
+  ACTORWIRE_EXPORT ~racing_transport() override;
 
   result<void> init(const transport_config& config, transport_observer& observer) override;
   void connect(const endpoint& remote) override;
