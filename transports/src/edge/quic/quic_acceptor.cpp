@@ -88,8 +88,8 @@ void quic_acceptor::on_client(quic_connection& client) {
 } // namespace
 
 result<std::function<local_ref<acceptor>(shard& where)>>
-quic_acceptors(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards) {
-  if (const auto checked = check_qlog_folder(quic_settings(config)); !checked)
+quic_acceptors(const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards) {
+  if (const auto checked = check_qlog_folder(quic_settings(config.transport)); !checked)
     return checked.error();
   auto group = quic_group::make(config, std::move(identity), shards);
   if (!group)
