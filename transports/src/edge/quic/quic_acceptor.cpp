@@ -80,9 +80,10 @@ void quic_acceptor::close() noexcept {
 void quic_acceptor::on_client(quic_connection& client) {
   const local_ref<quic_acceptor> self{this};
   const auto remote = client.path().remote;
+  const auto proof = client.knew_address() ? address_proof::proved : address_proof::claimed;
   auto made = accept_quic(socket_, client);
   if (observer_ != nullptr)
-    observer_->on_accepted(std::move(made), numeric_endpoint(local_.proto, remote.host(), remote.port()));
+    observer_->on_accepted(std::move(made), numeric_endpoint(local_.proto, remote.host(), remote.port()), proof);
 }
 
 } // namespace
