@@ -53,6 +53,8 @@ struct quic_endpoint::session final : quic_connection {
   /// Nobody will observe it any more.
   bool is_released = false;
   bool has_told_end = false;
+  /// It ended with its first packet, which was none of a client.
+  bool is_stillborn = false;
 };
 
 quic_endpoint::quic_endpoint(setup chosen, std::optional<acceptance> accepting)
@@ -264,7 +266,9 @@ void quic_endpoint::bury(session& which, const tls_now& now) {
   follow_handshake(which);
   const auto ids = which.ids();
   const auto words = which.last_words();
-  tombstones_.add(ids, {words.begin(), words.end()}, now.steady + which.linger());
+  // Whoever damages a client's first packet, and is faster, must not keep the whole one from being read.
+  if (!which.is_stillborn || !words.empty())
+    tombstones_.add(ids, {words.begin(), words.end()}, now.steady + which.linger());
   for (const auto& id : ids)
     by_id_.erase(id);
   for (const auto& token : which.reset_tokens())
@@ -398,6 +402,7 @@ void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::fi
   if (made->has_ended()) {
     made->is_released = true;
     made->has_told_end = true;
+    made->is_stillborn = true;
   } else {
     accepted_.push_back(made);
   }
