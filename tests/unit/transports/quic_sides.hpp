@@ -264,7 +264,7 @@ public:
                                                                   half_open, chosen_.retry_threshold,
                                                                   quic_settings(chosen_.server).versions,
                                                                   [this](std::span<const std::byte> token, auto at) {
-                                                                    return used_tokens.add(token, at + 24h, at);
+                                                                    return used_tokens->add(token, at + 24h, at);
                                                                   }});
   }
 
@@ -346,7 +346,7 @@ public:
   std::shared_ptr<early_data_guard> guard;
   std::shared_ptr<half_open_count> half_open;
   /// Outlasts the server, as that of a listener does.
-  anti_replay_store used_tokens{random_from(77)};
+  std::optional<anti_replay_store> used_tokens{std::in_place, random_from(77)};
 
   class remembered;
   std::shared_ptr<tls_session_memory> sessions;

@@ -289,8 +289,23 @@ void quic_connection::handle_connected() {
 }
 
 void quic_connection::announce() {
-  if (!std::exchange(is_announced_, true))
-    tell(quic_event::connected{tls_->info()});
+  if (std::exchange(is_announced_, true))
+    return;
+  tell(quic_event::connected{tls_->info()});
+  for (auto& each : std::exchange(early_events_, {}))
+    tell(std::move(each));
+}
+
+void quic_connection::tell(quic_event::any event) {
+  if (end_)
+    return;
+  // Before `connected` nobody is there who could do anything with a stream.
+  const auto is_early = is_server() && !is_announced_ && !std::holds_alternative<quic_event::answered>(event)
+                     && !std::holds_alternative<quic_event::closed>(event);
+  if (is_early)
+    early_events_.push_back(std::move(event));
+  else
+    events_.push_back(std::move(event));
 }
 
 void quic_connection::open_byte_stream() {

@@ -209,10 +209,7 @@ private:
   void say_farewell(const ngtcp2_ccerr& why);
   void remember_session();
   /// After the end there is nothing to be told, whatever is still done with what had arrived before.
-  void tell(quic_event::any event) {
-    if (!end_)
-      events_.push_back(std::move(event));
-  }
+  void tell(quic_event::any event);
 
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
@@ -267,6 +264,8 @@ private:
   quic_cid first_destination_;
   /// Events that nobody has asked for yet.
   std::deque<quic_event::any> events_;
+  /// A server's: what early data has brought that is told of when the handshake is done.
+  std::vector<quic_event::any> early_events_;
 
   ngtcp2_tstamp last_now_ = 0;
   tls_now now_;
