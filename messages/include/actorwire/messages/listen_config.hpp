@@ -40,6 +40,8 @@ struct listen_config {
   /// With `quic://` packets for connections of one listener may reach another one, which drops them. To end them there
   /// no listener with this setting knows how to (RFC 9000, 10.3), nor its own after it was killed and started again: its
   /// peers learn of that by their timeouts.
+  /// Connections of `quic://` share the socket of their listener: after its end, or while it is suspended, those that go on
+  /// keep the port, and who wants to listen there gets `address_in_use`; new clients are refused meanwhile.
   bool share_port = false;
   /// Settings of each accepted connection.
   transport_config transport;
