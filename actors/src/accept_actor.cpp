@@ -78,7 +78,7 @@ void accept_actor::on_accept_error(const transport_error& reason) {
 
 // -- connections --------------------------------------------------------------------------------------------------------
 
-void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& remote) {
+void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& remote, address_proof proof) {
   const auto target = chosen_ ? std::exchange(chosen_, nullptr) : home();
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
@@ -89,7 +89,7 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     }
     const auto& half_open = settings_->handshakes;
     const auto from = half_open ? std::optional{address_group_of(remote.host)} : std::nullopt;
-    if (from && !admit(*from)) {
+    if (from && !admit(*from, proof)) {
       free_place();
       return;
     }
@@ -101,7 +101,7 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
                                                  std::move(accepted), settings_, std::move(told_when_ready));
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
     if (from)
-      half_open->add(made, *from);
+      half_open->add(made, *from, proof);
     connections_.emplace(made.id(), std::move(made));
     // Only now, so that whoever is counted has its place in the order of those who may have to go.
     settings_->budget->count_accepted();
@@ -110,8 +110,8 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
   });
 }
 
-bool accept_actor::admit(const address_group& from) {
-  const auto [is_admitted, evicted] = settings_->handshakes->admit(from);
+bool accept_actor::admit(const address_group& from, address_proof proof) {
+  const auto [is_admitted, evicted] = settings_->handshakes->admit(from, proof);
   // It keeps its place among the connections until it has ended, so these are never more than their limit.
   if (evicted)
     abort_connection(evicted);

@@ -49,7 +49,7 @@ public:
 
 private:
   shard& choose_shard(shard& mine) override;
-  void on_accepted(local_ref<transport> accepted, const endpoint& remote) override;
+  void on_accepted(local_ref<transport> accepted, const endpoint& remote, address_proof proof) override;
   void on_accept_error(const transport_error& reason) override;
 
   caf::result<endpoint> handle(const open_socket& request);
@@ -57,7 +57,7 @@ private:
   caf::typed_response_promise<close_report> handle(const close& request);
   /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them,
   /// on whichever shard; false if it is to be turned away.
-  [[nodiscard]] bool admit(const address_group& from);
+  [[nodiscard]] bool admit(const address_group& from, address_proof proof);
   void abort_connection(const connection_actor& client);
   void handle(const credentials_changed& news);
   /// Accepts as long as there is room.

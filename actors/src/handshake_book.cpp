@@ -37,32 +37,38 @@ address_group address_group_of(const std::string& host) {
   return group;
 }
 
-handshake_book::admission handshake_book::admit(const address_group& from) {
+handshake_book::admission handshake_book::admit(const address_group& from, address_proof proof) {
   const std::lock_guard guard{mutex_};
   const auto known = groups_.find(from);
-  const auto has_share_left = known == groups_.end() || known->second < share_;
+  const auto has_share_left = proof == address_proof::claimed || known == groups_.end() || known->second < share_;
   if (counts_.handshaking < limit_ && has_share_left) {
-    ++groups_[from];
-    ++counts_.handshaking;
+    take_place(from, proof);
     return {true, {}};
   }
   // In place of one of the same address there are as many of it as before.
-  if (counts_.handshaking < limit_ || by_age_.empty() || !(has_share_left || by_age_.front().from == from)) {
+  auto& going = has_share_left ? first_to_go() : proved_by_age_;
+  if (counts_.handshaking < limit_ || going.empty() || !(has_share_left || going.front().from == from)) {
     ++counts_.refused;
     return {};
   }
-  const auto evicted = by_age_.front().client.lock();
-  ++groups_[from];
-  ++counts_.handshaking;
+  const auto evicted = going.front().client.lock();
+  take_place(from, proof);
   ++counts_.evicted;
-  take_out(by_age_.begin());
+  take_out(going.begin());
   return {true, caf::actor_cast<connection_actor>(evicted)};
 }
 
-void handshake_book::add(const connection_actor& client, const address_group& from) {
+void handshake_book::take_place(const address_group& from, address_proof proof) {
+  if (proof == address_proof::proved)
+    ++groups_[from];
+  ++counts_.handshaking;
+}
+
+void handshake_book::add(const connection_actor& client, const address_group& from, address_proof proof) {
   const std::lock_guard guard{mutex_};
-  by_age_.push_back({client.id(), caf::actor_cast<caf::weak_actor_ptr>(client), from});
-  places_.emplace(client.id(), std::prev(by_age_.end()));
+  auto& queue = queue_of(proof);
+  queue.push_back({client.id(), caf::actor_cast<caf::weak_actor_ptr>(client), from, proof});
+  places_.emplace(client.id(), std::prev(queue.end()));
 }
 
 bool handshake_book::remove(caf::actor_id client) noexcept {
@@ -75,13 +81,16 @@ bool handshake_book::remove(caf::actor_id client) noexcept {
 }
 
 void handshake_book::take_out(entries::iterator which) noexcept {
-  const auto group = groups_.find(which->from);
-  assert(group != groups_.end() && counts_.handshaking > 0);
-  if (--group->second == 0)
-    groups_.erase(group);
+  assert(counts_.handshaking > 0);
+  if (which->proof == address_proof::proved) {
+    const auto group = groups_.find(which->from);
+    assert(group != groups_.end());
+    if (--group->second == 0)
+      groups_.erase(group);
+  }
   --counts_.handshaking;
   places_.erase(which->id);
-  by_age_.erase(which);
+  queue_of(which->proof).erase(which);
 }
 
 handshake_book::figures handshake_book::counts() const {

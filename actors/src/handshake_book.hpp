@@ -1,6 +1,7 @@
 #pragma once
 
 #include <actorwire/actors/type_ids.hpp>
+#include <actorwire/transports/acceptor.hpp>
 
 #include <array>
 #include <cstdint>
@@ -23,6 +24,9 @@ using address_group = std::array<std::uint8_t, 9>;
 /// how many there are, and how many of one address, and so its own memory. When it is full, the oldest goes for the
 /// newcomer, on whichever shard it lives: whoever means it is soon ready, and whoever never finishes is the oldest some
 /// day. Keeps nobody alive.
+///
+/// A client whose address is a mere claim does not count for that address, or strangers could use up the share of whom
+/// they choose; and it goes before all that have proved theirs.
 /// *Thread:* any thread.
 class handshake_book {
 public:
@@ -45,9 +49,9 @@ public:
 
   /// Takes a place for a client that has no actor yet; at the limit that of the oldest. The share of an address holds in
   /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added.
-  [[nodiscard]] admission admit(const address_group& from);
+  [[nodiscard]] admission admit(const address_group& from, address_proof proof = address_proof::proved);
   /// Puts a client into the place that was taken for it; from now on it may have to go for another.
-  void add(const connection_actor& client, const address_group& from);
+  void add(const connection_actor& client, const address_group& from, address_proof proof = address_proof::proved);
 
   /// The client is ready, or has gone. Returns whether it was in the book: false if it is not half-open, or had to go.
   bool remove(caf::actor_id client) noexcept;
@@ -59,19 +63,26 @@ private:
     caf::actor_id id;
     caf::weak_actor_ptr client;
     address_group from;
+    address_proof proof;
   };
   using entries = std::list<entry>;
 
+  [[nodiscard]] entries& queue_of(address_proof proof) noexcept {
+    return proof == address_proof::proved ? proved_by_age_ : claimed_by_age_;
+  }
+  [[nodiscard]] entries& first_to_go() noexcept { return claimed_by_age_.empty() ? proved_by_age_ : claimed_by_age_; }
+  void take_place(const address_group& from, address_proof proof);
   void take_out(entries::iterator which) noexcept;
 
   const std::uint32_t limit_;
   const std::uint32_t share_;
   mutable std::mutex mutex_;
-  /// Clients of each group that has some. A tree, because strangers choose the keys, and could choose those that a hash
+  /// Clients of each group that has some that have proved so. A tree, because strangers choose the keys, and could choose those that a hash
   /// table is slow with.
   std::map<address_group, std::uint32_t> groups_;
   /// The oldest first. Those are missing for which a place was taken, and which are not added yet.
-  entries by_age_;
+  entries proved_by_age_;
+  entries claimed_by_age_;
   std::unordered_map<caf::actor_id, entries::iterator> places_;
   figures counts_;
 };

@@ -121,7 +121,7 @@ public:
       settings.identity = std::move(*identity);
       settings.identities = identities_;
     }
-    auto acceptors = acceptors_for(local->proto, settings.config.transport, settings.identity, shards().size());
+    auto acceptors = acceptors_for(local->proto, settings.config, settings.identity, shards().size());
     if (!acceptors)
       return acceptors.error();
     settings.make_acceptor = std::move(*acceptors);

@@ -127,7 +127,8 @@ public:
     auto made = std::make_shared<client_record>();
     auto& home = homes_.at(shard)->shard();
     in_turn(home, [&] {
-      doors_->at(shard).observer->on_accepted(make_local<scripted_transport>(home, made), {protocol::tls, host, 4'711});
+      doors_->at(shard).observer->on_accepted(make_local<scripted_transport>(home, made), {protocol::tls, host, 4'711},
+                                              address_proof::proved);
     });
     return made;
   }

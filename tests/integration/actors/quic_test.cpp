@@ -245,4 +245,31 @@ TEST_CASE("nobody listens: a peer is told that it was refused, and tries again")
   me.await<state_changed>([](const auto& each) { return each.to == connection_state::ready; });
 }
 
+TEST_CASE(
+    "while the connections of a suspended listener go on, its port is theirs, and a new client is refused at once") {
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
+  me.must_ask<connection_info>(peer, connect{});
+  me.must_ask<void>(server.listener, suspend{});
+  auto options = to_acquire();
+  // A pool has one peer for equal options.
+  options.reconnection.base_delay = 51ms;
+  // A socket without connections is gone, so which answer comes depends on the shard.
+  const auto late = here.net->acquire(quic_uri(server.port), options).value();
+  me.listen_to(late, event_mask::state);
+  anonymous_tell(late, connect{});
+  const auto change = me.await<state_changed>([](const auto& each) { return each.to == connection_state::backoff; });
+  CHECK(change.reason.code == error_code::refused);
+  const auto again = here.net->listen(quic_uri(server.port), echo, to_listen());
+  REQUIRE_FALSE(again);
+  CHECK(again.error().code == error_code::address_in_use);
+  me.must_ask<void>(server.listener, resume{});
+  me.await<state_changed>([](const auto& each) { return each.to == connection_state::ready; });
+  me.listen_to(peer, event_mask::data);
+  anonymous_tell(peer, cast{payload::copy_of("still here"), {}});
+  CHECK(me.await_bytes(10) == "still here");
+}
+
 } // namespace actorwire::test

@@ -19,7 +19,7 @@ public:
     auto identity = identities_->load(tls_role::server, config().tls).value();
     listen_config listening;
     listening.transport = config();
-    open(quic_acceptors(config(), std::move(identity), 1).value()(where()), protocol::quic, listening);
+    open(quic_acceptors(listening, std::move(identity), 1).value()(where()), protocol::quic, listening);
   }
   ~quic_fixture() override { give_up(); }
 

@@ -127,7 +127,7 @@ private:
 class recording_acceptor_observer final : public acceptor_observer {
 public:
   shard& choose_shard(shard& mine) override { return target != nullptr ? *target : mine; }
-  void on_accepted(local_ref<transport> client, const endpoint& remote) override {
+  void on_accepted(local_ref<transport> client, const endpoint& remote, address_proof) override {
     remotes.push_back(remote);
     accepted.push_back(std::move(client));
     if (then_accepted)

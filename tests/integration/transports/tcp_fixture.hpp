@@ -99,7 +99,9 @@ protected:
   [[nodiscard]] const std::shared_ptr<resolver>& names() const noexcept { return names_; }
 
 private:
-  void on_accepted(local_ref<transport> arrived, const endpoint&) override { accepted_.push_back(std::move(arrived)); }
+  void on_accepted(local_ref<transport> arrived, const endpoint&, address_proof) override {
+    accepted_.push_back(std::move(arrived));
+  }
   void on_accept_error(const transport_error& reason) override { FAIL_CHECK(to_string(reason)); }
 
   const std::chrono::milliseconds quiet_;

@@ -193,6 +193,61 @@ TEST_CASE("the book keeps nobody alive, and who has ended goes for a newcomer li
   CHECK(book.counts().evicted == 1);
 }
 
+TEST_CASE("claims to come from an address use up nothing of its share") {
+  clients all;
+  handshake_book book{100, 2};
+  const auto victim = stranger(1);
+  for (int count = 0; count < 50; ++count) {
+    REQUIRE(book.admit(victim, address_proof::claimed).is_admitted);
+    book.add(all.next(), victim, address_proof::claimed);
+  }
+  CHECK(book.counts().handshaking == 50);
+  CHECK(let_in(book, all, victim));
+  const auto last = let_in(book, all, victim);
+  CHECK(last);
+  CHECK_FALSE(let_in(book, all, victim));
+  // Nor does a claim need any of it, which whoever makes it may have got from nobody.
+  CHECK(book.admit(victim, address_proof::claimed).is_admitted);
+  CHECK(book.remove(last.id()));
+  CHECK(let_in(book, all, victim));
+}
+
+TEST_CASE("at the limit the oldest claim goes, and who has proved an address only where there is none") {
+  clients all;
+  handshake_book book{3, 2};
+  const auto claim = [&](std::uint32_t number) {
+    auto [is_admitted, evicted] = book.admit(stranger(number), address_proof::claimed);
+    CHECK(is_admitted);
+    auto client = all.next();
+    book.add(client, stranger(number), address_proof::claimed);
+    return std::pair{std::move(client), std::move(evicted)};
+  };
+  const auto proved = let_in(book, all, stranger(1));
+  const auto first = claim(2).first;
+  const auto second = claim(3).first;
+  const auto [third, gone_for_third] = claim(4);
+  CHECK(gone_for_third == first);
+  CHECK(evict_for(book, all, stranger(5)) == second);
+  CHECK(evict_for(book, all, stranger(6)) == third);
+  CHECK(book.counts().handshaking == 3);
+  // Nobody who has proved an address keeps out those who cannot be asked for a proof any more.
+  CHECK(claim(7).second == proved);
+  CHECK(book.counts().handshaking == 3);
+  CHECK(book.counts().refused == 0);
+}
+
+TEST_CASE("who is over its share does not get the place of a claim") {
+  clients all;
+  handshake_book book{3, 1};
+  REQUIRE(book.admit(stranger(2), address_proof::claimed).is_admitted);
+  book.add(all.next(), stranger(2), address_proof::claimed);
+  const auto first = let_in(book, all, stranger(1));
+  const auto second = let_in(book, all, stranger(3));
+  CHECK_FALSE(let_in(book, all, stranger(3)));
+  CHECK(evict_for(book, all, stranger(1)) == first);
+  CHECK(book.counts().refused == 1);
+}
+
 TEST_CASE("shards that admit at the same time never exceed the limit or a share together, and each client goes once") {
   constexpr std::uint32_t limit = 6;
   constexpr std::uint32_t share = 4;

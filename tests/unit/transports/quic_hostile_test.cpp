@@ -1,6 +1,7 @@
 // What strangers and bad peers send to an endpoint of QUIC: nothing of it crashes, leaks, or harms others.
 
 #include "counted_heap.hpp"
+#include "engine/quic/quic_setup.hpp"
 #include "quic_sides.hpp"
 #include "raw_quic_peer.hpp"
 #include "seed.hpp"
@@ -486,6 +487,56 @@ TEST_CASE("a stranger who asks for resets is answered with less than he sends, a
   world.run_for(10ms);
   CHECK(answered > 0);
   CHECK(answered <= quic_endpoint::resets_per_second);
+}
+
+TEST_CASE("a client that comes to a server which takes no more is told so, and those that it has go on") {
+  quic_world world;
+  auto [mine, its] = world.connect();
+  world.server->refuse_clients(true);
+  auto& late = world.dial();
+  world.until([&] { return late.reason.has_value(); }, 1s);
+  CHECK(late.reason->code == error_code::refused);
+  CHECK(late.reason->retryable);
+  CHECK(world.server->size() == 1);
+  mine.say(0, "still here");
+  world.until([&, &at = its] { return at.streams[0].text == "still here"; });
+  world.server->refuse_clients(false);
+  auto& next = world.dial();
+  world.until([&] { return next.is_connected(); });
+}
+
+TEST_CASE("a packet of a handshake that comes in at another shard is handed over, and a first one is taken there") {
+  constexpr unsigned mine = 0;
+  constexpr unsigned other = 1;
+  quic_world world;
+  const auto chance = random_from(3);
+  const connection_id_format ids{std::array<std::byte, 16>{std::byte{7}}, 2};
+  const quic_secret secret{std::array<std::byte, 32>{std::byte{9}}};
+  receive_arena arena{world.buffers};
+  quic_endpoint shard{{ids, mine, std::make_shared<quic_tokens>(secret, quic_tokens::lifetimes{}), chance, arena},
+                      quic_endpoint::acceptance{[](const udp_path&) { return std::nullopt; },
+                                                std::make_shared<half_open_count>(),
+                                                1'000,
+                                                {quic_version::v1, quic_version::v2}}};
+  const auto take = [&](std::uint8_t first, quic_version version, unsigned to) {
+    auto bytes = std::string{static_cast<char>(first)};
+    for (const auto shift : {24U, 16U, 8U, 0U})
+      bytes += static_cast<char>(wire_version(version) >> shift & 0xffU);
+    const auto id = ids.make(to, chance);
+    bytes.append(1, static_cast<char>(id.size())).append(reinterpret_cast<const char*>(id.bytes().data()), id.size());
+    // No ID of the sender; 1,000 bytes of packet (RFC 9000, 17.2).
+    bytes.append(1, '\0').append("\x43\xe8").append(1'000, 'x');
+    return shard.handle_datagram({world.to_server(), ecn_mark::not_capable, std::as_bytes(std::span{bytes})},
+                                 world.now);
+  };
+  // The types have other numbers in version 2 (RFC 9369, 3.2).
+  CHECK(take(0xe0, quic_version::v1, other) == other);
+  CHECK(take(0xf0, quic_version::v2, other) == other);
+  CHECK_FALSE(take(0xe0, quic_version::v1, mine));
+  for (const auto early_or_first : {0xc0, 0xd0})
+    CHECK_FALSE(take(static_cast<std::uint8_t>(early_or_first), quic_version::v1, other));
+  for (const auto early_or_first : {0xd0, 0xe0})
+    CHECK_FALSE(take(static_cast<std::uint8_t>(early_or_first), quic_version::v2, other));
 }
 
 TEST_CASE("a connection survives the memory limit, and goes on when there is memory again") {

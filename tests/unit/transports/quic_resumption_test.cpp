@@ -1,5 +1,6 @@
 // Clients that come back: sessions that are resumed, and what they send in their first flight (0-RTT).
 
+#include "engine/quic/quic_setup.hpp"
 #include "quic_sides.hpp"
 
 #include <ctime>
@@ -139,6 +140,95 @@ TEST_CASE("where a server asks for certificates it tells of early data after the
   CHECK_FALSE(came_first);
 }
 
+TEST_CASE("who has not proved its address is told of after the handshake, whatever it sends early") {
+  returning_client both;
+  auto& world = both.world;
+  // It has another address than when it was given its proof.
+  world.client_address = address_of("198.51.100.8", 50'000);
+  auto& client = both.come_back("early");
+  REQUIRE(both.could_hurry);
+  auto came_first = false;
+  world.until([&] {
+    const auto* connection = world.server_users.empty() ? nullptr : both.server().connection;
+    came_first = came_first
+              || (connection != nullptr && !connection->is_connected()
+                  && (both.server().is_connected() || !both.server().streams[0].text.empty()));
+    return client.is_connected() && both.server().is_connected() && both.server().streams[0].text == "early";
+  });
+  CHECK_FALSE(came_first);
+  CHECK(client.connection->metrics().early_data_accepted);
+}
+
+TEST_CASE("a client counts as half-open until its handshake is done, whatever it sends early") {
+  returning_client both;
+  auto& world = both.world;
+  auto& client = both.come_back("early");
+  REQUIRE(both.could_hurry);
+  world.until([&] { return !world.server_users.empty() && both.server().streams[0].text == "early"; });
+  REQUIRE(both.server().is_connected());
+  REQUIRE_FALSE(both.server().connection->is_connected());
+  CHECK(world.half_open->get() == 1);
+  world.until([&] { return both.server().connection->is_connected(); });
+  CHECK(world.half_open->get() == 0);
+  CHECK_FALSE(client.reason);
+}
+
+TEST_CASE("the token of an earlier connection spares a client one Retry, and nobody a second one") {
+  quic_world world{{.retry_threshold = 0}};
+  std::size_t retries = 0;
+  std::string first;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    // A Retry is a long packet of type 3 (RFC 9000, 17.2.5).
+    retries += path.local != world.server_address && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
+    if (first.empty() && path.local == world.server_address)
+      first = bytes;
+    return true;
+  };
+  world.now.wall = std::time(nullptr);
+  world.connect();
+  world.run_for(1s);
+  CHECK(retries == 1);
+  first.clear();
+  world.connect();
+  CHECK(retries == 1);
+  // Somebody has listened, and the connections are forgotten.
+  world.start_server();
+  world.inject(world.to_server(), first);
+  world.run_for(1s);
+  CHECK(retries == 2);
+  CHECK(world.server->size() == 0);
+}
+
+TEST_CASE("a client goes on with a session by the version that was agreed on, and by no other") {
+  const auto speaking = [](std::vector<quic_version> versions) {
+    return quic_with([&](quic_config& quic) { quic.versions = versions; });
+  };
+  quic_world world{{.client = speaking({quic_version::v1, quic_version::v2}),
+                    .server = speaking({quic_version::v2, quic_version::v1})}};
+  world.now.wall = std::time(nullptr);
+  auto [first, first_server] = world.connect();
+  REQUIRE(first.connection->metrics().version == quic_version::v2);
+  world.run_for(1s);
+  std::uint32_t began_with = 0;
+  world.passes = [&](const udp_path&, const std::string& bytes) {
+    if (began_with == 0)
+      for (std::size_t at = 1; at <= 4; ++at)
+        began_with = began_with << 8U | static_cast<std::uint8_t>(bytes[at]);
+    return true;
+  };
+  SECTION("where it speaks that") {
+    auto [second, second_server] = world.connect();
+    CHECK(began_with == wire_version(quic_version::v2));
+    CHECK(second.tls->resumed);
+  }
+  SECTION("where the server does not any more") {
+    world.change_server(speaking({quic_version::v1}));
+    auto [second, second_server] = world.connect();
+    CHECK(second.connection->metrics().version == quic_version::v1);
+    CHECK_FALSE(second.tls->resumed);
+  }
+}
+
 TEST_CASE("a new client, or one whose settings do not want it, sends nothing before the handshake") {
   SECTION("new") {
     quic_world world{{.client = with_early_data(), .server = with_early_data()}};
@@ -203,8 +293,9 @@ TEST_CASE("the first flight of somebody who listened is not taken a second time"
   both.come_back("pay 10");
   world.until([&] { return both.server().streams[0].text == "pay 10"; });
   world.run_for(1s);
-  // Only what the server remembers of early data keeps it from taking this: its connections are forgotten.
+  // Only what the server remembers of early data keeps it from taking this: connections and tokens are forgotten.
   const auto replay = [&] {
+    world.used_tokens.emplace(random_from(6));
     world.start_server();
     for (const auto& each : flight)
       world.inject(world.to_server(), each);

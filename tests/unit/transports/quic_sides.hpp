@@ -262,7 +262,10 @@ public:
         std::make_unique<quic_endpoint>(setup(2, server_arena_),
                                         quic_endpoint::acceptance{[this](const udp_path& path) { return admit(path); },
                                                                   half_open, chosen_.retry_threshold,
-                                                                  quic_settings(chosen_.server).versions});
+                                                                  quic_settings(chosen_.server).versions,
+                                                                  [this](std::span<const std::byte> token, auto at) {
+                                                                    return used_tokens->add(token, at + 24h, at);
+                                                                  }});
   }
 
   quic_user& dial() {
@@ -342,6 +345,8 @@ public:
   std::shared_ptr<const tls_credentials> server_identity;
   std::shared_ptr<early_data_guard> guard;
   std::shared_ptr<half_open_count> half_open;
+  /// Outlasts the server, as that of a listener does.
+  std::optional<anti_replay_store> used_tokens{std::in_place, random_from(77)};
 
   class remembered;
   std::shared_ptr<tls_session_memory> sessions;

@@ -87,7 +87,7 @@ TEST_CASE("the token of a Retry is bad from elsewhere and when it is too old, an
 TEST_CASE("a client that was connected is known a day long, whatever its port", "[quic_tokens]") {
   const auto tokens = tokens_of('m');
   for (const auto* host : {"192.0.2.1", "2001:db8::1"}) {
-    const auto token = tokens.make_new_token(address(host), noon);
+    const auto token = tokens.make_new_token(version, address(host), noon);
     CHECK_FALSE(token.empty());
     const auto check = [&](const udp_address& from, std::chrono::nanoseconds later) {
       return tokens_of('m').check(token.bytes(), version, from, theirs, noon + later).what;
@@ -118,14 +118,14 @@ TEST_CASE("tokens of another secret are nothing", "[quic_tokens]") {
   CHECK(other.check(tokens_of('m').make_retry(version, client, ours, theirs, noon).bytes(), version, client, ours, noon)
             .what
         == verdict::unknown);
-  CHECK(other.check(tokens_of('m').make_new_token(client, noon).bytes(), version, client, ours, noon).what
+  CHECK(other.check(tokens_of('m').make_new_token(version, client, noon).bytes(), version, client, ours, noon).what
         == verdict::unknown);
 }
 
 TEST_CASE("a token may be made before the epoch began", "[quic_tokens]") {
   const auto tokens = tokens_of('m');
   const quic_tokens::wall_time_point before{-1h};
-  const auto token = tokens.make_new_token(client, before);
+  const auto token = tokens.make_new_token(version, client, before);
   CHECK(tokens.check(token.bytes(), version, client, ours, before).what == verdict::new_token_good);
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("hostile tokens of every length are nothing", "[quic_tokens]") {
 TEST_CASE("a token that is cut, grown or changed in one bit is not good", "[quic_tokens]") {
   const auto tokens = tokens_of('m');
   for (const auto& token :
-       {tokens.make_retry(version, client, ours, theirs, noon), tokens.make_new_token(client, noon)}) {
+       {tokens.make_retry(version, client, ours, theirs, noon), tokens.make_new_token(version, client, noon)}) {
     const std::vector<std::byte> whole(token.bytes().begin(), token.bytes().end());
     const auto is_good = [&](const std::vector<std::byte>& bytes) {
       const auto what = tokens.check(bytes, version, client, ours, noon).what;
@@ -170,10 +170,42 @@ TEST_CASE("a token that is cut, grown or changed in one bit is not good", "[quic
   }
 }
 
+TEST_CASE("a token is nothing in another version of QUIC", "[quic_tokens]") {
+  const auto tokens = tokens_of('m');
+  const auto retry = tokens.make_retry(version, client, ours, theirs, noon);
+  const auto later = tokens.make_new_token(version, client, noon);
+  for (const auto& token : {retry, later}) {
+    CHECK(tokens.check(token.bytes(), version, client, ours, noon).what != verdict::unknown);
+    CHECK(tokens.check(token.bytes(), NGTCP2_PROTO_VER_V2, client, ours, noon).what == verdict::unknown);
+  }
+}
+
 TEST_CASE("the token of a stateless reset is the same for ever, and another for each ID and secret", "[quic_tokens]") {
-  CHECK(tokens_of('m').make_stateless_reset(ours) == tokens_of('m').make_stateless_reset(ours));
-  CHECK(tokens_of('m').make_stateless_reset(ours) != tokens_of('m').make_stateless_reset(id_of("12345679")));
-  CHECK(tokens_of('m').make_stateless_reset(ours) != tokens_of('o').make_stateless_reset(ours));
+  const auto make = [](char letter, const quic_cid& id) { return tokens_of(letter).make_stateless_reset(id, client); };
+  CHECK(make('m', ours) == make('m', ours));
+  CHECK(make('m', ours) != make('m', id_of("12345679")));
+  CHECK(make('m', ours) != make('o', ours));
+}
+
+TEST_CASE("who listens elsewhere with the same secret does not know the token of a reset", "[quic_tokens]") {
+  const auto make = [](const udp_address& local) { return tokens_of('m').make_stateless_reset(ours, local); };
+  const auto here = make(address("192.0.2.9", 443));
+  CHECK(make(address("192.0.2.9", 443)) == here);
+  CHECK(make(address("192.0.2.9", 8'443)) != here);
+  CHECK(make(address("192.0.2.8", 443)) != here);
+  CHECK(make(address("2001:db8::1", 443)) != here);
+  // However the address is written, and whatever number the system gives to the interface.
+  CHECK(make(address("::ffff:192.0.2.9", 443)) == here);
+  CHECK(make(address("fe80::1%2", 443)) == make(address("fe80::1%3", 443)));
+}
+
+TEST_CASE("resets may have a secret of their own, and address tokens are those of the listener", "[quic_tokens]") {
+  const quic_tokens other{secret_of('m'), secret_of('r'), {}};
+  CHECK(other.make_stateless_reset(ours, client) != tokens_of('m').make_stateless_reset(ours, client));
+  CHECK(other.make_stateless_reset(ours, client)
+        == quic_tokens(secret_of('n'), secret_of('r'), {}).make_stateless_reset(ours, client));
+  const auto token = other.make_new_token(version, client, noon);
+  CHECK(tokens_of('m').check(token.bytes(), version, client, ours, noon).what == verdict::new_token_good);
 }
 
 } // namespace actorwire::test

@@ -19,7 +19,7 @@ result<void> can_listen_for([[maybe_unused]] protocol proto) {
   return {};
 }
 
-result<acceptor_maker> acceptors_for(protocol proto, [[maybe_unused]] const transport_config& config,
+result<acceptor_maker> acceptors_for(protocol proto, [[maybe_unused]] const listen_config& config,
                                      [[maybe_unused]] std::shared_ptr<tls_identity> identity,
                                      [[maybe_unused]] std::size_t shards) {
   if (const auto known = can_listen_for(proto); !known)

@@ -2,8 +2,8 @@
 
 #include <actorwire/export.hpp>
 #include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/result.hpp>
-#include <actorwire/messages/transport_config.hpp>
 #include <actorwire/transports/acceptor.hpp>
 #include <actorwire/transports/local_ref.hpp>
 #include <actorwire/transports/shard.hpp>
@@ -26,8 +26,7 @@ using acceptor_maker = std::function<local_ref<acceptor>(shard& where)>;
 /// is spoken by whoever takes the connection. *Thread:* any thread.
 /// *Errors:* those of `can_listen_for`; `memory_limit`; `invalid_value` for more shards than QUIC's
 /// connection IDs can name.
-[[nodiscard]] ACTORWIRE_EXPORT result<acceptor_maker> acceptors_for(protocol proto, const transport_config& config,
-                                                                    std::shared_ptr<tls_identity> identity,
-                                                                    std::size_t shards);
+[[nodiscard]] ACTORWIRE_EXPORT result<acceptor_maker>
+acceptors_for(protocol proto, const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards);
 
 } // namespace actorwire

@@ -212,7 +212,8 @@ bool tcp_acceptor::accept_one() {
     const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
     auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
     observer_->on_accepted(std::move(accepted),
-                           numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()));
+                           numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()),
+                           address_proof::proved);
     return true;
   }
   const auto error = errno;

@@ -17,6 +17,7 @@
 namespace actorwire {
 
 class tls_credentials;
+struct replay_memory;
 
 /// One set of TLS settings in use, and the credentials that they stand for at present. *Thread:* any thread.
 class tls_identity {
@@ -38,11 +39,21 @@ public:
     present_.swap(fresh);
   }
 
+  /// What the listeners for QUIC that are this one remember against replays. It has to last as long as the keys of their
+  /// tickets, which one listener may hand out and another be shown. Whoever asks first makes it.
+  [[nodiscard]] std::shared_ptr<replay_memory> replays(const std::function<std::shared_ptr<replay_memory>()>& make) {
+    const std::lock_guard locked{guard_};
+    if (!replays_)
+      replays_ = make();
+    return replays_;
+  }
+
 private:
   const tls_role role_;
   const tls_config config_;
   mutable std::mutex guard_;
   std::shared_ptr<const tls_credentials> present_;
+  std::shared_ptr<replay_memory> replays_;
 };
 
 /// Makes credentials of settings, once for all connections with equal ones. Files are read on a thread of its own, which

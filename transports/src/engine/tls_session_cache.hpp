@@ -21,6 +21,8 @@ struct tls_session {
   /// (RFC 9000, 8.1.3). Empty for TLS over TCP.
   std::string quic_parameters{};
   std::string quic_token{};
+  /// The version of QUIC that was agreed on; nothing of the session is good for another (RFC 9369, 5).
+  std::uint32_t quic_version = 0;
 };
 
 /// Where clients keep the sessions that they may resume. *Thread:* any thread; implementations take care of that.

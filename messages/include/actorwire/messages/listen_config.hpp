@@ -21,10 +21,12 @@ struct listen_config {
   /// the one that has taken longest, on whichever shard, so that clients that never finish keep nobody out. Never more
   /// than half of `max_connections`. 1 .. 1,000,000.
   std::uint32_t max_handshakes = 1'024;
-  /// The same for the clients of one address, or of one IPv6 /64; one more is turned away. 1 .. `max_handshakes`.
+  /// The same for the clients of one address, or of one IPv6 /64; one more is turned away. Clients of `quic://` that have
+  /// not proved their address (Retry) do not count for it, or anybody could use it up, and are the first to be ended.
+  /// 1 .. `max_handshakes`.
   std::uint32_t max_handshakes_per_address = 64;
   /// One listening socket on every shard (SO_REUSEPORT) so that the kernel spreads the clients. Off: the first shard
-  /// accepts and deals them out in turn.
+  /// accepts and deals them out in turn; those of `quic://` all live there, because they share its socket.
   bool reuse_port = true;
   /// Lets others listen on the same address and port, if they say so too: another listener, or another program of the
   /// same user, such as the next version of a server that takes over. The kernel spreads the clients over all of them.
@@ -34,6 +36,12 @@ struct listen_config {
   /// shards join, so two that start at once do not slip in beside each other. Connections of an earlier run keep nobody
   /// away, whether they live or are in TIME-WAIT (SO_REUSEADDR is set). What cannot be kept out is a socket of the same
   /// user that shares from its beginning, as with this setting, while `reuse_port` has more than one shard listen.
+  ///
+  /// With `quic://` packets for connections of one listener may reach another one, which drops them. To end them there
+  /// no listener with this setting knows how to (RFC 9000, 10.3), nor its own after it was killed and started again: its
+  /// peers learn of that by their timeouts.
+  /// Connections of `quic://` share the socket of their listener: after its end, or while it is suspended, those that go on
+  /// keep the port, and who wants to listen there gets `address_in_use`; new clients are refused meanwhile.
   bool share_port = false;
   /// Settings of each accepted connection.
   transport_config transport;

@@ -35,7 +35,8 @@ constexpr std::array<std::string_view, 3> names_of(quic_congestion_control) {
 /// What is done about a peer whose address changes (RFC 9000, 9): it moves, or a NAT between forgets it.
 /// - `follow`: the connection goes on there, once the new path has proved to lead to the peer.
 /// - `refuse`: the peer is asked to stay where it is (`disable_active_migration`; RFC 9000, 18.2), and what comes from
-///   elsewhere is dropped: a connection whose NAT forgets it ends by `idle_timeout`.
+///   another address is dropped: a connection that gets one ends by `idle_timeout`. A new port of the same address, as a
+///   NAT gives that has forgotten the connection, is followed once it has proved to lead to the peer.
 enum class quic_migration : std::uint8_t { follow, refuse };
 
 constexpr std::array<std::string_view, 2> names_of(quic_migration) {
@@ -69,10 +70,11 @@ struct quic_config {
   bool datagrams = true;
   /// Whether the first flight may carry data (0-RTT; RFC 9001, 4.6), where an earlier session is resumed. A client sends
   /// messages with `send_options::idempotent` in it, and others after the handshake; what a listener refuses is sent again.
-  /// A listener takes it once, as far as it remembers: not after a restart, and each process remembers on its own. Its
-  /// connection is `accepted` with the first packet then, a round trip early, unless it asks for client certificates; what it
-  /// sends leaves when the handshake is done, because GnuTLS has no keys for it before. At most 64 KiB leave early. Needs
-  /// `tls_config::session_resumption`.
+  /// Listeners of a network with equal settings take it once, as far as they remember: not after a restart, and each
+  /// process remembers on its own. Its connection is `accepted` with the first packet then, a round trip early, unless the
+  /// listener asks for client certificates, or the client does not prove its address by what it got from its connection
+  /// before; what it sends leaves when the handshake is done, because GnuTLS has no keys for it before. At most 64 KiB
+  /// leave early. Needs `tls_config::session_resumption`.
   bool early_data = false;
   /// Half-open clients of a listener beyond which a new one must first prove its address, for the price of one round
   /// trip (Retry; RFC 9000, 8.1.2). 0 (all must) .. 1,000,000.

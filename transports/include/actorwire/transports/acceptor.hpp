@@ -8,7 +8,17 @@
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/transport.hpp>
 
+#include <cstdint>
+
 namespace actorwire {
+
+/// What is known of the address that a client comes from.
+enum class address_proof : std::uint8_t {
+  /// A packet says so, and anybody can send one that does: the first of a `quic://` client.
+  claimed,
+  /// The client has answered to what was sent there.
+  proved
+};
 
 /// Who takes the connections that an acceptor makes. *Thread:* the acceptor's shard; each call comes in a turn of its
 /// own and never from within a call into the acceptor. *Lifetime:* after `close`, no call follows.
@@ -20,8 +30,8 @@ public:
   /// A client has connected. `accepted` waits for its `init`; dropping it turns the client away. If it lives on another
   /// shard, its one reference is to be moved there before `init`.
   /// `remote` is the client's numeric address and port; a link-local address carries the number of its interface, as in
-  /// `fe80::1%2`.
-  virtual void on_accepted(local_ref<transport> accepted, const endpoint& remote) = 0;
+  /// `fe80::1%2`. `proof` tells whether it can be relied on.
+  virtual void on_accepted(local_ref<transport> accepted, const endpoint& remote, address_proof proof) = 0;
 
   /// Accepting met an error and goes on: at once if the error was a client's, after a pause if descriptors or memory ran
   /// out. A shortage is reported once, however long it lasts.

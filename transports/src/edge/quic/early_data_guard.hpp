@@ -15,8 +15,8 @@
 
 namespace actorwire {
 
-/// Keeps a listener from taking early data twice: shows GnuTLS what the listener remembers (RFC 8446, 8.2).
-/// *Thread:* any thread; all shards of the listener share it.
+/// Keeps listeners from taking early data twice: shows GnuTLS what they remember (RFC 8446, 8.2).
+/// *Thread:* any thread; all shards of all listeners with the same ticket key share it.
 class early_data_guard {
 public:
   /// *Errors:* throws `std::runtime_error` for want of memory.

@@ -80,16 +80,17 @@ void quic_acceptor::close() noexcept {
 void quic_acceptor::on_client(quic_connection& client) {
   const local_ref<quic_acceptor> self{this};
   const auto remote = client.path().remote;
+  const auto proof = client.knew_address() ? address_proof::proved : address_proof::claimed;
   auto made = accept_quic(socket_, client);
   if (observer_ != nullptr)
-    observer_->on_accepted(std::move(made), numeric_endpoint(local_.proto, remote.host(), remote.port()));
+    observer_->on_accepted(std::move(made), numeric_endpoint(local_.proto, remote.host(), remote.port()), proof);
 }
 
 } // namespace
 
 result<std::function<local_ref<acceptor>(shard& where)>>
-quic_acceptors(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards) {
-  if (const auto checked = check_qlog_folder(quic_settings(config)); !checked)
+quic_acceptors(const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards) {
+  if (const auto checked = check_qlog_folder(quic_settings(config.transport)); !checked)
     return checked.error();
   auto group = quic_group::make(config, std::move(identity), shards);
   if (!group)

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <actorwire/export.hpp>
+#include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/result.hpp>
-#include <actorwire/messages/transport_config.hpp>
 #include <actorwire/transports/acceptor.hpp>
 #include <actorwire/transports/local_ref.hpp>
 #include <actorwire/transports/shard.hpp>
@@ -20,6 +20,6 @@ class tls_identity;
 /// *Thread:* any thread, and what it returns on the shard that the acceptor is to live on.
 /// *Errors:* `memory_limit`; `invalid_value` for more shards than connection IDs can name.
 [[nodiscard]] ACTORWIRE_EXPORT result<std::function<local_ref<acceptor>(shard& where)>>
-quic_acceptors(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards);
+quic_acceptors(const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards);
 
 } // namespace actorwire

@@ -4,10 +4,13 @@
 #include "engine/tls_credentials.hpp"
 #include "quic_memory.hpp"
 #include "quic_socket.hpp"
+#include "replay_memory.hpp"
 
 #include <gnutls/crypto.h>
 
+#include <array>
 #include <exception>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -17,6 +20,19 @@ namespace {
 
 std::span<const std::byte, 16> half_of(const quic_secret& secret) {
   return secret.bytes().first<16>();
+}
+
+quic_secret random_secret() {
+  std::array<std::byte, quic_secret::size> bytes{};
+  secure_random()(bytes);
+  return quic_secret{bytes};
+}
+
+std::shared_ptr<const quic_tokens> tokens_of(const quic_secret& secret, bool shares_port) {
+  const auto master = secret.derive("tokens");
+  if (shares_port)
+    return std::make_shared<const quic_tokens>(master, random_secret(), quic_tokens::lifetimes{});
+  return std::make_shared<const quic_tokens>(master, quic_tokens::lifetimes{});
 }
 
 } // namespace
@@ -29,31 +45,28 @@ quic_random secure_random() {
   };
 }
 
-result<std::shared_ptr<quic_group>> quic_group::make(const transport_config& config,
+result<std::shared_ptr<quic_group>> quic_group::make(const listen_config& config,
                                                      std::shared_ptr<tls_identity> identity, std::size_t shards) {
   if (shards > connection_id_format::shards_max)
     return make_invalid_value("network_options.shards", std::to_string(shards),
                               "1 .. " + std::to_string(connection_id_format::shards_max) + " for quic://");
-  auto seed = identity->present()->secret_of_key();
-  if (!seed) {
-    seed.emplace();
-    secure_random()(*seed);
-  }
   try {
-    return std::make_shared<quic_group>(config, std::move(identity), shards, quic_secret{*seed});
+    const auto seed = identity->present()->secret_of_key();
+    return std::make_shared<quic_group>(config, std::move(identity), shards,
+                                        seed ? quic_secret{*seed} : random_secret());
   } catch (const std::exception& thrown) {
     return make_error(error_code::memory_limit, phase::setup, origin::local, thrown.what());
   }
 }
 
-quic_group::quic_group(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
+quic_group::quic_group(const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
                        const quic_secret& secret)
-  : config_(std::make_shared<const transport_config>(config)),
+  : config_(std::make_shared<const transport_config>(config.transport)),
     quic_(quic_settings(*config_)),
     identity_(std::move(identity)),
     ids_(half_of(secret.derive("connection ids")), static_cast<unsigned>(shards)),
-    tokens_(std::make_shared<const quic_tokens>(secret.derive("tokens"), quic_tokens::lifetimes{})),
-    guard_(quic_.early_data ? std::make_shared<early_data_guard>(secure_random()) : nullptr),
+    tokens_(tokens_of(secret, config.share_port)),
+    replays_(identity_->replays([] { return std::make_shared<replay_memory>(secure_random()); })),
     members_(shards) {}
 
 quic_endpoint::setup quic_group::setup_for(shard& where) const {
@@ -63,21 +76,25 @@ quic_endpoint::setup quic_group::setup_for(shard& where) const {
 
 quic_endpoint::acceptance quic_group::acceptance_for(shard& where) const {
   auto& logs = boost::asio::use_service<quic_memory>(where.loop().context()).logs();
-  auto admit = [&logs, config = config_, identity = identity_, guard = guard_,
+  auto admit = [&logs, config = config_, identity = identity_, replays = replays_,
                 takes_early_data = quic_.early_data](const udp_path& path) -> std::optional<quic_connection::settings> {
     quic_connection::settings made{config, {identity->present()}, path};
     made.tls.early_data = takes_early_data;
     made.qlog = logs.begin(quic_settings(*config), true);
-    if (guard)
-      made.tls.guard = {guard, guard->handle()};
+    if (takes_early_data)
+      made.tls.guard = {replays, replays->early_data.handle()};
     return made;
   };
-  return {std::move(admit), half_open_, quic_.retry_threshold, quic_.versions};
+  auto is_new_token = [replays = replays_, lifetime = tokens_->new_token_lifetime()](std::span<const std::byte> token,
+                                                                                     auto now) {
+    return replays->tokens.add(token, now + lifetime, now);
+  };
+  return {std::move(admit), half_open_, quic_.retry_threshold, quic_.versions, std::move(is_new_token)};
 }
 
 void quic_group::join(quic_socket& socket) {
   const std::lock_guard locked{mutex_};
-  members_[socket.where().index()] = {&socket.where(), &socket, 0};
+  members_[socket.where().index()] = {&socket.where(), &socket, ++sockets_joined_, 0};
 }
 
 void quic_group::leave(quic_socket& socket) noexcept {
@@ -97,18 +114,21 @@ void quic_group::hand_over(unsigned index, const udp_arrival& stray) {
   if (index >= members_.size() || members_[index].socket == nullptr || members_[index].strays >= strays_max)
     return;
   auto& target = members_[index];
-  ++target.strays;
   // While the socket is in the list its shard lives, and nobody else takes it out.
   target.where->post([group = shared_from_this(), index, path = stray.path, mark = stray.mark,
-                      bytes = payload::copy_of(stray.bytes), socket = target.socket] {
+                      bytes = payload::copy_of(stray.bytes), number = target.number] {
+    quic_socket* socket = nullptr;
     {
       const std::lock_guard again{group->mutex_};
-      if (group->members_[index].socket != socket)
+      auto& mine = group->members_[index];
+      if (mine.number != number)
         return;
-      --group->members_[index].strays;
+      --mine.strays;
+      socket = mine.socket;
     }
     socket->take_over({path, mark, bytes.bytes()});
   });
+  ++target.strays;
 }
 
 } // namespace actorwire

@@ -1,15 +1,15 @@
 #pragma once
 
-#include "early_data_guard.hpp"
 #include "edge/tls_store.hpp"
 #include "engine/quic/quic_endpoint.hpp"
 
+#include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/result.hpp>
-#include <actorwire/messages/transport_config.hpp>
 #include <actorwire/transports/local_ref.hpp>
 #include <actorwire/transports/shard.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,13 +18,16 @@
 namespace actorwire {
 
 class quic_socket;
+struct replay_memory;
 
-/// What the sockets of one QUIC listener share: its keys, how many clients are half-open, what early data it has seen, and
-/// the way to each other's connections. A client that changes its address may come in by the socket of another shard; the
+/// What the sockets of one QUIC listener share: its keys, how many clients are half-open, and the way to each other's
+/// connections. A client that changes its address may come in by the socket of another shard; the
 /// ID that its packets go to tells which one is meant.
 ///
-/// Its secrets follow from the listener's private key, so that tokens and resets are good for every process that has the
-/// key, and after a restart.
+/// Its secrets follow from the listener's private key, so that tokens are good for every process that has the key, and
+/// resets for whoever listens on the same address after a restart. The exception are the resets of a listener that shares
+/// its port: packets for connections of the others reach it too, and it must not be able to end those. So its resets are
+/// good for what it has forgotten itself, and for nothing else.
 /// *Thread:* any thread. The mutex guards the list of sockets, each of which is used on its own shard only.
 class quic_group : public std::enable_shared_from_this<quic_group> {
 public:
@@ -33,9 +36,9 @@ public:
 
   /// *Errors:* `memory_limit`.
   [[nodiscard]] static result<std::shared_ptr<quic_group>>
-  make(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards);
+  make(const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards);
 
-  quic_group(const transport_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
+  quic_group(const listen_config& config, std::shared_ptr<tls_identity> identity, std::size_t shards,
              const quic_secret& secret);
 
   quic_group(const quic_group&) = delete;
@@ -57,6 +60,8 @@ private:
   struct member {
     shard* where = nullptr;
     quic_socket* socket = nullptr;
+    /// Tells a socket from the next one, which may have the same address in memory.
+    std::uint64_t number = 0;
     std::size_t strays = 0;
   };
 
@@ -66,8 +71,9 @@ private:
   const connection_id_format ids_;
   const std::shared_ptr<const quic_tokens> tokens_;
   const std::shared_ptr<half_open_count> half_open_ = std::make_shared<half_open_count>();
-  const std::shared_ptr<early_data_guard> guard_;
+  const std::shared_ptr<replay_memory> replays_;
   mutable std::mutex mutex_;
+  std::uint64_t sockets_joined_ = 0;
   std::vector<member> members_;
 };
 

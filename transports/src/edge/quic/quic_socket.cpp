@@ -237,11 +237,13 @@ void quic_socket::reopen(listener& told) noexcept {
   listener_ = &told;
   takes_clients_ = true;
   closes_when_idle_ = false;
+  endpoint_.refuse_clients(false);
 }
 
 void quic_socket::close_when_idle() {
   closes_when_idle_ = true;
   takes_clients_ = false;
+  endpoint_.refuse_clients(true);
   listener_ = nullptr;
   shard_.flush_later(*this);
 }

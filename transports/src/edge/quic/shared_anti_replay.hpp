@@ -8,8 +8,9 @@
 
 namespace actorwire {
 
-/// The one memory against replays that all shards of a listener ask, since a copy of a client's first message may reach
-/// another shard. *Thread:* any thread. Its mutex is held for one look-up, once per connection that brings early data.
+/// The one memory against replays that all shards of all listeners with one identity ask, since a copy of a client's first
+/// message may reach another shard or listener. *Thread:* any thread. Its mutex is held for one look-up, once per
+/// connection that brings early data, or a token.
 class shared_anti_replay {
 public:
   explicit shared_anti_replay(const quic_random& random, std::size_t size_max = anti_replay_store::size_default)

@@ -135,7 +135,7 @@ struct quic_callbacks {
     auto& self = of(user);
     return guarded([&] {
       const auto made = self.host_.make_id();
-      const auto reset = self.host_.reset_token_for(made);
+      const auto reset = self.host_.reset_token_for(made, self.settings_.path.local);
       self.host_.add_id(made);
       *id = made.to_ngtcp2();
       std::copy(reset.begin(), reset.end(), token);

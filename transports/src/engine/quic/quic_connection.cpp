@@ -48,18 +48,25 @@ quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
   static_cast<void>(stamp(now));
-  begin_with(wire_version(quic_.versions.front()));
+  std::vector<std::uint32_t> versions;
+  for (const auto each : quic_.versions)
+    versions.push_back(wire_version(each));
+  begin_with(versions);
 }
 
-/// Begins as a client, by the version that is preferred or, later, by one that the server has offered.
-void quic_connection::begin_with(std::uint32_t version) {
+/// Begins as a client: by the version of the session that it goes on with, because neither a ticket nor a token is good for
+/// another (RFC 9369, 5); without one by the first of these.
+void quic_connection::begin_with(std::span<const std::uint32_t> versions) {
   quic_setup made{*settings_.config, quic_, last_now_};
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
-  // Says that it is a second attempt, if it is one, so that nobody between can talk us into a version (RFC 9368, 4).
-  made.settings.original_version = wire_version(quic_.versions.front());
   tls_->set_now(now_);
-  const auto known = tls_->offer_session();
+  const auto known = tls_->offer_session(versions);
+  const auto version = known ? known->quic_version : versions.front();
+  if (!original_version_)
+    original_version_ = version;
+  // Says that it is a second attempt, if it is one, so that nobody between can talk us into a version (RFC 9368, 4).
+  made.settings.original_version = *original_version_;
   if (known) {
     made.settings.token = bytes_of(known->quic_token);
     made.settings.tokenlen = known->quic_token.size();
@@ -95,7 +102,7 @@ void quic_connection::begin_again() {
   unanswered_since_ = UINT64_MAX;
   is_flushing_ = false;
   stray_ = nullptr;
-  begin_with(*offered_version_);
+  begin_with({&*offered_version_, 1});
   for (const auto& each : ids())
     host_.add_id(each);
 }
@@ -116,7 +123,8 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
     host_(host),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size),
-    first_destination_(first.destination) {
+    first_destination_(first.destination),
+    knew_address_(!first.token.empty()) {
   quic_setup made{*settings_.config, quic_, stamp(now)};
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
@@ -133,7 +141,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
     made.params.retry_scid_present = 1;
   }
   const auto source = host_.make_id();
-  const auto reset = host_.reset_token_for(source);
+  const auto reset = host_.reset_token_for(source, settings_.path.local);
   std::copy(reset.begin(), reset.end(), made.params.stateless_reset_token);
   made.params.stateless_reset_token_present = 1;
   const auto source_for_ngtcp2 = source.to_ngtcp2();
@@ -263,7 +271,8 @@ void quic_connection::handle_connected() {
   figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
     tls_->send_ticket();
-    const auto token = host_.make_token_for(last_path_.remote, now_.wall);
+    const auto token =
+        host_.make_token_for(::ngtcp2_conn_get_negotiated_version(conn_.get()), last_path_.remote, now_.wall);
     if (!token.empty())
       ::ngtcp2_conn_submit_new_token(conn_.get(), token.data(), token.size());
   } else {
@@ -280,8 +289,23 @@ void quic_connection::handle_connected() {
 }
 
 void quic_connection::announce() {
-  if (!std::exchange(is_announced_, true))
-    tell(quic_event::connected{tls_->info()});
+  if (std::exchange(is_announced_, true))
+    return;
+  tell(quic_event::connected{tls_->info()});
+  for (auto& each : std::exchange(early_events_, {}))
+    tell(std::move(each));
+}
+
+void quic_connection::tell(quic_event::any event) {
+  if (end_)
+    return;
+  // Before `connected` nobody is there who could do anything with a stream.
+  const auto is_early = is_server() && !is_announced_ && !std::holds_alternative<quic_event::answered>(event)
+                     && !std::holds_alternative<quic_event::closed>(event);
+  if (is_early)
+    early_events_.push_back(std::move(event));
+  else
+    events_.push_back(std::move(event));
 }
 
 void quic_connection::open_byte_stream() {
@@ -315,7 +339,8 @@ void quic_connection::remember_session() {
       ::ngtcp2_conn_encode_0rtt_transport_params(conn_.get(), reinterpret_cast<std::uint8_t*>(parameters.data()),
                                                  parameters.size());
   parameters.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  tls_->remember_session(std::move(parameters), std::exchange(token_, {}));
+  tls_->remember_session(::ngtcp2_conn_get_negotiated_version(conn_.get()), std::move(parameters),
+                         std::exchange(token_, {}));
 }
 
 // -- the end ------------------------------------------------------------------------------------------------------------

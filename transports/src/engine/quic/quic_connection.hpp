@@ -38,16 +38,16 @@ namespace actorwire {
 class quic_host {
 public:
   /// Makes an ID by which packets find this connection, and the token that tells its peer when we have forgotten it
-  /// (RFC 9000, 10.3).
+  /// (RFC 9000, 10.3). `local` is where it sends to.
   virtual quic_cid make_id() = 0;
-  virtual quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id) = 0;
+  virtual quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id, const udp_address& local) = 0;
   virtual void add_id(const quic_cid& id) = 0;
   virtual void remove_id(const quic_cid& id) = 0;
   /// The peer would say by this that it has forgotten the connection: such a packet has an ID that says nothing.
   virtual void add_reset_token(const quic_tokens::stateless_reset_token& token) = 0;
   virtual void remove_reset_token(const quic_tokens::stateless_reset_token& token) = 0;
   /// A proof of its address that the client may show next time (RFC 9000, 8.1.3); empty: none.
-  virtual quic_tokens::token make_token_for(const udp_address& client, std::time_t now) = 0;
+  virtual quic_tokens::token make_token_for(std::uint32_t version, const udp_address& client, std::time_t now) = 0;
   virtual void fill_random(std::span<std::uint8_t> room) = 0;
   [[nodiscard]] virtual receive_arena& arena() = 0;
 
@@ -163,6 +163,8 @@ public:
 
   [[nodiscard]] bool is_server() const noexcept { return settings_.tls.identity->role() == tls_role::server; }
   [[nodiscard]] bool is_connected() const noexcept { return is_connected_; }
+  /// A server: whether the client had proved its address before its first packet was taken.
+  [[nodiscard]] bool knew_address() const noexcept { return knew_address_; }
   [[nodiscard]] bool has_ended() const noexcept { return end_.has_value(); }
   /// Whether everything that was sent has been acknowledged.
   [[nodiscard]] bool is_all_acked() const noexcept { return streams_.buffered() == 0; }
@@ -194,7 +196,7 @@ private:
 
   // -- life --------------------------------------------------------------------------------------------------------------
 
-  void begin_with(std::uint32_t version);
+  void begin_with(std::span<const std::uint32_t> versions);
   void begin_again();
   void take_early_streams_back();
   void set_up_conn();
@@ -207,10 +209,7 @@ private:
   void say_farewell(const ngtcp2_ccerr& why);
   void remember_session();
   /// After the end there is nothing to be told, whatever is still done with what had arrived before.
-  void tell(quic_event::any event) {
-    if (!end_)
-      events_.push_back(std::move(event));
-  }
+  void tell(quic_event::any event);
 
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
@@ -265,6 +264,8 @@ private:
   quic_cid first_destination_;
   /// Events that nobody has asked for yet.
   std::deque<quic_event::any> events_;
+  /// A server's: what early data has brought that is told of when the handshake is done.
+  std::vector<quic_event::any> early_events_;
 
   ngtcp2_tstamp last_now_ = 0;
   tls_now now_;
@@ -287,6 +288,9 @@ private:
   bool is_announced_ = false;
   bool is_confirmed_ = false;
   bool takes_early_data_ = false;
+  bool knew_address_ = false;
+  /// What a client tried first.
+  std::optional<std::uint32_t> original_version_;
   std::optional<std::uint32_t> offered_version_;
   /// The byte stream has been, and will not be again.
   bool byte_stream_is_over_ = false;

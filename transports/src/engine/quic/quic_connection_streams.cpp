@@ -193,8 +193,9 @@ void quic_connection::offer_room() {
 // -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
 
 void quic_connection::handle_stream_open(stream_id id) {
-  // Early data: whoever it is for need not wait for the rest of the handshake, unless that is to say who the client is.
-  if (is_server() && !is_connected_ && tls_->config().client_certificates == client_certificates::off)
+  // Early data: whoever it is for need not wait for the rest of the handshake, unless that is to say who the client is, or
+  // that it is where it says: a first flight that was recorded is worth no more than its sender's address.
+  if (is_server() && !is_connected_ && knew_address_ && tls_->config().client_certificates == client_certificates::off)
     announce();
   auto& stream = streams_.find(id) != nullptr ? streams_.get(id) : add_stream(id, {});
   stream.is_open = true;

@@ -31,6 +31,12 @@ const std::uint8_t* data_of(std::span<const std::byte> bytes) noexcept {
   return reinterpret_cast<const std::uint8_t*>(bytes.data());
 }
 
+/// Whether a datagram begins with a packet of a handshake that has got beyond its first flight.
+bool is_handshake_packet(std::span<const std::byte> bytes) noexcept {
+  ngtcp2_pkt_hd head{};
+  return ::ngtcp2_pkt_decode_hd_long(&head, data_of(bytes), bytes.size()) >= 0 && head.type == NGTCP2_PKT_HANDSHAKE;
+}
+
 } // namespace
 
 struct quic_endpoint::session final : quic_connection {
@@ -97,6 +103,9 @@ void quic_endpoint::hand_to(session& known, const udp_arrival& arrived, const tl
   present_ = &known;
   known.handle_datagram(arrived, now);
   present_ = nullptr;
+  // Not when it is told of: early data is, before the client has proved anything.
+  if (known.is_connected())
+    follow_handshake(known);
   mark(known);
 }
 
@@ -178,8 +187,6 @@ void quic_endpoint::dispatch() {
     if (which->observer == nullptr && !which->is_released)
       continue;
     while (auto event = which->poll_event()) {
-      if (std::holds_alternative<quic_event::connected>(*event))
-        follow_handshake(*which);
       if (std::holds_alternative<quic_event::closed>(*event)) {
         follow_handshake(*which);
         which->has_told_end = true;
@@ -299,6 +306,9 @@ std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrive
     return std::nullopt;
   }
   if (is_long) {
+    // The first packet of a client goes to an ID that it has drawn, and any shard may take it.
+    if (const auto shard = other_shard_of(to); shard && is_handshake_packet(arrived.bytes))
+      return shard;
     if (accepting_)
       handle_first_packet(arrived, now);
     return std::nullopt;
@@ -312,10 +322,26 @@ std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrive
     }
   }
   // A client that has moved may come in by another socket of the listener.
-  if (const auto shard = accepting_ ? setup_.ids.shard_of(to) : std::nullopt; shard && *shard != setup_.shard)
+  if (const auto shard = other_shard_of(to))
     return shard;
   answer_with_reset(arrived, to, now);
   return std::nullopt;
+}
+
+std::optional<unsigned> quic_endpoint::other_shard_of(const quic_cid& id) const noexcept {
+  const auto shard = accepting_ ? setup_.ids.shard_of(id) : std::nullopt;
+  return shard != setup_.shard ? shard : std::nullopt;
+}
+
+quic_tokens::check_result quic_endpoint::judge_token(const ngtcp2_pkt_hd& head, const udp_address& client,
+                                                     const tls_now& now) const {
+  const auto at = std::chrono::system_clock::from_time_t(now.wall);
+  const auto shown = std::as_bytes(std::span{head.token, head.tokenlen});
+  auto found = setup_.tokens->check(shown, head.version, client, quic_cid{head.dcid}, at);
+  if (found.what == quic_tokens::verdict::new_token_good && accepting_->is_new_token
+      && !accepting_->is_new_token(shown, at))
+    found.what = quic_tokens::verdict::unknown;
+  return found;
 }
 
 void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_now& now) {
@@ -327,13 +353,14 @@ void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_no
   if (std::ranges::none_of(accepting_->versions, [&](auto each) { return wire_version(each) == head.version; }))
     return answer_with_versions(arrived,
                                 {head.version, head.dcid.data, head.dcid.datalen, head.scid.data, head.scid.datalen});
+  if (refuses_clients_)
+    return answer_with_close(arrived, head, NGTCP2_CONNECTION_REFUSED);
   quic_connection::first_packet first;
   first.version = head.version;
   first.source = quic_cid{head.scid};
   first.destination = first.original = quic_cid{head.dcid};
   first.token = {head.token, head.tokenlen};
-  const auto found = setup_.tokens->check(std::as_bytes(first.token), head.version, arrived.path.remote,
-                                          first.destination, std::chrono::system_clock::from_time_t(now.wall));
+  const auto found = judge_token(head, arrived.path.remote, now);
   switch (found.what) {
     case quic_tokens::verdict::retry_good:
       first.original = found.original_destination;
@@ -342,7 +369,8 @@ void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_no
     case quic_tokens::verdict::new_token_good:
       break;
     case quic_tokens::verdict::retry_bad:
-      return answer_with_invalid_token(arrived, head);
+      // A client does not answer two Retries, so it is told at once (RFC 9000, 8.1.3).
+      return answer_with_close(arrived, head, NGTCP2_INVALID_TOKEN);
     case quic_tokens::verdict::unknown:
       first.token = {};
       if (retries_.wants_retry(accepting_->half_open->get()))
@@ -416,12 +444,11 @@ void quic_endpoint::answer_with_retry(const udp_arrival& arrived, const ngtcp2_p
     answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
 }
 
-/// A client does not answer two Retries, so it is told at once (RFC 9000, 8.1.3).
-void quic_endpoint::answer_with_invalid_token(const udp_arrival& arrived, const ngtcp2_pkt_hd& head) {
+void quic_endpoint::answer_with_close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code) {
   std::array<std::byte, answer_size_max> packet;
   const auto size =
       ::ngtcp2_crypto_write_connection_close(reinterpret_cast<std::uint8_t*>(packet.data()), packet.size(),
-                                             head.version, &head.scid, &head.dcid, NGTCP2_INVALID_TOKEN, nullptr, 0);
+                                             head.version, &head.scid, &head.dcid, code, nullptr, 0);
   if (size > 0)
     answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
 }
@@ -433,7 +460,7 @@ void quic_endpoint::answer_with_reset(const udp_arrival& arrived, const quic_cid
   const auto size = std::min(arrived.bytes.size() - 1, reset_size_max);
   std::array<std::uint8_t, reset_size_max> chance{};
   fill_random(chance);
-  const auto token = reset_token_for(to);
+  const auto token = reset_token_for(to, arrived.path.local);
   std::array<std::byte, reset_size_max> packet;
   const auto written =
       ::ngtcp2_pkt_write_stateless_reset(reinterpret_cast<std::uint8_t*>(packet.data()), size, token.data(),

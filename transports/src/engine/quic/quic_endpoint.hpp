@@ -67,6 +67,9 @@ public:
     std::uint32_t retry_threshold = 0;
     /// What is offered to a client of another version.
     std::vector<quic_version> versions;
+    /// Whether a good token of an earlier connection is shown for the first time: a second time it is worth nothing (RFC
+    /// 9000, 8.1.4). Empty: nobody remembers. *Thread:* as `admit`.
+    std::function<bool(std::span<const std::byte> token, std::chrono::system_clock::time_point now)> is_new_token{};
   };
 
   explicit quic_endpoint(setup chosen, std::optional<acceptance> accepting = std::nullopt);
@@ -90,6 +93,10 @@ public:
   [[nodiscard]] bool wants_to_dispatch() const noexcept { return !eventful_.empty(); }
   /// A client that has begun to connect, and that nobody observes yet.
   [[nodiscard]] quic_connection* poll_accepted();
+
+  /// From now on clients are told that they are not taken (CONNECTION_REFUSED), so that they try again at once: by another
+  /// port the kernel may deal them to a socket that takes them. Where `admit` takes none, they are not answered.
+  void refuse_clients(bool whether) noexcept { refuses_clients_ = whether; }
 
   // -- connections -------------------------------------------------------------------------------------------------------
 
@@ -116,27 +123,31 @@ private:
   };
 
   quic_cid make_id() override { return setup_.ids.make(setup_.shard, setup_.random); }
-  quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id) override {
-    return setup_.tokens->make_stateless_reset(id);
+  quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id, const udp_address& local) override {
+    return setup_.tokens->make_stateless_reset(id, local);
   }
   void add_id(const quic_cid& id) override;
   void remove_id(const quic_cid& id) override;
   void add_reset_token(const quic_tokens::stateless_reset_token& token) override;
   void remove_reset_token(const quic_tokens::stateless_reset_token& token) override;
-  quic_tokens::token make_token_for(const udp_address& client, std::time_t now) override {
-    return setup_.tokens->make_new_token(client, std::chrono::system_clock::from_time_t(now));
+  quic_tokens::token make_token_for(std::uint32_t version, const udp_address& client, std::time_t now) override {
+    return setup_.tokens->make_new_token(version, client, std::chrono::system_clock::from_time_t(now));
   }
   void fill_random(std::span<std::uint8_t> room) override { setup_.random(std::as_writable_bytes(room)); }
   [[nodiscard]] receive_arena& arena() override { return setup_.arena; }
 
   void hand_to(session& known, const udp_arrival& arrived, const tls_now& now);
+  /// The other shard of the listener that an ID leads to.
+  [[nodiscard]] std::optional<unsigned> other_shard_of(const quic_cid& id) const noexcept;
   std::optional<unsigned> handle_stranger(const udp_arrival& arrived, const quic_cid& to, bool is_long,
                                           const tls_now& now);
+  [[nodiscard]] quic_tokens::check_result judge_token(const ngtcp2_pkt_hd& head, const udp_address& client,
+                                                      const tls_now& now) const;
   void handle_first_packet(const udp_arrival& arrived, const tls_now& now);
   void accept(const udp_arrival& arrived, const quic_connection::first_packet& first, const tls_now& now);
   void answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids);
   void answer_with_retry(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const tls_now& now);
-  void answer_with_invalid_token(const udp_arrival& arrived, const ngtcp2_pkt_hd& head);
+  void answer_with_close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code);
   void answer_with_reset(const udp_arrival& arrived, const quic_cid& to, const tls_now& now);
   void answer_with(const udp_path& path, std::span<const std::byte> bytes);
 
@@ -169,6 +180,7 @@ private:
   session* present_ = nullptr;
   tls_now now_;
   std::uint64_t dropped_ = 0;
+  bool refuses_clients_ = false;
 };
 
 } // namespace actorwire

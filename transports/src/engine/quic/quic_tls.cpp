@@ -8,6 +8,7 @@
 
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
 
+#include <algorithm>
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -154,11 +155,12 @@ transport_error quic_tls::failure(int alert) const {
 
 // -- sessions -------------------------------------------------------------------------------------------------------------
 
-std::optional<tls_session> quic_tls::offer_session() {
+std::optional<tls_session> quic_tls::offer_session(std::span<const std::uint32_t> versions) {
   if (!remembers_sessions())
     return std::nullopt;
   auto known = identity().services().sessions->take(settings_.session_key, now_.steady);
-  if (!known || ::gnutls_session_set_data(session(), known->data.data(), known->data.size()) != 0)
+  if (!known || std::ranges::find(versions, known->quic_version) == versions.end()
+      || ::gnutls_session_set_data(session(), known->data.data(), known->data.size()) != 0)
     return std::nullopt;
   verified_at_ = known->since;
   return known;
@@ -186,11 +188,11 @@ int quic_tls::take_ticket(gnutls_session_t session, unsigned, unsigned, unsigned
   return failed;
 }
 
-void quic_tls::remember_session(std::string parameters, std::string token) {
+void quic_tls::remember_session(std::uint32_t version, std::string parameters, std::string token) {
   if (!has_ticket() || !remembers_sessions())
     return;
   identity().services().sessions->put(settings_.session_key, {std::exchange(ticket_, {}), ticket_since_,
-                                                              std::move(parameters), std::move(token)});
+                                                              std::move(parameters), std::move(token), version});
 }
 
 bool quic_tls::early_data_was_accepted() const noexcept {

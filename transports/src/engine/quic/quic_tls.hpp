@@ -9,8 +9,10 @@
 #include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -53,14 +55,15 @@ public:
   /// Tells the time that everything until the next call happens at.
   void set_now(const tls_now& now) noexcept { now_ = now; }
 
-  /// A client's session of earlier, if there is one: is offered from then on. Before the handshake begins.
-  [[nodiscard]] std::optional<tls_session> offer_session();
+  /// A client's session of earlier, if there is one of these versions of QUIC: is offered from then on. Before the
+  /// handshake begins.
+  [[nodiscard]] std::optional<tls_session> offer_session(std::span<const std::uint32_t> versions);
 
   /// A server's way to let the client come back. After the handshake.
   void send_ticket();
 
   /// Keeps the ticket that has come, if one has, with what QUIC adds to it.
-  void remember_session(std::string parameters, std::string token);
+  void remember_session(std::uint32_t version, std::string parameters, std::string token);
   [[nodiscard]] bool has_ticket() const noexcept { return !ticket_.empty(); }
 
   /// What speaks against the peer although TLS itself agreed: called when the handshake is complete.

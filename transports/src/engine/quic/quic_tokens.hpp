@@ -20,6 +20,10 @@ namespace actorwire {
 /// (RFC 9000, 8.1) and tokens that reset connections that it has forgotten (10.3). All is made of one secret, so the shards
 /// of a listener, and a later process that is given the same secret, accept what any of them has made.
 ///
+/// A reset is good only for packets that went to one address and port of ours: a listener elsewhere that has the same
+/// secret would else tell everybody who sends a copied ID to it how to end the connection (RFC 9000, 21.11). An address
+/// token is good only for the version of QUIC that it was given by (RFC 9369, 5).
+///
 /// Address tokens are encrypted with secrets that change every `new_token_lifetime` of the wall clock; the one before is
 /// good too, so that no token ends before its time. The secret of resets never changes: a reset is for those who were
 /// connected before everything else was forgotten. *Thread:* immutable; any thread.
@@ -74,29 +78,35 @@ public:
 
   /// *Units:* both lifetimes positive.
   quic_tokens(const quic_secret& master, lifetimes valid);
+  /// Resets are made of a secret of their own.
+  quic_tokens(const quic_secret& master, const quic_secret& for_resets, lifetimes valid);
 
   /// Makes the token of a Retry. `retry_source` is our ID in that packet, `original_destination` the client's choice.
   [[nodiscard]] token make_retry(std::uint32_t version, const udp_address& client, const quic_cid& retry_source,
                                  const quic_cid& original_destination, wall_time_point now) const;
 
-  /// Makes the token of a NEW_TOKEN frame. Of the address the host counts, not the port.
-  [[nodiscard]] token make_new_token(const udp_address& client, wall_time_point now) const;
+  /// Makes the token of a NEW_TOKEN frame. Of the address the host counts, not the port. `version` is the one that was
+  /// agreed on.
+  [[nodiscard]] token make_new_token(std::uint32_t version, const udp_address& client, wall_time_point now) const;
 
   /// Judges the token of an Initial packet that went to `destination`; any bytes will do.
   [[nodiscard]] check_result check(std::span<const std::byte> shown, std::uint32_t version, const udp_address& client,
                                    const quic_cid& destination, wall_time_point now) const;
 
-  /// The token that resets the connection with this ID of ours.
-  [[nodiscard]] stateless_reset_token make_stateless_reset(const quic_cid& id) const;
+  /// The token that resets the connection with this ID of ours, whose peer sends to `local`.
+  [[nodiscard]] stateless_reset_token make_stateless_reset(const quic_cid& id, const udp_address& local) const;
+
+  /// How long what `make_new_token` makes is good.
+  [[nodiscard]] std::chrono::nanoseconds new_token_lifetime() const noexcept { return valid_.new_token; }
 
 private:
   [[nodiscard]] std::uint64_t generation_at(wall_time_point now) const noexcept;
-  [[nodiscard]] quic_secret secret_of(std::uint64_t generation) const;
+  [[nodiscard]] quic_secret secret_of(std::uint32_t version, std::uint64_t generation) const;
   [[nodiscard]] check_result check_retry(std::span<const std::byte> shown, std::uint32_t version,
                                          const udp_address& client, const quic_cid& destination,
                                          wall_time_point now) const;
-  [[nodiscard]] bool is_new_token_good(std::span<const std::byte> shown, const udp_address& client,
-                                       wall_time_point now) const;
+  [[nodiscard]] bool is_new_token_good(std::span<const std::byte> shown, std::uint32_t version,
+                                       const udp_address& client, wall_time_point now) const;
 
   quic_secret for_addresses_;
   quic_secret for_resets_;

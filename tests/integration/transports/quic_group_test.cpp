@@ -1,0 +1,103 @@
+// What listeners for QUIC have in common that have one certificate, and what not.
+
+#include "certificates.hpp"
+#include "edge/quic/quic_group.hpp"
+#include "edge/quic/replay_memory.hpp"
+#include "socket_fixture.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <functional>
+#include <memory>
+
+using namespace actorwire;
+using namespace actorwire::test;
+
+namespace {
+
+listen_config with(const std::function<void(listen_config&)>& change = [](auto&) {}) {
+  static const auto own = identity_in_files("server-ec");
+  listen_config config;
+  config.transport.tls.certificate = own.certificate;
+  config.transport.tls.key = own.key;
+  quic_config quic;
+  quic.early_data = true;
+  config.transport.protocol_settings = quic;
+  change(config);
+  return config;
+}
+
+udp_address at(std::uint16_t port) {
+  return {parse_ip_address("192.0.2.1").value(), port};
+}
+
+class listeners {
+public:
+  /// As a process that was started anew makes them: with the same files, and nothing remembered.
+  explicit listeners(stepped_shard& here) : here_(here) {}
+
+  std::shared_ptr<quic_group> listen(const listen_config& config = with()) {
+    return quic_group::make(config, identities_.load(tls_role::server, config.transport.tls).value(), 1).value();
+  }
+  quic_tokens::stateless_reset_token reset_by(quic_group& group, std::uint16_t port) {
+    return group.setup_for(here_.run).tokens->make_stateless_reset(quic_cid{std::as_bytes(std::span{"12345678"})},
+                                                                   at(port));
+  }
+  const void* guard_of(quic_group& group) {
+    return group.acceptance_for(here_.run).admit({at(443), at(50'000)}).value().tls.guard.get();
+  }
+  bool takes_token(quic_group& group, std::string_view token) {
+    return group.acceptance_for(here_.run).is_new_token(std::as_bytes(std::span{token}), {});
+  }
+
+private:
+  stepped_shard& here_;
+  tls_store identities_;
+};
+
+} // namespace
+
+TEST_CASE("a listener knows how to reset the connections of the one before it, and none of another port") {
+  stepped_shard here;
+  listeners before{here};
+  listeners after{here};
+  const auto known = before.reset_by(*before.listen(), 443);
+  CHECK(after.reset_by(*after.listen(), 443) == known);
+  CHECK(after.reset_by(*after.listen(), 8'443) != known);
+}
+
+TEST_CASE("a listener that shares its port knows how to reset its own connections, and knows every Retry") {
+  stepped_shard here;
+  listeners both{here};
+  const auto sharing = with([](auto& config) { config.share_port = true; });
+  const auto alone = both.listen();
+  const auto one = both.listen(sharing);
+  const auto other = both.listen(sharing);
+  CHECK(both.reset_by(*one, 443) == both.reset_by(*one, 443));
+  CHECK(both.reset_by(*one, 443) != both.reset_by(*other, 443));
+  CHECK(both.reset_by(*one, 443) != both.reset_by(*alone, 443));
+  const quic_cid id{std::as_bytes(std::span{"12345678"})};
+  const std::chrono::system_clock::time_point noon{std::chrono::hours{1}};
+  const auto retry = one->setup_for(here.run).tokens->make_retry(1, at(50'000), id, id, noon);
+  for (const auto& each : {alone, other})
+    CHECK(each->setup_for(here.run).tokens->check(retry.bytes(), 1, at(50'000), id, noon).what
+          == quic_tokens::verdict::retry_good);
+}
+
+TEST_CASE("listeners with one ticket key remember together what may be used once, and so does the one after them") {
+  stepped_shard here;
+  listeners all{here};
+  auto first = all.listen();
+  const auto* guard = all.guard_of(*first);
+  REQUIRE(guard != nullptr);
+  CHECK(all.takes_token(*first, "token"));
+  auto second = all.listen();
+  CHECK(all.guard_of(*second) == guard);
+  CHECK_FALSE(all.takes_token(*second, "token"));
+  first = nullptr;
+  second = nullptr;
+  auto third = all.listen();
+  CHECK(all.guard_of(*third) == guard);
+  CHECK_FALSE(all.takes_token(*third, "token"));
+  CHECK(all.takes_token(*third, "another"));
+}
