@@ -147,6 +147,41 @@ TEST_CASE("a client that only keeps its connection alive hears too that its serv
   CHECK(world.now.steady - begun < 2s);
 }
 
+TEST_CASE("a client that may send nothing more hears too that its server was started again") {
+  const auto is_stream_full = GENERATE(true, false);
+  CAPTURE(is_stream_full);
+  constexpr std::uint64_t window = 64U << 10U;
+  auto narrow = quic_with([&](quic_config& quic) {
+    quic.stream_window = quic.stream_window_max = is_stream_full ? window : 4 * window;
+    quic.connection_window = quic.connection_window_max = is_stream_full ? 4 * window : window;
+  });
+  transport_config settings;
+  settings.keepalive_interval = 1s;
+  quic_world world{{.client = settings, .server = narrow}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  client.say(0, pattern(8 * window));
+  world.until([&, &at = client] { return at.connection->bytes_acked(0) == window; });
+  world.run_for(10s);
+  REQUIRE_FALSE(client.reason);
+  world.start_server();
+  const auto begun = world.now.steady;
+  world.until([&, &at = client] { return at.reason.has_value(); });
+  CHECK(client.reason->code == error_code::reset);
+  CHECK(world.now.steady - begun < 1'100ms);
+}
+
+TEST_CASE("a client that gives up before it is connected blames nobody") {
+  quic_world world;
+  auto& client = world.dial();
+  world.until([&] { return !world.server_users.empty(); });
+  REQUIRE_FALSE(client.is_connected());
+  client.release();
+  auto& server = *world.server_users.front();
+  world.until([&] { return server.reason.has_value(); });
+  CHECK(server.reason->code == error_code::peer_closed);
+}
+
 TEST_CASE("two endpoints that have both forgotten each other fall silent") {
   quic_world world;
   auto [client, server] = world.connect();

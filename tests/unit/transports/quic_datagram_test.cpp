@@ -121,4 +121,18 @@ TEST_CASE("datagrams that nobody asks for are bounded, and what is beyond is cou
   world.until([&, &at = server] { return at.datagrams.size() == quic_connection::waiting_datagrams_max; });
 }
 
+TEST_CASE("datagrams that are said while a socket takes no more go out when it does") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  client.say(0, pattern(100'000));
+  std::vector<std::byte> room(departure_bytes_max);
+  // The socket takes one train of them, and no more for a while.
+  REQUIRE(world.client->poll_transmit(room, world.now));
+  for (int count = 0; count < 3; ++count)
+    REQUIRE(client.say_unreliably("now"));
+  world.until([&, &at = server] { return at.datagrams.size() == 3; });
+  CHECK(client.connection->metrics().datagrams.dropped == 0);
+}
+
 } // namespace actorwire::test

@@ -470,6 +470,24 @@ TEST_CASE("a flood of first packets from many addresses is asked for proofs, and
   CHECK(blocks_held - blocks_before <= 50);
 }
 
+TEST_CASE("an offer of versions that nobody has asked for is not answered, whatever its size") {
+  quic_world world;
+  int answered = 0;
+  world.passes = [&](const udp_path& path, const std::string&) {
+    answered += path.remote == world.server_address ? 1 : 0;
+    return true;
+  };
+  for (const std::size_t size : {31, 60, 500, 1'300}) {
+    // The long form, no version, and two IDs of 8 bytes (RFC 9000, 17.2.1).
+    std::string packet{"\x80\0\0\0\0", 5};
+    packet.append("\x08").append("abcdefgh").append("\x08").append("ABCDEFGH");
+    packet.resize(size, '\x0a');
+    world.inject(world.to_server(), packet);
+  }
+  world.run_for(1s);
+  CHECK(answered == 0);
+}
+
 TEST_CASE("a stranger who asks for resets is answered with less than he sends, and not for ever") {
   quic_world world;
   std::mt19937_64 chance{1};
@@ -571,6 +589,25 @@ TEST_CASE("a client that comes at the memory limit is not answered, and gets thr
   CHECK_FALSE(client.is_connected());
   world.budget->give_back(taken);
   world.until([&] { return client.is_connected(); });
+}
+
+TEST_CASE("small datagrams go beyond the memory limit by a little, and no further") {
+  lawless_world here;
+  auto& budget = *here.world.budget;
+  here.lawless_at_server->reads = false;
+  const auto taken = budget.limit() - budget.used();
+  REQUIRE(budget.try_take(taken));
+  std::uint64_t offset = 0;
+  for (int count = 0; count < 4'000; ++count) {
+    here.say(stream_frame(4, offset, std::string(200, 'x')));
+    offset += 200;
+    here.world.run_for(100us);
+  }
+  CHECK(here.world.server->dropped() > 0);
+  CHECK(budget.used() <= budget.limit() + receive_arena::overdraft_max + 8'192);
+  CHECK_FALSE(here.lawless_at_server->reason);
+  budget.give_back(taken);
+  here.check_honest();
 }
 
 } // namespace actorwire::test

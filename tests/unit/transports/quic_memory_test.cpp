@@ -3,6 +3,7 @@
 #include "counted_heap.hpp"
 #include "engine/quic/connection_id_map.hpp"
 #include "engine/quic/datagram_queue.hpp"
+#include "engine/quic/quic_streams.hpp"
 #include "engine/quic/stream_output.hpp"
 #include "engine/quic/stream_scheduler.hpp"
 
@@ -63,6 +64,29 @@ TEST_CASE("a scheduler keeps little of a thousand streams that have gone", "[str
     streams.remove(id);
   const auto after = blocks_held;
   CHECK(after - before <= 10);
+}
+
+TEST_CASE("streams that find the connection's window used up over and over wait but once", "[quic_streams]") {
+  quic_streams streams;
+  for (const stream_id id : {0, 4}) {
+    auto& each = streams.get(id);
+    each.is_open = true;
+  }
+  const auto try_all = [&] {
+    streams.for_each([&](quic_stream& each) { streams.make_ready(each); });
+    while (auto* next = streams.next_ready())
+      streams.wait_for_connection(*next);
+  };
+  try_all();
+  const auto before = blocks_taken;
+  for (int count = 0; count < 1'000; ++count)
+    try_all();
+  const auto after = blocks_taken;
+  CHECK(after == before);
+  streams.remove(0);
+  streams.wake_those_that_wait_for_connection();
+  REQUIRE(streams.next_ready() != nullptr);
+  CHECK(streams.next_ready()->id == 4);
 }
 
 TEST_CASE("an empty queue of datagrams holds no memory", "[datagram_queue]") {

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -140,6 +141,8 @@ public:
   quic_metrics last_metrics;
   std::size_t allowance = std::numeric_limits<std::size_t>::max();
   bool reads = true;
+  /// Of which nothing is read.
+  std::set<stream_id> ignored;
   std::function<void(stream_id)> on_end;
   std::function<void(stream_id)> on_read;
   std::function<void()> on_more_streams;
@@ -163,7 +166,7 @@ private:
   void handle(quic_event::connected&& each) { tls = std::move(each.tls); }
   void handle(quic_event::stream_opened&& each) { opened.push_back(each.stream); }
   void handle(quic_event::stream_readable&& each) {
-    if (!reads)
+    if (!reads || ignored.contains(each.stream))
       return;
     read(each.stream);
     if (on_read)

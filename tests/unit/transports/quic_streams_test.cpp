@@ -135,6 +135,62 @@ TEST_CASE("streams share the connection's window, and one that is read lets othe
     CHECK((server.streams[id].text == pattern(window)));
 }
 
+TEST_CASE("a stream that is not read keeps no memory of those that are") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto unread = client.open();
+  client.say(unread, "x");
+  world.until([&, &at = server] { return !at.opened.empty(); });
+  server.ignored.insert(unread);
+  const auto before = world.budget->used();
+  std::size_t said = 0;
+  for (int count = 0; count < 100; ++count) {
+    client.say(0, pattern(60'000));
+    client.say(unread, "x");
+    said += 60'000;
+    world.until([&, &at = server] { return at.streams[0].text.size() == said; });
+  }
+  world.run_for(1s);
+  CHECK(world.budget->used() <= before + 8 * buffer_pool::slab_sizes[1]);
+  server.read(unread);
+  CHECK(server.streams[unread].text.size() >= 100);
+}
+
+TEST_CASE("bytes that come one by one, on streams that are not read, are kept as they would be had they come at once") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto one = client.open();
+  const auto other = client.open();
+  server.ignored = {one, other};
+  const auto before = world.budget->used();
+  for (int count = 0; count < 5'000; ++count) {
+    client.say(one, "a");
+    client.say(other, "b");
+    world.run_for(100us);
+  }
+  world.run_for(1s);
+  CHECK(world.budget->used() <= before + 4 * 10'000 + 2 * buffer_pool::slab_sizes[1]);
+  int pieces = 0;
+  while (!server.connection->read(one, 10'000).empty())
+    ++pieces;
+  CHECK(pieces <= 10);
+  server.read(other);
+  CHECK((server.streams[other].text == std::string(5'000, 'b')));
+}
+
+TEST_CASE("where there is room for one, the most urgent stream has it") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto late = client.open(unidirectional, {6, false});
+  const auto urgent = client.open(unidirectional, {0, false});
+  const std::size_t size = std::size_t{8} << 20U;
+  client.say(late, pattern(size));
+  client.say(urgent, pattern(size));
+  world.until([&, &at = server] { return at.streams[urgent].text.size() == size; });
+  CHECK(server.streams[late].text.size() <= size / 4);
+  world.until([&, &at = server] { return at.streams[late].text.size() == size; });
+}
+
 TEST_CASE("a sender takes no more than there is room for, and tells when there is again") {
   quic_world world{{.server = narrow()}};
   auto [client, server] = world.connect();

@@ -45,6 +45,8 @@ public:
   /// What the pool draws on; accepted messages are charged to it too. *Thread:* any thread.
   [[nodiscard]] memory_budget& budget() noexcept { return *budget_; }
   [[nodiscard]] const memory_budget& budget() const noexcept { return *budget_; }
+  /// The same, for what may outlive the pool.
+  [[nodiscard]] const std::shared_ptr<memory_budget>& shared_budget() const noexcept { return budget_; }
 
 private:
   class shelf;

@@ -20,6 +20,9 @@ public:
     return false;
   }
 
+  /// Counts what cannot be refused, because it is there already. Nothing more is had until as much has come back.
+  void take_beyond(std::size_t bytes) noexcept { used_.fetch_add(bytes, std::memory_order_relaxed); }
+
   void give_back(std::size_t bytes) noexcept { used_.fetch_sub(bytes, std::memory_order_relaxed); }
 
   [[nodiscard]] std::size_t used() const noexcept { return used_.load(std::memory_order_relaxed); }

@@ -205,10 +205,15 @@ void quic_socket::await_room() {
 void quic_socket::handle_writable() {
   if (!socket_.is_open())
     return;
-  if (queue_.flush(socket_).is_empty)
+  const auto flushed = queue_.flush(socket_);
+  if (flushed.is_empty)
     shard_.flush_later(*this);
   else
     await_room();
+  if (flushed.was_refused) {
+    handle_refusal();
+    dispatch();
+  }
 }
 
 // -- time ---------------------------------------------------------------------------------------------------------------

@@ -95,7 +95,6 @@ private:
   void handle_refusal();
   void refuse_later();
   void handle_due();
-  void handle_dispatch();
   /// Tells what has happened; new clients included.
   void dispatch();
   void dispatch_later();

@@ -384,15 +384,15 @@ void quic_connection::close(std::uint64_t code, const transport_error& reason) {
   end_with(reason);
 }
 
-void quic_connection::abandon() noexcept {
+void quic_connection::abandon() {
   if (end_)
     return;
   const auto gone = make_error(error_code::closed, phase::close, origin::local, "nobody wants the connection any more");
   if (is_connected_)
     return close(is_all_acked() ? quic_ended_in_order : quic_ended_abruptly, gone);
-  // A client that is turned away before the end of its handshake (RFC 9000, 20.1).
+  // Before the end of the handshake a server turns its client away; a client has no code for that (RFC 9000, 20.1).
   ngtcp2_ccerr told{};
-  ::ngtcp2_ccerr_set_transport_error(&told, NGTCP2_CONNECTION_REFUSED, nullptr, 0);
+  ::ngtcp2_ccerr_set_transport_error(&told, is_server() ? NGTCP2_CONNECTION_REFUSED : NGTCP2_NO_ERROR, nullptr, 0);
   say_farewell(told);
   end_with(gone);
 }
@@ -417,11 +417,16 @@ void quic_connection::say_farewell(const ngtcp2_ccerr& why) {
 void quic_connection::end_with(const transport_error& reason) {
   if (end_)
     return;
+  // Whoever is told of the end keeps what was not read.
+  settle();
   tell(quic_event::closed{reason});
   end_ = reason;
 }
 
 std::vector<quic_cid> quic_connection::ids() const {
+  // A second attempt could not even begin.
+  if (conn_ == nullptr)
+    return {};
   std::vector<ngtcp2_cid> found(::ngtcp2_conn_get_scid(conn_.get(), nullptr));
   ::ngtcp2_conn_get_scid(conn_.get(), found.data());
   std::vector<quic_cid> all{found.begin(), found.end()};
@@ -431,6 +436,8 @@ std::vector<quic_cid> quic_connection::ids() const {
 }
 
 duration quic_connection::linger() const {
+  if (conn_ == nullptr)
+    return duration::zero();
   return linger_probe_timeouts
        * std::chrono::nanoseconds{static_cast<std::int64_t>(::ngtcp2_conn_get_pto(conn_.get()))};
 }
@@ -439,6 +446,8 @@ duration quic_connection::linger() const {
 
 quic_metrics quic_connection::metrics() const {
   auto figures = figures_;
+  if (conn_ == nullptr)
+    return figures;
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   const auto micros = [](ngtcp2_duration time) {
@@ -456,9 +465,8 @@ quic_metrics quic_connection::metrics() const {
   figures.packets_lost = info.pkt_lost;
 #endif
   figures.ecn = ecn_.state();
-  streams_.for_each([&](const quic_stream& each) {
-    ++(is_opened_by_server(each.id) == is_server() ? figures.own_streams : figures.peer_streams);
-  });
+  figures.own_streams = static_cast<std::uint32_t>(streams_.opened_by(is_server()));
+  figures.peer_streams = static_cast<std::uint32_t>(streams_.opened_by(!is_server()));
   figures.version =
       ::ngtcp2_conn_get_negotiated_version(conn_.get()) == NGTCP2_PROTO_VER_V2 ? quic_version::v2 : quic_version::v1;
   figures.mtu = static_cast<std::uint32_t>(::ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_.get()));

@@ -73,7 +73,7 @@ public:
     std::shared_ptr<const transport_config> config{};
     quic_tls::settings tls{};
     udp_path path{};
-    /// Is handed what qlog has to say, as it comes, `quic_qlog_is_safe` or not; a file of it is whole when the connection is
+    /// Is handed what qlog has to say, as it comes, once `check_qlog` allows it; a file of it is whole when the connection is
     /// gone. Empty: nothing is written. *Thread:* from within the connection, of which it calls nothing; throws nothing.
     std::function<void(std::string_view)> qlog{};
   };
@@ -115,7 +115,7 @@ public:
 
   // -- streams -----------------------------------------------------------------------------------------------------------
 
-  /// *Errors:* `would_block` while the peer allows no more streams; `not_connected` after the end.
+  /// *Errors:* `stream_limit` while the peer allows no more streams; `not_connected` after the end.
   [[nodiscard]] result<stream_id> open_stream(stream_direction direction, stream_priority priority = {});
   /// Takes as many bytes as there is room for; `stream_writable` follows if that is not all.
   /// *Errors:* `send_failed` for a stream that cannot be sent on.
@@ -134,6 +134,10 @@ public:
 
   /// Hands out up to `bytes_max` bytes that have arrived, and lets the peer send as many more. Empty: nothing is there.
   [[nodiscard]] payload read(stream_id stream, std::size_t bytes_max);
+  /// Whether something has arrived since `settle`.
+  [[nodiscard]] bool has_fresh_input() const noexcept { return !fresh_.empty(); }
+  /// Whoever reads at once has done so: what is left is kept in memory of its own.
+  void settle();
   /// Whether the peer's half has ended and all of it was read.
   [[nodiscard]] bool is_read_to_end(stream_id stream) const noexcept;
   /// Whoever reads has seen that end: a stream that has ended in the other direction too is over.
@@ -151,7 +155,7 @@ public:
   /// Ends the connection; the peer is told `code` by the next `poll_transmit`, and `closed` follows with `reason`.
   void close(std::uint64_t code, const transport_error& reason);
   /// Ends the connection, which nobody is interested in any more; the peer is told as little as possible.
-  void abandon() noexcept;
+  void abandon();
   /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
   /// the peer does not answer what is on its way to it within three probe timeouts.
   void suspect(const tls_now& now);
@@ -259,6 +263,8 @@ private:
   std::optional<quic_tls> tls_;
   std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
   quic_streams streams_;
+  /// Those with bytes that have arrived since `settle`.
+  std::vector<stream_id> fresh_;
   datagram_queue datagrams_;
   /// A server's: where its client's first packets go, until it knows a better ID. ngtcp2 knows it only when it has read one.
   quic_cid first_destination_;
@@ -277,8 +283,6 @@ private:
   std::size_t flushed_ = 0;
   std::size_t quantum_ = 0;
   std::size_t cwnd_ = 0;
-  /// What a datagram may have at most, as of the beginning of the flush.
-  std::size_t datagram_limit_ = 0;
   bool is_flushing_ = false;
   bool is_paced_ = false;
   bool is_datagram_turn_ = false;

@@ -56,7 +56,10 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
   std::size_t offered = 0;
   for (const auto& piece : pieces)
     offered += piece.size;
-  stream->wants_room = taken < offered;
+  if (taken < offered)
+    streams_.wait_for_room(*stream);
+  else
+    streams_.leave_room(*stream);
   if (taken > 0)
     streams_.make_ready(*stream);
   return taken;
@@ -68,7 +71,7 @@ void quic_connection::finish(stream_id id) {
     stream = &add_stream(id, {});
   if (end_ || stream == nullptr || std::exchange(stream->is_sending_over, true))
     return;
-  stream->wants_room = false;
+  streams_.leave_room(*stream);
   stream->output.finish();
   streams_.make_ready(*stream);
 }
@@ -99,19 +102,11 @@ void quic_connection::prioritize(stream_id id, stream_priority priority) {
 
 payload quic_connection::read(stream_id id, std::size_t bytes_max) {
   auto* stream = streams_.find(id);
-  if (stream == nullptr || stream->input.empty() || bytes_max == 0)
+  if (stream == nullptr)
     return {};
-  auto& first = stream->input.front();
-  payload taken;
-  if (first.size() <= bytes_max) {
-    taken = std::move(first);
-    stream->input.erase(stream->input.begin());
-  } else {
-    const auto size = static_cast<std::uint32_t>(bytes_max);
-    taken = first.slice(0, size);
-    first = first.slice(size, first.size() - size);
-  }
-  stream->input_size -= taken.size();
+  auto taken = stream->input.take(bytes_max);
+  if (taken.empty())
+    return taken;
   if (!end_)
     credit(*stream, taken.size());
   return taken;
@@ -142,10 +137,9 @@ void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
 
 /// What nobody will read counts as read, or the connection's window would shrink for ever.
 void quic_connection::drop_input(quic_stream& stream) {
-  if (stream.input_size > 0 && !end_)
-    ::ngtcp2_conn_extend_max_offset(conn_.get(), stream.input_size);
-  stream.input = std::vector<payload>{};
-  stream.input_size = 0;
+  if (!stream.input.empty() && !end_)
+    ::ngtcp2_conn_extend_max_offset(conn_.get(), stream.input.size());
+  stream.input.clear();
 }
 
 void quic_connection::drop_output(quic_stream& stream) {
@@ -155,7 +149,7 @@ void quic_connection::drop_output(quic_stream& stream) {
   stream.output.discard();
   streams_.take_buffered(before - stream.output.buffered());
   stream.is_sending_over = true;
-  stream.wants_room = false;
+  streams_.leave_room(stream);
   streams_.make_idle(stream);
   offer_room();
 }
@@ -180,14 +174,12 @@ std::size_t quic_connection::send_room() const noexcept {
   return limit - std::min(limit, streams_.buffered());
 }
 
-/// Wakes those who wait for room when there is enough of it to be worth the while.
+/// Wakes those who wait for room when there is enough of it to be worth the while. Whoever is told first may take it all.
 void quic_connection::offer_room() {
-  if (send_room() < send_room_min / 2)
+  if (!streams_.is_one_waiting_for_room() || send_room() < send_room_min / 2)
     return;
-  streams_.for_each([this](quic_stream& each) {
-    if (std::exchange(each.wants_room, false))
-      tell(quic_event::stream_writable{each.id});
-  });
+  while (const auto* next = streams_.take_next_waiting_for_room())
+    tell(quic_event::stream_writable{next->id});
 }
 
 // -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
@@ -212,13 +204,19 @@ void quic_connection::handle_stream_data(stream_id id, std::span<const std::byte
   if (stream == nullptr)
     return;
   const auto was_readable = !stream->input.empty();
-  if (!bytes.empty()) {
-    host_.arena().append(stream->input, bytes);
-    stream->input_size += bytes.size();
-  }
+  const auto was_fresh = stream->input.is_fresh();
+  stream->input.append(host_.arena(), bytes);
+  if (!was_fresh && stream->input.is_fresh())
+    fresh_.push_back(id);
   stream->peer_finished = stream->peer_finished || is_last;
   if (!was_readable || is_last)
     tell(quic_event::stream_readable{id});
+}
+
+void quic_connection::settle() {
+  for (const auto id : std::exchange(fresh_, {}))
+    if (auto* stream = streams_.find(id))
+      stream->input.settle(host_.arena());
 }
 
 void quic_connection::handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size) {
@@ -266,7 +264,7 @@ void quic_connection::handle_stream_close(stream_id id, std::optional<std::uint6
     handle_stream_stopped(id, *code);
   stream->is_closed = true;
   stream->is_sending_over = true;
-  stream->wants_room = false;
+  streams_.leave_room(*stream);
   streams_.make_idle(*stream);
   streams_.take_buffered(stream->output.buffered());
   stream->output.release();

@@ -37,6 +37,11 @@ bool is_handshake_packet(std::span<const std::byte> bytes) noexcept {
   return ::ngtcp2_pkt_decode_hd_long(&head, data_of(bytes), bytes.size()) >= 0 && head.type == NGTCP2_PKT_HANDSHAKE;
 }
 
+/// A packet of version negotiation is long, too, although it has no version (RFC 8999, 5.1 and 6).
+bool is_long(std::span<const std::byte> packet) noexcept {
+  return (packet.front() & std::byte{0x80}) != std::byte{};
+}
+
 } // namespace
 
 struct quic_endpoint::session final : quic_connection {
@@ -49,6 +54,7 @@ struct quic_endpoint::session final : quic_connection {
   std::list<session>::iterator place;
   bool is_dirty = false;
   bool is_eventful = false;
+  bool is_unsettled = false;
   bool is_half_open = false;
   /// Nobody will observe it any more.
   bool is_released = false;
@@ -90,7 +96,7 @@ std::optional<unsigned> quic_endpoint::handle_datagram(const udp_arrival& arrive
   const quic_cid to{ids.dcid, ids.dcidlen};
   auto* known = by_id_.find(to);
   if (known == nullptr)
-    return handle_stranger(arrived, to, ids.version != 0, now);
+    return handle_stranger(arrived, to, is_long(arrived.bytes), now);
   hand_to(*known, arrived, now);
   return std::nullopt;
 }
@@ -106,6 +112,7 @@ void quic_endpoint::hand_to(session& known, const udp_arrival& arrived, const tl
   // Not when it is told of: early data is, before the client has proved anything.
   if (known.is_connected())
     follow_handshake(known);
+  mark_unsettled(known);
   mark(known);
 }
 
@@ -179,6 +186,11 @@ void quic_endpoint::mark_eventful(session& which) {
     eventful_.push_back(&which);
 }
 
+void quic_endpoint::mark_unsettled(session& which) {
+  if (which.has_fresh_input() && !std::exchange(which.is_unsettled, true))
+    unsettled_.push_back(&which);
+}
+
 void quic_endpoint::dispatch() {
   const auto now_eventful = std::exchange(eventful_, {});
   for (auto* which : now_eventful) {
@@ -196,6 +208,11 @@ void quic_endpoint::dispatch() {
     }
     mark(*which);
   }
+  // What nobody has read by now is not read at once.
+  for (auto* which : std::exchange(unsettled_, {})) {
+    which->is_unsettled = false;
+    which->settle();
+  }
 }
 
 void quic_endpoint::follow_handshake(session& which) {
@@ -210,8 +227,18 @@ quic_endpoint::session& quic_endpoint::add_session(Make&& make) {
   make();
   auto& added = sessions_.back();
   added.place = std::prev(sessions_.end());
-  for (const auto& id : added.ids())
-    by_id_.insert(id, added);
+  const auto ids = added.ids();
+  try {
+    for (const auto& id : ids)
+      by_id_.insert(id, added);
+  } catch (...) {
+    // Nobody would ever drive it.
+    for (const auto& id : ids)
+      if (by_id_.find(id) == &added)
+        by_id_.erase(id);
+    sessions_.pop_back();
+    throw;
+  }
   return added;
 }
 
@@ -235,7 +262,7 @@ quic_connection* quic_endpoint::poll_accepted() {
   return first;
 }
 
-void quic_endpoint::observe(quic_connection& which, quic_observer& observer) noexcept {
+void quic_endpoint::observe(quic_connection& which, quic_observer& observer) {
   session_of(which).observer = &observer;
   touch(which);
 }
@@ -252,7 +279,7 @@ void quic_endpoint::suspect_all(const tls_now& now) {
   }
 }
 
-void quic_endpoint::release(quic_connection& which) noexcept {
+void quic_endpoint::release(quic_connection& which) {
   auto& known = session_of(which);
   known.observer = nullptr;
   known.is_released = true;
@@ -274,6 +301,7 @@ void quic_endpoint::bury(session& which, const tls_now& now) {
   for (const auto& token : which.reset_tokens())
     remove_reset_token(token);
   std::erase(eventful_, &which);
+  std::erase(unsettled_, &which);
   std::erase(accepted_, &which);
   sessions_.erase(which.place);
 }
@@ -398,6 +426,7 @@ void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::fi
   present_ = made;
   made->handle_datagram(arrived, now);
   present_ = nullptr;
+  mark_unsettled(*made);
   // What was no packet of a client at all is not worth telling of.
   if (made->has_ended()) {
     made->is_released = true;

@@ -102,13 +102,13 @@ public:
 
   /// Begins to connect. *Errors:* throws as `quic_connection` does.
   quic_connection& dial(quic_connection::settings settings, quic_observer& observer, const tls_now& now);
-  void observe(quic_connection& which, quic_observer& observer) noexcept;
+  void observe(quic_connection& which, quic_observer& observer);
   /// Something was done to it: it is to be asked what is to be sent, and what it has to tell.
   void touch(quic_connection& which);
   /// The system says that nobody listens any more at the address that all connections go to.
   void suspect_all(const tls_now& now);
   /// Nobody wants to hear of it any more; ends it if it has not ended.
-  void release(quic_connection& which) noexcept;
+  void release(quic_connection& which);
   [[nodiscard]] std::size_t size() const noexcept { return sessions_.size(); }
 
   /// Datagrams that were dropped at the memory limit.
@@ -156,6 +156,7 @@ private:
   [[nodiscard]] static session& session_of(quic_connection& which) noexcept;
   void mark(session& which);
   void mark_eventful(session& which);
+  void mark_unsettled(session& which);
   void follow_timer(session& which);
   void handle_due(session& which);
   void follow_handshake(session& which);
@@ -170,6 +171,8 @@ private:
   /// Those that `poll_transmit` asks, and those that `dispatch` does.
   std::deque<session*> dirty_;
   std::vector<session*> eventful_;
+  /// Those that have got something to read since the last `dispatch`.
+  std::vector<session*> unsettled_;
   std::deque<session*> accepted_;
   std::deque<answer> answers_;
   timer_queue timers_;

@@ -90,7 +90,6 @@ void quic_connection::begin_flush() {
   quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
     streams_.wake_those_that_wait_for_connection();
-  datagram_limit_ = datagrams_.empty() ? 0 : datagram_size_max();
 }
 
 /// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
@@ -171,6 +170,8 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
           streams_.make_idle(*stream);
         continue;
       case NGTCP2_ERR_STREAM_SHUT_WR:
+        // It may have been given up before: then nothing more is told, but it has nothing to send all the same.
+        streams_.make_idle(*stream);
         handle_stream_stopped(stream->id, 0);
         continue;
       case NGTCP2_ERR_STREAM_NOT_FOUND:
@@ -189,7 +190,7 @@ std::optional<ngtcp2_ssize> quic_connection::write_datagram(std::span<std::byte>
                                                             ngtcp2_pkt_info& info, ngtcp2_tstamp now) {
   const auto& first = datagrams_.front();
   // The path may have become narrower since it was taken; one that does not fit would wait for ever.
-  if (first.bytes.size() > datagram_limit_) {
+  if (first.bytes.size() > datagram_size_max()) {
     drop_first_datagram();
     return std::nullopt;
   }

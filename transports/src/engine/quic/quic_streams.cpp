@@ -1,8 +1,5 @@
 #include "quic_streams.hpp"
 
-#include <tuple>
-#include <utility>
-
 namespace actorwire {
 
 quic_stream* quic_streams::find(stream_id id) noexcept {
@@ -16,38 +13,48 @@ const quic_stream* quic_streams::find(stream_id id) const noexcept {
 }
 
 quic_stream& quic_streams::get(stream_id id) {
-  return streams_.try_emplace(id, id).first->second;
+  const auto [place, is_new] = streams_.try_emplace(id, id);
+  if (is_new)
+    ++opened_by_[is_opened_by_server(id) ? 1 : 0];
+  return place->second;
 }
 
 void quic_streams::remove(stream_id id) {
   const auto found = streams_.find(id);
   if (found == streams_.end())
     return;
-  buffered_ -= found->second.output.buffered();
-  ready_.remove(static_cast<std::int64_t>(id));
-  std::erase(waiting_for_connection_, id);
+  auto& gone = found->second;
+  buffered_ -= gone.output.buffered();
+  for (auto* line : {&ready_, &waiting_for_connection_, &waiting_for_room_})
+    line->remove(number_of(gone));
+  --opened_by_[is_opened_by_server(id) ? 1 : 0];
   streams_.erase(found);
-}
-
-void quic_streams::clear() {
-  while (!streams_.empty())
-    remove(streams_.begin()->first);
 }
 
 void quic_streams::make_ready(quic_stream& which) {
   if (which.is_open && !which.is_closed)
-    ready_.add(static_cast<std::int64_t>(which.id), which.priority);
+    ready_.add(number_of(which), which.priority);
 }
 
 void quic_streams::wait_for_connection(quic_stream& which) {
-  ready_.remove(static_cast<std::int64_t>(which.id));
-  waiting_for_connection_.push_back(which.id);
+  make_idle(which);
+  waiting_for_connection_.add(number_of(which), which.priority);
 }
 
 void quic_streams::wake_those_that_wait_for_connection() {
-  for (const auto id : std::exchange(waiting_for_connection_, {}))
-    if (auto* waiting = find(id))
+  while (const auto next = waiting_for_connection_.next()) {
+    waiting_for_connection_.remove(*next);
+    if (auto* waiting = find(static_cast<stream_id>(*next)))
       make_ready(*waiting);
+  }
+}
+
+quic_stream* quic_streams::take_next_waiting_for_room() {
+  const auto next = waiting_for_room_.next();
+  if (!next)
+    return nullptr;
+  waiting_for_room_.remove(*next);
+  return find(static_cast<stream_id>(*next));
 }
 
 quic_stream* quic_streams::next_ready() {
@@ -57,8 +64,9 @@ quic_stream* quic_streams::next_ready() {
 
 void quic_streams::prioritize(quic_stream& which, stream_priority priority) {
   which.priority = priority;
-  if (ready_.contains(static_cast<std::int64_t>(which.id)))
-    ready_.add(static_cast<std::int64_t>(which.id), priority);
+  for (auto* line : {&ready_, &waiting_for_connection_, &waiting_for_room_})
+    if (line->contains(number_of(which)))
+      line->add(number_of(which), priority);
 }
 
 } // namespace actorwire

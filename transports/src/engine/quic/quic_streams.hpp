@@ -1,16 +1,16 @@
 #pragma once
 
+#include "stream_input.hpp"
 #include "stream_output.hpp"
 #include "stream_scheduler.hpp"
 
 #include <actorwire/messages/events.hpp>
-#include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/stream.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <vector>
 
 namespace actorwire {
 
@@ -36,8 +36,7 @@ struct quic_stream {
   stream_priority priority;
   stream_output output;
   /// What has arrived and was not read.
-  std::vector<payload> input;
-  std::size_t input_size = 0;
+  stream_input input;
   /// ngtcp2 knows it. The byte stream of a server that speaks first is there before.
   bool is_open = false;
   /// The peer has ended its half.
@@ -48,8 +47,6 @@ struct quic_stream {
   bool is_sending_over = false;
   /// By this side or the peer, before all of it was sent and acknowledged.
   bool was_given_up = false;
-  /// `send` took less than it was given.
-  bool wants_room = false;
   /// An empty frame is to tell the peer of it.
   bool is_to_be_announced = false;
   /// ngtcp2 has forgotten it.
@@ -64,18 +61,12 @@ public:
   /// Finds or makes it. References stay good until it is removed.
   quic_stream& get(stream_id id);
   void remove(stream_id id);
-  /// Forgets all, as when early data was refused.
-  void clear();
 
-  [[nodiscard]] std::size_t size() const noexcept { return streams_.size(); }
+  /// How many there are that this side has opened.
+  [[nodiscard]] std::size_t opened_by(bool server) const noexcept { return opened_by_[server ? 1 : 0]; }
   template <class Visitor>
   void for_each(Visitor&& visit) {
     for (auto& [id, each] : streams_)
-      visit(each);
-  }
-  template <class Visitor>
-  void for_each(Visitor&& visit) const {
-    for (const auto& [id, each] : streams_)
       visit(each);
   }
 
@@ -89,22 +80,35 @@ public:
   /// It has something to send.
   void make_ready(quic_stream& which);
   /// It has not, or may not.
-  void make_idle(quic_stream& which) { ready_.remove(static_cast<std::int64_t>(which.id)); }
+  void make_idle(quic_stream& which) { ready_.remove(number_of(which)); }
   /// The connection's window is used up: it waits for that to grow.
   void wait_for_connection(quic_stream& which);
   void wake_those_that_wait_for_connection();
+  /// `send` took less than it was given.
+  void wait_for_room(quic_stream& which) { waiting_for_room_.add(number_of(which), which.priority); }
+  /// It wants none any more.
+  void leave_room(quic_stream& which) { waiting_for_room_.remove(number_of(which)); }
+  [[nodiscard]] bool is_one_waiting_for_room() const noexcept { return !waiting_for_room_.empty(); }
+  /// Takes out whoever is to have room first: the most urgent; null if nobody waits for it.
+  [[nodiscard]] quic_stream* take_next_waiting_for_room();
   [[nodiscard]] bool is_one_ready() const noexcept { return !ready_.empty(); }
   /// The stream whose turn it is; null if none has anything to send.
   [[nodiscard]] quic_stream* next_ready();
   /// Has sent a packet's worth: others of its kind come next.
-  void give_turn_away(quic_stream& which) { ready_.rotate(static_cast<std::int64_t>(which.id)); }
+  void give_turn_away(quic_stream& which) { ready_.rotate(number_of(which)); }
   void prioritize(quic_stream& which, stream_priority priority);
 
 private:
+  [[nodiscard]] static std::int64_t number_of(const quic_stream& which) noexcept {
+    return static_cast<std::int64_t>(which.id);
+  }
+
   /// Ordered: who visits them all does so in the order in which they were opened.
   std::map<stream_id, quic_stream> streams_;
+  std::array<std::size_t, 2> opened_by_{};
   stream_scheduler ready_;
-  std::vector<stream_id> waiting_for_connection_;
+  stream_scheduler waiting_for_connection_;
+  stream_scheduler waiting_for_room_;
   std::size_t buffered_ = 0;
 };
 
