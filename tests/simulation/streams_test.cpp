@@ -559,6 +559,32 @@ TEST_CASE("the limits of what waits, and back-pressure, count all streams togeth
   CHECK_FALSE(with.user.all<backpressure>().back().on);
 }
 
+TEST_CASE("a stream whose bytes do not move for operation_timeout is cut short, and the connection goes on",
+          "[simulation][streams]") {
+  host_and_peer with{over_quic(), stream_manners::deaf};
+  with.user.subscribe(with.peer, event_mask::streams | event_mask::loss);
+  const auto stream = with.open();
+  constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
+  // What the window takes, and what then waits.
+  with.user.cast(with.peer, std::string(65'532, 'x'), on(stream));
+  const auto waiting = with.user.send(with.peer, std::string(40'000, 'x'), on(stream));
+  with.world.run_for(9s);
+  CHECK(waiting->count == 0);
+  with.world.run_for(2s);
+  CHECK(waiting->code() == error_code::stalled);
+  const auto told = with.user.all<actorwire::stream_reset>();
+  REQUIRE(told.size() == 1);
+  CHECK(told.front().stream == stream);
+  CHECK(told.front().half == stream_half::sending);
+  CHECK(told.front().code == stream_stalled_code);
+  CHECK(with.host.last().reset.at(stream) == std::pair{stream_half::receiving, stream_stalled_code});
+  CHECK(with.figures().queued_bytes == 0);
+  const auto elsewhere = with.user.send(with.peer, "goes on", on(0, outcome::acked));
+  with.world.run_for(1s);
+  CHECK(elsewhere->value->result == outcome::acked);
+  CHECK(elsewhere->value->generation == 1);
+}
+
 TEST_CASE("a message whose time is over does not leave on a stream either", "[simulation][streams][D6]") {
   host_and_peer with{over_quic(), stream_manners::deaf};
   const auto stream = with.open();

@@ -433,6 +433,36 @@ TEST_CASE("contract: a connection that is closed in order looks finished to the 
   CHECK(both.dialler.reason() == closed_by_test());
 }
 
+TEST_CASE("contract: bytes that were on their way when the peer closed in order are not called acknowledged") {
+  const auto finishes = GENERATE(false, true);
+  contract both;
+  both.connect();
+  both.dialler.allow_everything();
+  fill(both.fixture(), both.dialler);
+  if (finishes)
+    both.dialler.finish();
+  // The acceptor has sent nothing, so nothing of its own is lost by its close.
+  both.acceptor.close(closed_by_test());
+  REQUIRE(both.wait([&] { return both.dialler.is_closed(); }));
+  CHECK(both.dialler.wire()->bytes_acked() < both.dialler.wire()->stats().bytes_sent);
+}
+
+TEST_CASE("contract: between a close and the end nothing is told, whatever has arrived") {
+  contract both;
+  both.connect();
+  both.dialler.write(std::string(200'000, 'x'));
+  both.dialler.finish();
+  both.fixture().settle();
+  both.acceptor.then = [&](event kind) {
+    if (kind == event::received)
+      both.acceptor.close(aborted());
+  };
+  both.acceptor.allow_everything();
+  REQUIRE(both.wait([&] { return both.acceptor.is_closed(); }));
+  CHECK(both.acceptor.reason() == aborted());
+  CHECK(both.acceptor.events() == std::vector{event::connected, event::received, event::closed});
+}
+
 TEST_CASE("contract: closing in any state is reported once, with the first reason") {
   contract both;
   const auto state = GENERATE(0, 1, 2, 3, 4, 5, 6);

@@ -38,6 +38,8 @@ public:
   ~transport_user() {
     if (wire_)
       wire_->detach();
+    if (is_beyond_)
+      violations_.emplace_back("the observer was given more bytes than it allowed, and no end followed");
     for (const auto& each : violations_)
       FAIL_CHECK(each);
   }
@@ -77,6 +79,7 @@ public:
   void drop() {
     detach();
     is_over_ = true;
+    is_beyond_ = false;
     wire_ = nullptr;
   }
   result<std::size_t> send(std::span<const outgoing> pieces) {
@@ -140,8 +143,11 @@ private:
       violations_.emplace_back("the observer was called from within a call to the transport");
     if (is_over_)
       violations_.emplace_back("the observer was called after the last call");
+    if (is_beyond_ && kind != event::received && kind != event::peer_finished && kind != event::closed)
+      violations_.emplace_back("the observer was given more bytes than it allowed, and the connection went on");
     events_.push_back(kind);
     is_over_ = is_over_ || kind == event::closed;
+    is_beyond_ = is_beyond_ && !is_over_;
   }
   void tell(event kind) {
     if (then)
@@ -164,8 +170,7 @@ private:
     note(event::received);
     if (bytes.empty())
       violations_.emplace_back("the observer was given no bytes");
-    if (bytes.size() > allowed_)
-      violations_.emplace_back("the observer was given more bytes than it allowed");
+    is_beyond_ = is_beyond_ || bytes.size() > allowed_;
     allowed_ -= std::min<std::size_t>(bytes.size(), allowed_);
     received_ += bytes.text();
     tell(event::received);
@@ -180,6 +185,8 @@ private:
     tell(event::writable);
   }
   void on_closed(const transport_error& reason) override {
+    if (is_beyond_ && reason.code != error_code::closed)
+      violations_.emplace_back("the observer was given more bytes than it allowed before a loss");
     note(event::closed);
     reason_ = reason;
     tell(event::closed);
@@ -194,6 +201,8 @@ private:
   std::optional<transport_error> reason_;
   std::size_t allowed_ = 0;
   int depth_ = 0;
+  /// More came than was allowed, as only what is left at an orderly end may.
+  bool is_beyond_ = false;
   bool is_over_ = false;
   std::vector<std::string> violations_;
 };

@@ -74,8 +74,9 @@ public:
   }
 
   [[nodiscard]] bool has_partial() const noexcept { return decoder_.has_partial(); }
-  /// Whether nothing waits to be passed on.
-  [[nodiscard]] bool is_drained() const noexcept { return decoder_.unread_size() == 0; }
+  /// Bytes that wait to be passed on.
+  [[nodiscard]] std::size_t unread_size() const noexcept { return decoder_.unread_size(); }
+  [[nodiscard]] bool is_drained() const noexcept { return unread_size() == 0; }
   /// The stream has ended. *Errors:* `truncated_frame` when it ended inside a message.
   [[nodiscard]] result<void> finish() { return decoder_.finish(); }
 

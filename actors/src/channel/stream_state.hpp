@@ -12,6 +12,9 @@
 
 namespace actorwire {
 
+/// With this code a stream is reset on which bytes wait and none has moved for `operation_timeout`.
+inline constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
+
 /// One stream other than 0, of one generation: what has arrived on it, and which of its halves is over. What is to be sent
 /// on it is in an outbox of the channel. *Thread:* shard only.
 struct stream_state {
@@ -39,6 +42,8 @@ struct stream_state {
   std::uint64_t bytes_taken = 0;
   std::uint64_t code = 0;
   time_point frame_due = never;
+  /// Bytes wait to be sent, and some must have moved by then.
+  time_point send_due = never;
   /// Somebody knows of it.
   bool is_announced;
   /// Our half has ended, or was cut short.

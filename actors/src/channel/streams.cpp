@@ -34,6 +34,12 @@ transport_error cut_short(stream_id stream, std::uint64_t code, origin who) {
                         + (who == origin::local ? "this side" : "the peer") + " with code " + std::to_string(code));
 }
 
+transport_error has_stalled(stream_id stream) {
+  return make_error(error_code::stalled, phase::established, origin::remote,
+                    "stream " + std::to_string(stream)
+                        + " was cut short: no byte was taken for operation_timeout although some wait");
+}
+
 transport_error leaving() {
   return make_error(error_code::not_connected, phase::close, origin::local,
                     "the connection takes no new streams, because it ends");
@@ -275,21 +281,43 @@ void streams::settle_acknowledged() {
 }
 
 bool streams::has_late_frame(time_point now) noexcept {
-  next_frame_due_ = stream_state::never;
+  next_due_ = stream_state::never;
   auto any = false;
   for (auto& [id, each] : streams_) {
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
     if (each.frame_due <= now && user_.credit(id) == 0)
       each.frame_due = stream_state::never;
     any = any || each.frame_due <= now;
-    next_frame_due_ = std::min(next_frame_due_, each.frame_due);
+    next_due_ = std::min(next_due_, each.frame_due);
   }
   return any;
 }
 
-bool streams::is_drained() const noexcept {
-  return std::none_of(streams_.begin(), streams_.end(),
-                      [](const auto& entry) { return entry.second.in && !entry.second.in->is_drained(); });
+bool streams::cut_stalled(time_point now) {
+  auto any = false;
+  for (auto& [id, each] : streams_) {
+    // What waited may have expired meanwhile; then there is nothing that should have moved.
+    if (carrier_ == nullptr || each.sending_over || user_.sending().is_flushed(id))
+      each.send_due = stream_state::never;
+    if (each.send_due <= now) {
+      any = true;
+      each.send_due = stream_state::never;
+      each.sending_over = true;
+      each.note_reset(stream_stalled_code);
+      give_up_sending(each, has_stalled(id));
+      carrier_->reset(id, stream_stalled_code);
+      publish(each, stream_reset{user_.source(), user_.generation(), id, stream_half::sending, stream_stalled_code});
+    }
+    next_due_ = std::min(next_due_, each.send_due);
+  }
+  return any;
+}
+
+std::size_t streams::unread_size() const noexcept {
+  std::size_t size = 0;
+  for (const auto& [id, each] : streams_)
+    size += each.in ? each.in->unread_size() : 0;
+  return size;
 }
 
 bool streams::is_finished() const noexcept {
@@ -395,7 +423,7 @@ void streams::follow_partial_frame(stream_state& which, bool frame_came, std::si
     which.frame_due = stream_state::never;
   else if (frame_came || which.frame_due == stream_state::never)
     which.frame_due = where_.now() + user_.config().framing.partial_frame_timeout;
-  next_frame_due_ = std::min(next_frame_due_, which.frame_due);
+  next_due_ = std::min(next_due_, which.frame_due);
 }
 
 void streams::tell_end(stream_state& which) {
@@ -411,6 +439,7 @@ void streams::push(stream_state& which) {
   if (carrier_ == nullptr || which.sending_over || which.is_blocked)
     return;
   auto& sending = user_.sending();
+  const auto taken_before = which.bytes_taken;
   std::array<outgoing, pieces_per_send> pieces;
   while (const auto count = sending.gather(which.id, pieces)) {
     std::size_t offered = 0;
@@ -427,6 +456,7 @@ void streams::push(stream_state& which) {
     if (which.is_blocked)
       break;
   }
+  follow_progress(which, which.bytes_taken > taken_before);
   if (!which.awaits_acks && sending.waits_for_acks(which.id)) {
     which.awaits_acks = true;
     awaiting_acks_.push_back(which.id);
@@ -435,6 +465,14 @@ void streams::push(stream_state& which) {
     which.sending_over = true;
     carrier_->finish(which.id);
   }
+}
+
+void streams::follow_progress(stream_state& which, bool has_moved) {
+  if (!which.is_blocked)
+    which.send_due = stream_state::never;
+  else if (has_moved || which.send_due == stream_state::never)
+    which.send_due = where_.now() + user_.config().operation_timeout;
+  next_due_ = std::min(next_due_, which.send_due);
 }
 
 void streams::settle_acknowledged(stream_state& which) {

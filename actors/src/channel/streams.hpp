@@ -90,16 +90,19 @@ public:
   void settle_acknowledged();
   [[nodiscard]] bool waits_for_acks() const noexcept { return !awaiting_acks_.empty(); }
 
-  /// When `has_late_frame` is to be asked; the end of time if never.
-  [[nodiscard]] time_point next_timeout() const noexcept { return next_frame_due_; }
+  /// When `has_late_frame` is to be asked, and `cut_stalled` called; the end of time if never.
+  [[nodiscard]] time_point next_timeout() const noexcept { return next_due_; }
   /// Whether a frame was begun on any stream, and not completed in time although somebody wants it.
   [[nodiscard]] bool has_late_frame(time_point now) noexcept;
+  /// Resets the streams on which bytes wait and none has moved for `operation_timeout`, so that what nobody reads does not
+  /// use up the limits that all share. Returns whether there was any. Called after `has_late_frame`.
+  bool cut_stalled(time_point now);
 
   /// What the peer, or the network's memory, has done to end the whole connection; empty while that is well.
   [[nodiscard]] const std::optional<transport_error>& failure() const noexcept { return failure_; }
 
-  /// Whether everything that arrived was passed on.
-  [[nodiscard]] bool is_drained() const noexcept;
+  /// Bytes that arrived and were not passed on.
+  [[nodiscard]] std::size_t unread_size() const noexcept;
   /// Whether our halves of all streams are over.
   [[nodiscard]] bool is_finished() const noexcept;
   /// Whether what was sent on them has arrived.
@@ -130,6 +133,7 @@ private:
   void pump(stream_state& which);
   /// Hands over to the transport what waits.
   void push(stream_state& which);
+  void follow_progress(stream_state& which, bool has_moved);
   void settle_acknowledged(stream_state& which);
   /// Our half was cut short: what waits, and what was not acknowledged, is given up.
   void give_up_sending(stream_state& which, const transport_error& why);
@@ -155,8 +159,8 @@ private:
   /// Whoever asked what became of a datagram, by the number that the transport gave it.
   std::map<std::uint64_t, datagram_promise> datagrams_;
   std::uint64_t datagrams_discarded_ = 0;
-  /// No frame that has begun is late before.
-  time_point next_frame_due_ = stream_state::never;
+  /// Nothing is late before.
+  time_point next_due_ = stream_state::never;
   std::optional<transport_error> failure_;
   bool is_finishing_ = false;
 };

@@ -90,9 +90,8 @@ void wire::handle_closed(const transport_error& reason) {
   if (streams_ != nullptr)
     streams_->detach_transport();
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
-  if (reason.code == error_code::closed && user_ != nullptr && !is_drained()) {
+  if (reason.code == error_code::closed && user_ != nullptr && unread_size() > 0) {
     ending_ = std::make_unique<const transport_error>(reason);
-    set(deadline::progress, where_.now() + user_->config().operation_timeout);
     pump();
     return;
   }
@@ -122,6 +121,19 @@ std::unique_ptr<const transport_error> wire::take_end() noexcept {
 
 void wire::handle_timeout() {
   const auto now = where_.now();
+  if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
+    set(deadline::streams, never);
+    if (user_ != nullptr && streams_ != nullptr) {
+      if (streams_->has_late_frame(now)) {
+        abort(intake::late_frame());
+        return;
+      }
+      // Stream 0 may have waited for the room that these had taken.
+      if (streams_->cut_stalled(now) && deadlines_[static_cast<std::size_t>(deadline::progress)] != never)
+        set(deadline::progress, now + user_->config().operation_timeout);
+      after_streams();
+    }
+  }
   if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
     if (ending_) {
       give_up(*ending_);
@@ -149,14 +161,6 @@ void wire::handle_timeout() {
   }
   if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
     follow_peer();
-  if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
-    set(deadline::streams, never);
-    if (user_ != nullptr && streams_ != nullptr && streams_->has_late_frame(now)) {
-      abort(intake::late_frame());
-      return;
-    }
-    after_streams();
-  }
   if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now) {
     abort(make_error(error_code::closed, phase::close, origin::local,
                      "a connection that was to be renewed did not end in time"));
@@ -250,8 +254,7 @@ void wire::pump() {
     return;
   }
   if (ending_) {
-    if (is_drained())
-      give_up(*ending_);
+    end_when_drained();
     return;
   }
   if (!intake_.charge(where_.buffers().budget())) {
@@ -351,8 +354,7 @@ void wire::after_streams() {
     return;
   }
   if (ending_) {
-    if (is_drained())
-      give_up(*ending_);
+    end_when_drained();
     return;
   }
   if (streams_->has_work())
@@ -363,8 +365,8 @@ void wire::after_streams() {
   end_if_done();
 }
 
-bool wire::is_drained() const noexcept {
-  return intake_.is_drained() && (streams_ == nullptr || streams_->is_drained());
+std::size_t wire::unread_size() const noexcept {
+  return intake_.unread_size() + (streams_ != nullptr ? streams_->unread_size() : 0);
 }
 
 transport_stats wire::stats() const {
@@ -375,6 +377,17 @@ transport_stats wire::stats() const {
 }
 
 // -- the end ------------------------------------------------------------------------------------------------------------
+
+void wire::end_when_drained() {
+  if (const auto left = unread_size(); left > 0) {
+    // Who reads slowly gets all of it, and who has stopped does not keep the peer from being dialled anew.
+    if (std::exchange(unread_at_end_, left) != left)
+      set(deadline::progress, where_.now() + user_->config().operation_timeout);
+    return;
+  }
+  const auto whole = peer_finished_ ? intake_.finish() : result<void>{};
+  give_up(whole ? *ending_ : whole.error());
+}
 
 bool wire::close_when_acknowledged() {
   // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.

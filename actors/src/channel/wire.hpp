@@ -117,7 +117,8 @@ public:
 
 private:
   enum class deadline : std::uint8_t {
-    /// Bytes wait and none has moved for `operation_timeout`.
+    /// Bytes wait and none has moved for `operation_timeout`. Before the orderly end of the transport they wait to be sent;
+    /// behind it, to be passed on.
     progress,
     /// A frame has begun and is not complete for `partial_frame_timeout`.
     partial_frame,
@@ -145,7 +146,10 @@ private:
   /// Lets the streams other than 0 do what they put off, and sees to what they came to.
   void flush_streams();
   void after_streams();
-  [[nodiscard]] bool is_drained() const noexcept;
+  /// The transport has ended in order: tells the channel when that has all that arrived, or takes no more of it.
+  void end_when_drained();
+  /// Bytes that arrived, on all streams, and were not passed on.
+  [[nodiscard]] std::size_t unread_size() const noexcept;
   [[nodiscard]] bool waits_for_acks() const noexcept;
 
   shard& where_;
@@ -161,6 +165,7 @@ private:
   std::uint64_t bytes_taken_ = 0;
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;
+  std::size_t unread_at_end_ = 0;
   std::unique_ptr<const transport_error> end_;
   bool takes_early_data_ = false;
   bool is_connected_ = false;

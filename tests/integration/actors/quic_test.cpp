@@ -153,6 +153,24 @@ TEST_CASE("what is sent over QUIC is acknowledged by the peer's transport") {
   CHECK(answer.result == outcome::acked);
 }
 
+TEST_CASE("a connection that its peer has ended in order is over in time, although nobody reads what it brought") {
+  program here;
+  witness me{here.system};
+  const auto leave = [](caf::event_based_actor* self, const connection_actor& client) -> caf::behavior {
+    tell(self, client, cast{payload::copy_of(pattern(100'000)), {}});
+    tell(self, client, close{close_mode::flush, 5s});
+    return {[](const opened&) {}, [](const state_changed&) {}, [](const connection_status&) {}};
+  };
+  const auto server = here.net->listen("quic://127.0.0.1:0", leave, to_listen()).value();
+  auto options = to_acquire();
+  options.transport.operation_timeout = 200ms;
+  const auto peer = here.net->acquire(quic_uri(server.port), options).value();
+  me.listen_to(peer, event_mask::state);
+  anonymous_tell(peer, connect{});
+  const auto over = me.await<state_changed>([](const auto& change) { return change.to == connection_state::backoff; });
+  CHECK(over.reason.code == error_code::peer_closed);
+}
+
 #if NGTCP2_VERSION_NUM < 0x011601
 TEST_CASE("qlog is refused on both sides where a peer could turn it against us, unless it is forced") {
   program here;

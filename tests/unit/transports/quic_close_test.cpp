@@ -96,6 +96,44 @@ TEST_CASE("what has arrived can be read after the end") {
   CHECK(receiver.read(0, 100).empty());
 }
 
+TEST_CASE(
+    "a peer that ends the connection is believed to have everything only where that can be, and where it says so") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  struct farewell {
+    const char* what;
+    std::uint64_t code;
+    bool client_finishes;
+    bool server_finishes;
+    bool is_believed;
+  };
+  const auto now = GENERATE(farewell{"in order, and both halves have ended", quic_ended_in_order, true, true, false},
+                            farewell{"our half goes on", quic_ended_on_both_sides, false, true, false},
+                            farewell{"its own half goes on", quic_ended_on_both_sides, true, false, false},
+                            farewell{"both halves have ended", quic_ended_on_both_sides, true, true, true});
+  CAPTURE(now.what);
+  if (now.server_finishes) {
+    server.finish(0);
+    world.until([&, &at = client] { return at.connection->is_read_to_end(0) || at.streams[0].ended; });
+  }
+  // From here on the client hears of no acknowledgement, but of the end.
+  auto is_deaf = true;
+  world.passes = [&](const udp_path& path, const std::string&) {
+    return path.local != world.client_address || !is_deaf;
+  };
+  client.say(0, "did this arrive?");
+  if (now.client_finishes)
+    client.finish(0);
+  world.until([&, &at = server] { return at.streams[0].text == "did this arrive?"; });
+  is_deaf = false;
+  server.connection->close(now.code, make_error(error_code::closed, phase::close, origin::local, "done"));
+  server.touch();
+  world.until([&, &at = client] { return at.reason.has_value(); });
+  CHECK(client.reason->code == error_code::closed);
+  CHECK(client.last_metrics.bytes_acked == (now.is_believed ? 16 : 0));
+}
+
 TEST_CASE("nothing is told after the end, although the end of a stream is read only then") {
   quic_world world;
   auto [client, server] = world.connect();

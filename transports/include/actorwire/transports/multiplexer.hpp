@@ -21,7 +21,8 @@ class multiplexer_observer {
 public:
   /// The peer has opened a stream.
   virtual void on_stream_opened(stream_id stream, stream_direction direction) = 0;
-  /// Bytes arrived on a stream other than 0, in order; no more than was asked for.
+  /// Bytes arrived on a stream other than 0, in order; no more than was asked for, but for what is left at the end, as in
+  /// `transport_observer::on_received`.
   virtual void on_stream_received(stream_id stream, payload bytes) = 0;
   /// The peer sent its last byte on it, and all of them were delivered.
   virtual void on_stream_finished(stream_id stream) = 0;
@@ -47,7 +48,8 @@ protected:
 };
 
 /// The streams other than 0, and the unreliable datagrams, of a transport that has such (QUIC; RFC 9000, 2 and RFC 9221).
-/// Stream 0 is what `transport` is about. Streams end with the transport, and nothing is told of them then.
+/// Stream 0 is what `transport` is about. Streams end with the transport, and nothing is told of them then;
+/// what is left of them is told before.
 /// *Thread:* shard only. *Lifetime:* that of the transport.
 class multiplexer {
 public:
@@ -69,7 +71,8 @@ public:
   virtual void stop(stream_id stream, std::uint64_t code) = 0;
   virtual void prioritize(stream_id stream, stream_priority priority) = 0;
 
-  /// Bytes of our half that the peer has acknowledged; empty when the stream is not known any more.
+  /// Bytes of our half that the peer has acknowledged; empty when the stream is not known any more. Streams that were open when
+  /// the transport ended are known for good.
   [[nodiscard]] virtual std::optional<std::uint64_t> bytes_acked(stream_id stream) const = 0;
 
   /// Has a datagram sent once, or dropped when others have filled the buffer meanwhile; returns what `on_datagram_done`

@@ -40,7 +40,9 @@ public:
   virtual void on_early_data() {}
   /// The transport is ready in both directions.
   virtual void on_connected(const transport_opening& opening) = 0;
-  /// Bytes arrived, in order; no more than was asked for with `receive`.
+  /// Bytes arrived, in order; no more than was asked for with `receive`. Where the protocol's windows are the transport's own
+  /// (QUIC), what they still hold when the peer ends the connection in order comes all at once, asked for or not, and
+  /// `on_closed` right behind it.
   virtual void on_received(payload bytes) = 0;
   /// The peer sent its last byte, and all of them were delivered. Sending goes on.
   virtual void on_peer_finished() = 0;

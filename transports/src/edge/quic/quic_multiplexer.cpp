@@ -58,7 +58,7 @@ void quic_transport::handle(quic_event::datagram_done&& event) {
 void quic_transport::deliver_stream(stream_id id) {
   for (;;) {
     const auto found = streams_.find(id);
-    if (stage_ != stage::established || connection_ == nullptr || found == streams_.end())
+    if (!may_deliver() || found == streams_.end())
       return;
     auto& stream = found->second;
     auto bytes = connection_->read(id, stream.allowance);
@@ -132,7 +132,13 @@ void quic_transport::prioritize(stream_id stream, stream_priority priority) {
 }
 
 std::optional<std::uint64_t> quic_transport::bytes_acked(stream_id stream) const {
-  if (connection_ == nullptr || !streams_.contains(stream))
+  const auto found = streams_.find(stream);
+  if (found == streams_.end())
+    return std::nullopt;
+  if (connection_ == nullptr)
+    return found->second.last_acked;
+  // One that is over, although that is still to be told.
+  if (!connection_->knows(stream))
     return std::nullopt;
   return connection_->bytes_acked(stream);
 }

@@ -196,33 +196,78 @@ void quic_transport::handle(quic_event::path_changed&& event) {
 }
 
 void quic_transport::handle(quic_event::closed&& event) {
-  keep_rest();
-  if (stage_ != stage::established)
-    return tell_closed(event.reason);
-  if (is_closing_)
-    return tell_closed(event.reason);
-  // Where the other side has ended in order, it has had everything, and nothing more will come.
-  if (event.reason.code == error_code::closed) {
-    if (finished_)
-      last_acked_ = bytes_sent_;
-    end_ = std::make_unique<const transport_error>(event.reason);
-    return deliver();
-  }
-  // What came before a loss is worth as much as the allowance lets through.
-  deliver();
+  std::vector<leftover> rest;
+  // What came before a loss is worth as much as the allowance lets through. An orderly end is told when all is handed over
+  // that came before it, and it is told at once: nobody can send any more, however slowly this side reads.
+  keep_figures();
+  if (stage_ == stage::established && !is_closing_)
+    rest = take_leftovers(event.reason.code == error_code::closed);
+  connection_ = nullptr;
+  socket_ = nullptr;
+  for (auto& each : rest)
+    hand_over(std::move(each));
+  // Otherwise the observer has ended it meanwhile, and for a reason of its own.
   if (stage_ != stage::ended)
     tell_closed(event.reason);
 }
 
-void quic_transport::keep_rest() {
+std::vector<quic_transport::leftover> quic_transport::take_leftovers(bool beyond_allowance) {
+  constexpr auto everything = std::numeric_limits<std::size_t>::max();
+  std::vector<leftover> all;
+  all.push_back(take_leftover(byte_stream, beyond_allowance ? everything : allowance_));
+  // Where the peer has ended the connection in order, it has ended its half of the byte stream too.
+  all.front().is_at_end = (beyond_allowance || all.front().is_at_end) && !peer_finished_;
+  for (const auto& [id, each] : streams_)
+    if (!each.is_ended)
+      all.push_back(take_leftover(id, beyond_allowance ? everything : each.allowance));
+  return all;
+}
+
+quic_transport::leftover quic_transport::take_leftover(stream_id id, std::size_t allowance) {
+  leftover rest;
+  rest.stream = id;
+  for (auto bytes = connection_->read(id, allowance); !bytes.empty(); bytes = connection_->read(id, allowance)) {
+    allowance -= bytes.size();
+    rest.bytes.push_back(std::move(bytes));
+  }
+  rest.is_at_end = connection_->is_read_to_end(id);
+  if (rest.is_at_end) {
+    connection_->note_end_was_read(id);
+    rest.is_over = !connection_->knows(id);
+  }
+  return rest;
+}
+
+void quic_transport::hand_over(leftover&& rest) {
+  for (auto& bytes : rest.bytes) {
+    if (stage_ != stage::established)
+      return;
+    if (rest.stream == byte_stream) {
+      bytes_received_ += bytes.size();
+      observer_->on_received(std::move(bytes));
+    } else {
+      streams_observer_->on_stream_received(rest.stream, std::move(bytes));
+    }
+  }
+  if (!rest.is_at_end || stage_ != stage::established)
+    return;
+  if (rest.stream == byte_stream) {
+    peer_finished_ = true;
+    return observer_->on_peer_finished();
+  }
+  streams_observer_->on_stream_finished(rest.stream);
+  if (rest.is_over && stage_ == stage::established) {
+    streams_.erase(rest.stream);
+    streams_observer_->on_stream_closed(rest.stream);
+  }
+}
+
+void quic_transport::keep_figures() noexcept {
   last_acked_ = bytes_acked();
   last_metrics_ = connection_->metrics();
-  peer_finished_first_ = peer_finished_first_ || !finished_;
-  for (auto bytes = connection_->read(byte_stream, std::numeric_limits<std::size_t>::max()); !bytes.empty();
-       bytes = connection_->read(byte_stream, std::numeric_limits<std::size_t>::max()))
-    rest_.push_back(std::move(bytes));
-  connection_ = nullptr;
-  socket_ = nullptr;
+  for (auto& [id, each] : streams_)
+    if (connection_->knows(id))
+      each.last_acked = connection_->bytes_acked(id);
 }
 
 // -- reading ------------------------------------------------------------------------------------------------------------
@@ -246,21 +291,11 @@ void quic_transport::deliver_later() {
 }
 
 void quic_transport::deliver() {
-  if (is_delivering_ || is_closing_ || stage_ != stage::established)
+  if (is_delivering_ || !may_deliver())
     return;
   is_delivering_ = true;
-  while (stage_ == stage::established && allowance_ > 0) {
-    payload bytes;
-    if (connection_ != nullptr) {
-      bytes = connection_->read(byte_stream, allowance_);
-    } else if (!rest_.empty()) {
-      auto& first = rest_.front();
-      const auto size = static_cast<std::uint32_t>(std::min<std::size_t>(first.size(), allowance_));
-      bytes = first.slice(0, size);
-      first = first.slice(size, first.size() - size);
-      if (first.empty())
-        rest_.erase(rest_.begin());
-    }
+  while (may_deliver()) {
+    auto bytes = connection_->read(byte_stream, allowance_);
     if (bytes.empty())
       break;
     allowance_ -= bytes.size();
@@ -268,18 +303,15 @@ void quic_transport::deliver() {
     observer_->on_received(std::move(bytes));
   }
   is_delivering_ = false;
-  if (stage_ != stage::established)
+  if (!may_deliver())
     return;
-  const auto is_at_end = connection_ != nullptr ? connection_->is_read_to_end(byte_stream) : end_ && rest_.empty();
-  if (is_at_end && !std::exchange(peer_finished_, true)) {
+  if (connection_->is_read_to_end(byte_stream) && !std::exchange(peer_finished_, true)) {
     peer_finished_first_ = !finished_;
     observer_->on_peer_finished();
-    if (connection_ != nullptr && stage_ == stage::established)
+    if (connection_ != nullptr)
       connection_->note_end_was_read(byte_stream);
   }
   touch();
-  if (stage_ == stage::established && end_ && rest_.empty())
-    tell_closed(*end_);
 }
 
 // -- writing ------------------------------------------------------------------------------------------------------------
@@ -318,7 +350,7 @@ void quic_transport::end_if_done() {
   if (figures.own_streams + figures.peer_streams > 0)
     return;
   is_closing_ = true;
-  connection_->close(quic_ended_in_order, closed_error(peer_finished_first_));
+  connection_->close(quic_ended_on_both_sides, closed_error(peer_finished_first_));
   touch();
 }
 
@@ -362,8 +394,7 @@ void quic_transport::detach() noexcept {
   if (auto dialing = std::exchange(dialer_, nullptr))
     dialing->cancel();
   if (connection_ != nullptr) {
-    last_acked_ = bytes_acked();
-    last_metrics_ = connection_->metrics();
+    keep_figures();
     std::exchange(socket_, nullptr)->let_go(*std::exchange(connection_, nullptr));
   }
 }
@@ -381,9 +412,7 @@ transport_stats quic_transport::stats() const {
 }
 
 std::uint64_t quic_transport::bytes_acked() const {
-  if (connection_ == nullptr)
-    return last_acked_;
-  return byte_stream_is_over_ ? bytes_sent_ : connection_->bytes_acked(byte_stream);
+  return connection_ != nullptr ? connection_->bytes_acked(byte_stream) : last_acked_;
 }
 
 } // namespace actorwire

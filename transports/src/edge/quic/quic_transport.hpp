@@ -23,7 +23,7 @@ namespace actorwire {
 ///
 /// - It is connected when keys are agreed on and the peer is verified.
 /// - What is read is what the allowance lets through; the peer may send as much more as was read, and its window holds the
-///   rest.
+///   rest. When the peer ends the connection in order, all that its windows held is handed over at once, on every stream.
 /// - When both halves of stream 0 have ended, all of it was acknowledged, and no other stream is open, the connection is
 ///   over.
 /// - `close` with `error_code::closed`, when nothing is on its way, ends in order; any other is told to the peer as a loss.
@@ -74,6 +74,18 @@ private:
   struct side_stream {
     std::size_t allowance = 0;
     bool is_ended = false;
+    /// When the connection is gone: what of our half had arrived.
+    std::uint64_t last_acked = 0;
+  };
+
+  /// What a connection that has ended had brought on one stream, and nobody had read.
+  struct leftover {
+    stream_id stream = byte_stream;
+    std::vector<payload> bytes;
+    /// The end of the peer's half comes behind it.
+    bool is_at_end = false;
+    /// And that is the end of the stream.
+    bool is_over = false;
   };
 
   void on_event(quic_event::any event) override;
@@ -103,9 +115,16 @@ private:
   void deliver();
   void deliver_later();
   void deliver_stream(stream_id stream);
+  [[nodiscard]] bool may_deliver() const noexcept {
+    return stage_ == stage::established && !is_closing_ && connection_ != nullptr;
+  }
   void end_if_done();
-  /// The connection is gone; what it brought is here.
-  void keep_rest();
+  /// The connection has ended. Takes out what it brought: all of it, or as much as the allowances let through.
+  [[nodiscard]] std::vector<leftover> take_leftovers(bool beyond_allowance);
+  [[nodiscard]] leftover take_leftover(stream_id stream, std::size_t allowance);
+  void hand_over(leftover&& rest);
+  /// Keeps the figures of a connection that is about to go.
+  void keep_figures() noexcept;
   void tell_closed(const transport_error& reason);
   void tell_closed_later(const transport_error& reason);
   void touch();
@@ -134,8 +153,6 @@ private:
   bool byte_stream_is_over_ = false;
 
   // What is left when the connection is gone.
-  std::unique_ptr<const transport_error> end_;
-  std::vector<payload> rest_;
   std::uint64_t last_acked_ = 0;
   quic_metrics last_metrics_;
 };

@@ -356,7 +356,7 @@ void quic_connection::handle_failure(int failure) {
     }
   }
   if (failure == NGTCP2_ERR_DRAINING)
-    return end_with(make_peer_close_error(*::ngtcp2_conn_get_ccerr(conn_.get()), where(), detailed()));
+    return handle_farewell(*::ngtcp2_conn_get_ccerr(conn_.get()));
   ngtcp2_ccerr told{};
   ::ngtcp2_ccerr_default(&told);
   auto reason = make_quic_error(failure, where());
@@ -373,6 +373,21 @@ void quic_connection::handle_failure(int failure) {
   if (farewell_for(failure) == quic_farewell::close)
     say_farewell(told);
   end_with(reason);
+}
+
+/// The peer has ended the connection.
+void quic_connection::handle_farewell(const ngtcp2_ccerr& told) {
+  // The acknowledgement of the last bytes may be lost, or was never sent. That the peer has them is believed only where it
+  // can be: all of them have left, and so has the peer's own end arrived.
+  if (told.type == NGTCP2_CCERR_TYPE_APPLICATION && told.error_code == quic_ended_on_both_sides)
+    if (auto* stream = streams_.find(byte_stream);
+        stream != nullptr && stream->peer_finished && stream->output.is_fin_sent() && !stream->was_given_up) {
+      const auto rest = stream->output.buffered();
+      stream->output.acknowledge(stream->output.acked(), rest);
+      streams_.take_buffered(rest);
+      figures_.bytes_acked += rest;
+    }
+  end_with(make_peer_close_error(told, where(), detailed()));
 }
 
 void quic_connection::close(std::uint64_t code, const transport_error& reason) {

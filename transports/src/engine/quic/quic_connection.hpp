@@ -142,6 +142,9 @@ public:
   [[nodiscard]] bool is_read_to_end(stream_id stream) const noexcept;
   /// Whoever reads has seen that end: a stream that has ended in the other direction too is over.
   void note_end_was_read(stream_id stream);
+  /// Whether the stream is open, or something is left to be done about it.
+  [[nodiscard]] bool knows(stream_id stream) const noexcept { return streams_.find(stream) != nullptr; }
+  /// Bytes of our half that have arrived. Those of the byte stream are known for good; others are forgotten with their stream.
   [[nodiscard]] std::uint64_t bytes_acked(stream_id stream) const noexcept;
 
   // -- datagrams ---------------------------------------------------------------------------------------------------------
@@ -209,6 +212,7 @@ private:
   void handle_connected();
   void announce();
   void handle_failure(int failure);
+  void handle_farewell(const ngtcp2_ccerr& told);
   void end_with(const transport_error& reason);
   void say_farewell(const ngtcp2_ccerr& why);
   void remember_session();
@@ -296,8 +300,9 @@ private:
   /// What a client tried first.
   std::optional<std::uint32_t> original_version_;
   std::optional<std::uint32_t> offered_version_;
-  /// The byte stream has been, and will not be again.
+  /// The byte stream has been, and will not be again; and what of it had arrived then.
   bool byte_stream_is_over_ = false;
+  std::uint64_t byte_stream_acked_ = 0;
   std::unique_ptr<stray_packet> stray_;
   std::uint64_t next_datagram_ = 1;
   std::size_t waiting_datagrams_ = 0;

@@ -126,7 +126,9 @@ void quic_connection::note_end_was_read(stream_id id) {
 
 std::uint64_t quic_connection::bytes_acked(stream_id id) const noexcept {
   const auto* stream = streams_.find(id);
-  return stream != nullptr ? stream->output.acked() : 0;
+  if (stream != nullptr)
+    return stream->output.acked();
+  return id == byte_stream ? byte_stream_acked_ : 0;
 }
 
 void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
@@ -158,8 +160,11 @@ void quic_connection::forget_if_over(quic_stream& stream) {
   if (!stream.is_over())
     return;
   const auto id = stream.id;
+  if (id == byte_stream) {
+    byte_stream_is_over_ = true;
+    byte_stream_acked_ = stream.output.acked();
+  }
   streams_.remove(id);
-  byte_stream_is_over_ = byte_stream_is_over_ || id == byte_stream;
   if (!end_ && is_opened_by_server(id) != is_server()) {
     if (direction_of(id) == stream_direction::bidirectional)
       ::ngtcp2_conn_extend_max_streams_bidi(conn_.get(), 1);

@@ -94,7 +94,7 @@ transport_error make_peer_close_error(const ngtcp2_ccerr& told, phase where, boo
     default:
       break;
   }
-  if (told.error_code == quic_ended_in_order)
+  if (told.error_code == quic_ended_in_order || told.error_code == quic_ended_on_both_sides)
     return make_error(error_code::closed, phase::close, origin::remote, "ended by the peer");
   if (told.error_code == quic_ended_abruptly)
     return make_error(error_code::reset, where, origin::remote, "the other side gave the connection up");

@@ -8,10 +8,13 @@
 
 namespace actorwire {
 
-/// The application's codes with which connections of this library end (RFC 9000, 20.2): in order, or with bytes on their way
-/// that are lost.
+/// The application's codes with which connections of this library end (RFC 9000, 20.2): in order, so that whoever says so has
+/// lost nothing of its own; or with bytes on their way that are lost.
 inline constexpr std::uint64_t quic_ended_in_order = 0;
 inline constexpr std::uint64_t quic_ended_abruptly = 1;
+/// Both halves of the byte stream have ended, and whoever says so has read the other's to its end: what the other has not
+/// seen acknowledged has arrived all the same. No small number, which another program could mean something else by.
+inline constexpr std::uint64_t quic_ended_on_both_sides = 0x6177'0001;
 
 /// What to tell the peer when ngtcp2 fails: nothing, or why.
 enum class quic_farewell : std::uint8_t { none, close };
