@@ -61,7 +61,8 @@ result<void> quic_acceptor::bind(const ip_address& address, std::uint16_t port, 
   }
   const auto quic = quic_settings(config.transport);
   udp_socket_options options;
-  options.reuse_port = config.share_port;
+  // Those of other shards may still be there, with connections of before.
+  options.reuse_port = config.share_port || group_->is_bound_to({address, port});
   options.buffer_size = quic.socket_buffer_size;
   auto made = make_local<quic_socket>(shard_, group_->setup_for(shard_), group_->acceptance_for(shard_));
   if (auto opened = made->open({address, port}, options, this); !opened)

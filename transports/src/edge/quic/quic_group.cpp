@@ -8,6 +8,7 @@
 
 #include <gnutls/crypto.h>
 
+#include <algorithm>
 #include <array>
 #include <exception>
 #include <span>
@@ -107,6 +108,14 @@ void quic_group::leave(quic_socket& socket) noexcept {
 local_ref<quic_socket> quic_group::socket_of(shard& where) const {
   const std::lock_guard locked{mutex_};
   return local_ref<quic_socket>{members_[where.index()].socket};
+}
+
+bool quic_group::is_bound_to(const udp_address& local) const {
+  const std::lock_guard locked{mutex_};
+  // What a socket is bound to does not change while it is in the list.
+  return std::ranges::any_of(members_, [&](const member& each) {
+    return each.socket != nullptr && each.socket->local() == local;
+  });
 }
 
 void quic_group::hand_over(unsigned index, const udp_arrival& stray) {

@@ -53,6 +53,9 @@ public:
   /// The socket of this shard, if it has one: an acceptor that opens again finds the connections of the one before it.
   [[nodiscard]] local_ref<quic_socket> socket_of(shard& where) const;
 
+  /// Whether one of its sockets is bound to this address, so that another may join it there.
+  [[nodiscard]] bool is_bound_to(const udp_address& local) const;
+
   /// Has another shard handle a copy of the datagram.
   void hand_over(unsigned index, const udp_arrival& stray);
 
