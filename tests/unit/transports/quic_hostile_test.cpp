@@ -396,7 +396,9 @@ TEST_CASE("a first packet of which one bit is wrong does not keep the right one 
     auto damaged = first;
     damaged[bit / 8] ^= static_cast<char>(1U << (bit % 8));
     world.inject(world.to_server(), damaged);
-    world.run_for(10ms);
+    // In the same batch, or later.
+    if (bit % 2 == 0)
+      world.run_for(10ms);
     auto is_answered = false;
     world.passes = [&](const udp_path& path, const std::string&) {
       is_answered = is_answered || path.local != world.server_address;

@@ -59,8 +59,6 @@ struct quic_endpoint::session final : quic_connection {
   /// Nobody will observe it any more.
   bool is_released = false;
   bool has_told_end = false;
-  /// It ended with its first packet, which was none of a client.
-  bool is_stillborn = false;
 };
 
 quic_endpoint::quic_endpoint(setup chosen, std::optional<acceptance> accepting)
@@ -290,13 +288,14 @@ void quic_endpoint::release(quic_connection& which) {
 }
 
 void quic_endpoint::bury(session& which, const tls_now& now) {
-  follow_handshake(which);
-  const auto ids = which.ids();
   const auto words = which.last_words();
-  // Whoever damages a client's first packet, and is faster, must not keep the whole one from being read.
-  if (!which.is_stillborn || !words.empty())
-    tombstones_.add(ids, {words.begin(), words.end()}, now.steady + which.linger());
-  for (const auto& id : ids)
+  tombstones_.add(which.ids(), {words.begin(), words.end()}, now.steady + which.linger());
+  forget(which);
+}
+
+void quic_endpoint::forget(session& which) {
+  follow_handshake(which);
+  for (const auto& id : which.ids())
     by_id_.erase(id);
   for (const auto& token : which.reset_tokens())
     remove_reset_token(token);
@@ -431,7 +430,10 @@ void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::fi
   if (made->has_ended()) {
     made->is_released = true;
     made->has_told_end = true;
-    made->is_stillborn = true;
+    // Whoever damages a client's first packet, and is faster, must not keep the whole one from being read, which may be
+    // next: nothing is left behind.
+    if (made->last_words().empty())
+      return forget(*made);
   } else {
     accepted_.push_back(made);
   }

@@ -161,6 +161,7 @@ private:
   void handle_due(session& which);
   void follow_handshake(session& which);
   void bury(session& which, const tls_now& now);
+  void forget(session& which);
 
   setup setup_;
   std::optional<acceptance> accepting_;
