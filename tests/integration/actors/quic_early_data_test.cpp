@@ -1,7 +1,6 @@
 // 0-RTT through actors, over real sockets: what a program calls idempotent leaves with the first packet.
 
-#include "certificates.hpp"
-#include "program.hpp"
+#include "secured_program.hpp"
 
 #include <string>
 #include <string_view>
@@ -14,35 +13,12 @@ namespace {
 
 constexpr send_options may_arrive_twice{.idempotent = true};
 
-transport_config settings(bool early_data = true) {
-  transport_config config;
-  const auto own = identity_in_memory("server-ec");
+transport_config with_early_data(bool whether = true) {
+  auto config = settings();
   quic_config quic;
-  quic.early_data = early_data;
+  quic.early_data = whether;
   config.protocol_settings = quic;
-  config.tls.trust.text = certificate_text("root.pem");
-  config.tls.certificate = own.certificate;
-  config.tls.key = own.key;
-  config.tls.server_name = "localhost";
   return config;
-}
-
-listen_config to_listen(bool early_data = true) {
-  listen_config config;
-  config.transport = settings(early_data);
-  return config;
-}
-
-acquire_options to_acquire() {
-  acquire_options options;
-  options.transport = settings();
-  options.reconnection.base_delay = 20ms;
-  options.reconnection.max_delay = 20ms;
-  return options;
-}
-
-std::string quic_uri(std::uint16_t port) {
-  return "quic://127.0.0.1:" + std::to_string(port);
 }
 
 quic_metrics metrics_of(witness& me, const connection_actor& peer) {
@@ -52,8 +28,8 @@ quic_metrics metrics_of(witness& me, const connection_actor& peer) {
 /// A program that was here before, and so has a session to come back with.
 struct returning_program : program {
   explicit returning_program(bool early_data = true) {
-    server = net->listen("quic://127.0.0.1:0", echo, to_listen(early_data)).value();
-    const auto peer = net->acquire(quic_uri(server.port), to_acquire()).value();
+    server = net->listen("quic://127.0.0.1:0", echo, to_listen(with_early_data(early_data))).value();
+    const auto peer = net->acquire(quic_uri(server.port), to_acquire(with_early_data())).value();
     me.listen_to(peer, event_mask::data);
     CHECK_FALSE(talk_to(peer, "first"));
     me.must_ask<close_report>(peer, close{close_mode::drain, 5s});
@@ -74,7 +50,7 @@ struct returning_program : program {
 
 TEST_CASE("a peer that comes back sends what may arrive twice with its first packet") {
   returning_program here;
-  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire()).value();
+  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire(with_early_data())).value();
   here.me.listen_to(peer, event_mask::data);
   CHECK(here.talk_to(peer, "early"));
   anonymous_tell(peer, cast{payload::copy_of(", late"), {}});
@@ -83,7 +59,7 @@ TEST_CASE("a peer that comes back sends what may arrive twice with its first pac
 
 TEST_CASE("messages keep their order, whatever of them leaves early") {
   returning_program here;
-  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire()).value();
+  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire(with_early_data())).value();
   std::string all;
   for (int index = 0; index < 400; ++index) {
     auto text = std::to_string(index) + pattern(500).substr(0, static_cast<std::size_t>(index)) + ";";
@@ -99,7 +75,7 @@ TEST_CASE("messages keep their order, whatever of them leaves early") {
 
 TEST_CASE("what a server refuses of the first packet arrives once, after the handshake") {
   returning_program here{false};
-  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire()).value();
+  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire(with_early_data())).value();
   here.me.listen_to(peer, event_mask::data);
   CHECK_FALSE(here.talk_to(peer, "early"));
   CHECK_FALSE(here.talk_to(peer, "late"));
@@ -108,7 +84,7 @@ TEST_CASE("what a server refuses of the first packet arrives once, after the han
 TEST_CASE("what leaves early while nobody listens arrives when somebody does") {
   returning_program here;
   here.me.must_ask<close_report>(here.server.listener, close{close_mode::drain, 5s});
-  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire()).value();
+  const auto peer = here.net->acquire(quic_uri(here.server.port), to_acquire(with_early_data())).value();
   here.me.listen_to(peer, event_mask::data | event_mask::state);
   anonymous_tell(peer, cast{payload::copy_of("early"), may_arrive_twice});
   // Two attempts at least have taken it, and failed.
@@ -116,8 +92,8 @@ TEST_CASE("what leaves early while nobody listens arrives when somebody does") {
     failed += here.me.await<state_changed>().to == connection_state::backoff ? 1 : 0;
   CHECK(here.me.must_ask<stats>(peer, get_stats{}).delivery.pending.messages == 1);
   // The last words of connections keep the port for a moment, in which clients are refused.
-  auto again = here.net->listen(quic_uri(here.server.port), echo, to_listen());
-  for (; !again; again = here.net->listen(quic_uri(here.server.port), echo, to_listen())) {
+  auto again = here.net->listen(quic_uri(here.server.port), echo, to_listen(with_early_data()));
+  for (; !again; again = here.net->listen(quic_uri(here.server.port), echo, to_listen(with_early_data()))) {
     REQUIRE(again.error().code == error_code::address_in_use);
     here.me.await<state_changed>([](const auto& each) { return each.to == connection_state::backoff; });
   }

@@ -1,7 +1,7 @@
 // QUIC over real sockets that lose, double, hold back and damage datagrams, whose addresses change, and whose server dies.
 
-#include "certificates.hpp"
 #include "digest.hpp"
+#include "secured_program.hpp"
 #include "seed.hpp"
 #include "talking_process.hpp"
 #include "udp_fault_proxy.hpp"
@@ -14,28 +14,6 @@
 namespace actorwire::test {
 
 namespace {
-
-transport_config settings() {
-  transport_config config;
-  const auto own = identity_in_memory("server-ec");
-  config.protocol_settings = quic_config{};
-  config.tls.trust.text = certificate_text("root.pem");
-  config.tls.certificate = own.certificate;
-  config.tls.key = own.key;
-  config.tls.server_name = "localhost";
-  return config;
-}
-
-acquire_options to_acquire(transport_config transport = settings()) {
-  acquire_options options;
-  options.transport = std::move(transport);
-  options.reconnection.base_delay = 50ms;
-  return options;
-}
-
-std::string quic_uri(std::uint16_t port) {
-  return "quic://127.0.0.1:" + std::to_string(port);
-}
 
 // -- transfers ------------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,7 @@
 // A client whose address is taken away for a while, in a network namespace of its own. It is a program of
 // its own, because a namespace is for the whole life of a process.
 
-#include "certificates.hpp"
-#include "program.hpp"
+#include "secured_program.hpp"
 
 #include <sched.h>
 
@@ -24,16 +23,6 @@ void live_at(const std::string& address) {
   run("ip route replace local 127.0.0.1/32 dev lo table local src " + address);
 }
 
-transport_config settings() {
-  transport_config config;
-  const auto own = identity_in_memory("server-ec");
-  config.tls.trust.text = certificate_text("root.pem");
-  config.tls.certificate = own.certificate;
-  config.tls.key = own.key;
-  config.tls.server_name = "localhost";
-  return config;
-}
-
 } // namespace
 
 TEST_CASE("a connection outlives the time without any way to its server") {
@@ -43,12 +32,8 @@ TEST_CASE("a connection outlives the time without any way to its server") {
   live_at("10.99.0.1");
   program here;
   witness me{here.system};
-  listen_config listen;
-  listen.transport = settings();
-  const auto server = here.net->listen("quic://127.0.0.1:0", echo, listen).value();
-  acquire_options options;
-  options.transport = settings();
-  const auto peer = here.net->acquire("quic://127.0.0.1:" + std::to_string(server.port), options).value();
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
   const auto info = me.must_ask<connection_info>(peer, connect{});
   CHECK(info.local_address.starts_with("10.99.0.1:"));
   me.listen_to(peer, event_mask::data | event_mask::state);

@@ -1,7 +1,6 @@
 // quic:// through actors, over real sockets.
 
-#include "certificates.hpp"
-#include "program.hpp"
+#include "secured_program.hpp"
 #include "temporary_directory.hpp"
 
 #include <ngtcp2/version.h>
@@ -17,34 +16,6 @@
 namespace actorwire::test {
 
 namespace {
-
-transport_config settings() {
-  transport_config config;
-  const auto own = identity_in_memory("server-ec");
-  config.protocol_settings = quic_config{};
-  config.tls.trust.text = certificate_text("root.pem");
-  config.tls.certificate = own.certificate;
-  config.tls.key = own.key;
-  config.tls.server_name = "localhost";
-  return config;
-}
-
-listen_config to_listen() {
-  listen_config config;
-  config.transport = settings();
-  return config;
-}
-
-acquire_options to_acquire() {
-  acquire_options options;
-  options.transport = settings();
-  options.reconnection.base_delay = 50ms;
-  return options;
-}
-
-std::string quic_uri(std::uint16_t port) {
-  return "quic://127.0.0.1:" + std::to_string(port);
-}
 
 /// Sends back what it gets: on the stream that it came by, or as a datagram.
 caf::behavior echo_each_way(caf::event_based_actor* self, const connection_actor& client) {

@@ -1,7 +1,6 @@
 // Peers of several endpoints, over real sockets.
 
-#include "certificates.hpp"
-#include "program.hpp"
+#include "secured_program.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <netinet/in.h>
@@ -16,29 +15,6 @@
 namespace actorwire::test {
 
 namespace {
-
-transport_config settings() {
-  transport_config config;
-  const auto own = identity_in_memory("server-ec");
-  config.tls.trust.text = certificate_text("root.pem");
-  config.tls.certificate = own.certificate;
-  config.tls.key = own.key;
-  config.tls.server_name = "localhost";
-  return config;
-}
-
-listen_config to_listen() {
-  listen_config config;
-  config.transport = settings();
-  return config;
-}
-
-acquire_options to_acquire() {
-  acquire_options options;
-  options.transport = settings();
-  options.reconnection.base_delay = 50ms;
-  return options;
-}
 
 std::string at(std::string_view scheme, std::uint16_t port) {
   return std::string{scheme}.append("://127.0.0.1:").append(std::to_string(port));
