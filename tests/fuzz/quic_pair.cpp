@@ -3,6 +3,7 @@
 #include "edge/quic/early_data_guard.hpp"
 #include "engine/tls_session.hpp"
 #include "fixed_random.hpp"
+#include "session_memory.hpp"
 #include "tls_identities.hpp"
 
 #include <algorithm>
@@ -31,24 +32,6 @@ const udp_address& server_address() {
 
 const udp_address& stranger_address() {
   static const auto made = address_of("203.0.113.66", 6'666);
-  return made;
-}
-
-/// The sessions that the clients of a run may resume.
-class session_memory final : public tls_session_memory {
-public:
-  void put(const std::string& server, tls_session session) override { sessions_->put(server, std::move(session)); }
-  std::optional<tls_session> take(const std::string& server, time_point now) override {
-    return sessions_->take(server, now);
-  }
-  void clear() { sessions_.emplace(4, std::chrono::hours{1}); }
-
-private:
-  std::optional<tls_session_cache> sessions_;
-};
-
-const std::shared_ptr<session_memory>& sessions() {
-  static const auto made = std::make_shared<session_memory>();
   return made;
 }
 

@@ -21,6 +21,7 @@
 
 #include "engine/wall_time.hpp"
 #include "fixed_random.hpp"
+#include "session_memory.hpp"
 #include "target.hpp"
 #include "tls_identities.hpp"
 #include "tls_party.hpp"
@@ -166,24 +167,6 @@ private:
         || (certificates[0] == shown::none && client_certificates == client_certificates::request);
   }
 };
-
-/// The sessions that the client of a run may resume.
-class session_memory final : public tls_session_memory {
-public:
-  void put(const std::string& server, tls_session session) override { sessions_->put(server, std::move(session)); }
-  std::optional<tls_session> take(const std::string& server, time_point now) override {
-    return sessions_->take(server, now);
-  }
-  void clear() { sessions_.emplace(4, std::chrono::hours{1}); }
-
-private:
-  std::optional<tls_session_cache> sessions_;
-};
-
-const std::shared_ptr<session_memory>& sessions() {
-  static const auto made = std::make_shared<session_memory>();
-  return made;
-}
 
 /// Kept from run to run, because to make them costs as much as to use them. There are some hundred of them.
 std::shared_ptr<const tls_credentials> credentials(tls_role role, const settings& wanted) {
