@@ -181,6 +181,9 @@ const std::vector<violation>& violations() {
       {"a message of TLS that has no place here",
        {raw_frame({0x06, 0, 4}, std::string_view{"\x01\0\0\0", 4})},
        crypto_error + unexpected_message},
+      {"new keys of TLS, which QUIC has its own way for",
+       {raw_frame({0x06, 0, 5}, std::string_view{"\x18\0\0\1\0", 5})},
+       crypto_error + unexpected_message},
   };
   return all;
 }

@@ -3,6 +3,7 @@
 #include "quic_connection.hpp"
 
 #include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 
 #include <algorithm>
@@ -30,6 +31,14 @@ struct quic_callbacks {
   }
 
   // -- handshake ---------------------------------------------------------------------------------------------------------
+
+  static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset,
+                              const std::uint8_t* data, std::size_t size, void* user) {
+    if (of(user).tls_->has_session())
+      return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
+    ::ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
+    return NGTCP2_ERR_CRYPTO;
+  }
 
   static int handshake_completed(ngtcp2_conn*, void* user) {
     return guarded([&] { of(user).handle_connected(); });
@@ -196,7 +205,7 @@ struct quic_callbacks {
       made.recv_new_token = recv_new_token;
       made.recv_version_negotiation = recv_version_negotiation;
     }
-    made.recv_crypto_data = ngtcp2_crypto_recv_crypto_data_cb;
+    made.recv_crypto_data = recv_crypto_data;
     made.encrypt = ngtcp2_crypto_encrypt_cb;
     made.decrypt = ngtcp2_crypto_decrypt_cb;
     made.hp_mask = ngtcp2_crypto_hp_mask_cb;

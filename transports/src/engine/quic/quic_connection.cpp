@@ -206,6 +206,10 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     tell(quic_event::answered{});
   if (tls_->has_ticket())
     remember_session();
+  if (is_server() && is_connected_ && tls_->has_session()) {
+    tls_->release_session();
+    ::ngtcp2_conn_set_tls_native_handle(conn_.get(), nullptr);
+  }
 }
 
 void quic_connection::handle_timeout(const tls_now& now) {

@@ -21,7 +21,7 @@ namespace actorwire {
 
 /// The handshake of one QUIC connection (RFC 9001): a session of GnuTLS that ngtcp2 feeds and asks for keys. Verifies the
 /// peer by the same credentials and in the same way as TLS over TCP.
-/// *Thread:* one at a time. *Lifetime:* stays where it is, and as long as its connection, because tickets come later.
+/// *Thread:* one at a time. *Lifetime:* stays where it is, and as long as its connection; a client's tickets come later.
 class quic_tls {
 public:
   /// What is offered where `tls_config::alpn` is empty: QUIC does not go without (RFC 9001, 8.1).
@@ -47,6 +47,12 @@ public:
 
   /// Tells whose keys are agreed on, before anything else is called.
   void attach(ngtcp2_conn* connection) noexcept { connection_ = connection; }
+
+  /// Gives back what the session of a server takes, a fifth of an idle connection: once its handshake is done and its ticket
+  /// is sent, a client has nothing to say that TLS would have to hear (RFC 8446, 4.6; RFC 9001, 4.4 and 6), and QUIC makes
+  /// new keys by itself. Nothing is asked of the session afterwards.
+  void release_session() noexcept { session_.reset(); }
+  [[nodiscard]] bool has_session() const noexcept { return session_ != nullptr; }
 
   [[nodiscard]] gnutls_session_t session() const noexcept { return session_.get(); }
   [[nodiscard]] const tls_credentials& identity() const noexcept { return *settings_.identity; }
