@@ -86,9 +86,7 @@ void tls_engine::set_up() {
   const auto& config = identity_->config();
   // Compression and renegotiation do not exist in the priorities; authentication after the handshake is not asked for.
   auto flags = unsigned{GNUTLS_NONBLOCK} | GNUTLS_NO_SIGNAL;
-  // A client that has one certificate shows it whatever authorities the server names: the server's refusal says more than
-  // silence would.
-  flags |= is_server() ? unsigned{GNUTLS_SERVER} : unsigned{GNUTLS_CLIENT} | GNUTLS_FORCE_CLIENT_CERT;
+  flags |= is_server() ? unsigned{GNUTLS_SERVER} : tls_client_flags;
   if (!config.session_resumption)
     flags |= GNUTLS_NO_TICKETS;
   gnutls_session_t session = nullptr;

@@ -32,8 +32,7 @@ quic_tls::quic_tls(settings chosen)
                this} {
   auto flags = unsigned{GNUTLS_NO_SIGNAL} | GNUTLS_NO_END_OF_EARLY_DATA;
   // Tickets are sent when QUIC says so, because they carry what its parameters allow.
-  flags |= is_server() ? unsigned{GNUTLS_SERVER} | GNUTLS_NO_AUTO_SEND_TICKET
-                       : unsigned{GNUTLS_CLIENT} | GNUTLS_FORCE_CLIENT_CERT;
+  flags |= is_server() ? unsigned{GNUTLS_SERVER} | GNUTLS_NO_AUTO_SEND_TICKET : tls_client_flags;
   if (settings_.early_data && (!is_server() || settings_.guard))
     flags |= GNUTLS_ENABLE_EARLY_DATA;
   if (!config().session_resumption)
