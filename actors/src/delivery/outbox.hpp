@@ -178,10 +178,12 @@ public:
 
   /// The attempt has failed. What it took goes again with the next one, as its senders allow.
   void early_lost() noexcept {
-    if (is_ready_ || std::exchange(stream_offset_, 0) == 0)
+    if (is_ready_)
       return;
-    // What was lent may have to expire.
-    earliest_ = time_point::min();
+    // What was lent may expire again. `next_timeout` has to be a time that somebody can count down to.
+    for (auto lent = lent_messages(); lent > 0; --lent)
+      earliest_ = std::min(earliest_, deadline_of(queue_[lent - 1]));
+    stream_offset_ = 0;
   }
 
   // -- with one ------------------------------------------------------------------------------------------------------------

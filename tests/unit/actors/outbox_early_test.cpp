@@ -111,6 +111,21 @@ TEST_CASE("what left early does not expire until its attempt has failed", "[outb
   CHECK(f.told.take() == expected{{1, first, outcome::not_sent, error_code::expired}});
 }
 
+TEST_CASE("what left early with an attempt that failed expires when it would have without", "[outbox]") {
+  outbox_fixture f;
+  f.must_accept("ask", twice);
+  auto patient = twice;
+  patient.ttl = 60s;
+  f.must_accept("again", patient);
+  const auto due = f.now + f.limits.queue_age;
+  CHECK(f.box.next_timeout() == due);
+  lend(f.box, 8);
+  CHECK(f.box.expire(due, f.told) == tally{});
+  CHECK_FALSE(f.box.next_timeout());
+  f.box.early_lost();
+  CHECK(f.box.next_timeout() == due);
+}
+
 TEST_CASE("what left early and is given up may have arrived", "[outbox]") {
   outbox_fixture f;
   f.must_accept("ask", twice);
