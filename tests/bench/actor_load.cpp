@@ -7,6 +7,7 @@
 #include <caf/actor_system.hpp>
 #include <caf/event_based_actor.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/timespan.hpp>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -20,6 +21,8 @@ namespace actorwire::bench {
 
 namespace {
 
+/// How long the program waits for its actors. They ask without a limit of their own: a limit is a timer of CAF's clock, a
+/// thread that would have to be woken on the core that is measured.
 constexpr std::chrono::seconds patience{10};
 
 /// Bytes that are on their way at most while uploading.
@@ -119,10 +122,10 @@ struct upload_figures {
   double cpu_seconds = 0;
 };
 
-/// Keeps the window full of messages that are not acknowledged, until the time is over.
+/// Keeps the window full of messages that are not acknowledged, in turn on each of the streams, until the time is over.
 caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
-                     std::chrono::nanoseconds warm_up, std::chrono::nanoseconds duration,
-                     const outcome_of<upload_figures>& told) {
+                     const std::vector<stream_id>& streams, std::chrono::nanoseconds warm_up,
+                     std::chrono::nanoseconds duration, const outcome_of<upload_figures>& told) {
   struct state {
     upload_figures seen;
     steady_clock::time_point counts_from;
@@ -134,14 +137,15 @@ caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer,
   auto work = std::make_shared<state>();
   work->counts_from = now + warm_up;
   work->ends_at = now + warm_up + duration;
-  auto push = std::make_shared<std::function<void()>>();
-  *push = [self, peer, message, work, told, weak = std::weak_ptr{push}] {
+  auto push = std::make_shared<std::function<void(stream_id)>>();
+  *push = [self, peer, message, work, told, weak = std::weak_ptr{push}](stream_id stream) {
     send_options wanted;
     wanted.wanted = outcome::acked;
+    wanted.stream = stream;
     ++work->on_their_way;
-    ask(self, peer, patience, actorwire::send{message, wanted})
+    ask(self, peer, caf::infinite, actorwire::send{message, wanted})
         .then(
-            [self, work, told, size = message.size(), again = weak.lock()](const sent&) {
+            [self, work, told, stream, size = message.size(), again = weak.lock()](const sent&) {
               --work->on_their_way;
               const auto at = steady_clock::now();
               work->seen.bytes += size;
@@ -154,7 +158,7 @@ caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer,
                 }
               }
               if (at < work->ends_at)
-                return (*again)();
+                return (*again)(stream);
               if (work->on_their_way > 0)
                 return;
               work->seen.seconds = seconds_between(work->counts_from, at);
@@ -167,7 +171,46 @@ caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer,
               self->quit();
             });
   };
-  for (std::size_t ahead = 0; ahead < std::max<std::size_t>(1, window / message.size()); ++ahead)
+  for (std::size_t ahead = 0; ahead < std::max(streams.size(), window / message.size()); ++ahead)
+    (*push)(streams[ahead % streams.size()]);
+  return {[](const connection_status&) {}};
+}
+
+/// Has so many datagrams on their way to the connection at once, and asks about the last of each batch only.
+constexpr std::size_t datagrams_each_batch = 32;
+constexpr std::size_t batches = 16;
+
+/// Sends datagrams as fast as they leave, until the time is over; tells how many it sent.
+caf::behavior send_datagrams(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
+                             std::chrono::nanoseconds duration, const outcome_of<std::uint64_t>& told) {
+  struct state {
+    std::uint64_t sent = 0;
+    std::size_t on_their_way = 0;
+  };
+  auto work = std::make_shared<state>();
+  auto push = std::make_shared<std::function<void()>>();
+  *push = [self, peer, message, work, told, ends_at = steady_clock::now() + duration, weak = std::weak_ptr{push}] {
+    for (std::size_t count = 1; count < datagrams_each_batch; ++count)
+      tell(self, peer, send_datagram{message});
+    work->sent += datagrams_each_batch;
+    ++work->on_their_way;
+    ask(self, peer, caf::infinite, send_datagram{message})
+        .then(
+            [self, work, told, ends_at, again = weak.lock()](const datagram_sent&) {
+              --work->on_their_way;
+              if (steady_clock::now() < ends_at)
+                return (*again)();
+              if (work->on_their_way > 0)
+                return;
+              told->set_value(work->sent);
+              self->quit();
+            },
+            [self, told](const caf::error& reason) {
+              told->set_exception(std::make_exception_ptr(std::runtime_error{to_string(to_transport_error(reason))}));
+              self->quit();
+            });
+  };
+  for (std::size_t ahead = 0; ahead < batches; ++ahead)
     (*push)();
   return {[](const connection_status&) {}};
 }
@@ -188,13 +231,13 @@ public:
 
   void acquire_next() {
     options_.reconnection.base_delay = std::chrono::milliseconds{1'000 + count_ % 1'000};
-    ask(self_, pool_, patience, acquire{remote_, options_})
+    ask(self_, pool_, caf::infinite, acquire{remote_, options_})
         .then([me = shared_from_this()](connection_actor& peer) { me->connect(peer); }, fails());
   }
 
 private:
   void connect(const connection_actor& peer) {
-    ask(self_, peer, patience, actorwire::connect{})
+    ask(self_, peer, caf::infinite, actorwire::connect{})
         .then(
             [me = shared_from_this(), peer](const connection_info& info) {
               me->resumed_ += info.tls.resumed ? 1 : 0;
@@ -206,12 +249,12 @@ private:
   /// Sessions come with the first answer.
   void go_round(const connection_actor& peer) {
     tell(self_, peer, cast{payload::copy_of("hello"), {}});
-    ask(self_, peer, patience, actorwire::receive{})
+    ask(self_, peer, caf::infinite, actorwire::receive{})
         .then([me = shared_from_this(), peer](const received&) { me->close(peer); }, fails());
   }
 
   void close(const connection_actor& peer) {
-    ask(self_, peer, patience, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
+    ask(self_, peer, caf::infinite, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
         .then([me = shared_from_this()](const close_report&) { me->note_closed(); }, fails());
   }
 
@@ -278,6 +321,42 @@ public:
     return std::move(*peer);
   }
 
+  /// So many streams for one direction; stream 0 if none are wanted.
+  std::vector<stream_id> open_streams(const connection_actor& peer, std::size_t count) {
+    if (count == 0)
+      return {0};
+    caf::scoped_actor self{system};
+    std::vector<stream_id> opened;
+    for (; opened.size() < count;)
+      ask(self.operator->(), peer, patience, actorwire::open_stream{stream_direction::unidirectional})
+          .receive([&](const stream_opened& made) { opened.push_back(made.stream); },
+                   [](const caf::error& reason) { throw std::runtime_error(to_string(to_transport_error(reason))); });
+    return opened;
+  }
+
+  /// Waits until a datagram is accepted: how much a packet carries has to be found out first.
+  void send_first_datagram(const connection_actor& peer, const payload& message) {
+    caf::scoped_actor self{system};
+    std::string failure{"nothing"};
+    for (const auto until = steady_clock::now() + patience; !failure.empty() && steady_clock::now() < until;)
+      ask(self.operator->(), peer, patience, send_datagram{message})
+          .receive([&](const datagram_sent&) { failure.clear(); },
+                   [&](const caf::error& reason) { failure = to_string(to_transport_error(reason)); });
+    if (!failure.empty())
+      throw std::runtime_error(failure);
+  }
+
+  /// What a server answers that counts.
+  std::uint64_t ask_for_count(const connection_actor& peer) {
+    caf::scoped_actor self{system};
+    anonymous_tell(peer, cast{payload::copy_of("count"), {}});
+    std::uint64_t count = 0;
+    ask(self.operator->(), peer, patience, actorwire::receive{})
+        .receive([&](const received& answer) { count = std::stoull(std::string{answer.body.text()}); },
+                 [](const caf::error& reason) { throw std::runtime_error(to_string(to_transport_error(reason))); });
+    return count;
+  }
+
   void close(const connection_actor& peer) {
     caf::scoped_actor self{system};
     ask(self.operator->(), peer, patience, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
@@ -303,14 +382,29 @@ actor_load::latency actor_load::measure_round_trips(std::size_t message_size) {
   return {at(0.5), at(0.99), seen.bytes};
 }
 
-actor_load::throughput actor_load::measure_upload(std::size_t message_size) {
+actor_load::throughput actor_load::measure_upload(std::size_t message_size, std::size_t streams) {
   const auto peer = parts_->connect(wanted_);
+  const auto opened = parts_->open_streams(peer, streams);
   auto told = std::make_shared<std::promise<upload_figures>>();
-  spawn_beside(peer, upload, peer, message_of(message_size), wanted_.warm_up, wanted_.duration, told);
+  spawn_beside(peer, upload, peer, message_of(message_size), opened, wanted_.warm_up, wanted_.duration, told);
   const auto seen = await(told->get_future(), wanted_.warm_up + wanted_.duration + 2 * patience);
   parts_->close(peer);
   const auto counted = static_cast<double>(seen.counted);
   return {counted / 1e6 / seen.seconds, seen.cpu_seconds / (counted / 1e9), seen.bytes};
+}
+
+actor_load::arrivals actor_load::measure_datagrams(std::size_t size) {
+  const auto peer = parts_->connect(wanted_);
+  const auto message = message_of(size);
+  parts_->send_first_datagram(peer, message);
+  auto told = std::make_shared<std::promise<std::uint64_t>>();
+  const auto began = steady_clock::now();
+  spawn_beside(peer, send_datagrams, peer, message, wanted_.duration, told);
+  const auto sent = static_cast<double>(await(told->get_future(), wanted_.duration + patience));
+  const auto arrived = static_cast<double>(parts_->ask_for_count(peer));
+  const auto seconds = seconds_between(began, steady_clock::now());
+  parts_->close(peer);
+  return {arrived / seconds, arrived / sent};
 }
 
 double actor_load::measure_handshakes() {

@@ -44,8 +44,17 @@ public:
     /// All that the server's transport has acknowledged, the warm-up included.
     std::uint64_t bytes = 0;
   };
-  /// Sends to a server that throws away, with at most 4 MiB not yet acknowledged.
-  [[nodiscard]] throughput measure_upload(std::size_t message_size);
+  /// Sends to a server that throws away, with at most 4 MiB not yet acknowledged; on stream 0, or spread evenly over so
+  /// many streams opened for it.
+  [[nodiscard]] throughput measure_upload(std::size_t message_size, std::size_t streams = 0);
+
+  struct arrivals {
+    double per_second = 0;
+    /// Of those that were sent: this much of 1.
+    double share = 0;
+  };
+  /// Sends datagrams to a server that counts them, until the time is over; what the server has seen.
+  [[nodiscard]] arrivals measure_datagrams(std::size_t size);
 
   /// Connects, has one message sent back, and closes, again and again; connections for each second. The first makes a
   /// session, if sessions are resumed, and is not counted.

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
@@ -35,16 +36,23 @@ constexpr std::string_view usage = R"(usage: bench_quic [options]
   --rounds N         rounds, in each of which every rival is measured once (5)
   --seconds S        time of each measurement, after a warm-up of up to 0.3 s (1)
   --idle N           idle connections (1000); 0 leaves that part out
+  --part PART        only that part: ping-pong, upload, streams, datagrams, handshakes, idle
+  --rival RIVAL      only that rival: quic, tls, tcp, raw, udp
   --json FILE        writes every single value to FILE too
   --smoke            a quick run that proves that everything works, and measures nothing
 
 For profilers, one side alone:
   --serve RIVAL --identity FILE [--cpu N] [--sink]
-                     FILE holds a certificate for localhost and its key; quic, tls, tcp, raw, udp; prints its port, and ends with its standard input
+                     FILE holds a certificate for localhost and its key; prints its port, and ends with its standard input
 )";
+
+constexpr std::array<std::string_view, 6> parts{"ping-pong", "upload", "streams", "datagrams", "handshakes", "idle"};
 
 struct plan {
   contest_options contest;
+  /// The only ones that are wanted; empty and null: all.
+  std::string_view part;
+  const quic_rival* rival = nullptr;
   std::size_t idle = 1'000;
   std::size_t chunk_size = 65'536;
   const quic_rival* served = nullptr;
@@ -67,6 +75,13 @@ const quic_rival* parse_rival(std::string_view option) {
   return found;
 }
 
+std::string_view parse_part(std::string_view option) {
+  const auto* const found = std::ranges::find(parts, option);
+  if (found == parts.end())
+    throw usage_error("unknown part '" + std::string{option} + "'");
+  return *found;
+}
+
 plan parse(arguments words) {
   plan wanted;
   while (const auto option = words.next()) {
@@ -76,6 +91,10 @@ plan parse(arguments words) {
       wanted.contest.seconds = words.number(0.01, 600.0);
     else if (*option == "--idle")
       wanted.idle = words.number(std::size_t{0}, std::size_t{10'000});
+    else if (*option == "--part")
+      wanted.part = parse_part(words.value());
+    else if (*option == "--rival")
+      wanted.rival = parse_rival(words.value());
     else if (*option == "--json")
       wanted.contest.json_file = words.value();
     else if (*option == "--smoke")
@@ -138,6 +157,9 @@ public:
     together_.p50 = report_.add_question(ping_pong + "one core for both, p50", "us", better::lower);
     together_.p99 = report_.add_question(ping_pong + "one core for both, p99", "us", better::lower);
     upload_ = report_.add_question("upload on one stream, messages of 64 KiB", "MB/s", better::higher);
+    upload_on_many_ = report_.add_question("upload on 100 streams, messages of 32 KiB", "MB/s", better::higher);
+    datagrams_ = report_.add_question("datagrams of 1,200 B that arrive", "1/s", better::higher);
+    datagram_share_ = report_.add_question("the same, of those that were sent", "%", better::higher);
     sender_ = report_.add_question("upload, sender's CPU time for each GB", "s", better::lower);
     receiver_ = report_.add_question("upload, receiver's CPU time for each GB", "s", better::lower);
     full_ = report_.add_question("connections one after the other, full handshakes", "1/s", better::higher);
@@ -158,13 +180,23 @@ private:
   };
 
   void measure_round() {
-    for_each_rival([this](std::size_t index) { measure_ping_pong(index, apart_, contest_.client_cpu()); });
-    for_each_rival([this](std::size_t index) { measure_ping_pong(index, together_, contest_.server_cpu()); });
-    for_each_rival([this](std::size_t index) { measure_upload(index); });
-    for_each_rival([this](std::size_t index) { measure_handshakes(index); });
-    if (plan_.idle > 0)
+    if (is_wanted("ping-pong")) {
+      for_each_rival([this](std::size_t index) { measure_ping_pong(index, apart_, contest_.client_cpu()); });
+      for_each_rival([this](std::size_t index) { measure_ping_pong(index, together_, contest_.server_cpu()); });
+    }
+    if (is_wanted("upload"))
+      for_each_rival([this](std::size_t index) { measure_upload(index); });
+    if (is_wanted("streams"))
+      for_each_rival([this](std::size_t index) { measure_many_streams(index); });
+    if (is_wanted("datagrams"))
+      for_each_rival([this](std::size_t index) { measure_datagrams(index); });
+    if (is_wanted("handshakes"))
+      for_each_rival([this](std::size_t index) { measure_handshakes(index); });
+    if (is_wanted("idle") && plan_.idle > 0)
       for_each_rival([this](std::size_t index) { measure_idle(index); });
   }
+
+  [[nodiscard]] bool is_wanted(std::string_view part) const { return plan_.part.empty() || plan_.part == part; }
 
   [[nodiscard]] std::vector<std::string> as_server(const char* also = nullptr) const {
     std::vector<std::string> words{"--identity", identity_.path()};
@@ -176,7 +208,8 @@ private:
   template <class Body>
   void for_each_rival(Body body) {
     for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
-      body(index);
+      if (plan_.rival == nullptr || plan_.rival == &quic_rivals[index])
+        body(index);
   }
 
   void measure_ping_pong(std::size_t index, const latency_questions& asked, int client_on) {
@@ -211,6 +244,28 @@ private:
                            report_.record(upload_, index, figures.megabytes_per_second);
                            report_.record(sender_, index, figures.cpu_seconds_per_gigabyte);
                            report_.record(receiver_, index, used / (static_cast<double>(figures.bytes) / 1e9));
+                         });
+  }
+
+  /// TCP and TLS have one stream, and no datagrams.
+  void measure_many_streams(std::size_t index) {
+    if (index != over_quic)
+      return;
+    contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
+                         [&](const load& wanted, const child_process&) {
+                           const auto figures = loader(index, wanted).measure_upload(plan_.chunk_size / 2, 100);
+                           report_.record(upload_on_many_, index, figures.megabytes_per_second);
+                         });
+  }
+
+  void measure_datagrams(std::size_t index) {
+    if (index != over_quic)
+      return;
+    contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
+                         [&](const load& wanted, const child_process&) {
+                           const auto figures = loader(index, wanted).measure_datagrams(1'200);
+                           report_.record(datagrams_, index, figures.per_second);
+                           report_.record(datagram_share_, index, 100 * figures.share);
                          });
   }
 
@@ -270,6 +325,9 @@ private:
   latency_questions apart_;
   latency_questions together_;
   std::size_t upload_ = 0;
+  std::size_t upload_on_many_ = 0;
+  std::size_t datagrams_ = 0;
+  std::size_t datagram_share_ = 0;
   std::size_t sender_ = 0;
   std::size_t receiver_ = 0;
   std::size_t full_ = 0;

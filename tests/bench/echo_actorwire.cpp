@@ -14,7 +14,9 @@
 #include <caf/send.hpp>
 
 #include <iostream>
+#include <memory>
 #include <stdexcept>
+#include <string>
 
 namespace actorwire::bench {
 
@@ -44,10 +46,17 @@ caf::behavior echo(caf::event_based_actor* self, const connection_actor& connect
   };
 }
 
-/// Throws away what comes.
-caf::behavior discard(caf::event_based_actor* self, const connection_actor&) {
+/// Throws away what comes, and counts the datagrams: whoever says "count" on stream 0 is told how many there were.
+caf::behavior discard(caf::event_based_actor* self, const connection_actor& connection) {
+  const auto datagrams = std::make_shared<std::uint64_t>(0);
   return {
-      [](const received&) {},
+      [self, connection, datagrams](const received& data) {
+        if (data.stream == 0 && data.body.text() == "count")
+          tell(self, connection, cast{payload::copy_of(std::to_string(*datagrams)), {}});
+      },
+      [datagrams](const datagram_received&) { ++*datagrams; },
+      [](const stream_opened&) {},
+      [](const stream_closed&) {},
       [self](const state_changed& change) {
         if (change.to == connection_state::closed)
           self->quit();
