@@ -68,7 +68,7 @@ TEST_CASE("a scheduler keeps little of a thousand streams that have gone", "[str
 
 TEST_CASE("streams that find the connection's window used up over and over wait but once", "[quic_streams]") {
   quic_streams streams;
-  for (const stream_id id : {0, 4}) {
+  for (const stream_id id : {stream_id{0}, stream_id{4}}) {
     auto& each = streams.get(id);
     each.is_open = true;
   }
