@@ -3,7 +3,7 @@
 #include "secured_program.hpp"
 #include "temporary_directory.hpp"
 
-#include <ngtcp2/version.h>
+#include <ngtcp2/ngtcp2.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -142,8 +142,9 @@ TEST_CASE("a connection that its peer has ended in order is over in time, althou
   CHECK(over.reason.code == error_code::peer_closed);
 }
 
-#if NGTCP2_VERSION_NUM < 0x011601
 TEST_CASE("qlog is refused on both sides where a peer could turn it against us, unless it is forced") {
+  if (::ngtcp2_version(0)->version_num >= 0x011601)
+    SKIP("the ngtcp2 that is here is repaired");
   program here;
   witness me{here.system};
   quic_config quic;
@@ -161,7 +162,6 @@ TEST_CASE("qlog is refused on both sides where a peer could turn it against us, 
   REQUIRE_FALSE(info);
   CHECK(info.error().code == error_code::unsupported);
 }
-#endif
 
 TEST_CASE("each connection writes qlog into the folder that its side names") {
   const temporary_directory folder;

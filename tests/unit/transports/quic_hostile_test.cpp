@@ -482,7 +482,7 @@ TEST_CASE("an offer of versions that nobody has asked for is not answered, whate
     answered += path.remote == world.server_address ? 1 : 0;
     return true;
   };
-  for (const std::size_t size : {31, 60, 500, 1'300}) {
+  for (const auto size : {31U, 60U, 500U, 1'300U}) {
     // The long form, no version, and two IDs of 8 bytes (RFC 9000, 17.2.1).
     std::string packet{"\x80\0\0\0\0", 5};
     packet.append("\x08").append("abcdefgh").append("\x08").append("ABCDEFGH");

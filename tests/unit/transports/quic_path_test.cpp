@@ -105,11 +105,12 @@ TEST_CASE("a client may not move where the server's settings forbid it") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == error_code::unsupported);
   CHECK(refused.error().who == origin::remote);
-  SECTION("and a connection whose NAT forgets it ends by its idle timeout") {
+  SECTION("and a connection whose NAT forgets it ends by its timeouts") {
     world.translate = [](const udp_address&) { return address_of("203.0.113.9", 40'001); };
     client.say(0, "is anybody there");
     world.until([&, &one = client, &two = server] { return one.reason && two.reason; });
-    CHECK(server.reason->code == error_code::idle_timeout);
+    // The second where the server had something on its way.
+    CHECK((server.reason->code == error_code::idle_timeout || server.reason->code == error_code::keepalive_timeout));
     CHECK(server.streams[0].text.empty());
   }
 }

@@ -180,7 +180,7 @@ ngtcp2_tstamp quic_connection::stamp(const tls_now& now) {
 
 void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now& now) {
   assert(!arrived.bytes.empty());
-  if (end_)
+  if (end_ || is_from_elsewhere(arrived.path))
     return;
   const auto at = stamp(now);
   const auto path = path_for_ngtcp2(arrived.path);

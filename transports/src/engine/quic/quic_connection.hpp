@@ -231,6 +231,7 @@ private:
   void handle_stream_close(stream_id id, std::optional<std::uint64_t> code);
   void handle_unreliable(std::span<const std::byte> bytes);
   void handle_path_change(const ngtcp2_path& path);
+  [[nodiscard]] bool is_from_elsewhere(const udp_path& way) const;
   void handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token);
 
   // -- streams -----------------------------------------------------------------------------------------------------------

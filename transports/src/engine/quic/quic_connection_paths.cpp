@@ -12,6 +12,13 @@ udp_path quic_connection::path() const {
   return end_ ? last_path_ : path_of(*::ngtcp2_conn_get_path(conn_.get()));
 }
 
+/// Whether it comes from an address at which the settings want no client to be. ngtcp2 1.11 drops such by itself, newer ones
+/// follow.
+bool quic_connection::is_from_elsewhere(const udp_path& way) const {
+  return is_server() && is_connected_ && quic_.migration == quic_migration::refuse
+      && way.remote.host() != path().remote.host();
+}
+
 void quic_connection::handle_path_change(const ngtcp2_path& path) {
   const auto present = path_of(path);
   if (present == last_path_)

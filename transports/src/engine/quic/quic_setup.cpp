@@ -15,6 +15,9 @@ constexpr std::uint16_t usual_packet_size = 1'452;
 /// What tunnels leave of it, and what every path of IPv6 carries.
 constexpr std::array<std::uint16_t, 2> smaller_packet_sizes{1'404, 1'232};
 
+/// An ngtcp2 before 1.12 that is told not to look for packet sizes aborts when a peer's address changes and changes back.
+constexpr int searches_can_be_off_since = 0x010c00;
+
 /// No UDP datagram carries so much.
 constexpr std::uint16_t impossible_packet_size = 65'535;
 
@@ -98,9 +101,10 @@ void quic_setup::set_packet_size(const transport_config& config, const quic_conf
       probes_.push_back(static_cast<std::uint16_t>(size));
     probes_.insert(probes_.end(), smaller_packet_sizes.begin(), smaller_packet_sizes.end());
     std::erase_if(probes_, [size](std::uint16_t each) { return each > size; });
+  } else if (::ngtcp2_version(0)->version_num >= searches_can_be_off_since) {
+    settings.no_pmtud = 1;
   } else {
-    // With nothing to try a search is over before it begins. An ngtcp2 before 1.12 that is told so by `no_pmtud` aborts
-    // when a peer's address changes and changes back.
+    // With nothing to try a search is over before it begins.
     probes_.push_back(impossible_packet_size);
   }
   settings.pmtud_probes = probes_.data();
