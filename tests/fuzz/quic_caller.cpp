@@ -183,7 +183,7 @@ void quic_caller::check_words(const payload& heard, stream_id id, std::uint64_t 
 
 void quic_caller::on_event(quic_event::any event) {
   check(!has_ended_, "nothing is told after the end");
-  std::visit([this](auto&& each) { handle(std::move(each)); }, std::move(event));
+  std::visit([this](auto&& each) { handle(std::forward<decltype(each)>(each)); }, std::move(event));
 }
 
 quic_caller::stream& quic_caller::known(stream_id id) {

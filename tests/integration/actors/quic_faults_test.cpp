@@ -241,7 +241,8 @@ TEST_CASE(
   witness me{here.system};
   auto transport = settings();
   transport.framing.mode = framing_mode::length_prefixed;
-  static_assert(patience < quic_config{}.idle_timeout, "what is waited for below is not the idle timeout");
+  // What is waited for below is not that.
+  REQUIRE(patience < quic_config{}.idle_timeout);
   const auto peer = here.net->acquire(quic_uri(proxy.port()), to_acquire(transport)).value();
   me.must_ask<connection_info>(peer, connect{});
   me.listen_to(peer, event_mask::state);

@@ -49,7 +49,7 @@ public:
     // With the whole window acknowledged, and no packet of the true client on its way.
     world.run_for(1s);
     taken_over.say(0, "hello");
-    world.until([&] { return is_taken_over && its_server.streams[0].text == "hello"; });
+    world.until([&] { return is_taken_over && lawless_at_server->streams[0].text == "hello"; });
     world.run_for(1s);
     world.passes = [this](const udp_path& path, const std::string& bytes) {
       if (path.local == lawless_address) {
