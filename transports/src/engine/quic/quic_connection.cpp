@@ -126,6 +126,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
     first_destination_(first.destination),
     knew_address_(!first.token.empty()) {
   quic_setup made{*settings_.config, quic_, stamp(now)};
+  tls_->take_tickets(version_of(first.version));
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
   made.settings.handshake_timeout = nanoseconds(settings_.config->attempt_timeout);
@@ -270,9 +271,9 @@ void quic_connection::handle_connected() {
   is_connected_ = true;
   figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
-    tls_->send_ticket();
-    const auto token =
-        host_.make_token_for(::ngtcp2_conn_get_negotiated_version(conn_.get()), last_path_.remote, now_.wall);
+    const auto version = ::ngtcp2_conn_get_negotiated_version(conn_.get());
+    tls_->send_ticket(version_of(version));
+    const auto token = host_.make_token_for(version, last_path_.remote, now_.wall);
     if (!token.empty())
       ::ngtcp2_conn_submit_new_token(conn_.get(), token.data(), token.size());
   } else {
@@ -482,8 +483,7 @@ quic_metrics quic_connection::metrics() const {
   figures.ecn = ecn_.state();
   figures.own_streams = static_cast<std::uint32_t>(streams_.opened_by(is_server()));
   figures.peer_streams = static_cast<std::uint32_t>(streams_.opened_by(!is_server()));
-  figures.version =
-      ::ngtcp2_conn_get_negotiated_version(conn_.get()) == NGTCP2_PROTO_VER_V2 ? quic_version::v2 : quic_version::v1;
+  figures.version = version_of(::ngtcp2_conn_get_negotiated_version(conn_.get()));
   figures.mtu = static_cast<std::uint32_t>(::ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_.get()));
   return figures;
 }
