@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -400,17 +401,23 @@ void quic_connection::close(std::uint64_t code, const transport_error& reason) {
   end_with(reason);
 }
 
-void quic_connection::abandon() {
+void quic_connection::abandon() noexcept {
   if (end_)
     return;
-  const auto gone = make_error(error_code::closed, phase::close, origin::local, "nobody wants the connection any more");
-  if (is_connected_)
-    return close(is_all_acked() ? quic_ended_in_order : quic_ended_abruptly, gone);
-  // Before the end of the handshake a server turns its client away; a client has no code for that (RFC 9000, 20.1).
   ngtcp2_ccerr told{};
-  ::ngtcp2_ccerr_set_transport_error(&told, is_server() ? NGTCP2_CONNECTION_REFUSED : NGTCP2_NO_ERROR, nullptr, 0);
-  say_farewell(told);
-  end_with(gone);
+  if (is_connected_)
+    ::ngtcp2_ccerr_set_application_error(&told, is_all_acked() ? quic_ended_in_order : quic_ended_abruptly, nullptr, 0);
+  else
+    // Before the end of the handshake a server turns its client away; a client has no code for that (RFC 9000, 20.1).
+    ::ngtcp2_ccerr_set_transport_error(&told, is_server() ? NGTCP2_CONNECTION_REFUSED : NGTCP2_NO_ERROR, nullptr, 0);
+  try {
+    say_farewell(told);
+  } catch (const std::bad_alloc&) {
+    // The peer finds out by its own timeouts.
+    farewell_is_due_ = false;
+  }
+  // Without a text, for which there might be no memory either; nobody reads it.
+  end_ = make_error(error_code::closed, phase::close, origin::local, {});
 }
 
 /// The packet is written now, since ngtcp2 may not be called for anything else afterwards, and sent by `poll_transmit`.

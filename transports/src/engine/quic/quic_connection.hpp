@@ -157,8 +157,9 @@ public:
 
   /// Ends the connection; the peer is told `code` by the next `poll_transmit`, and `closed` follows with `reason`.
   void close(std::uint64_t code, const transport_error& reason);
-  /// Ends the connection, which nobody is interested in any more; the peer is told as little as possible.
-  void abandon();
+  /// Ends the connection, which nobody is interested in any more: no event follows, and the peer is told as little as
+  /// possible; nothing if there is no memory for that.
+  void abandon() noexcept;
   /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
   /// the peer does not answer what is on its way to it within three probe timeouts.
   void suspect(const tls_now& now);
