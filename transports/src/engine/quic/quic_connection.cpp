@@ -25,6 +25,11 @@ constexpr int linger_probe_timeouts = 3;
 
 constexpr std::size_t early_parameters_max = 512;
 
+/// Keep-alives in the time that an idle connection has; and how far apart they are at least, whatever timeout a peer makes
+/// up: as far as those for the shortest that may be set.
+constexpr ngtcp2_duration idle_share = 3;
+constexpr ngtcp2_duration keep_alive_min = 33 * NGTCP2_MILLISECONDS;
+
 void require_ngtcp2(int failure) {
   if (failure != 0)
     throw std::runtime_error{std::string{"a QUIC connection cannot be set up: "}.append(::ngtcp2_strerror(failure))};
@@ -164,8 +169,6 @@ quic_connection::~quic_connection() {
 void quic_connection::set_up_conn() {
   tls_->attach(conn_.get());
   ::ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_->session());
-  if (settings_.config->keepalive_interval.count() > 0)
-    ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), nanoseconds(settings_.config->keepalive_interval));
   last_path_ = settings_.path;
 }
 
@@ -270,6 +273,7 @@ void quic_connection::handle_connected() {
     throw std::runtime_error{"the peer is refused"};
   }
   is_connected_ = true;
+  keep_alive();
   figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
     const auto version = ::ngtcp2_conn_get_negotiated_version(conn_.get());
@@ -288,6 +292,19 @@ void quic_connection::handle_connected() {
     open_byte_stream();
   }
   announce();
+}
+
+/// Says something in time before either side forgets the connection, which for the peer is known only now: a third of the
+/// shorter idle timeout leaves room for what is lost (RFC 9000, 10.1.2).
+void quic_connection::keep_alive() {
+  if (settings_.config->keepalive_interval.count() == 0)
+    return;
+  auto interval = nanoseconds(settings_.config->keepalive_interval);
+  const auto peers_timeout = ::ngtcp2_conn_get_remote_transport_params(conn_.get())->max_idle_timeout;
+  for (const auto idle_timeout : {nanoseconds(quic_.idle_timeout), peers_timeout})
+    if (idle_timeout != 0)
+      interval = std::min(interval, std::max(idle_timeout / idle_share, keep_alive_min));
+  ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), interval);
 }
 
 void quic_connection::announce() {

@@ -211,6 +211,7 @@ private:
   [[nodiscard]] ngtcp2_tstamp stamp(const tls_now& now);
   [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
   void handle_connected();
+  void keep_alive();
   void announce();
   void handle_failure(int failure);
   void handle_farewell(const ngtcp2_ccerr& told);
