@@ -207,6 +207,8 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   figures_.packets_received += 1;
   if (failure != 0)
     return handle_failure(failure);
+  if (bytes_in_flight() < in_flight_)
+    probes_.note_acknowledged();
   if (!std::exchange(has_answered_, true))
     tell(quic_event::answered{});
   if (tls_->has_ticket())
@@ -229,8 +231,12 @@ void quic_connection::handle_timeout(const tls_now& now) {
   }
   if (::ngtcp2_conn_get_expiry(conn_.get()) > at)
     return;
+  const auto in_flight = bytes_in_flight();
   if (const auto failure = ::ngtcp2_conn_handle_expiry(conn_.get(), at); failure != 0)
-    handle_failure(failure);
+    return handle_failure(failure);
+  // A client probes with nothing on its way as well, until it knows that the server may answer (RFC 9002, 6.2.2.1).
+  const auto waits = in_flight > 0 || (!is_server() && !is_confirmed_);
+  probes_.note_timer(at, ::ngtcp2_conn_get_pto(conn_.get()), waits && bytes_in_flight() == in_flight);
 }
 
 void quic_connection::suspect(const tls_now& now) {
@@ -499,14 +505,17 @@ quic_metrics quic_connection::metrics() const {
     figures.rtt = micros(info.smoothed_rtt);
     figures.rtt_variance = micros(info.rttvar);
   }
+  figures.pto_count = probes_.count();
   figures.congestion_window = info.cwnd;
   figures.bytes_in_flight = info.bytes_in_flight;
-#if NGTCP2_VERSION_NUM >= 0x011000 // 1.16
+#if NGTCP2_VERSION_NUM >= 0x011000 // 1.16; an older one that is found at run time leaves the 0
   figures.packets_lost = info.pkt_lost;
 #endif
   figures.ecn = ecn_.state();
   figures.own_streams = static_cast<std::uint32_t>(streams_.opened_by(is_server()));
   figures.peer_streams = static_cast<std::uint32_t>(streams_.opened_by(!is_server()));
+  figures.bidirectional_streams_left = ::ngtcp2_conn_get_streams_bidi_left(conn_.get());
+  figures.unidirectional_streams_left = ::ngtcp2_conn_get_streams_uni_left(conn_.get());
   figures.version = version_of(::ngtcp2_conn_get_negotiated_version(conn_.get()));
   figures.mtu = static_cast<std::uint32_t>(::ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_.get()));
   return figures;

@@ -2,6 +2,7 @@
 
 #include "datagram_queue.hpp"
 #include "ecn_watch.hpp"
+#include "probe_timeouts.hpp"
 #include "quic_cid.hpp"
 #include "quic_event.hpp"
 #include "quic_streams.hpp"
@@ -248,6 +249,7 @@ private:
 
   // -- sending -----------------------------------------------------------------------------------------------------------
 
+  [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
@@ -322,6 +324,10 @@ private:
   std::vector<quic_tokens::stateless_reset_token> reset_tokens_;
   quic_metrics figures_;
   ecn_watch ecn_;
+  probe_timeouts probes_;
+  /// Bytes that want an answer, as of the end of the last flush, and of the beginning of the present one.
+  std::uint64_t in_flight_ = 0;
+  std::uint64_t in_flight_before_ = 0;
 };
 
 } // namespace actorwire
