@@ -88,21 +88,21 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
       return;
     }
     const auto& half_open = settings_->handshakes;
-    const auto from = half_open ? std::optional{address_group_of(remote.host)} : std::nullopt;
-    if (from && !admit(*from, proof)) {
+    const auto place = half_open ? admit(address_group_of(remote.host), proof) : 0;
+    if (half_open && place == 0) {
       free_place();
       return;
     }
     // Asked for each client: a reload of one listener is one of all that share its settings.
     if (settings_->identity && settings_->local.proto == protocol::tls)
       accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
-    auto told_when_ready = settings_->receiver || half_open ? caf::strong_actor_ptr{ctrl()} : nullptr;
+    auto told_when_ready = settings_->receiver ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
-                                                 std::move(accepted), settings_, std::move(told_when_ready));
+                                                 std::move(accepted), settings_, place, std::move(told_when_ready));
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
-    if (from)
-      half_open->add(made, *from, proof);
-    connections_.emplace(made.id(), std::move(made));
+    if (half_open)
+      half_open->add(place, made);
+    connections_.emplace(made.id(), admitted{made, place});
     // Only now, so that whoever is counted has its place in the order of those who may have to go.
     settings_->budget->count_accepted();
     if (settings_->budget->is_used_up() && socket_)
@@ -110,12 +110,17 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
   });
 }
 
-bool accept_actor::admit(const address_group& from, address_proof proof) {
-  const auto [is_admitted, evicted] = settings_->handshakes->admit(from, proof);
+handshake_book::place accept_actor::admit(const address_group& from, address_proof proof) {
+  const auto [taken, evicted] = settings_->handshakes->admit(from, proof);
   // It keeps its place among the connections until it has ended, so these are never more than their limit.
   if (evicted)
     abort_connection(evicted);
-  return is_admitted;
+  return taken;
+}
+
+void accept_actor::leave_book(const admitted& gone) const noexcept {
+  if (settings_->handshakes)
+    settings_->handshakes->remove(gone.place);
 }
 
 void accept_actor::abort_connection(const connection_actor& client) {
@@ -124,11 +129,6 @@ void accept_actor::abort_connection(const connection_actor& client) {
 
 void accept_actor::handle(accepted& client) {
   const auto id = client.connection.id();
-  // One that became ready while another shard was ending it is not worth telling of.
-  if (settings_->handshakes && !settings_->handshakes->remove(id))
-    return;
-  if (!settings_->receiver)
-    return;
   // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
   // Asked here and not by the connection, which would keep the table of its open requests for life.
   unanswered_.insert(id);
@@ -141,14 +141,14 @@ void accept_actor::handle(accepted& client) {
               if (nobodys == connections_.end())
                 return;
               send_to(listener_, accept_failed{to_transport_error(reason)});
-              abort_connection(nobodys->second);
+              abort_connection(nobodys->second.connection);
             });
 }
 
 void accept_actor::handle(const credentials_changed& news) {
   if (news.request.drain)
-    for (const auto& [id, client] : connections_)
-      anonymous_tell(client, close{close_mode::drain, news.request.drain_timeout});
+    for (const auto& [id, each] : connections_)
+      anonymous_tell(each.connection, close{close_mode::drain, news.request.drain_timeout});
 }
 
 void accept_actor::note_answer(caf::actor_id client) {
@@ -158,10 +158,12 @@ void accept_actor::note_answer(caf::actor_id client) {
 }
 
 void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
-  if (settings_->handshakes)
-    settings_->handshakes->remove(whom.id());
+  const auto gone = connections_.extract(whom.id());
+  if (!gone)
+    return;
+  leave_book(gone.mapped());
   // A client that has gone keeps its place until the receiver has heard of it: what waits for a slow one is bounded.
-  if (connections_.erase(whom.id()) > 0 && !unanswered_.contains(whom.id()))
+  if (!unanswered_.contains(whom.id()))
     free_place();
 }
 
@@ -176,21 +178,20 @@ void accept_actor::free_place() {
 caf::typed_response_promise<close_report> accept_actor::handle(const close& request) {
   close_socket();
   std::vector<connection_actor> clients;
-  for (const auto& [id, client] : connections_)
-    clients.push_back(client);
+  for (const auto& [id, each] : connections_)
+    clients.push_back(each.connection);
   return closing_.join(this, clients, request, [this] { quit(); });
 }
 
 void accept_actor::tear_down(const caf::error& reason) noexcept {
   closing_.abandon(reason);
   close_socket();
-  for (const auto& [id, client] : connections_) {
+  for (const auto& [id, each] : connections_) {
     unanswered_.erase(id);
     settings_->budget->give_back();
     // The parts on other shards may outlive this one.
-    if (settings_->handshakes)
-      settings_->handshakes->remove(id);
-    caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
+    leave_book(each);
+    caf::anon_send_exit(each.connection, caf::exit_reason::user_shutdown);
   }
   connections_.clear();
   for (std::size_t gone = unanswered_.size(); gone > 0; --gone)

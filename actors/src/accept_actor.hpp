@@ -48,6 +48,12 @@ public:
   caf::behavior make_behavior() override;
 
 private:
+  struct admitted {
+    connection_actor connection;
+    /// Among those that are not ready, until it is; 0: it never was.
+    handshake_book::place place = 0;
+  };
+
   shard& choose_shard(shard& mine) override;
   void on_accepted(local_ref<transport> accepted, const endpoint& remote, address_proof proof) override;
   void on_accept_error(const transport_error& reason) override;
@@ -56,8 +62,9 @@ private:
   void handle(accepted& client);
   caf::typed_response_promise<close_report> handle(const close& request);
   /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them,
-  /// on whichever shard; false if it is to be turned away.
-  [[nodiscard]] bool admit(const address_group& from, address_proof proof);
+  /// on whichever shard; no place if it is to be turned away.
+  [[nodiscard]] handshake_book::place admit(const address_group& from, address_proof proof);
+  void leave_book(const admitted& gone) const noexcept;
   void abort_connection(const connection_actor& client);
   void handle(const credentials_changed& news);
   /// Accepts as long as there is room.
@@ -71,7 +78,7 @@ private:
   std::shared_ptr<const accept_settings> settings_;
   caf::strong_actor_ptr listener_;
   local_ref<acceptor> socket_;
-  std::unordered_map<caf::actor_id, connection_actor> connections_;
+  std::unordered_map<caf::actor_id, admitted> connections_;
   /// The clients that the receiver was told of and has not answered for.
   std::unordered_set<caf::actor_id> unanswered_;
   close_round closing_;

@@ -9,10 +9,11 @@ namespace actorwire {
 connection::connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
                        const endpoint& remote, std::shared_ptr<const transport_config> settings,
                        local_ref<transport> bearer, std::shared_ptr<const accept_settings> origin,
-                       caf::strong_actor_ptr acceptor)
+                       handshake_book::place place, caf::strong_actor_ptr acceptor)
   : transport_carrier(config, std::move(home), id, remote, std::move(settings)),
     bearer_(std::move(bearer)),
     origin_(std::move(origin)),
+    place_(place),
     acceptor_(std::move(acceptor)) {}
 
 connection::behavior_type connection::make_behavior() {
@@ -25,7 +26,12 @@ connection::behavior_type connection::make_behavior() {
 void connection::becomes_ready() {
   // Not before: no code of the user's runs, and no memory of his is taken, for somebody who may never be ready. It is
   // there to hear of the transition and of all that follows.
-  if (const auto origin = std::exchange(origin_, nullptr); origin->serve)
+  const auto origin = std::exchange(origin_, nullptr);
+  // From here on nobody ends it as half-open. One that had to go before, for another on whichever shard, is about to hear
+  // that, and not worth telling of.
+  if (origin->handshakes && !origin->handshakes->remove(place_))
+    acceptor_ = nullptr;
+  else if (origin->serve)
     engage_server(origin->serve);
 }
 

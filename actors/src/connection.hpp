@@ -14,7 +14,8 @@ class connection final : public transport_carrier<channel_actor> {
 public:
   connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
              std::shared_ptr<const transport_config> settings, local_ref<transport> bearer,
-             std::shared_ptr<const accept_settings> origin, caf::strong_actor_ptr acceptor);
+             std::shared_ptr<const accept_settings> origin, handshake_book::place place,
+             caf::strong_actor_ptr acceptor);
 
   behavior_type make_behavior() override;
 
@@ -35,6 +36,8 @@ private:
   local_ref<transport> bearer_;
   /// Until it is ready.
   std::shared_ptr<const accept_settings> origin_;
+  /// In the book of the listener, until it is ready.
+  const handshake_book::place place_;
   /// Who is told when this connection is ready, until it is.
   caf::strong_actor_ptr acceptor_;
   caf::actor server_;

@@ -41,10 +41,8 @@ handshake_book::admission handshake_book::admit(const address_group& from, addre
   const std::lock_guard guard{mutex_};
   const auto known = groups_.find(from);
   const auto has_share_left = proof == address_proof::claimed || known == groups_.end() || known->second < share_;
-  if (counts_.handshaking < limit_ && has_share_left) {
-    take_place(from, proof);
-    return {true, {}};
-  }
+  if (counts_.handshaking < limit_ && has_share_left)
+    return {take_place(from, proof), {}};
   // In place of one of the same address there are as many of it as before.
   auto& going = has_share_left ? first_to_go() : proved_by_age_;
   if (counts_.handshaking < limit_ || going.empty() || !(has_share_left || going.front().from == from)) {
@@ -52,28 +50,37 @@ handshake_book::admission handshake_book::admit(const address_group& from, addre
     return {};
   }
   const auto evicted = going.front().client.lock();
-  take_place(from, proof);
+  const auto taken = take_place(from, proof);
   ++counts_.evicted;
   take_out(going.begin());
-  return {true, caf::actor_cast<connection_actor>(evicted)};
+  return {taken, caf::actor_cast<connection_actor>(evicted)};
 }
 
-void handshake_book::take_place(const address_group& from, address_proof proof) {
+handshake_book::place handshake_book::take_place(const address_group& from, address_proof proof) {
+  const auto number = ++last_place_;
+  nameless_.push_back({number, {}, from, proof});
+  places_.emplace(number, std::prev(nameless_.end()));
   if (proof == address_proof::proved)
     ++groups_[from];
   ++counts_.handshaking;
+  return number;
 }
 
-void handshake_book::add(const connection_actor& client, const address_group& from, address_proof proof) {
+void handshake_book::add(place taken, const connection_actor& client) {
   const std::lock_guard guard{mutex_};
-  auto& queue = queue_of(proof);
-  queue.push_back({client.id(), caf::actor_cast<caf::weak_actor_ptr>(client), from, proof});
-  places_.emplace(client.id(), std::prev(queue.end()));
+  const auto found = places_.find(taken);
+  if (found == places_.end())
+    return;
+  auto& added = *found->second;
+  added.client = caf::actor_cast<caf::weak_actor_ptr>(client);
+  added.is_added = true;
+  auto& queue = queue_of(added.proof);
+  queue.splice(queue.end(), nameless_, found->second);
 }
 
-bool handshake_book::remove(caf::actor_id client) noexcept {
+bool handshake_book::remove(place taken) noexcept {
   const std::lock_guard guard{mutex_};
-  const auto found = places_.find(client);
+  const auto found = places_.find(taken);
   if (found == places_.end())
     return false;
   take_out(found->second);
@@ -89,8 +96,8 @@ void handshake_book::take_out(entries::iterator which) noexcept {
       groups_.erase(group);
   }
   --counts_.handshaking;
-  places_.erase(which->id);
-  queue_of(which->proof).erase(which);
+  places_.erase(which->number);
+  list_of(*which).erase(which);
 }
 
 handshake_book::figures handshake_book::counts() const {

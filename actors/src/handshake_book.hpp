@@ -30,8 +30,13 @@ using address_group = std::array<std::uint8_t, 9>;
 /// *Thread:* any thread.
 class handshake_book {
 public:
+  /// What a client is known by in the book, never used twice; 0: none.
+  using place = std::uint64_t;
+
   struct admission {
-    bool is_admitted = false;
+    [[nodiscard]] bool is_admitted() const noexcept { return taken != 0; }
+
+    place taken = 0;
     /// Who is to be ended for it, and is in the book no more; null: nobody, or one that has just ended.
     connection_actor evicted;
   };
@@ -50,28 +55,33 @@ public:
   /// Takes a place for a client that has no actor yet; at the limit that of the oldest. The share of an address holds in
   /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added.
   [[nodiscard]] admission admit(const address_group& from, address_proof proof = address_proof::proved);
-  /// Puts a client into the place that was taken for it; from now on it may have to go for another.
-  void add(const connection_actor& client, const address_group& from, address_proof proof = address_proof::proved);
+  /// Tells who has the place; from now on it may have to go for another. It may have left it already.
+  void add(place taken, const connection_actor& client);
 
-  /// The client is ready, or has gone. Returns whether it was in the book: false if it is not half-open, or had to go.
-  bool remove(caf::actor_id client) noexcept;
+  /// The client is ready, or has gone. Returns whether it was in the book: false if it has left before, or had to go.
+  bool remove(place taken) noexcept;
 
   [[nodiscard]] figures counts() const;
 
 private:
   struct entry {
-    caf::actor_id id;
+    place number;
+    /// Null until it is added.
     caf::weak_actor_ptr client;
     address_group from;
     address_proof proof;
+    bool is_added = false;
   };
   using entries = std::list<entry>;
 
   [[nodiscard]] entries& queue_of(address_proof proof) noexcept {
     return proof == address_proof::proved ? proved_by_age_ : claimed_by_age_;
   }
+  [[nodiscard]] entries& list_of(const entry& which) noexcept {
+    return which.is_added ? queue_of(which.proof) : nameless_;
+  }
   [[nodiscard]] entries& first_to_go() noexcept { return claimed_by_age_.empty() ? proved_by_age_ : claimed_by_age_; }
-  void take_place(const address_group& from, address_proof proof);
+  [[nodiscard]] place take_place(const address_group& from, address_proof proof);
   void take_out(entries::iterator which) noexcept;
 
   const std::uint32_t limit_;
@@ -80,10 +90,13 @@ private:
   /// Clients of each group that has some that have proved so. A tree, because strangers choose the keys, and could choose those that a hash
   /// table is slow with.
   std::map<address_group, std::uint32_t> groups_;
-  /// The oldest first. Those are missing for which a place was taken, and which are not added yet.
+  /// The oldest first.
   entries proved_by_age_;
   entries claimed_by_age_;
-  std::unordered_map<caf::actor_id, entries::iterator> places_;
+  /// Those for whom a place was taken, and who are not added yet.
+  entries nameless_;
+  std::unordered_map<place, entries::iterator> places_;
+  place last_place_ = 0;
   figures counts_;
 };
 

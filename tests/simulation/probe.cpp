@@ -55,6 +55,7 @@ struct line {
     out << "stream " << told.stream << ": " << name_of(told.half) << " reset with " << told.code;
   }
   void operator()(const stream_closed& told) const { out << "stream " << told.stream << " closed"; }
+  void operator()(const streams_available& told) const { out << "more " << name_of(told.direction) << " streams"; }
   void operator()(const datagram_received& told) const { out << "datagram of " << told.body.size() << " bytes"; }
   void operator()(const address_changed& told) const { out << "now at " << told.remote_address; }
   void operator()(const receipt& told) const {
@@ -105,6 +106,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](stream_opened& told) { keep(told); },
       [keep](stream_reset& told) { keep(told); },
       [keep](stream_closed& told) { keep(told); },
+      [keep](streams_available& told) { keep(told); },
       [self, mine, keep](datagram_received& told) {
         keep(told);
         if (mine->is_busy && self->current_mailbox_element()->mid.is_request())

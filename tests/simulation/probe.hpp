@@ -42,9 +42,9 @@ struct receipt {
 
 /// Something that a probe was told, and when.
 struct note {
-  using content =
-      std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost, stats,
-                   pool_event, receipt, stream_opened, stream_reset, stream_closed, datagram_received, address_changed>;
+  using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
+                               stats, pool_event, receipt, stream_opened, stream_reset, stream_closed,
+                               streams_available, datagram_received, address_changed>;
   time_point when;
   content what;
 };

@@ -61,6 +61,7 @@ public:
   void operator()(const stream_opened& told) { see(told.generation); }
   void operator()(const stream_reset& told) { see(told.generation); }
   void operator()(const stream_closed& told) { see(told.generation); }
+  void operator()(const streams_available& told) { see(told.generation); }
   void operator()(const datagram_received& told) { see(told.generation); }
   void operator()(const address_changed& told) { see(told.generation); }
   void operator()(const passivated&) {}

@@ -186,6 +186,33 @@ TEST_CASE("no more streams are open than the other side allows, and another when
   CHECK(with.open() != first);
 }
 
+TEST_CASE("who was refused a stream is told once when the other side takes more", "[simulation][streams]") {
+  auto options = over_quic();
+  std::get<quic_config>(options.transport.protocol_settings).max_streams = 3;
+  host_and_peer with{options};
+  with.user.subscribe(with.peer, event_mask::streams);
+  const auto first = with.open();
+  const auto second = with.open();
+  with.user.finish_stream(with.peer, first);
+  with.world.run_for(1s);
+  // Nobody had asked in vain.
+  CHECK(with.user.count<streams_available>() == 0);
+  const auto third = with.open();
+  for (int count = 0; count < 2; ++count) {
+    const auto refused = with.user.open_stream(with.peer);
+    with.world.run_now();
+    REQUIRE(refused->code() == error_code::stream_limit);
+  }
+  with.user.finish_stream(with.peer, second);
+  with.user.finish_stream(with.peer, third);
+  with.world.run_for(1s);
+  REQUIRE(with.user.count<streams_available>() == 1);
+  const auto told = with.user.all<streams_available>().front();
+  CHECK(told.generation == 1);
+  CHECK(told.direction == stream_direction::bidirectional);
+  CHECK(with.open() != second);
+}
+
 TEST_CASE("a request with values out of range is refused and changes nothing", "[simulation][streams]") {
   host_and_peer with;
   const auto opened = with.user.open_stream(with.peer, stream_direction::bidirectional, {.urgency = 8});
@@ -564,7 +591,6 @@ TEST_CASE("a stream whose bytes do not move for operation_timeout is cut short, 
   host_and_peer with{over_quic(), stream_manners::deaf};
   with.user.subscribe(with.peer, event_mask::streams | event_mask::loss);
   const auto stream = with.open();
-  constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
   // What the window takes, and what then waits.
   with.user.cast(with.peer, std::string(65'532, 'x'), on(stream));
   const auto waiting = with.user.send(with.peer, std::string(40'000, 'x'), on(stream));

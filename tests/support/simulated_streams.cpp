@@ -290,7 +290,11 @@ void simulated_streams::close_if_over(stream_id id) {
   if (which == nullptr || !which->sending_over || !which->receiving_over)
     return;
   streams_.erase(id);
-  owner_.later([this, id](transport_observer&) { observer_.on_stream_closed(id); });
+  owner_.later([this, id](transport_observer&) {
+    observer_.on_stream_closed(id);
+    if (is_own(id))
+      observer_.on_streams_available(direction_of(id));
+  });
   owner_.end_if_both_finished();
 }
 

@@ -12,9 +12,6 @@
 
 namespace actorwire {
 
-/// With this code a stream is reset on which bytes wait and none has moved for `operation_timeout`.
-inline constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
-
 /// One stream other than 0, of one generation: what has arrived on it, and which of its halves is over. What is to be sent
 /// on it is in an outbox of the channel. *Thread:* shard only.
 struct stream_state {

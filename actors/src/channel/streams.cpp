@@ -66,6 +66,8 @@ void streams::open(const open_stream& request, open_promise asker) {
     }
     const auto opened = carrier_->open(request.direction, request.priority);
     if (!opened) {
+      if (opened.error().code == error_code::stream_limit)
+        was_refused(request.direction) = true;
       asker.deliver(to_caf_error(opened.error()));
       return;
     }
@@ -237,6 +239,11 @@ void streams::handle_closed(stream_id id) {
   user_.sending().settle_acknowledged(id, which->bytes_taken);
   user_.sending().close_stream(id, no_stream(id));
   forget_if_over(*which);
+}
+
+void streams::handle_available(stream_direction direction) {
+  if (std::exchange(was_refused(direction), false))
+    user_.publish(event_mask::streams, streams_available{user_.source(), user_.generation(), direction});
 }
 
 void streams::handle_datagram(payload body) {

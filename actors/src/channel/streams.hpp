@@ -14,6 +14,7 @@
 #include <actorwire/transports/multiplexer.hpp>
 #include <actorwire/transports/shard.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -77,6 +78,7 @@ public:
   void handle_reset(stream_id stream, stream_half half, std::uint64_t code);
   void handle_writable(stream_id stream);
   void handle_closed(stream_id stream);
+  void handle_available(stream_direction direction);
   void handle_datagram(payload body);
   void handle_datagram_done(std::uint64_t id, bool was_sent);
 
@@ -143,6 +145,9 @@ private:
   void tell_end(stream_state& which);
   void follow_partial_frame(stream_state& which, bool frame_came, std::size_t wanted);
   void forget_if_over(stream_state& which);
+  [[nodiscard]] bool& was_refused(stream_direction direction) noexcept {
+    return was_refused_[static_cast<std::size_t>(direction)];
+  }
   void fail(const transport_error& reason);
 
   shard& where_;
@@ -163,6 +168,8 @@ private:
   time_point next_due_ = stream_state::never;
   std::optional<transport_error> failure_;
   bool is_finishing_ = false;
+  /// By direction: whether one was refused since the peer last allowed more.
+  std::array<bool, names_of(stream_direction{}).size()> was_refused_{};
 };
 
 } // namespace actorwire

@@ -97,8 +97,11 @@ private:
     handle_streams([&](streams& all) { all.handle_closed(stream); });
   }
 
-  /// Whoever was refused a stream has been told so, and asks again.
-  void on_streams_available(stream_direction) final {}
+  void on_streams_available(stream_direction direction) final {
+    // Nobody has asked for a stream where there is nothing about streams.
+    if (wire_ && wire_->open_streams() != nullptr)
+      handle_streams([&](streams& all) { all.handle_available(direction); });
+  }
 
   void on_datagram(payload body) final {
     handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });

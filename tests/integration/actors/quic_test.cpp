@@ -70,6 +70,22 @@ TEST_CASE("streams and datagrams of one connection come back where they were sen
   CHECK(me.await<stream_closed>().stream == stream);
 }
 
+TEST_CASE("a program that was refused a stream hears when it may open another one") {
+  program here;
+  witness me{here.system};
+  auto settings = to_listen();
+  settings.transport.protocol_settings = quic_config{.max_streams = 2};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo_each_way, settings).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
+  me.must_ask<connection_info>(peer, connect{});
+  me.listen_to(peer, event_mask::streams);
+  const auto only = me.must_ask<stream_opened>(peer, open_stream{}).stream;
+  CHECK(me.try_to_ask<stream_opened>(peer, open_stream{}).error().code == error_code::stream_limit);
+  anonymous_tell(peer, finish_stream{only});
+  CHECK(me.await<actorwire::streams_available>().direction == stream_direction::bidirectional);
+  CHECK(me.must_ask<stream_opened>(peer, open_stream{}).stream != only);
+}
+
 TEST_CASE("a program written for TCP runs over QUIC when its URIs say so") {
   program here;
   witness me{here.system};

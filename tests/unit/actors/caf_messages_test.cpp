@@ -52,11 +52,15 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
   check(stream_opened{1, 2, 4, stream_direction::unidirectional, true});
   check(stream_reset{1, 2, 4, stream_half::sending, 9});
   check(stream_closed{1, 2, 4, true, 9});
+  check(streams_available{1, 2, stream_direction::unidirectional});
   check(datagram_received{1, 2, body});
   check(datagram_sent{datagram_outcome::dropped});
   check(address_changed{1, 2, "10.0.0.1:80", "10.0.0.2:81"});
   stats figures;
-  figures.transport.metrics = quic_metrics{.version = quic_version::v2, .pto_count = 3, .ecn = ecn_state::capable};
+  figures.transport.metrics = quic_metrics{.version = quic_version::v2,
+                                           .pto_count = 3,
+                                           .ecn = ecn_state::capable,
+                                           .unidirectional_streams_left = 5};
   check(figures);
 }
 

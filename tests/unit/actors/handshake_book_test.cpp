@@ -38,22 +38,31 @@ private:
   caf::actor_system system_{config_};
 };
 
-/// Lets a client in for whom nobody has to go; null if it is refused.
-connection_actor let_in(handshake_book& book, clients& all, const address_group& from) {
-  const auto [is_admitted, evicted] = book.admit(from);
+/// A client and its place in the book.
+struct half_open {
+  explicit operator bool() const noexcept { return place != 0; }
+
+  handshake_book::place place = 0;
+  connection_actor actor;
+};
+
+/// Lets a client in for whom nobody has to go; no place if it is refused.
+half_open let_in(handshake_book& book, clients& all, const address_group& from,
+                 address_proof proof = address_proof::proved) {
+  const auto [taken, evicted] = book.admit(from, proof);
   CHECK_FALSE(evicted);
-  if (!is_admitted)
+  if (taken == 0)
     return {};
-  auto client = all.next();
-  book.add(client, from);
-  return client;
+  half_open made{taken, all.next()};
+  book.add(taken, made.actor);
+  return made;
 }
 
 /// Lets a client in, and returns who has to go for it; null if nobody, or if it is refused.
 connection_actor evict_for(handshake_book& book, clients& all, const address_group& from) {
-  auto [is_admitted, evicted] = book.admit(from);
-  if (is_admitted)
-    book.add(all.next(), from);
+  auto [taken, evicted] = book.admit(from);
+  if (taken != 0)
+    book.add(taken, all.next());
   return std::move(evicted);
 }
 
@@ -96,7 +105,7 @@ TEST_CASE("exactly as many clients of one address are admitted as are its share"
   CHECK(book.counts().handshaking == 4);
   CHECK(book.counts().refused == 1);
   // One that is through with its handshake does not count any more.
-  CHECK(book.remove(first.id()));
+  CHECK(book.remove(first.place));
   CHECK(let_in(book, all, greedy));
   CHECK_FALSE(let_in(book, all, greedy));
   CHECK(book.counts().evicted == 0);
@@ -105,11 +114,11 @@ TEST_CASE("exactly as many clients of one address are admitted as are its share"
 TEST_CASE("a client that leaves makes room, and nobody goes for the next") {
   clients all;
   handshake_book book{3, 1};
-  std::vector<connection_actor> present;
+  std::vector<half_open> present;
   for (std::uint32_t number = 0; number < 3; ++number)
     present.push_back(let_in(book, all, stranger(number)));
   CHECK(book.counts().handshaking == 3);
-  CHECK(book.remove(present[1].id()));
+  CHECK(book.remove(present[1].place));
   CHECK(let_in(book, all, stranger(3)));
   CHECK(book.counts().handshaking == 3);
   CHECK(book.counts().evicted == 0);
@@ -119,18 +128,18 @@ TEST_CASE("a client that leaves makes room, and nobody goes for the next") {
 TEST_CASE("at the limit the one that has taken longest goes, whoever left in between") {
   clients all;
   handshake_book book{4, 4};
-  std::vector<connection_actor> present;
+  std::vector<half_open> present;
   for (std::uint32_t number = 0; number < 4; ++number)
     present.push_back(let_in(book, all, stranger(number)));
   // The oldest has become ready, and one in the middle has gone.
-  CHECK(book.remove(present[0].id()));
-  CHECK(book.remove(present[2].id()));
+  CHECK(book.remove(present[0].place));
+  CHECK(book.remove(present[2].place));
   for (std::uint32_t number = 4; number < 6; ++number)
     present.push_back(let_in(book, all, stranger(number)));
   for (const std::size_t oldest : {1U, 3U, 4U, 5U}) {
     CAPTURE(oldest);
-    CHECK(evict_for(book, all, stranger(100)) == present[oldest]);
-    CHECK_FALSE(book.remove(present[oldest].id()));
+    CHECK(evict_for(book, all, stranger(100)) == present[oldest].actor);
+    CHECK_FALSE(book.remove(present[oldest].place));
   }
   CHECK(book.counts().handshaking == 4);
   CHECK(book.counts().evicted == 4);
@@ -147,33 +156,47 @@ TEST_CASE("a client over its share ends nobody but one of its own address") {
   // The oldest is of another address.
   CHECK_FALSE(let_in(book, all, greedy));
   CHECK(book.counts().refused == 1);
-  CHECK(evict_for(book, all, stranger(3)) == first);
-  CHECK(evict_for(book, all, greedy) == second);
+  CHECK(evict_for(book, all, stranger(3)) == first.actor);
+  CHECK(evict_for(book, all, greedy) == second.actor);
   // The share of one that went is free again.
-  CHECK(evict_for(book, all, stranger(2)) == third);
+  CHECK(evict_for(book, all, stranger(2)) == third.actor);
   CHECK(book.counts().handshaking == 3);
 }
 
 TEST_CASE("a client that is only just being accepted does not go for another, which is turned away") {
   clients all;
   handshake_book book{2, 2};
-  CHECK(book.admit(stranger(1)).is_admitted);
-  CHECK(book.admit(stranger(2)).is_admitted);
+  const auto place = book.admit(stranger(1)).taken;
+  CHECK(place != 0);
+  CHECK(book.admit(stranger(2)).is_admitted());
   CHECK_FALSE(let_in(book, all, stranger(3)));
   CHECK(book.counts().handshaking == 2);
   CHECK(book.counts().refused == 1);
   const auto first = all.next();
-  book.add(first, stranger(1));
+  book.add(place, first);
   CHECK(evict_for(book, all, stranger(3)) == first);
+}
+
+TEST_CASE("who is ready before its shard has told its name has left the book all the same") {
+  clients all;
+  handshake_book book{1, 1};
+  const auto place = book.admit(stranger(1)).taken;
+  CHECK(book.remove(place));
+  book.add(place, all.next());
+  CHECK(book.counts().handshaking == 0);
+  // Nobody has to go for the next.
+  CHECK(let_in(book, all, stranger(2)));
+  CHECK(book.counts().evicted == 0);
 }
 
 TEST_CASE("a client leaves the book once, however often it is said to have gone") {
   clients all;
   handshake_book book{2, 2};
   const auto client = let_in(book, all, stranger(1));
-  CHECK(book.remove(client.id()));
-  CHECK_FALSE(book.remove(client.id()));
-  CHECK_FALSE(book.remove(all.next().id()));
+  CHECK(book.remove(client.place));
+  CHECK_FALSE(book.remove(client.place));
+  CHECK_FALSE(book.remove(client.place + 1));
+  CHECK_FALSE(book.remove(0));
   CHECK(book.counts().handshaking == 0);
 }
 
@@ -181,14 +204,13 @@ TEST_CASE("the book keeps nobody alive, and who has ended goes for a newcomer li
   clients all;
   handshake_book book{1, 1};
   auto client = let_in(book, all, stranger(1));
-  const auto id = client.id();
-  const auto seen = caf::actor_cast<caf::weak_actor_ptr>(client);
-  client = connection_actor{};
+  const auto seen = caf::actor_cast<caf::weak_actor_ptr>(client.actor);
+  client.actor = connection_actor{};
   CHECK_FALSE(seen.lock());
-  const auto [is_admitted, evicted] = book.admit(stranger(2));
-  CHECK(is_admitted);
+  const auto [taken, evicted] = book.admit(stranger(2));
+  CHECK(taken != 0);
   CHECK_FALSE(evicted);
-  CHECK_FALSE(book.remove(id));
+  CHECK_FALSE(book.remove(client.place));
   CHECK(book.counts().handshaking == 1);
   CHECK(book.counts().evicted == 1);
 }
@@ -197,18 +219,16 @@ TEST_CASE("claims to come from an address use up nothing of its share") {
   clients all;
   handshake_book book{100, 2};
   const auto victim = stranger(1);
-  for (int count = 0; count < 50; ++count) {
-    REQUIRE(book.admit(victim, address_proof::claimed).is_admitted);
-    book.add(all.next(), victim, address_proof::claimed);
-  }
+  for (int count = 0; count < 50; ++count)
+    REQUIRE(let_in(book, all, victim, address_proof::claimed));
   CHECK(book.counts().handshaking == 50);
   CHECK(let_in(book, all, victim));
   const auto last = let_in(book, all, victim);
   CHECK(last);
   CHECK_FALSE(let_in(book, all, victim));
   // Nor does a claim need any of it, which whoever makes it may have got from nobody.
-  CHECK(book.admit(victim, address_proof::claimed).is_admitted);
-  CHECK(book.remove(last.id()));
+  CHECK(book.admit(victim, address_proof::claimed).is_admitted());
+  CHECK(book.remove(last.place));
   CHECK(let_in(book, all, victim));
 }
 
@@ -216,10 +236,10 @@ TEST_CASE("at the limit the oldest claim goes, and who has proved an address onl
   clients all;
   handshake_book book{3, 2};
   const auto claim = [&](std::uint32_t number) {
-    auto [is_admitted, evicted] = book.admit(stranger(number), address_proof::claimed);
-    CHECK(is_admitted);
+    auto [taken, evicted] = book.admit(stranger(number), address_proof::claimed);
+    CHECK(taken != 0);
     auto client = all.next();
-    book.add(client, stranger(number), address_proof::claimed);
+    book.add(taken, client);
     return std::pair{std::move(client), std::move(evicted)};
   };
   const auto proved = let_in(book, all, stranger(1));
@@ -231,7 +251,7 @@ TEST_CASE("at the limit the oldest claim goes, and who has proved an address onl
   CHECK(evict_for(book, all, stranger(6)) == third);
   CHECK(book.counts().handshaking == 3);
   // Nobody who has proved an address keeps out those who cannot be asked for a proof any more.
-  CHECK(claim(7).second == proved);
+  CHECK(claim(7).second == proved.actor);
   CHECK(book.counts().handshaking == 3);
   CHECK(book.counts().refused == 0);
 }
@@ -239,12 +259,11 @@ TEST_CASE("at the limit the oldest claim goes, and who has proved an address onl
 TEST_CASE("who is over its share does not get the place of a claim") {
   clients all;
   handshake_book book{3, 1};
-  REQUIRE(book.admit(stranger(2), address_proof::claimed).is_admitted);
-  book.add(all.next(), stranger(2), address_proof::claimed);
+  REQUIRE(let_in(book, all, stranger(2), address_proof::claimed));
   const auto first = let_in(book, all, stranger(1));
   const auto second = let_in(book, all, stranger(3));
   CHECK_FALSE(let_in(book, all, stranger(3)));
-  CHECK(evict_for(book, all, stranger(1)) == first);
+  CHECK(evict_for(book, all, stranger(1)) == first.actor);
   CHECK(book.counts().refused == 1);
 }
 
@@ -264,17 +283,17 @@ TEST_CASE("shards that admit at the same time never exceed the limit or a share 
   for (auto& mine : found)
     shards.emplace_back([&book, &mine, own = std::vector{all.next(), all.next(), all.next(), all.next()}] {
       for (int round = 0; round < rounds; ++round) {
-        std::vector<connection_actor> present;
+        std::vector<handshake_book::place> present;
         for (std::uint32_t number = 0; number < own.size(); ++number) {
           const auto from = stranger(number % 2);
-          const auto [is_admitted, evicted] = book.admit(from);
+          const auto [taken, evicted] = book.admit(from);
           mine.ended += evicted ? 1 : 0;
-          if (is_admitted)
-            book.add(present.emplace_back(own[number]), from);
+          if (taken != 0)
+            book.add(present.emplace_back(taken), own[number]);
         }
         mine.most = std::max(mine.most, book.counts().handshaking);
-        for (const auto& each : present)
-          mine.gone_before += book.remove(each.id()) ? 0 : 1;
+        for (const auto each : present)
+          mine.gone_before += book.remove(each) ? 0 : 1;
       }
     });
   for (auto& each : shards)

@@ -129,9 +129,9 @@ TEST_CASE("every message and every configuration is described") {
                                  listener_stats>());
   CHECK(all_print_default_values<tls_info, connection_info, opened, received, peer_closing, passivated, sent, data_lost,
                                  backpressure, state_changed, stats, connection_status, close_report, pool_event>());
-  CHECK(all_print_default_values<stream_opened, stream_reset, stream_closed, datagram_received, datagram_sent,
-                                 address_changed, stream_priority, open_stream, reset_stream, stop_stream,
-                                 prioritize_stream, send_datagram>());
+  CHECK(all_print_default_values<stream_opened, stream_reset, stream_closed, streams_available, datagram_received,
+                                 datagram_sent, address_changed, stream_priority, open_stream, reset_stream,
+                                 stop_stream, prioritize_stream, send_datagram>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
                                  acquire, list, lookup, set_policy, reset, reload_tls, get_pool_stats, suspend, resume,

@@ -71,6 +71,26 @@ TEST_CASE("a close that is lost is said again to whoever goes on talking") {
   CHECK(world.now.steady - begun < 1s);
 }
 
+TEST_CASE("a close whose repetitions were all lost in one burst is said again to the next packet") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  auto is_dark = true;
+  auto late = 0;
+  world.passes = [&](const udp_path& path, const std::string&) {
+    late += path.local == world.client_address ? 1 : 0;
+    return path.local == world.client_address || !is_dark;
+  };
+  client.close();
+  server.say(0, pattern(200'000));
+  world.until([&] { return late >= 10; });
+  // The last of them have arrived, and were answered in vain.
+  world.run_for(world.sky.delay + 1ms);
+  is_dark = false;
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(server.reason->code == error_code::closed);
+}
+
 TEST_CASE("after the end nothing is kept but what answers late packets, and that not for long") {
   quic_world world;
   auto [client, server] = world.connect();

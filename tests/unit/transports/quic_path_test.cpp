@@ -199,6 +199,33 @@ TEST_CASE("a connection that nobody keeps alive ends by the shorter idle timeout
   CHECK(world.server->size() == 0);
 }
 
+TEST_CASE("a connection is kept alive within the idle timeout of either side, however rarely one would say something") {
+  const auto patient = keeping_alive(60s, 120s);
+  // Says nothing of its own accord, and forgets whoever is silent.
+  const auto hasty = keeping_alive(0s, 3s);
+  const auto is_client_patient = GENERATE(true, false);
+  CAPTURE(is_client_patient);
+  quic_world world{{.client = is_client_patient ? patient : hasty, .server = is_client_patient ? hasty : patient}};
+  auto [client, server] = world.connect();
+  world.run_for(300s);
+  CHECK_FALSE(client.reason);
+  CHECK_FALSE(server.reason);
+}
+
+TEST_CASE("one keep-alive that is lost costs no connection, however long the interval is") {
+  auto settings = keeping_alive(30s, 100s);
+  settings.keepalive_timeout = 5s;
+  quic_world world{{.client = settings, .server = settings}};
+  auto [client, server] = world.connect();
+  world.run_for(10s);
+  auto is_lost = false;
+  world.passes = [&](const udp_path&, const std::string&) { return std::exchange(is_lost, true); };
+  world.run_for(300s);
+  CHECK(is_lost);
+  CHECK_FALSE(client.reason);
+  CHECK_FALSE(server.reason);
+}
+
 TEST_CASE("a peer that falls silent is given up after the keep-alive timeout") {
   auto settings = keeping_alive(1s, 60s);
   settings.keepalive_timeout = 5s;
@@ -213,12 +240,31 @@ TEST_CASE("a peer that falls silent is given up after the keep-alive timeout") {
   CHECK(world.now.steady - begun <= 7s);
 }
 
+TEST_CASE("how long a peer that vanished counts as connected depends on whether anything was sent to it") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(5s);
+  const auto has_sent = GENERATE(true, false);
+  CAPTURE(has_sent);
+  world.sky.loss = 1;
+  const auto begun = world.now.steady;
+  if (has_sent)
+    client.say(0, "hello");
+  world.until([&, &at = client] { return at.reason.has_value(); });
+  CHECK(client.reason->code == error_code::keepalive_timeout);
+  const auto found_after = world.now.steady - begun;
+  // keepalive_timeout, behind a keep-alive after a third of the idle timeout if nothing else was sent.
+  const auto expected = has_sent ? duration{20s} : duration{30s};
+  CHECK(found_after <= expected + 1s);
+  CHECK(found_after > expected - 6s);
+}
+
 TEST_CASE("an idle connection that is kept alive sends next to nothing") {
   quic_world world;
   world.connect();
   world.run_for(10s);
   const auto before = world.datagrams_sent;
-  // Once in 15 s from either side, and what acknowledges it.
+  // Once in 10 s from either side, a third of the idle timeout, and what acknowledges it.
   world.run_for(60s);
   CHECK(world.datagrams_sent - before <= 20);
 }

@@ -3,7 +3,11 @@
 #include "engine/quic/quic_setup.hpp"
 #include "quic_sides.hpp"
 
+#include <catch2/generators/catch_generators.hpp>
+
 #include <ctime>
+#include <utility>
+#include <vector>
 
 namespace actorwire::test {
 
@@ -11,6 +15,10 @@ namespace {
 
 transport_config with_early_data() {
   return quic_with([](quic_config& quic) { quic.early_data = true; });
+}
+
+transport_config speaking(std::vector<quic_version> versions) {
+  return quic_with([&](quic_config& quic) { quic.versions = versions; });
 }
 
 /// A client that was here before, and has a session to come back with.
@@ -199,10 +207,45 @@ TEST_CASE("the token of an earlier connection spares a client one Retry, and nob
   CHECK(world.server->size() == 0);
 }
 
-TEST_CASE("a client goes on with a session by the version that was agreed on, and by no other") {
-  const auto speaking = [](std::vector<quic_version> versions) {
-    return quic_with([&](quic_config& quic) { quic.versions = versions; });
+TEST_CASE("a server takes neither a ticket nor a token of one version of QUIC in a connection of the other") {
+  using enum quic_version;
+  const auto [first, other] = GENERATE(std::pair{v1, v2}, std::pair{v2, v1});
+  // The server stays with whatever the client begins with, or would rather speak the version of the ticket.
+  const auto would_move = GENERATE(true, false);
+  const auto is_same = GENERATE(true, false);
+  CAPTURE(first, would_move, is_same);
+  auto settings = speaking({first, other});
+  std::get<quic_config>(settings.protocol_settings).early_data = true;
+  quic_world world{{.client = settings, .server = settings, .retry_threshold = 0}};
+  world.now.wall = std::time(nullptr);
+  auto [client, server] = world.connect();
+  REQUIRE(client.connection->metrics().version == first);
+  world.run_for(1s);
+  auto session = world.sessions->take("quic localhost:1", world.now.steady);
+  REQUIRE(session);
+  REQUIRE_FALSE(session->quic_token.empty());
+  session->quic_version = wire_version(is_same ? first : other);
+  world.sessions->put("quic localhost:1", *std::move(session));
+  if (!would_move)
+    std::get<quic_config>(settings.protocol_settings).versions = {is_same ? first : other};
+  world.change_server(settings);
+  auto has_retried = false;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    // A Retry is a long packet of type 3, which version 2 writes as 0 (RFC 9000, 17.2.5; RFC 9369, 3.2).
+    const auto is_v2 = static_cast<std::uint8_t>(bytes[1]) == wire_version(v2) >> 24U;
+    has_retried = has_retried
+               || (path.local != world.server_address
+                   && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == (is_v2 ? 0x80U : 0xb0U));
+    return true;
   };
+  auto [again, again_server] = world.connect();
+  CHECK(again.tls->resumed == is_same);
+  CHECK(again_server.tls->resumed == is_same);
+  CHECK(again_server.connection->metrics().early_data_accepted == is_same);
+  CHECK(has_retried == !is_same);
+}
+
+TEST_CASE("a client goes on with a session by the version that was agreed on, and by no other") {
   quic_world world{{.client = speaking({quic_version::v1, quic_version::v2}),
                     .server = speaking({quic_version::v2, quic_version::v1})}};
   world.now.wall = std::time(nullptr);
@@ -220,6 +263,15 @@ TEST_CASE("a client goes on with a session by the version that was agreed on, an
     auto [second, second_server] = world.connect();
     CHECK(began_with == wire_version(quic_version::v2));
     CHECK(second.tls->resumed);
+  }
+  SECTION("where the server has come to prefer another one meanwhile, it has none for once") {
+    world.change_server(speaking({quic_version::v1, quic_version::v2}));
+    for (const auto is_resumed : {true, false, true}) {
+      auto [next, next_server] = world.connect();
+      CHECK(next.connection->metrics().version == quic_version::v1);
+      CHECK(next.tls->resumed == is_resumed);
+      world.run_for(1s);
+    }
   }
   SECTION("where the server does not any more") {
     world.change_server(speaking({quic_version::v1}));

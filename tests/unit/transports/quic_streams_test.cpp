@@ -61,6 +61,27 @@ TEST_CASE("streams of either direction carry bytes from either side") {
   CHECK(server.connection->metrics().peer_streams == 1);
 }
 
+TEST_CASE("how many more streams may be opened is known, and grows again when some are over") {
+  quic_world world{{.server = quic_with([](quic_config& quic) { quic.max_streams = 3; })}};
+  auto [client, server] = world.connect();
+  const auto left = [&at = client] {
+    const auto figures = at.connection->metrics();
+    return std::pair{figures.bidirectional_streams_left, figures.unidirectional_streams_left};
+  };
+  // Stream 0 is one of the three.
+  CHECK(left() == std::pair<std::uint64_t, std::uint64_t>{2, 3});
+  const auto one = client.open(bidirectional);
+  client.open(bidirectional);
+  client.open(unidirectional);
+  CHECK(left() == std::pair<std::uint64_t, std::uint64_t>{0, 2});
+  CHECK(client.connection->open_stream(bidirectional).error().code == error_code::stream_limit);
+  client.finish(one);
+  world.until([&, &at = server] { return at.streams[one].ended; });
+  server.finish(one);
+  world.until([&] { return left().first == 1; });
+  CHECK(client.connection->open_stream(bidirectional));
+}
+
 TEST_CASE("a thousand streams pass by turns where a hundred may be open") {
   quic_world world;
   auto [client, server] = world.connect();

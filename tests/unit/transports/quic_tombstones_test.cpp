@@ -55,6 +55,18 @@ TEST_CASE("a connection that we closed repeats its close, ever more rarely", "[t
   CHECK(answered == std::vector{1, 2, 4, 8, 16, 32});
 }
 
+TEST_CASE("whoever goes on after a while has not heard, and is told again, however much came before", "[tombstones]") {
+  tombstones graves{no_chance};
+  add(graves, "a", "closed");
+  for (int number = 1; number <= 40; ++number)
+    static_cast<void>(answer(graves, "a"));
+  std::vector<std::chrono::milliseconds> answered;
+  for (auto after = 1ms; after <= 35ms; ++after)
+    if (answer(graves, "a", 1'200, start + after) == "closed")
+      answered.push_back(after);
+  CHECK(answered == std::vector<std::chrono::milliseconds>{10ms, 20ms, 30ms});
+}
+
 TEST_CASE("a connection that the peer closed is silent", "[tombstones]") {
   tombstones graves{no_chance};
   add(graves, "a", "");

@@ -6,6 +6,7 @@
 #include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -108,6 +109,13 @@ result<void> check_role(tls_role role, const tls_config& config) {
   return {};
 }
 
+void wipe(gnutls_datum_t& key) noexcept {
+  if (key.data == nullptr)
+    return;
+  ::gnutls_memset(key.data, 0, key.size);
+  ::gnutls_free(key.data);
+}
+
 } // namespace
 
 result<std::shared_ptr<const tls_credentials>> tls_credentials::make(tls_role role, const tls_config& config,
@@ -127,10 +135,8 @@ tls_credentials::tls_credentials(tls_role role, const tls_config& config, tls_se
   : role_(role), config_(config), services_(std::move(services)) {}
 
 tls_credentials::~tls_credentials() {
-  if (ticket_key_.data != nullptr) {
-    ::gnutls_memset(ticket_key_.data, 0, ticket_key_.size);
-    ::gnutls_free(ticket_key_.data);
-  }
+  wipe(ticket_key_);
+  std::ranges::for_each(quic_ticket_keys_, wipe);
 }
 
 result<void> tls_credentials::set_up(const tls_material& material, std::time_t now) {
@@ -147,14 +153,24 @@ result<void> tls_credentials::set_up(const tls_material& material, std::time_t n
   if (!quic_priorities)
     return quic_priorities.error();
   quic_priorities_ = std::move(*quic_priorities);
-  if (role_ == tls_role::server && config_.session_resumption
-      && ::gnutls_session_ticket_key_generate(&ticket_key_) != 0)
-    return complaint("tls.session_resumption", "no key can be made for it");
+  if (auto ready = make_ticket_keys(); !ready)
+    return ready;
   if (auto ready = set_identity(material, now); !ready)
     return ready;
   if (auto ready = set_trust(material); !ready)
     return ready;
   return set_revocations(material);
+}
+
+result<void> tls_credentials::make_ticket_keys() {
+  if (role_ != tls_role::server || !config_.session_resumption)
+    return {};
+  auto failed = ::gnutls_session_ticket_key_generate(&ticket_key_);
+  for (auto& each : quic_ticket_keys_)
+    failed = failed != 0 ? failed : ::gnutls_session_ticket_key_generate(&each);
+  if (failed != 0)
+    return complaint("tls.session_resumption", "no key can be made for it");
+  return {};
 }
 
 result<tls_credentials::priorities_handle> tls_credentials::make_priorities(const std::string& wanted) const {

@@ -3,6 +3,7 @@
 #include "tls_role.hpp"
 #include "tls_session_cache.hpp"
 
+#include <actorwire/messages/quic_config.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/tls_config.hpp>
 #include <actorwire/transports/key_password.hpp>
@@ -74,8 +75,12 @@ public:
   [[nodiscard]] gnutls_priority_t priorities() const noexcept { return priorities_.get(); }
   /// The same for QUIC, which knows TLS 1.3 only and forbids what hides it from old middleboxes (RFC 9001, 4.2 and 8.4).
   [[nodiscard]] gnutls_priority_t quic_priorities() const noexcept { return quic_priorities_.get(); }
-  /// The key that a server's tickets are made with; GnuTLS derives those of each period from it.
+  /// The key that a server's tickets are made with; GnuTLS derives those of each period from it. Each version of QUIC has
+  /// another than TLS over TCP, so that a ticket is good where it was given and nowhere else (RFC 9369, 5).
   [[nodiscard]] const gnutls_datum_t& ticket_key() const noexcept { return ticket_key_; }
+  [[nodiscard]] const gnutls_datum_t& ticket_key(quic_version version) const noexcept {
+    return quic_ticket_keys_[static_cast<std::size_t>(version)];
+  }
   /// Bytes that follow from the private key and that nobody else knows: the same in each process that has the key, today and
   /// after a restart. *Errors:* empty where there is no key.
   [[nodiscard]] std::optional<std::array<std::byte, 32>> secret_of_key() const;
@@ -96,6 +101,7 @@ private:
 
   [[nodiscard]] result<void> set_up(const tls_material& material, std::time_t now);
   [[nodiscard]] result<priorities_handle> make_priorities(const std::string& wanted) const;
+  [[nodiscard]] result<void> make_ticket_keys();
   [[nodiscard]] result<void> set_identity(const tls_material& material, std::time_t now);
   [[nodiscard]] result<void> set_trust(const tls_material& material);
   [[nodiscard]] result<void> set_revocations(const tls_material& material);
@@ -109,6 +115,7 @@ private:
   priorities_handle priorities_;
   priorities_handle quic_priorities_;
   gnutls_datum_t ticket_key_{};
+  std::array<gnutls_datum_t, names_of(quic_version{}).size()> quic_ticket_keys_{};
   std::vector<revocation_list> revocations_;
 };
 

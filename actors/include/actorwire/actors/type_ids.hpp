@@ -262,6 +262,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_half))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_opened))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_priority))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::streams_available))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

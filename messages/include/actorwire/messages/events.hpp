@@ -32,8 +32,9 @@ enum class event_mask : std::uint32_t {
   backpressure = 1U << 3U,
   /// `pool_event`, from a supervisor.
   pool = 1U << 4U,
-  /// All other streams: `stream_opened`, `received`, `peer_closing`, `passivated`, `stream_reset`, `stream_closed`. While
-  /// nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the connection.
+  /// All other streams: `stream_opened`, `received`, `peer_closing`, `passivated`, `stream_reset`, `stream_closed`,
+  /// `streams_available`. While nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the
+  /// connection.
   streams = 1U << 5U,
   /// `datagram_received`.
   datagrams = 1U << 6U,
@@ -215,6 +216,22 @@ struct stream_closed {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("stream_closed", field{"source", self.source}, field{"generation", self.generation},
                  field{"stream", self.stream}, field{"was_reset", self.was_reset}, field{"code", self.code});
+  }
+};
+
+/// After `open_stream` failed with `stream_limit`: the peer takes streams of this direction again (RFC 9000, 4.6). Told
+/// once, to all who want `streams`, however many were refused: whoever asks first gets them.
+struct streams_available {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  stream_direction direction = stream_direction::bidirectional;
+
+  friend bool operator==(const streams_available&, const streams_available&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("streams_available", field{"source", self.source}, field{"generation", self.generation},
+                 field{"direction", self.direction});
   }
 };
 

@@ -151,7 +151,8 @@ struct finish_stream {
 
 /// Opens a stream; answered with `stream_opened`. The peer hears of it with the first bytes, or the end, that are sent on
 /// it (RFC 9000, 2.1).
-/// *Errors:* `stream_limit`; `not_connected`: streams other than 0 do not wait for a connection; `unsupported`;
+/// *Errors:* `stream_limit` while the peer takes no more of this direction: nobody waits for it here, `streams_available`
+/// tells when to ask again; `not_connected`: streams other than 0 do not wait for a connection; `unsupported`;
 /// `invalid_value`.
 struct open_stream {
   stream_direction direction = stream_direction::bidirectional;

@@ -93,9 +93,11 @@ struct quic_metrics {
   std::uint64_t bytes_acked = 0; // of streams
   std::uint64_t packets_sent = 0;
   std::uint64_t packets_received = 0;
-  /// Known since ngtcp2 1.16; 0 with an older one.
+  /// That are taken for lost (RFC 9002, 6.1). An ngtcp2 before 1.16, be it the one that this library was built with or the
+  /// one that it runs with, does not tell: then it is always 0.
   std::uint64_t packets_lost = 0;
-  /// Times that nothing was heard for so long that a probe went out (RFC 9002, 6.2). 0: no ngtcp2 tells so far.
+  /// Times that what was on its way stayed unacknowledged for so long that a probe went out (RFC 9002, 6.2). Counted here,
+  /// since no ngtcp2 tells.
   std::uint64_t pto_count = 0;
   ecn_state ecn = ecn_state::off;
   /// Bytes of the largest UDP payload that is sent on the present path.
@@ -105,6 +107,9 @@ struct quic_metrics {
   /// Streams that are open now, by the side that opened them. Stream 0 is the client's.
   std::uint32_t own_streams = 0;
   std::uint32_t peer_streams = 0;
+  /// Streams of each direction that this side may open now, beside those that are open (RFC 9000, 4.6).
+  std::uint64_t bidirectional_streams_left = 0;
+  std::uint64_t unidirectional_streams_left = 0;
   datagram_totals datagrams{};
 
   friend bool operator==(const quic_metrics&, const quic_metrics&) = default;
@@ -118,7 +123,10 @@ struct quic_metrics {
                  field{"packets_received", self.packets_received}, field{"packets_lost", self.packets_lost},
                  field{"pto_count", self.pto_count}, field{"ecn", self.ecn}, field{"mtu", self.mtu},
                  field{"path_changes", self.path_changes}, field{"own_streams", self.own_streams},
-                 field{"peer_streams", self.peer_streams}, field{"datagrams", self.datagrams});
+                 field{"peer_streams", self.peer_streams},
+                 field{"bidirectional_streams_left", self.bidirectional_streams_left},
+                 field{"unidirectional_streams_left", self.unidirectional_streams_left},
+                 field{"datagrams", self.datagrams});
   }
 };
 

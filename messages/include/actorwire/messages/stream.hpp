@@ -48,6 +48,11 @@ struct stream_priority {
   }
 };
 
+/// With this code a connection resets a stream on which bytes waited and none moved for
+/// `transport_config::operation_timeout`: what the peer sees as `stream_reset::code` then. The codes from 0x61770000 to
+/// 0x6177ffff are this library's; programs use others.
+inline constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
+
 /// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
 [[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const stream_priority& priority);
 

@@ -24,7 +24,8 @@ struct transport_config {
   /// `quic_config` the UDP payload, 1,200 .. 65,527. 0 lets the path decide.
   std::size_t mtu = 0;
   /// Silence after which the connection is probed. 0 turns probing off; else 1 s .. 32,767 s, for TCP in whole seconds,
-  /// as the kernel counts them. With `quic_config` below its `idle_timeout`, if that is on.
+  /// as the kernel counts them. With `quic_config` below its `idle_timeout`, if that is on; the connection is probed after a
+  /// third of that, or of the peer's, where that is earlier.
   std::chrono::milliseconds keepalive_interval{15'000};
   /// Time that a probe, or a sent byte, may stay unanswered before the connection counts as lost. 1 ms .. 24 h.
   std::chrono::milliseconds keepalive_timeout{20'000};

@@ -102,6 +102,8 @@ void quic_transport::receive(stream_id stream, std::size_t bytes) {
     return;
   auto& allowance = found->second.allowance;
   allowance += std::min(bytes, std::numeric_limits<std::size_t>::max() - allowance);
+  if (!std::exchange(found->second.is_to_be_read, true))
+    to_be_read_.push_back(stream);
   deliver_later();
 }
 

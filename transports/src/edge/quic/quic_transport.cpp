@@ -284,9 +284,11 @@ void quic_transport::deliver_later() {
     const shard::turn here{self->shard_};
     self->delivery_is_posted_ = false;
     self->deliver();
-    for (auto& [id, each] : std::map{self->streams_})
-      if (each.allowance > 0)
-        self->deliver_stream(id);
+    for (const auto id : std::exchange(self->to_be_read_, {})) {
+      if (const auto found = self->streams_.find(id); found != self->streams_.end())
+        found->second.is_to_be_read = false;
+      self->deliver_stream(id);
+    }
   });
 }
 

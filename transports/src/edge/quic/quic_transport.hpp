@@ -73,6 +73,8 @@ private:
   /// A stream other than 0.
   struct side_stream {
     std::size_t allowance = 0;
+    /// Among those whose allowance has grown.
+    bool is_to_be_read = false;
     bool is_ended = false;
     /// When the connection is gone: what of our half had arrived.
     std::uint64_t last_acked = 0;
@@ -141,6 +143,8 @@ private:
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;
   std::map<stream_id, side_stream> streams_;
+  /// Those whose allowance has grown since they were read; some may be over.
+  std::vector<stream_id> to_be_read_;
   stage stage_ = stage::created;
   bool is_delivering_ = false;
   bool delivery_is_posted_ = false;

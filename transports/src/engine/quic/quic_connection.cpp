@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <new>
 #include <stdexcept>
 #include <utility>
 
@@ -23,6 +24,11 @@ constexpr std::size_t first_destination_size = 16;
 constexpr int linger_probe_timeouts = 3;
 
 constexpr std::size_t early_parameters_max = 512;
+
+/// Keep-alives in the time that an idle connection has; and how far apart they are at least, whatever timeout a peer makes
+/// up: as far as those for the shortest that may be set.
+constexpr ngtcp2_duration idle_share = 3;
+constexpr ngtcp2_duration keep_alive_min = 33 * NGTCP2_MILLISECONDS;
 
 void require_ngtcp2(int failure) {
   if (failure != 0)
@@ -126,6 +132,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
     first_destination_(first.destination),
     knew_address_(!first.token.empty()) {
   quic_setup made{*settings_.config, quic_, stamp(now)};
+  tls_->take_tickets(version_of(first.version));
   made.settings.rand_ctx.native_handle = &host_;
   made.settings.qlog_write = settings_.qlog ? quic_qlog_writer : nullptr;
   made.settings.handshake_timeout = nanoseconds(settings_.config->attempt_timeout);
@@ -162,8 +169,6 @@ quic_connection::~quic_connection() {
 void quic_connection::set_up_conn() {
   tls_->attach(conn_.get());
   ::ngtcp2_conn_set_tls_native_handle(conn_.get(), tls_->session());
-  if (settings_.config->keepalive_interval.count() > 0)
-    ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), nanoseconds(settings_.config->keepalive_interval));
   last_path_ = settings_.path;
 }
 
@@ -202,6 +207,8 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   figures_.packets_received += 1;
   if (failure != 0)
     return handle_failure(failure);
+  if (bytes_in_flight() < in_flight_)
+    probes_.note_acknowledged();
   if (!std::exchange(has_answered_, true))
     tell(quic_event::answered{});
   if (tls_->has_ticket())
@@ -228,8 +235,12 @@ void quic_connection::handle_timeout(const tls_now& now) {
   }
   if (::ngtcp2_conn_get_expiry(conn_.get()) > at)
     return;
+  const auto in_flight = bytes_in_flight();
   if (const auto failure = ::ngtcp2_conn_handle_expiry(conn_.get(), at); failure != 0)
-    handle_failure(failure);
+    return handle_failure(failure);
+  // A client probes with nothing on its way as well, until it knows that the server may answer (RFC 9002, 6.2.2.1).
+  const auto waits = in_flight > 0 || (!is_server() && !is_confirmed_);
+  probes_.note_timer(at, ::ngtcp2_conn_get_pto(conn_.get()), waits && bytes_in_flight() == in_flight);
 }
 
 void quic_connection::suspect(const tls_now& now) {
@@ -272,11 +283,12 @@ void quic_connection::handle_connected() {
     throw std::runtime_error{"the peer is refused"};
   }
   is_connected_ = true;
+  keep_alive();
   figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
-    tls_->send_ticket();
-    const auto token =
-        host_.make_token_for(::ngtcp2_conn_get_negotiated_version(conn_.get()), last_path_.remote, now_.wall);
+    const auto version = ::ngtcp2_conn_get_negotiated_version(conn_.get());
+    tls_->send_ticket(version_of(version));
+    const auto token = host_.make_token_for(version, last_path_.remote, now_.wall);
     if (!token.empty())
       ::ngtcp2_conn_submit_new_token(conn_.get(), token.data(), token.size());
   } else {
@@ -290,6 +302,19 @@ void quic_connection::handle_connected() {
     open_byte_stream();
   }
   announce();
+}
+
+/// Says something in time before either side forgets the connection, which for the peer is known only now: a third of the
+/// shorter idle timeout leaves room for what is lost (RFC 9000, 10.1.2).
+void quic_connection::keep_alive() {
+  if (settings_.config->keepalive_interval.count() == 0)
+    return;
+  auto interval = nanoseconds(settings_.config->keepalive_interval);
+  const auto peers_timeout = ::ngtcp2_conn_get_remote_transport_params(conn_.get())->max_idle_timeout;
+  for (const auto idle_timeout : {nanoseconds(quic_.idle_timeout), peers_timeout})
+    if (idle_timeout != 0)
+      interval = std::min(interval, std::max(idle_timeout / idle_share, keep_alive_min));
+  ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), interval);
 }
 
 void quic_connection::announce() {
@@ -403,17 +428,23 @@ void quic_connection::close(std::uint64_t code, const transport_error& reason) {
   end_with(reason);
 }
 
-void quic_connection::abandon() {
+void quic_connection::abandon() noexcept {
   if (end_)
     return;
-  const auto gone = make_error(error_code::closed, phase::close, origin::local, "nobody wants the connection any more");
-  if (is_connected_)
-    return close(is_all_acked() ? quic_ended_in_order : quic_ended_abruptly, gone);
-  // Before the end of the handshake a server turns its client away; a client has no code for that (RFC 9000, 20.1).
   ngtcp2_ccerr told{};
-  ::ngtcp2_ccerr_set_transport_error(&told, is_server() ? NGTCP2_CONNECTION_REFUSED : NGTCP2_NO_ERROR, nullptr, 0);
-  say_farewell(told);
-  end_with(gone);
+  if (is_connected_)
+    ::ngtcp2_ccerr_set_application_error(&told, is_all_acked() ? quic_ended_in_order : quic_ended_abruptly, nullptr, 0);
+  else
+    // Before the end of the handshake a server turns its client away; a client has no code for that (RFC 9000, 20.1).
+    ::ngtcp2_ccerr_set_transport_error(&told, is_server() ? NGTCP2_CONNECTION_REFUSED : NGTCP2_NO_ERROR, nullptr, 0);
+  try {
+    say_farewell(told);
+  } catch (const std::bad_alloc&) {
+    // The peer finds out by its own timeouts.
+    farewell_is_due_ = false;
+  }
+  // Without a text, for which there might be no memory either; nobody reads it.
+  end_ = make_error(error_code::closed, phase::close, origin::local, {});
 }
 
 /// The packet is written now, since ngtcp2 may not be called for anything else afterwards, and sent by `poll_transmit`.
@@ -478,16 +509,18 @@ quic_metrics quic_connection::metrics() const {
     figures.rtt = micros(info.smoothed_rtt);
     figures.rtt_variance = micros(info.rttvar);
   }
+  figures.pto_count = probes_.count();
   figures.congestion_window = info.cwnd;
   figures.bytes_in_flight = info.bytes_in_flight;
-#if NGTCP2_VERSION_NUM >= 0x011000 // 1.16
+#if NGTCP2_VERSION_NUM >= 0x011000 // 1.16; an older one that is found at run time leaves the 0
   figures.packets_lost = info.pkt_lost;
 #endif
   figures.ecn = ecn_.state();
   figures.own_streams = static_cast<std::uint32_t>(streams_.opened_by(is_server()));
   figures.peer_streams = static_cast<std::uint32_t>(streams_.opened_by(!is_server()));
-  figures.version =
-      ::ngtcp2_conn_get_negotiated_version(conn_.get()) == NGTCP2_PROTO_VER_V2 ? quic_version::v2 : quic_version::v1;
+  figures.bidirectional_streams_left = ::ngtcp2_conn_get_streams_bidi_left(conn_.get());
+  figures.unidirectional_streams_left = ::ngtcp2_conn_get_streams_uni_left(conn_.get());
+  figures.version = version_of(::ngtcp2_conn_get_negotiated_version(conn_.get()));
   figures.mtu = static_cast<std::uint32_t>(::ngtcp2_conn_get_path_max_tx_udp_payload_size(conn_.get()));
   return figures;
 }

@@ -2,6 +2,7 @@
 
 #include "datagram_queue.hpp"
 #include "ecn_watch.hpp"
+#include "probe_timeouts.hpp"
 #include "quic_cid.hpp"
 #include "quic_event.hpp"
 #include "quic_streams.hpp"
@@ -157,8 +158,9 @@ public:
 
   /// Ends the connection; the peer is told `code` by the next `poll_transmit`, and `closed` follows with `reason`.
   void close(std::uint64_t code, const transport_error& reason);
-  /// Ends the connection, which nobody is interested in any more; the peer is told as little as possible.
-  void abandon();
+  /// Ends the connection, which nobody is interested in any more: no event follows, and the peer is told as little as
+  /// possible; nothing if there is no memory for that.
+  void abandon() noexcept;
   /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
   /// the peer does not answer what is on its way to it within three probe timeouts.
   void suspect(const tls_now& now);
@@ -210,6 +212,7 @@ private:
   [[nodiscard]] ngtcp2_tstamp stamp(const tls_now& now);
   [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
   void handle_connected();
+  void keep_alive();
   void announce();
   void handle_failure(int failure);
   void handle_farewell(const ngtcp2_ccerr& told);
@@ -247,6 +250,7 @@ private:
 
   // -- sending -----------------------------------------------------------------------------------------------------------
 
+  [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
@@ -321,6 +325,10 @@ private:
   std::vector<quic_tokens::stateless_reset_token> reset_tokens_;
   quic_metrics figures_;
   ecn_watch ecn_;
+  probe_timeouts probes_;
+  /// Bytes that want an answer, as of the end of the last flush, and of the beginning of the present one.
+  std::uint64_t in_flight_ = 0;
+  std::uint64_t in_flight_before_ = 0;
 };
 
 } // namespace actorwire

@@ -282,8 +282,9 @@ void quic_endpoint::release(quic_connection& which) {
   known.observer = nullptr;
   known.is_released = true;
   std::erase(accepted_, &known);
-  if (!known.has_ended())
-    known.abandon();
+  known.abandon();
+  // Whatever it would still tell, nobody is there to hear it.
+  known.has_told_end = true;
   mark(known);
 }
 

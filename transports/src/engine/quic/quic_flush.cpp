@@ -84,9 +84,16 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
   return train;
 }
 
+std::uint64_t quic_connection::bytes_in_flight() const noexcept {
+  ngtcp2_conn_info info{};
+  ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
+  return info.bytes_in_flight;
+}
+
 void quic_connection::begin_flush() {
   is_flushing_ = true;
   flushed_ = 0;
+  in_flight_before_ = bytes_in_flight();
   quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
     streams_.wake_those_that_wait_for_connection();
@@ -104,6 +111,8 @@ void quic_connection::end_flush(ngtcp2_tstamp now) {
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   cwnd_ = static_cast<std::size_t>(info.cwnd);
+  in_flight_ = info.bytes_in_flight;
+  probes_.note_flush(now, in_flight_ > in_flight_before_);
   if (info.bytes_in_flight == 0)
     unanswered_since_ = suspected_until_ = UINT64_MAX;
   else if (flushed_ > 0 && unanswered_since_ == UINT64_MAX)

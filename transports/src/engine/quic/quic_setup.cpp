@@ -50,6 +50,10 @@ std::uint32_t wire_version(quic_version version) noexcept {
   return version == quic_version::v2 ? NGTCP2_PROTO_VER_V2 : NGTCP2_PROTO_VER_V1;
 }
 
+quic_version version_of(std::uint32_t wire) noexcept {
+  return wire == NGTCP2_PROTO_VER_V2 ? quic_version::v2 : quic_version::v1;
+}
+
 result<void> check_qlog(const quic_config& quic) {
   // 1.22.1 is the first that is repaired.
   constexpr int repaired_since = 0x011601;

@@ -37,5 +37,7 @@ private:
 
 /// As ngtcp2 names the version.
 [[nodiscard]] std::uint32_t wire_version(quic_version version) noexcept;
+/// The way back, for a number of one of them.
+[[nodiscard]] quic_version version_of(std::uint32_t wire) noexcept;
 
 } // namespace actorwire

@@ -65,8 +65,6 @@ quic_tls::quic_tls(settings chosen)
 quic_tls::~quic_tls() = default;
 
 void quic_tls::set_up_server() {
-  if (config().session_resumption)
-    require_tls(::gnutls_session_ticket_enable_server(session(), &identity().ticket_key()));
   if (settings_.early_data && settings_.guard) {
     ::gnutls_anti_replay_enable(session(), settings_.guard.get());
     // QUIC bounds early data by its own windows (RFC 9001, 4.6.1).
@@ -165,10 +163,24 @@ std::optional<tls_session> quic_tls::offer_session(std::span<const std::uint32_t
   return known;
 }
 
-void quic_tls::send_ticket() {
-  // Without a ticket the client comes back by a full handshake.
+void quic_tls::take_tickets(quic_version version) {
   if (config().session_resumption)
-    static_cast<void>(::gnutls_session_ticket_send(session(), 1, 0));
+    require_tls(use_ticket_key(version));
+}
+
+int quic_tls::use_ticket_key(quic_version version) noexcept {
+  tickets_of_ = version;
+  return ::gnutls_session_ticket_enable_server(session(), &identity().ticket_key(version));
+}
+
+void quic_tls::send_ticket(quic_version version) {
+  if (!config().session_resumption)
+    return;
+  // GnuTLS takes another key as long as it has used none: not where the client has moved to another version with a ticket of
+  // the one before. Without a new one it comes back by a full handshake.
+  if (version != tickets_of_ && use_ticket_key(version) != 0)
+    return;
+  static_cast<void>(::gnutls_session_ticket_send(session(), 1, 0));
 }
 
 int quic_tls::take_ticket(gnutls_session_t session, unsigned, unsigned, unsigned, const gnutls_datum_t*) {

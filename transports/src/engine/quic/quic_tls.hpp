@@ -5,6 +5,7 @@
 
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/events.hpp>
+#include <actorwire/messages/quic_config.hpp>
 
 #include <gnutls/gnutls.h>
 #include <ngtcp2/ngtcp2_crypto.h>
@@ -65,8 +66,12 @@ public:
   /// handshake begins.
   [[nodiscard]] std::optional<tls_session> offer_session(std::span<const std::uint32_t> versions);
 
-  /// A server's way to let the client come back. After the handshake.
-  void send_ticket();
+  /// A server takes the tickets of this version of QUIC, by which the client begins, and none of another (RFC 9369, 5).
+  /// Before the handshake.
+  void take_tickets(quic_version version);
+
+  /// A server's way to let the client come back, by the version that was agreed on. After the handshake.
+  void send_ticket(quic_version version);
 
   /// Keeps the ticket that has come, if one has, with what QUIC adds to it.
   void remember_session(std::uint32_t version, std::string parameters, std::string token);
@@ -97,6 +102,7 @@ private:
   [[nodiscard]] bool is_server() const noexcept { return identity().role() == tls_role::server; }
   [[nodiscard]] bool remembers_sessions() const noexcept;
   void set_up_server();
+  [[nodiscard]] int use_ticket_key(quic_version version) noexcept;
   void set_up_client();
 
   const settings settings_;
@@ -107,6 +113,8 @@ private:
   tls_now now_;
   /// When the server of the session that is offered was verified.
   time_point verified_at_{};
+  /// A server: the version whose key GnuTLS has for tickets.
+  quic_version tickets_of_ = quic_version::v1;
   std::string ticket_;
   time_point ticket_since_{};
   std::optional<transport_error> failure_;

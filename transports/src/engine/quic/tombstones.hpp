@@ -6,6 +6,7 @@
 
 #include <actorwire/transports/clock.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -21,12 +22,14 @@ namespace actorwire {
 /// would be answered with a stateless reset, although the peer only has not heard yet, and the memory of a whole
 /// connection is too much for the answer.
 ///
-/// A connection that we have closed repeats its CONNECTION_CLOSE, for the 1st, 2nd, 4th, 8th... packet that comes, and
-/// never sends more than three times what came, since the sender's address proves nothing (10.2.1). One that the peer has
-/// closed is silent (10.2.2). Beyond `count_max` the oldest go. *Thread:* one at a time.
+/// A connection that we have closed repeats its CONNECTION_CLOSE, for the 1st, 2nd, 4th, 8th... packet that comes, and for
+/// any that comes `patience` after the last answer: who still sends then has not heard, and a burst of answers is lost in
+/// one. It never sends more than three times what came, since the sender's address proves nothing (10.2.1). One that the
+/// peer has closed is silent (10.2.2). Beyond `count_max` the oldest go. *Thread:* one at a time.
 class tombstones {
 public:
   static constexpr std::size_t count_default = 16'384;
+  static constexpr duration patience = std::chrono::milliseconds{10};
 
   /// Draws the key of the hash. *Units:* `count_max` connections.
   explicit tombstones(const quic_random& random, std::size_t count_max = count_default)
@@ -57,8 +60,9 @@ private:
     std::vector<std::byte> close_packet;
     time_point until;
     std::uint64_t packets_received = 0;
-    /// The packet that is answered next.
+    /// The packet that is answered next, or whichever comes at that time.
     std::uint64_t answer_at = 1;
+    time_point answer_from = time_point::max();
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;
   };
