@@ -2,6 +2,8 @@
 
 #include "supervision/pool.hpp"
 
+#include <malloc.h>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +13,17 @@
 #include <utility>
 
 namespace actorwire::test {
+
+inline reconnection_policy without_jitter() {
+  reconnection_policy policy;
+  policy.jitter = 0.0;
+  return policy;
+}
+
+/// What the heap has handed out; 0 where it does not tell.
+inline std::size_t allocated_bytes() {
+  return mallinfo2().uordblks;
+}
 
 /// A pool with a clock that only the test moves, and ids that count from 1.
 struct pool_fixture {
