@@ -22,6 +22,8 @@ caf::behavior accept_actor::make_behavior() {
       [this](places_changed) { follow_limit(); },
       [this](const credentials_changed& news) { handle(news); },
       [this](accepted& client) { handle(client); },
+      [this](accepted_early& news) { handle(news); },
+      [this](const handshake_done& news) { handle(news); },
       [this](const close& request) { return handle(request); },
   };
 }
@@ -123,12 +125,26 @@ void accept_actor::abort_connection(const connection_actor& client) {
 }
 
 void accept_actor::handle(accepted& client) {
-  const auto id = client.connection.id();
   // One that became ready while another shard was ending it is not worth telling of.
-  if (settings_->handshakes && !settings_->handshakes->remove(id))
-    return;
+  if (!settings_->handshakes || settings_->handshakes->remove(client.connection.id()))
+    tell_receiver(client);
+}
+
+void accept_actor::handle(accepted_early& news) {
+  // It keeps its place: an earlier session vouches for it, and anybody may have many of those.
+  if (!settings_->handshakes || settings_->handshakes->contains(news.client.connection.id()))
+    tell_receiver(news.client);
+}
+
+void accept_actor::handle(const handshake_done& news) {
+  if (settings_->handshakes)
+    settings_->handshakes->remove(news.connection.id());
+}
+
+void accept_actor::tell_receiver(accepted& client) {
   if (!settings_->receiver)
     return;
+  const auto id = client.connection.id();
   // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
   // Asked here and not by the connection, which would keep the table of its open requests for life.
   unanswered_.insert(id);

@@ -39,7 +39,8 @@ struct accept_settings {
 };
 
 /// The part of a listener that lives on one shard: its socket, and the connections that were accepted there.
-/// Understands `open_socket`, `suspend`, `places_changed`, `close`, and `accepted` from a connection that is ready.
+/// Understands `open_socket`, `suspend`, `places_changed`, `close`, and of a connection `accepted`, when it is ready and its
+/// handshake done, or `accepted_early` and `handshake_done`, when the one is so before the other.
 class accept_actor final : public shard_actor<caf::event_based_actor>, private acceptor_observer {
 public:
   accept_actor(caf::actor_config& config, std::shared_ptr<shard_context> home,
@@ -54,6 +55,9 @@ private:
 
   caf::result<endpoint> handle(const open_socket& request);
   void handle(accepted& client);
+  void handle(accepted_early& news);
+  void handle(const handshake_done& news);
+  void tell_receiver(accepted& client);
   caf::typed_response_promise<close_report> handle(const close& request);
   /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them,
   /// on whichever shard; false if it is to be turned away.

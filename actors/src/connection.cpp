@@ -36,9 +36,18 @@ void connection::engage_server(const accept_function& serve) {
   add_subscriber(caf::actor_cast<caf::strong_actor_ptr>(server_), {event_mask::all, credit_mode::automatic});
 }
 
-void connection::became_ready() {
+void connection::became_ready(const transport_opening& opening) {
+  if (!acceptor_)
+    return;
+  if (opening.is_early)
+    send_to(acceptor_, accepted_early{{connection_actor{this}, info()}});
+  else
+    send_to(std::exchange(acceptor_, nullptr), accepted{connection_actor{this}, info()});
+}
+
+void connection::completes_handshake() {
   if (const auto acceptor = std::exchange(acceptor_, nullptr))
-    send_to(acceptor, accepted{connection_actor{this}, info()});
+    send_to(acceptor, handshake_done{connection_actor{this}});
 }
 
 bool connection::depends_on(const caf::actor_addr& who) const noexcept {

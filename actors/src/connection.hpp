@@ -20,7 +20,8 @@ public:
 
 private:
   void becomes_ready() override;
-  void became_ready() override;
+  void became_ready(const transport_opening& opening) override;
+  void completes_handshake() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive&) override {}
   [[nodiscard]] bool depends_on(const caf::actor_addr& who) const noexcept override;
@@ -35,7 +36,7 @@ private:
   local_ref<transport> bearer_;
   /// Until it is ready.
   std::shared_ptr<const accept_settings> origin_;
-  /// Who is told when this connection is ready, until it is.
+  /// Who is told when this connection is ready, and when its handshake is done, until both have been.
   caf::strong_actor_ptr acceptor_;
   caf::actor server_;
 };

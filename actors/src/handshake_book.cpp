@@ -71,6 +71,11 @@ void handshake_book::add(const connection_actor& client, const address_group& fr
   places_.emplace(client.id(), std::prev(queue.end()));
 }
 
+bool handshake_book::contains(caf::actor_id client) const {
+  const std::lock_guard guard{mutex_};
+  return places_.contains(client);
+}
+
 bool handshake_book::remove(caf::actor_id client) noexcept {
   const std::lock_guard guard{mutex_};
   const auto found = places_.find(client);

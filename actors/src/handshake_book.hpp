@@ -53,7 +53,10 @@ public:
   /// Puts a client into the place that was taken for it; from now on it may have to go for another.
   void add(const connection_actor& client, const address_group& from, address_proof proof = address_proof::proved);
 
-  /// The client is ready, or has gone. Returns whether it was in the book: false if it is not half-open, or had to go.
+  /// Whether the client is in the book: false if it is not half-open, or had to go.
+  [[nodiscard]] bool contains(caf::actor_id client) const;
+
+  /// The client is through with its handshake, or has gone. Returns whether it was in the book: false if it is not half-open, or had to go.
   bool remove(caf::actor_id client) noexcept;
 
   [[nodiscard]] figures counts() const;

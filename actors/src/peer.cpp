@@ -49,7 +49,7 @@ void peer::becomes_ready() {
     detours_->memory.note_winner(info().carried_by, remote(), where().now());
 }
 
-void peer::became_ready() {
+void peer::became_ready(const transport_opening&) {
   if (const auto limit = std::exchange(renewal_, std::nullopt); limit && !wants_to_end())
     wire_->retire(*limit);
 }

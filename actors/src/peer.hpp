@@ -30,7 +30,7 @@ private:
   void finishes() override;
   void leaves() override;
   void becomes_ready() override;
-  void became_ready() override;
+  void became_ready(const transport_opening& opening) override;
   void wire_lost(const transport_error& reason) override;
   [[nodiscard]] bool can_have_streams() const noexcept override;
   void obey(peer_directive& directive) override;

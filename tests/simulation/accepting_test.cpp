@@ -4,6 +4,7 @@
 #include "simulated_system.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -146,6 +147,16 @@ public:
         who->observer->on_received(payload::copy_of(words));
     });
     world.run_now();
+  }
+
+  /// An earlier session vouches for the client, whose handshake goes on (0-RTT).
+  void become_ready_early(const client& who) {
+    in_turn(*who->home, [&] {
+      who->observer->on_connected({"192.0.2.100:853", "192.0.2.1:4711", agreed(), std::nullopt, true});
+    });
+  }
+  void finish_handshake(const client& who) {
+    in_turn(*who->home, [&] { who->observer->on_handshake_done(); });
   }
 
   void hang_up(const client& who) {
@@ -337,6 +348,49 @@ TEST_CASE("a receiver hears of a client when it is ready, and not before", "[sim
   CHECK(at.stats().handshaking == 0);
   CHECK(at.stats().open == 1);
   heard.clear();
+}
+
+TEST_CASE("a client that is ready before its handshake is done is half-open until then, whoever serves it",
+          "[simulation]") {
+  std::vector<accepted> heard;
+  diary told;
+  const auto with_receiver = GENERATE(true, false);
+  const auto limits = with_limits(8, 2);
+  auto at = with_receiver ? entrance{[&heard](accepted& event) { heard.push_back(std::move(event)); }, limits}
+                          : entrance{told.keep(), limits};
+  const auto first = at.knock("192.0.2.1");
+  const auto second = at.knock("192.0.2.1");
+  at.become_ready_early(first);
+  at.become_ready_early(second);
+  CHECK(heard.size() == (with_receiver ? 2U : 0U));
+  CHECK(std::ranges::count(told.words, "opened") == (with_receiver ? 0 : 2));
+  CHECK(at.stats().handshaking == 2);
+  // So one address cannot have more of them than of any others.
+  CHECK(at.knock("192.0.2.1")->is_gone);
+  CHECK(at.stats().handshakes_refused == 1);
+  at.finish_handshake(first);
+  CHECK(at.stats().handshaking == 1);
+  CHECK_FALSE(at.knock("192.0.2.1")->is_gone);
+  at.hang_up(second);
+  CHECK(at.stats().handshaking == 1);
+  CHECK_FALSE(first->closed_with);
+  heard.clear();
+}
+
+TEST_CASE("a client that was ready early goes for a newcomer while it has not finished its handshake", "[simulation]") {
+  diary told;
+  entrance at{told.keep(), with_limits(2, 2)};
+  const auto slow = at.knock("192.0.2.1");
+  const auto quick = at.knock("192.0.2.2");
+  at.become_ready_early(slow);
+  at.become_ready_early(quick);
+  at.finish_handshake(quick);
+  at.knock("192.0.2.3");
+  CHECK_FALSE(slow->closed_with);
+  at.knock("192.0.2.4");
+  CHECK(slow->closed_with == error_code::closed);
+  CHECK(slow->is_gone);
+  CHECK_FALSE(quick->closed_with);
 }
 
 TEST_CASE("at the limit of handshakes a newcomer is let in and the one that has taken longest is ended",

@@ -139,7 +139,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   const opened event{info()};
   publish(event_mask::state, event);
   waiting_.answer_connects(event.info);
-  became_ready();
+  became_ready(opening);
   if (closing_ != nullptr)
     finish_wire();
   else if (is_finishing_)

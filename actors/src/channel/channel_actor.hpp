@@ -118,7 +118,7 @@ protected:
   virtual void becomes_ready() {}
 
   /// A wire was attached and everyone was told.
-  virtual void became_ready() {}
+  virtual void became_ready(const transport_opening& /*opening*/) {}
 
   /// The wire that was attached is gone, and the state is still what it was. Ends the channel, or waits for another.
   virtual void wire_lost(const transport_error& reason) = 0;

@@ -168,8 +168,10 @@ TEST_CASE("a client counts as half-open until its handshake is done, whatever it
   REQUIRE(both.server().is_connected());
   REQUIRE_FALSE(both.server().connection->is_connected());
   CHECK(world.half_open->get() == 1);
+  CHECK(both.server().is_shaking_hands);
   world.until([&] { return both.server().connection->is_connected(); });
   CHECK(world.half_open->get() == 0);
+  world.until([&] { return !both.server().is_shaking_hands; });
   CHECK_FALSE(client.reason);
 }
 

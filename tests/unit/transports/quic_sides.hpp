@@ -126,6 +126,7 @@ public:
   /// Null after the end.
   quic_connection* connection = nullptr;
   std::optional<tls_info> tls;
+  bool is_shaking_hands = false;
   std::optional<transport_error> reason;
   std::map<stream_id, stream> streams;
   std::map<stream_id, std::string> unsent;
@@ -163,7 +164,11 @@ private:
   }
 
   void handle(quic_event::answered&&) {}
-  void handle(quic_event::connected&& each) { tls = std::move(each.tls); }
+  void handle(quic_event::connected&& each) {
+    tls = std::move(each.tls);
+    is_shaking_hands = each.is_early;
+  }
+  void handle(quic_event::handshake_done&&) { is_shaking_hands = false; }
   void handle(quic_event::stream_opened&& each) { opened.push_back(each.stream); }
   void handle(quic_event::stream_readable&& each) {
     if (!reads || ignored.contains(each.stream))

@@ -48,6 +48,27 @@ struct accepted {
   }
 };
 
+/// What a connection tells the part of its listener that has accepted it: it is ready, and its handshake goes on (0-RTT).
+/// Otherwise it tells `accepted`.
+struct accepted_early {
+  accepted client;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("accepted_early", field{"client", self.client});
+  }
+};
+
+/// What it tells when that handshake is done.
+struct handshake_done {
+  connection_actor connection;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("handshake_done", field{"connection", self.connection});
+  }
+};
+
 /// What a supervisor decides about one of its peers. Only supervisors send it.
 struct peer_directive {
   enum class kind : std::uint8_t {
@@ -262,6 +283,8 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_half))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_opened))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_priority))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::accepted_early))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::handshake_done))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

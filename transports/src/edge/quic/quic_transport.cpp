@@ -125,10 +125,10 @@ void quic_transport::on_dialed(local_ref<quic_socket> socket, quic_connection& c
   begin(std::move(agreed));
 }
 
-void quic_transport::begin(tls_info agreed) {
+void quic_transport::begin(tls_info agreed, bool is_early) {
   stage_ = stage::established;
   const auto path = connection_->path();
-  observer_->on_connected({to_text(path.local), to_text(path.remote), std::move(agreed)});
+  observer_->on_connected({to_text(path.local), to_text(path.remote), std::move(agreed), std::nullopt, is_early});
   deliver();
 }
 
@@ -142,7 +142,7 @@ void quic_transport::on_event(quic_event::any event) {
 }
 
 void quic_transport::handle(quic_event::connected&& event) {
-  begin(std::move(event.tls));
+  begin(std::move(event.tls), event.is_early);
 }
 
 void quic_transport::handle(quic_event::stream_readable&& event) {

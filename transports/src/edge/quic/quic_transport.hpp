@@ -96,6 +96,7 @@ private:
 
   void handle(quic_event::answered&&) {}
   void handle(quic_event::connected&& event);
+  void handle(quic_event::handshake_done&&) { observer_->on_handshake_done(); }
   void handle(quic_event::stream_opened&& event);
   void handle(quic_event::stream_readable&& event);
   void handle(quic_event::stream_writable&& event);
@@ -110,7 +111,7 @@ private:
   void handle(quic_event::closed&& event);
 
   void dial(tls_store::answer found);
-  void begin(tls_info agreed);
+  void begin(tls_info agreed, bool is_early = false);
   /// Hands over what stream 0 has brought, and its end.
   void deliver();
   void deliver_later();

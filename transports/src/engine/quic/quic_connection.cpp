@@ -289,13 +289,16 @@ void quic_connection::handle_connected() {
     takes_early_data_ = false;
     open_byte_stream();
   }
-  announce();
+  if (is_announced_)
+    tell(quic_event::handshake_done{});
+  else
+    announce();
 }
 
 void quic_connection::announce() {
   if (std::exchange(is_announced_, true))
     return;
-  tell(quic_event::connected{tls_->info()});
+  tell(quic_event::connected{tls_->info(), !is_connected_});
   for (auto& each : std::exchange(early_events_, {}))
     tell(std::move(each));
 }
