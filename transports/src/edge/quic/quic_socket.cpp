@@ -123,8 +123,8 @@ void quic_socket::handle_refusal() {
 }
 
 void quic_socket::handle_datagram(const udp_arrival& arrived) {
-  if (const auto shard = endpoint_.handle_datagram(arrived, now()); shard && listener_ != nullptr)
-    listener_->on_stray(*shard, arrived);
+  if (const auto shard = endpoint_.handle_datagram(arrived, now()); shard && group_)
+    group_->hand_over(*shard, arrived);
 }
 
 void quic_socket::dispatch() {
