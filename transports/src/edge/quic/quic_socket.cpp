@@ -187,8 +187,10 @@ void quic_socket::flush() {
 void quic_socket::refuse_later() {
   boost::asio::post(shard_.loop().context(), [self = local_ref<quic_socket>{this}] {
     const shard::turn here{self->shard_};
-    if (self->socket_.is_open())
-      self->handle_refusal();
+    if (!self->socket_.is_open())
+      return;
+    self->handle_refusal();
+    self->dispatch();
   });
 }
 
