@@ -242,12 +242,11 @@ void quic_transport::hand_over(leftover&& rest) {
   for (auto& bytes : rest.bytes) {
     if (stage_ != stage::established)
       return;
-    if (rest.stream == byte_stream) {
-      bytes_received_ += bytes.size();
+    bytes_received_ += bytes.size();
+    if (rest.stream == byte_stream)
       observer_->on_received(std::move(bytes));
-    } else {
+    else
       streams_observer_->on_stream_received(rest.stream, std::move(bytes));
-    }
   }
   if (!rest.is_at_end || stage_ != stage::established)
     return;

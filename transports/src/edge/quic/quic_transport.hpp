@@ -139,6 +139,7 @@ private:
   /// Null before it is dialled, and after its end.
   quic_connection* connection_ = nullptr;
   std::size_t allowance_ = 0;
+  /// Of all streams.
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;
   std::map<stream_id, side_stream> streams_;
