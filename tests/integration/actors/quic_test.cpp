@@ -197,6 +197,30 @@ TEST_CASE("a connection that its peer has ended in order is over in time, althou
   CHECK(over.reason.code == error_code::peer_closed);
 }
 
+TEST_CASE(
+    "behind the orderly end of a connection, while what it brought is read, whoever asks for more is told at once") {
+  program here;
+  witness me{here.system};
+  const auto leave = [](caf::event_based_actor* self, const connection_actor& client) -> caf::behavior {
+    tell(self, client, cast{payload::copy_of(pattern(100'000)), {}});
+    tell(self, client, close{close_mode::flush, 5s});
+    return {[](const opened&) {},        [](const state_changed&) {}, [](const connection_status&) {},
+            [](const stream_opened&) {}, [](const peer_closing&) {},  [](const data_lost&) {}};
+  };
+  const auto server = here.net->listen("quic://127.0.0.1:0", leave, to_listen()).value();
+  auto options = to_acquire();
+  options.transport.operation_timeout = 60s;
+  const auto peer = here.net->acquire(quic_uri(server.port), options).value();
+  me.must_ask<connection_info>(peer, connect{});
+  wait_until("the end has come", [&] {
+    const auto opened = me.try_to_ask<stream_opened>(peer, open_stream{});
+    return !opened && opened.error().code == error_code::not_connected;
+  });
+  CHECK(me.must_ask<datagram_sent>(peer, send_datagram{payload::copy_of("late")}).result == datagram_outcome::dropped);
+  me.listen_to(peer, event_mask::data);
+  CHECK((me.await_bytes(100'000) == pattern(100'000)));
+}
+
 #if NGTCP2_VERSION_NUM < 0x011601
 TEST_CASE("qlog is refused on both sides where a peer could turn it against us, unless it is forced") {
   program here;
