@@ -84,15 +84,19 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
   const auto target = chosen_ ? std::exchange(chosen_, nullptr) : home();
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
-    if (!settings_->budget->try_take()) {
-      if (socket_)
-        socket_->pause();
+    if (settings_->budget->is_used_up()) {
+      pause();
       return;
     }
     const auto& half_open = settings_->handshakes;
     const auto from = half_open ? std::optional{address_group_of(remote.host)} : std::nullopt;
-    if (from && !admit(*from, proof)) {
-      free_place();
+    // Before it takes a place among the connections: whoever gives back the last of them has to tell all shards.
+    if (from && !admit(*from, proof))
+      return;
+    if (!settings_->budget->try_take()) {
+      if (from)
+        half_open->withdraw(*from, proof);
+      pause();
       return;
     }
     // Asked for each client: a reload of one listener is one of all that share its settings.
@@ -107,9 +111,14 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     connections_.emplace(made.id(), std::move(made));
     // Only now, so that whoever is counted has its place in the order of those who may have to go.
     settings_->budget->count_accepted();
-    if (settings_->budget->is_used_up() && socket_)
-      socket_->pause();
+    if (settings_->budget->is_used_up())
+      pause();
   });
+}
+
+void accept_actor::pause() {
+  if (socket_)
+    socket_->pause();
 }
 
 bool accept_actor::admit(const address_group& from, address_proof proof) {

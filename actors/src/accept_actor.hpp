@@ -66,6 +66,7 @@ private:
   void handle(const credentials_changed& news);
   /// Accepts as long as there is room.
   void follow_limit();
+  void pause();
   void close_socket() noexcept;
   void note_answer(caf::actor_id client);
   void free_place();

@@ -64,6 +64,22 @@ void handshake_book::take_place(const address_group& from, address_proof proof) 
   ++counts_.handshaking;
 }
 
+void handshake_book::withdraw(const address_group& from, address_proof proof) noexcept {
+  const std::lock_guard guard{mutex_};
+  give_place_back(from, proof);
+}
+
+void handshake_book::give_place_back(const address_group& from, address_proof proof) noexcept {
+  assert(counts_.handshaking > 0);
+  --counts_.handshaking;
+  if (proof == address_proof::claimed)
+    return;
+  const auto group = groups_.find(from);
+  assert(group != groups_.end());
+  if (--group->second == 0)
+    groups_.erase(group);
+}
+
 void handshake_book::add(const connection_actor& client, const address_group& from, address_proof proof) {
   const std::lock_guard guard{mutex_};
   auto& queue = queue_of(proof);
@@ -86,14 +102,7 @@ bool handshake_book::remove(caf::actor_id client) noexcept {
 }
 
 void handshake_book::take_out(entries::iterator which) noexcept {
-  assert(counts_.handshaking > 0);
-  if (which->proof == address_proof::proved) {
-    const auto group = groups_.find(which->from);
-    assert(group != groups_.end());
-    if (--group->second == 0)
-      groups_.erase(group);
-  }
-  --counts_.handshaking;
+  give_place_back(which->from, which->proof);
   places_.erase(which->id);
   queue_of(which->proof).erase(which);
 }

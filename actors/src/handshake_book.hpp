@@ -48,8 +48,10 @@ public:
   handshake_book(std::uint32_t limit, std::uint32_t share) noexcept : limit_(limit), share_(share) {}
 
   /// Takes a place for a client that has no actor yet; at the limit that of the oldest. The share of an address holds in
-  /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added.
+  /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added, or withdrawn.
   [[nodiscard]] admission admit(const address_group& from, address_proof proof = address_proof::proved);
+  /// Gives back the place that was taken for a client that is not added after all.
+  void withdraw(const address_group& from, address_proof proof = address_proof::proved) noexcept;
   /// Puts a client into the place that was taken for it; from now on it may have to go for another.
   void add(const connection_actor& client, const address_group& from, address_proof proof = address_proof::proved);
 
@@ -75,6 +77,7 @@ private:
   }
   [[nodiscard]] entries& first_to_go() noexcept { return claimed_by_age_.empty() ? proved_by_age_ : claimed_by_age_; }
   void take_place(const address_group& from, address_proof proof);
+  void give_place_back(const address_group& from, address_proof proof) noexcept;
   void take_out(entries::iterator which) noexcept;
 
   const std::uint32_t limit_;

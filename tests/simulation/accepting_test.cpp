@@ -75,6 +75,7 @@ private:
 struct door {
   acceptor_observer* observer = nullptr;
   bool is_paused = false;
+  int times_resumed = 0;
 };
 
 class scripted_acceptor final : public acceptor {
@@ -89,7 +90,10 @@ public:
   result<void> share() override { return {}; }
   [[nodiscard]] endpoint local() const override { return local_; }
   void pause() override { seen_->is_paused = true; }
-  void resume() override { seen_->is_paused = false; }
+  void resume() override {
+    seen_->is_paused = false;
+    ++seen_->times_resumed;
+  }
   void close() noexcept override { seen_->observer = nullptr; }
 
 private:
@@ -183,6 +187,14 @@ public:
   }
 
   [[nodiscard]] bool is_paused() const { return doors_->front().is_paused; }
+
+  /// The sockets of all shards together.
+  [[nodiscard]] int times_resumed() const {
+    auto sum = 0;
+    for (const auto& each : *doors_)
+      sum += each.times_resumed;
+    return sum;
+  }
 
   /// Nobody keeps the book of half-open clients any more.
   [[nodiscard]] bool has_no_book() const { return book_.expired(); }
@@ -431,6 +443,25 @@ TEST_CASE("a flood from a few addresses keeps nobody out who is quick", "[simula
     CHECK(at.stats().handshaking <= 8);
     CHECK(at.stats().open <= 8U + static_cast<std::uint32_t>(round) + 1U);
   }
+}
+
+TEST_CASE("a client that is turned away takes no place among the connections, not even the last", "[simulation]") {
+  diary told;
+  auto config = with_limits(2, 1);
+  config.max_connections = 2;
+  entrance at{told.keep(), config, true, 2};
+  at.knock("192.0.2.1", 0);
+  const auto before = at.times_resumed();
+  for (int count = 0; count < 10; ++count)
+    CHECK(at.knock("192.0.2.1", 1)->is_gone);
+  CHECK(at.stats().handshakes_refused == 10);
+  CHECK(at.stats().open == 1);
+  // Nor are all shards told of places that nobody could have waited for.
+  CHECK(at.times_resumed() == before);
+  const auto last = at.knock("192.0.2.2", 1);
+  CHECK_FALSE(last->is_gone);
+  at.hang_up(last);
+  CHECK(at.times_resumed() == before + 2);
 }
 
 TEST_CASE("the one that has taken longest is ended on whichever shard it lives", "[simulation]") {

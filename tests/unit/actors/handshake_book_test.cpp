@@ -289,3 +289,20 @@ TEST_CASE("shards that admit at the same time never exceed the limit or a share 
   CHECK(book.counts().evicted == sum.ended);
   CHECK(book.counts().handshaking == 0);
 }
+
+TEST_CASE("a place that was taken for a client that is not added after all is free again") {
+  const auto from = stranger(1);
+  for (const auto proof : {address_proof::proved, address_proof::claimed}) {
+    handshake_book book{1, 1};
+    clients all;
+    for (int times = 0; times < 3; ++times) {
+      REQUIRE(book.admit(from, proof).is_admitted);
+      CHECK(book.counts().handshaking == 1);
+      book.withdraw(from, proof);
+      CHECK(book.counts().handshaking == 0);
+    }
+    CHECK(let_in(book, all, from));
+    CHECK(book.counts().refused == 0);
+    CHECK(book.counts().evicted == 0);
+  }
+}
