@@ -175,6 +175,39 @@ TEST_CASE("a client counts as half-open until its handshake is done, whatever it
   CHECK_FALSE(client.reason);
 }
 
+TEST_CASE(
+    "a client whose long first message comes without its beginning is asked to prove its address, not forgotten") {
+  // A ticket holds the client's certificate, and so its next hello is longer than a packet.
+  transport_config client;
+  client.tls = client_named("client-a");
+  transport_config server;
+  server.tls = server_for_clients(client_certificates::require);
+  quic_world world{{.client = client, .server = server}};
+  world.now.wall = std::time(nullptr);
+  world.connect();
+  world.run_for(1s);
+  // It comes from another address than its token is good for.
+  world.client_address = address_of("198.51.100.8", 50'000);
+  auto sent = 0;
+  auto retries = 0;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    if (path.local != world.server_address) {
+      // A Retry is a long packet of type 3 (RFC 9000, 17.2.5).
+      retries += (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
+      return true;
+    }
+    return ++sent != 1;
+  };
+  const auto began = world.now.steady;
+  auto [again, at_server] = world.connect();
+  CHECK(again.tls->resumed);
+  CHECK(retries == 1);
+  // Without having to find out by a timeout that something was lost.
+  CHECK(world.now.steady - began < 100ms);
+  CHECK(world.server->size() == 2);
+  CHECK(world.half_open->get() == 0);
+}
+
 TEST_CASE("the token of an earlier connection spares a client one Retry, and nobody a second one") {
   quic_world world{{.retry_threshold = 0}};
   std::size_t retries = 0;

@@ -362,6 +362,7 @@ void quic_connection::handle_failure(int failure) {
       return end_with(make_quic_error(NGTCP2_ERR_NOMEM, where()));
     }
   }
+  wants_proof_ = failure == NGTCP2_ERR_RETRY;
   if (failure == NGTCP2_ERR_DRAINING)
     return handle_farewell(*::ngtcp2_conn_get_ccerr(conn_.get()));
   ngtcp2_ccerr told{};
