@@ -2,6 +2,7 @@
 
 #include "engine/quic/quic_setup.hpp"
 #include "quic_sides.hpp"
+#include "raw_quic_peer.hpp"
 
 #include <ctime>
 
@@ -206,6 +207,30 @@ TEST_CASE(
   CHECK(world.now.steady - began < 100ms);
   CHECK(world.server->size() == 2);
   CHECK(world.half_open->get() == 0);
+}
+
+TEST_CASE("a token that comes in a later packet than its ticket is kept with it") {
+  raw_quic_peer raw;
+  quic_world world{{.client_key_log = [&raw](std::string_view line) { raw.learn(line); }}};
+  auto is_taken_over = false;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    is_taken_over = is_taken_over || (path.remote == world.server_address && raw.impersonate(bytes));
+    return true;
+  };
+  world.connect();
+  world.until([&] { return is_taken_over; });
+  world.run_for(1s);
+  // As if the server had said less at first.
+  const std::string server = "quic localhost:1";
+  auto kept = world.sessions->take(server, world.now.steady);
+  REQUIRE(kept);
+  kept->quic_token.clear();
+  world.sessions->put(server, *kept);
+  world.inject(world.to_client(), raw.say(raw_frame({0x07, 5}, "token")));
+  world.run_for(1s);
+  kept = world.sessions->take(server, world.now.steady);
+  REQUIRE(kept);
+  CHECK(kept->quic_token == "token");
 }
 
 TEST_CASE("the token of an earlier connection spares a client one Retry, and nobody a second one") {

@@ -374,6 +374,9 @@ public:
   class remembered final : public tls_session_memory {
   public:
     void put(const std::string& name, tls_session session) override { cache.put(name, std::move(session)); }
+    void put_token(const std::string& name, std::uint32_t version, std::string token) override {
+      cache.put_token(name, version, std::move(token));
+    }
     std::optional<tls_session> take(const std::string& name, time_point at) override { return cache.take(name, at); }
     tls_session_cache cache{100, 1h};
   };

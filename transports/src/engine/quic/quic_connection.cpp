@@ -204,7 +204,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     return handle_failure(failure);
   if (!std::exchange(has_answered_, true))
     tell(quic_event::answered{});
-  if (tls_->has_ticket())
+  if (tls_->has_ticket() || (!token_.empty() && session_is_kept_))
     remember_session();
   if (is_server() && is_connected_ && tls_->has_session()) {
     tls_->release_session();
@@ -341,13 +341,17 @@ void quic_connection::handle_versions(std::span<const std::uint32_t> offered) no
 void quic_connection::remember_session() {
   if (!is_connected_)
     return;
+  const auto version = ::ngtcp2_conn_get_negotiated_version(conn_.get());
+  // NEW_TOKEN may come in a later packet than the ticket.
+  if (!tls_->has_ticket())
+    return tls_->remember_token(version, std::exchange(token_, {}));
   std::string parameters(early_parameters_max, '\0');
   const auto size =
       ::ngtcp2_conn_encode_0rtt_transport_params(conn_.get(), reinterpret_cast<std::uint8_t*>(parameters.data()),
                                                  parameters.size());
   parameters.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  tls_->remember_session(::ngtcp2_conn_get_negotiated_version(conn_.get()), std::move(parameters),
-                         std::exchange(token_, {}));
+  tls_->remember_session(version, std::move(parameters), std::exchange(token_, {}));
+  session_is_kept_ = true;
 }
 
 // -- the end ------------------------------------------------------------------------------------------------------------

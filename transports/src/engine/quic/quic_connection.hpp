@@ -318,7 +318,9 @@ private:
   bool farewell_is_due_ = false;
   std::vector<std::byte> last_words_;
   udp_path last_path_;
+  /// What the server gave a client to prove its address by next time, until it is kept with the session.
   std::string token_;
+  bool session_is_kept_ = false;
 
   /// By which the peer may tell that it has forgotten us: one for each of its IDs that are in use.
   std::vector<quic_tokens::stateless_reset_token> reset_tokens_;

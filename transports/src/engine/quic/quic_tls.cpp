@@ -194,6 +194,11 @@ void quic_tls::remember_session(std::uint32_t version, std::string parameters, s
                                                               std::move(parameters), std::move(token), version});
 }
 
+void quic_tls::remember_token(std::uint32_t version, std::string token) {
+  if (remembers_sessions())
+    identity().services().sessions->put_token(settings_.session_key, version, std::move(token));
+}
+
 bool quic_tls::early_data_was_accepted() const noexcept {
   return (::gnutls_session_get_flags(session()) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
 }

@@ -70,6 +70,8 @@ public:
 
   /// Keeps the ticket that has come, if one has, with what QUIC adds to it.
   void remember_session(std::uint32_t version, std::string parameters, std::string token);
+  /// The same for a proof of the address that came later than the ticket.
+  void remember_token(std::uint32_t version, std::string token);
   [[nodiscard]] bool has_ticket() const noexcept { return !ticket_.empty(); }
 
   /// What speaks against the peer although TLS itself agreed: called when the handshake is complete.
