@@ -227,6 +227,9 @@ public:
     std::string host = "localhost";
     std::function<void(std::string_view)> client_key_log{};
     std::function<void(std::string_view)> client_qlog{};
+    /// What either side takes before keys are agreed on.
+    std::size_t client_handshake_bytes_max = tls_engine::handshake_bytes_max;
+    std::size_t server_handshake_bytes_max = tls_engine::handshake_bytes_max;
   };
 
   quic_world() : quic_world(options{}, weather{}) {}
@@ -283,6 +286,7 @@ public:
                                         quic_settings(chosen_.client).early_data, nullptr},
                                        {client_address, server_address},
                                        chosen_.client_qlog};
+    settings.tls.handshake_bytes_max = chosen_.client_handshake_bytes_max;
     user.connection = &client->dial(std::move(settings), user, now);
     return user;
   }
@@ -398,11 +402,15 @@ private:
   std::optional<quic_connection::settings> admit(const udp_path& path) {
     if (!chosen_.accepts)
       return std::nullopt;
-    return quic_connection::settings{
-        std::make_shared<const transport_config>(chosen_.server),
-        {server_identity, {}, {}, quic_settings(chosen_.server).early_data, {guard, guard->handle()}},
-        path,
-        {}};
+    return quic_connection::settings{std::make_shared<const transport_config>(chosen_.server),
+                                     {server_identity,
+                                      {},
+                                      {},
+                                      quic_settings(chosen_.server).early_data,
+                                      {guard, guard->handle()},
+                                      chosen_.server_handshake_bytes_max},
+                                     path,
+                                     {}};
   }
 
   [[nodiscard]] double draw() { return std::uniform_real_distribution<>{0, 1}(chance_); }

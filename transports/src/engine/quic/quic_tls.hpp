@@ -36,6 +36,8 @@ public:
     bool early_data = false;
     /// For a server that takes early data: what keeps it from being taken twice.
     std::shared_ptr<std::remove_pointer_t<gnutls_anti_replay_t>> guard{};
+    /// Bytes that the peer may send in all before keys are agreed on: more than any honest flight of certificates.
+    std::size_t handshake_bytes_max = tls_engine::handshake_bytes_max;
   };
 
   /// *Errors:* throws `std::runtime_error` for want of memory.
@@ -64,6 +66,9 @@ public:
   /// A client's session of earlier, if there is one of these versions of QUIC: is offered from then on. Before the
   /// handshake begins.
   [[nodiscard]] std::optional<tls_session> offer_session(std::span<const std::uint32_t> versions);
+
+  /// Counts what the peer sends before the handshake is done. False: it is too much, and `failure` says so.
+  [[nodiscard]] bool admits_handshake_bytes(std::size_t size);
 
   /// A server's way to let the client come back. After the handshake.
   void send_ticket();
@@ -109,6 +114,7 @@ private:
   tls_now now_;
   /// When the server of the session that is offered was verified.
   time_point verified_at_{};
+  std::size_t handshake_bytes_ = 0;
   std::string ticket_;
   time_point ticket_since_{};
   std::optional<transport_error> failure_;
