@@ -82,15 +82,19 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
   const auto target = chosen_ ? std::exchange(chosen_, nullptr) : home();
   in_actor([&] {
     // The limit may have been reached by another shard since this one looked; the client is turned away.
-    if (!settings_->budget->try_take()) {
-      if (socket_)
-        socket_->pause();
+    if (settings_->budget->is_used_up()) {
+      pause();
       return;
     }
     const auto& half_open = settings_->handshakes;
     const auto place = half_open ? admit(address_group_of(remote.host), proof) : 0;
-    if (half_open && place == 0) {
-      free_place();
+    // Before it takes a place among the connections: whoever gives back the last of them has to tell all shards.
+    if (half_open && place == 0)
+      return;
+    if (!settings_->budget->try_take()) {
+      if (half_open)
+        half_open->remove(place);
+      pause();
       return;
     }
     // Asked for each client: a reload of one listener is one of all that share its settings.
@@ -105,9 +109,14 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     connections_.emplace(made.id(), admitted{made, place});
     // Only now, so that whoever is counted has its place in the order of those who may have to go.
     settings_->budget->count_accepted();
-    if (settings_->budget->is_used_up() && socket_)
-      socket_->pause();
+    if (settings_->budget->is_used_up())
+      pause();
   });
+}
+
+void accept_actor::pause() {
+  if (socket_)
+    socket_->pause();
 }
 
 handshake_book::place accept_actor::admit(const address_group& from, address_proof proof) {

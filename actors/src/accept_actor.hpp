@@ -39,7 +39,7 @@ struct accept_settings {
 };
 
 /// The part of a listener that lives on one shard: its socket, and the connections that were accepted there.
-/// Understands `open_socket`, `suspend`, `places_changed`, `close`, and `accepted` from a connection that is ready.
+/// Understands `open_socket`, `suspend`, `places_changed`, `close`, and of a connection `accepted`, when it is ready.
 class accept_actor final : public shard_actor<caf::event_based_actor>, private acceptor_observer {
 public:
   accept_actor(caf::actor_config& config, std::shared_ptr<shard_context> home,
@@ -50,7 +50,7 @@ public:
 private:
   struct admitted {
     connection_actor connection;
-    /// Among those that are not ready, until it is; 0: it never was.
+    /// Among the half-open, until its handshake is done; 0: it never was.
     handshake_book::place place = 0;
   };
 
@@ -69,6 +69,7 @@ private:
   void handle(const credentials_changed& news);
   /// Accepts as long as there is room.
   void follow_limit();
+  void pause();
   void close_socket() noexcept;
   void note_answer(caf::actor_id client);
   void free_place();

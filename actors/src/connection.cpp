@@ -23,16 +23,25 @@ connection::behavior_type connection::make_behavior() {
   return channel_actor::make_behavior();
 }
 
-void connection::becomes_ready() {
+void connection::becomes_ready(const transport_opening& opening) {
+  const auto origin = opening.is_early ? origin_ : std::exchange(origin_, nullptr);
+  // One that is early keeps its place: an earlier session vouches for it, and anybody may have many of those. Others are
+  // not ended as half-open from here on.
+  const auto stays = !origin->handshakes
+                  || (opening.is_early ? origin->handshakes->contains(place_) : origin->handshakes->remove(place_));
+  // One that had to go before, for another on whichever shard, is about to hear that, and not worth telling of.
+  if (!stays)
+    acceptor_ = nullptr;
   // Not before: no code of the user's runs, and no memory of his is taken, for somebody who may never be ready. It is
   // there to hear of the transition and of all that follows.
-  const auto origin = std::exchange(origin_, nullptr);
-  // From here on nobody ends it as half-open. One that had to go before, for another on whichever shard, is about to hear
-  // that, and not worth telling of.
-  if (origin->handshakes && !origin->handshakes->remove(place_))
-    acceptor_ = nullptr;
   else if (origin->serve)
     engage_server(origin->serve);
+}
+
+void connection::completes_handshake() {
+  const auto origin = std::exchange(origin_, nullptr);
+  if (origin && origin->handshakes)
+    origin->handshakes->remove(place_);
 }
 
 void connection::engage_server(const accept_function& serve) {

@@ -20,8 +20,9 @@ public:
   behavior_type make_behavior() override;
 
 private:
-  void becomes_ready() override;
+  void becomes_ready(const transport_opening& opening) override;
   void became_ready() override;
+  void completes_handshake() override;
   void wire_lost(const transport_error& reason) override;
   void obey(peer_directive&) override {}
   [[nodiscard]] bool depends_on(const caf::actor_addr& who) const noexcept override;
@@ -34,9 +35,9 @@ private:
   void engage_server(const accept_function& serve);
 
   local_ref<transport> bearer_;
-  /// Until it is ready.
+  /// Until it is ready, and its handshake done.
   std::shared_ptr<const accept_settings> origin_;
-  /// In the book of the listener, until it is ready.
+  /// In the book of the listener, until its handshake is done.
   const handshake_book::place place_;
   /// Who is told when this connection is ready, until it is.
   caf::strong_actor_ptr acceptor_;

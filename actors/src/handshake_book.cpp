@@ -78,6 +78,11 @@ void handshake_book::add(place taken, const connection_actor& client) {
   queue.splice(queue.end(), nameless_, found->second);
 }
 
+bool handshake_book::contains(place taken) const {
+  const std::lock_guard guard{mutex_};
+  return places_.contains(taken);
+}
+
 bool handshake_book::remove(place taken) noexcept {
   const std::lock_guard guard{mutex_};
   const auto found = places_.find(taken);

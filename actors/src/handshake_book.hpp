@@ -53,12 +53,17 @@ public:
   handshake_book(std::uint32_t limit, std::uint32_t share) noexcept : limit_(limit), share_(share) {}
 
   /// Takes a place for a client that has no actor yet; at the limit that of the oldest. The share of an address holds in
-  /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added.
+  /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added, or
+  /// removed.
   [[nodiscard]] admission admit(const address_group& from, address_proof proof = address_proof::proved);
   /// Tells who has the place; from now on it may have to go for another. It may have left it already.
   void add(place taken, const connection_actor& client);
 
-  /// The client is ready, or has gone. Returns whether it was in the book: false if it has left before, or had to go.
+  /// Whether the client is in the book: false if it has left before, or had to go.
+  [[nodiscard]] bool contains(place taken) const;
+
+  /// The client is through with its handshake, or has gone, or is not added after all. Returns whether it was in the book:
+  /// false if it has left before, or had to go.
   bool remove(place taken) noexcept;
 
   [[nodiscard]] figures counts() const;

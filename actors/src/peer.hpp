@@ -29,7 +29,7 @@ public:
 private:
   void finishes() override;
   void leaves() override;
-  void becomes_ready() override;
+  void becomes_ready(const transport_opening& opening) override;
   void became_ready() override;
   void wire_lost(const transport_error& reason) override;
   [[nodiscard]] bool can_have_streams() const noexcept override;

@@ -69,7 +69,7 @@ sed -n 's/^CAF_ADD_TYPE_ID(actorwire, (actorwire::\([a-z_]*\)))$/\1/p' \
 while read -r type; do
   case $type in
   peer_directive | peer_leaving) continue ;; # between supervisors and their peers
-  open_socket | places_changed | credentials_changed | accept_failed) continue ;; # between listeners and their parts
+  open_socket | places_changed | credentials_changed | accept_failed | accepted_early | handshake_done) continue ;; # between listeners and their parts
   esac
   grep -q "\`$type\`" docs/reference.md || complain "docs/reference.md: nothing about $type"
 done <"$folder/types"

@@ -195,8 +195,14 @@ quic_caller::stream& quic_caller::known(stream_id id) {
 
 void quic_caller::handle(quic_event::answered&&) {}
 
-void quic_caller::handle(quic_event::connected&&) {
+void quic_caller::handle(quic_event::connected&& each) {
   check(!std::exchange(is_connected_, true), "a connection is connected once");
+  check(!each.is_early || role_ == tls_role::server, "a client is connected when its handshake is done");
+  is_shaking_hands_ = each.is_early;
+}
+
+void quic_caller::handle(quic_event::handshake_done&&) {
+  check(std::exchange(is_shaking_hands_, false), "a handshake goes on only behind an early start, and is done once");
 }
 
 void quic_caller::handle(quic_event::stream_opened&& each) {

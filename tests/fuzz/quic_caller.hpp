@@ -77,6 +77,7 @@ public:
 private:
   void handle(quic_event::answered&&);
   void handle(quic_event::connected&&);
+  void handle(quic_event::handshake_done&&);
   void handle(quic_event::stream_opened&&);
   void handle(quic_event::stream_readable&&);
   void handle(quic_event::stream_writable&&);
@@ -107,6 +108,7 @@ private:
   /// Streams of the peer that are open, by direction.
   std::array<std::size_t, 2> open_streams_{};
   std::set<std::uint64_t> waiting_datagrams_;
+  bool is_shaking_hands_ = false;
   bool is_reading_ = true;
   bool is_connected_ = false;
   bool has_ended_ = false;

@@ -14,6 +14,9 @@ namespace actorwire::fuzz {
 class session_memory final : public tls_session_memory {
 public:
   void put(const std::string& server, tls_session session) override { sessions_->put(server, std::move(session)); }
+  void put_token(const std::string& server, std::uint32_t quic_version, std::string token) override {
+    sessions_->put_token(server, quic_version, std::move(token));
+  }
   std::optional<tls_session> take(const std::string& server, time_point now) override {
     return sessions_->take(server, now);
   }

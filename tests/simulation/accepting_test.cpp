@@ -4,6 +4,7 @@
 #include "simulated_system.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <functional>
@@ -74,6 +75,7 @@ private:
 struct door {
   acceptor_observer* observer = nullptr;
   bool is_paused = false;
+  int times_resumed = 0;
 };
 
 class scripted_acceptor final : public acceptor {
@@ -88,7 +90,10 @@ public:
   result<void> share() override { return {}; }
   [[nodiscard]] endpoint local() const override { return local_; }
   void pause() override { seen_->is_paused = true; }
-  void resume() override { seen_->is_paused = false; }
+  void resume() override {
+    seen_->is_paused = false;
+    ++seen_->times_resumed;
+  }
   void close() noexcept override { seen_->observer = nullptr; }
 
 private:
@@ -148,6 +153,16 @@ public:
     world.run_now();
   }
 
+  /// An earlier session vouches for the client, whose handshake goes on (0-RTT).
+  void become_ready_early(const client& who) {
+    in_turn(*who->home, [&] {
+      who->observer->on_connected({"192.0.2.100:853", "192.0.2.1:4711", agreed(), std::nullopt, true});
+    });
+  }
+  void finish_handshake(const client& who) {
+    in_turn(*who->home, [&] { who->observer->on_handshake_done(); });
+  }
+
   void hang_up(const client& who) {
     in_turn(*who->home, [&] { std::exchange(who->observer, nullptr)->on_closed(cut_by_peer()); });
   }
@@ -172,6 +187,14 @@ public:
   }
 
   [[nodiscard]] bool is_paused() const { return doors_->front().is_paused; }
+
+  /// The sockets of all shards together.
+  [[nodiscard]] int times_resumed() const {
+    auto sum = 0;
+    for (const auto& each : *doors_)
+      sum += each.times_resumed;
+    return sum;
+  }
 
   /// Nobody keeps the book of half-open clients any more.
   [[nodiscard]] bool has_no_book() const { return book_.expired(); }
@@ -339,6 +362,49 @@ TEST_CASE("a receiver hears of a client when it is ready, and not before", "[sim
   heard.clear();
 }
 
+TEST_CASE("a client that is ready before its handshake is done is half-open until then, whoever serves it",
+          "[simulation]") {
+  std::vector<accepted> heard;
+  diary told;
+  const auto with_receiver = GENERATE(true, false);
+  const auto limits = with_limits(8, 2);
+  auto at = with_receiver ? entrance{[&heard](accepted& event) { heard.push_back(std::move(event)); }, limits}
+                          : entrance{told.keep(), limits};
+  const auto first = at.knock("192.0.2.1");
+  const auto second = at.knock("192.0.2.1");
+  at.become_ready_early(first);
+  at.become_ready_early(second);
+  CHECK(heard.size() == (with_receiver ? 2U : 0U));
+  CHECK(std::ranges::count(told.words, "opened") == (with_receiver ? 0 : 2));
+  CHECK(at.stats().handshaking == 2);
+  // So one address cannot have more of them than of any others.
+  CHECK(at.knock("192.0.2.1")->is_gone);
+  CHECK(at.stats().handshakes_refused == 1);
+  at.finish_handshake(first);
+  CHECK(at.stats().handshaking == 1);
+  CHECK_FALSE(at.knock("192.0.2.1")->is_gone);
+  at.hang_up(second);
+  CHECK(at.stats().handshaking == 1);
+  CHECK_FALSE(first->closed_with);
+  heard.clear();
+}
+
+TEST_CASE("a client that was ready early goes for a newcomer while it has not finished its handshake", "[simulation]") {
+  diary told;
+  entrance at{told.keep(), with_limits(2, 2)};
+  const auto slow = at.knock("192.0.2.1");
+  const auto quick = at.knock("192.0.2.2");
+  at.become_ready_early(slow);
+  at.become_ready_early(quick);
+  at.finish_handshake(quick);
+  at.knock("192.0.2.3");
+  CHECK_FALSE(slow->closed_with);
+  at.knock("192.0.2.4");
+  CHECK(slow->closed_with == error_code::closed);
+  CHECK(slow->is_gone);
+  CHECK_FALSE(quick->closed_with);
+}
+
 TEST_CASE("at the limit of handshakes a newcomer is let in and the one that has taken longest is ended",
           "[simulation]") {
   diary told;
@@ -377,6 +443,25 @@ TEST_CASE("a flood from a few addresses keeps nobody out who is quick", "[simula
     CHECK(at.stats().handshaking <= 8);
     CHECK(at.stats().open <= 8U + static_cast<std::uint32_t>(round) + 1U);
   }
+}
+
+TEST_CASE("a client that is turned away takes no place among the connections, not even the last", "[simulation]") {
+  diary told;
+  auto config = with_limits(2, 1);
+  config.max_connections = 2;
+  entrance at{told.keep(), config, true, 2};
+  at.knock("192.0.2.1", 0);
+  const auto before = at.times_resumed();
+  for (int count = 0; count < 10; ++count)
+    CHECK(at.knock("192.0.2.1", 1)->is_gone);
+  CHECK(at.stats().handshakes_refused == 10);
+  CHECK(at.stats().open == 1);
+  // Nor are all shards told of places that nobody could have waited for.
+  CHECK(at.times_resumed() == before);
+  const auto last = at.knock("192.0.2.2", 1);
+  CHECK_FALSE(last->is_gone);
+  at.hang_up(last);
+  CHECK(at.times_resumed() == before + 2);
 }
 
 TEST_CASE("the one that has taken longest is ended on whichever shard it lives", "[simulation]") {

@@ -134,7 +134,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   status_.tls = opening.tls.version.empty() ? nullptr : std::make_unique<const tls_info>(opening.tls);
   status_.attempt = 0;
   sending_.connection_ready();
-  becomes_ready();
+  becomes_ready(opening);
   transition(state_event::connected);
   const opened event{info()};
   publish(event_mask::state, event);

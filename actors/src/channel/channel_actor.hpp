@@ -115,7 +115,7 @@ protected:
   virtual void leaves() {}
 
   /// A wire was attached, and nobody was told yet.
-  virtual void becomes_ready() {}
+  virtual void becomes_ready(const transport_opening& /*opening*/) {}
 
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}

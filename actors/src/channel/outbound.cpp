@@ -197,11 +197,11 @@ void outbound::expire(box& which) {
   report_expired(which.expire(owner_.where().now(), settler()), where);
 }
 
-void outbound::report_expired(const tally& expired, phase where) {
-  if (expired.messages == 0)
+void outbound::report_expired(const loss& expired, phase where) {
+  if (expired == loss{})
     return;
   release_memory();
-  report_loss({expired, {}},
+  report_loss(expired,
               make_error(error_code::expired, where, origin::local, "waited for longer than its ttl, or queue_age"));
 }
 

@@ -45,6 +45,12 @@ transport_error leaving() {
                     "the connection takes no new streams, because it ends");
 }
 
+const transport_error& ended() {
+  static const auto reason = make_error(error_code::not_connected, phase::close, origin::remote,
+                                        "the connection has ended, and only what it brought is left to be read");
+  return reason;
+}
+
 } // namespace
 
 streams::streams(shard& where, multiplexer& carrier, channel_actor& user)
@@ -259,9 +265,13 @@ void streams::handle_datagram_done(std::uint64_t id, bool was_sent) {
 // -- from the wire ------------------------------------------------------------------------------------------------------
 
 void streams::flush() {
-  // One that fails stays the first, so that whoever waits for it is answered at the end.
-  while (carrier_ != nullptr && !put_off_.empty()) {
-    put_off_.front()(nullptr);
+  // One that fails stays the first, so that whoever waits for it is answered at the end. Behind the end of the transport, while
+  // what it brought waits for its reader, there is nothing to wait for.
+  while (!put_off_.empty()) {
+    if (carrier_ != nullptr)
+      put_off_.front()(nullptr);
+    else
+      put_off_.front()(&ended());
     put_off_.pop_front();
   }
   for (const auto id : std::exchange(touched_, {})) {

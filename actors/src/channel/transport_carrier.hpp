@@ -38,6 +38,9 @@ protected:
   /// The transport is ready; the channel was told.
   virtual void carries() {}
 
+  /// The handshake is done of a client that was ready before (0-RTT).
+  virtual void completes_handshake() {}
+
   std::optional<wire> wire_;
 
 private:
@@ -55,6 +58,10 @@ private:
       wire_->handle_connected(opening);
       carries();
     });
+  }
+
+  void on_handshake_done() final {
+    this->in_actor([&] { completes_handshake(); });
   }
 
   void on_received(payload bytes) final {

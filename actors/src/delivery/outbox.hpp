@@ -42,8 +42,8 @@ concept settles = std::invocable<Settle&, Reply&&, const settled&>;
 
 /// What one event cost: messages and bytes of messages.
 struct loss {
-  tally not_sent;
-  tally maybe_sent;
+  tally not_sent{};
+  tally maybe_sent{};
 
   friend constexpr bool operator==(const loss&, const loss&) = default;
 };
@@ -56,6 +56,9 @@ struct loss {
 ///                  |           |  written   |
 ///                  v           v            v
 ///               not_sent   maybe_sent   maybe_sent
+///
+/// What an attempt to connect has taken already (0-RTT) stays queued when the attempt fails, but may have been read and acted
+/// on: where it ends without being handed over anew, it is `maybe_sent`.
 ///
 /// A message is *queued* while no byte of it was handed to a transport, *started* while some were (only the front can
 /// be), *in flight* when all were and its sender waits for `acked`. A lost connection settles what was started or in
@@ -90,7 +93,7 @@ public:
       return admitted.error();
     queue_.push_back({framed_message{std::move(body), *envelope}, std::move(reply), options, now});
     auto& added = queue_.back();
-    added.sequence = ledger_.accept(size, wire_size);
+    added.sequence = ledger_.accept(size, wire_size) & sequence_max;
     earliest_ = std::min(earliest_, deadline_of(added));
     return added.sequence;
   }
@@ -159,8 +162,8 @@ public:
     std::size_t count = 0;
     auto lent = stream_offset_;
     for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index) {
-      const auto& [message, reply, options, accepted_at, sequence] = queue_[index];
-      if (!options.idempotent)
+      const auto& message = queue_[index].message;
+      if (!queue_[index].options.idempotent)
         break;
       if (lent < message.wire_size())
         count += message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
@@ -176,13 +179,17 @@ public:
     stream_offset_ += bytes;
   }
 
-  /// The attempt has failed. What it took goes again with the next one, as its senders allow.
+  /// The attempt has failed. What it took goes again with the next one, as its senders allow, and is not `not_sent` any more:
+  /// it may have arrived.
   void early_lost() noexcept {
     if (is_ready_)
       return;
     // What was lent may expire again. `next_timeout` has to be a time that somebody can count down to.
-    for (auto lent = lent_messages(); lent > 0; --lent)
-      earliest_ = std::min(earliest_, deadline_of(queue_[lent - 1]));
+    for (auto lent = lent_messages(); lent > 0; --lent) {
+      auto& entry = queue_[lent - 1];
+      entry.was_lent = 1;
+      earliest_ = std::min(earliest_, deadline_of(entry));
+    }
     stream_offset_ = 0;
   }
 
@@ -191,7 +198,7 @@ public:
   /// A transport connection is there; its stream begins at offset 0, or with what was lent. Expires first what must not leave any more, and
   /// returns how much that was.
   template <settles<Reply> Settle>
-  tally connection_ready(time_point now, Settle&& settle) {
+  loss connection_ready(time_point now, Settle&& settle) {
     assert(!is_ready_);
     const auto expired = expire(now, settle);
     is_ready_ = true;
@@ -213,8 +220,8 @@ public:
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
 
-  /// Gives up everything: what was queued is `not_sent`, what was started, lent or in flight `maybe_sent`. The outbox is empty
-  /// then and without a connection.
+  /// Gives up everything: what was queued is `not_sent`, what was started, lent or in flight, or was lent before,
+  /// `maybe_sent`. The outbox is empty then and without a connection.
   template <settles<Reply> Settle>
   loss abandon(const transport_error& why, Settle&& settle) {
     const settling_scope scope{is_settling_};
@@ -228,12 +235,13 @@ public:
     return settle_lost(std::move(started), std::move(untouched), why, settle);
   }
 
-  /// Settles queued messages whose time is over as `not_sent`, with the error `expired`, and returns how much that was.
+  /// Settles queued messages whose time is over, with the error `expired`, and returns how much that was: `not_sent`, or
+  /// `maybe_sent` where an attempt that failed had taken some of it.
   /// A `ttl` counts from acceptance; without one, `queue_age` counts while there is no connection, from acceptance or
   /// from the loss of the last one, whichever is later. A message lives shorter than its time: at `now` equal to its end
   /// it expires. Constant time before `next_timeout`.
   template <settles<Reply> Settle>
-  tally expire(time_point now, Settle&& settle) {
+  loss expire(time_point now, Settle&& settle) {
     if (now < earliest_)
       return {};
     const settling_scope scope{is_settling_};
@@ -241,8 +249,8 @@ public:
     if (expired.empty())
       return {};
     const auto why = make_error(error_code::expired, is_ready_ ? phase::established : phase::connect, origin::local,
-                                "waited for longer than its ttl, or queue_age, without a byte sent");
-    return settle_lost({}, std::move(expired), why, settle).not_sent;
+                                "waited for longer than its ttl, or queue_age");
+    return settle_lost({}, std::move(expired), why, settle);
   }
 
   /// When `expire` is due, if ever. Never later than the first message expires; earlier when that message was sent
@@ -274,6 +282,7 @@ public:
 
 private:
   static constexpr time_point never = time_point::max();
+  static constexpr std::uint64_t sequence_max = ~std::uint64_t{0} >> 1U;
 
   /// A message of which at most a part was handed over.
   struct queued {
@@ -281,7 +290,14 @@ private:
     Reply reply;
     send_options options;
     time_point accepted_at;
-    std::uint64_t sequence = 0;
+    std::uint64_t sequence : 63 = 0;
+    /// An attempt that has failed since had taken some of it. In one word with the number, because there are as many as wait.
+    std::uint64_t was_lent : 1 = 0;
+
+    /// What becomes of it when it is not handed over any more.
+    [[nodiscard]] outcome result_if_lost() const noexcept {
+      return was_lent != 0 ? outcome::maybe_sent : outcome::not_sent;
+    }
   };
 
   /// What is left of a message when the transport holds its bytes.
@@ -383,17 +399,20 @@ private:
   /// Settles what has left both queues already. The whole account is up to date before the first sender is told, so
   /// that a sender who sends again at once finds the room that its loss has made.
   template <class Settle>
-  loss settle_lost(ring_queue<flying> started, ring_queue<queued> untouched, const transport_error& why,
-                   Settle& settle) {
+  loss settle_lost(ring_queue<flying> started, ring_queue<queued> waiting, const transport_error& why, Settle& settle) {
     loss lost;
     for (std::size_t index = 0; index < started.size(); ++index)
       account(outcome::maybe_sent, started[index].size, lost.maybe_sent);
-    for (std::size_t index = 0; index < untouched.size(); ++index)
-      account(outcome::not_sent, untouched[index].message.size(), lost.not_sent);
+    for (std::size_t index = 0; index < waiting.size(); ++index) {
+      const auto result = waiting[index].result_if_lost();
+      account(result, waiting[index].message.size(), result == outcome::not_sent ? lost.not_sent : lost.maybe_sent);
+    }
     for (std::size_t index = 0; index < started.size(); ++index)
       settle(std::move(started[index].reply), settled{started[index].sequence, outcome::maybe_sent, &why});
-    for (std::size_t index = 0; index < untouched.size(); ++index)
-      settle(std::move(untouched[index].reply), settled{untouched[index].sequence, outcome::not_sent, &why});
+    for (std::size_t index = 0; index < waiting.size(); ++index) {
+      auto& entry = waiting[index];
+      settle(std::move(entry.reply), settled{entry.sequence, entry.result_if_lost(), &why});
+    }
     return lost;
   }
 

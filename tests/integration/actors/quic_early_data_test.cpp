@@ -55,6 +55,9 @@ TEST_CASE("a peer that comes back sends what may arrive twice with its first pac
   CHECK(here.talk_to(peer, "early"));
   anonymous_tell(peer, cast{payload::copy_of(", late"), {}});
   CHECK(here.me.await_bytes(6) == ", late");
+  wait_until("its handshake is known to be done", [&] {
+    return here.me.must_ask<listener_stats>(here.server.listener, get_listener_stats{}).handshaking == 0;
+  });
 }
 
 TEST_CASE("messages keep their order, whatever of them leaves early") {

@@ -129,6 +129,61 @@ TEST_CASE("many peers are served by all shards of a QUIC listener") {
   }
 }
 
+namespace {
+
+/// A listener on four shards that few clients come to. Where the kernel deals them is chance: some socket has none, closes
+/// when no more are taken, and has the kernel deal the others out anew.
+struct sparse_listener {
+  static constexpr int clients = 3;
+  /// After so many, such an end has moved some client to a socket that is not its own.
+  static constexpr int rounds = 8;
+
+  explicit sparse_listener(program& here) : me(here.system) {
+    server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+    for (int count = 0; count < clients; ++count) {
+      auto options = to_acquire();
+      // A pool has one peer for equal options.
+      options.reconnection.base_delay = std::chrono::milliseconds{100 + count};
+      peers.push_back(here.net->acquire(quic_uri(server.port), options).value());
+      me.listen_to(peers.back(), event_mask::data);
+      talk_to(peers.back());
+    }
+  }
+  ~sparse_listener() {
+    for (const auto& peer : peers)
+      me.must_ask<close_report>(peer, close{close_mode::drain, 5s});
+  }
+
+  static network_options four_shards() {
+    auto options = program::two_shards();
+    options.shards = 4;
+    return options;
+  }
+
+  /// Says something and hears it back.
+  void talk_to(const connection_actor& peer) {
+    anonymous_tell(peer, cast{payload::copy_of("still here"), {}});
+    CHECK(me.await_bytes(10) == "still here");
+  }
+
+  witness me;
+  listening server;
+  std::vector<connection_actor> peers;
+};
+
+} // namespace
+
+TEST_CASE("the clients of a suspended listener are served on, whichever of its sockets are left") {
+  program here{sparse_listener::four_shards()};
+  for (int round = 0; round < sparse_listener::rounds; ++round) {
+    sparse_listener with{here};
+    with.me.must_ask<void>(with.server.listener, suspend{});
+    for (int times = 0; times < 3; ++times)
+      for (const auto& peer : with.peers)
+        with.talk_to(peer);
+  }
+}
+
 TEST_CASE("what is sent over QUIC is acknowledged by the peer's transport") {
   program here;
   witness me{here.system};
@@ -156,6 +211,30 @@ TEST_CASE("a connection that its peer has ended in order is over in time, althou
   anonymous_tell(peer, connect{});
   const auto over = me.await<state_changed>([](const auto& change) { return change.to == connection_state::backoff; });
   CHECK(over.reason.code == error_code::peer_closed);
+}
+
+TEST_CASE(
+    "behind the orderly end of a connection, while what it brought is read, whoever asks for more is told at once") {
+  program here;
+  witness me{here.system};
+  const auto leave = [](caf::event_based_actor* self, const connection_actor& client) -> caf::behavior {
+    tell(self, client, cast{payload::copy_of(pattern(100'000)), {}});
+    tell(self, client, close{close_mode::flush, 5s});
+    return {[](const opened&) {},        [](const state_changed&) {}, [](const connection_status&) {},
+            [](const stream_opened&) {}, [](const peer_closing&) {},  [](const data_lost&) {}};
+  };
+  const auto server = here.net->listen("quic://127.0.0.1:0", leave, to_listen()).value();
+  auto options = to_acquire();
+  options.transport.operation_timeout = 60s;
+  const auto peer = here.net->acquire(quic_uri(server.port), options).value();
+  me.must_ask<connection_info>(peer, connect{});
+  wait_until("the end has come", [&] {
+    const auto opened = me.try_to_ask<stream_opened>(peer, open_stream{});
+    return !opened && opened.error().code == error_code::not_connected;
+  });
+  CHECK(me.must_ask<datagram_sent>(peer, send_datagram{payload::copy_of("late")}).result == datagram_outcome::dropped);
+  me.listen_to(peer, event_mask::data);
+  CHECK((me.await_bytes(100'000) == pattern(100'000)));
 }
 
 TEST_CASE("qlog is refused on both sides where a peer could turn it against us, unless it is forced") {

@@ -186,6 +186,24 @@ TEST_CASE("quic: what arrived before a loss is handed over as far as it was aske
   CHECK(both.acceptor_streams.text[stream].size() == 1'000);
 }
 
+TEST_CASE("quic: the figures count the bytes of all streams together") {
+  two_ends both;
+  both.acceptor.allow(1'000);
+  both.acceptor_streams.allowance = 5'000;
+  auto& sender = both.dialler_streams;
+  const auto stream = sender.streams().open(stream_direction::unidirectional, {}).value();
+  both.dialler.write(std::string(300, 'e'));
+  REQUIRE(sender.send(stream, std::string(7'000, 'e')).value() == 7'000);
+  CHECK(both.dialler.wire()->stats().bytes_sent == 7'300);
+  const auto received = [&] { return both.acceptor.wire()->stats().bytes_received; };
+  REQUIRE(both.fixture.wait([&] { return received() == 5'300; }));
+  // The rest comes with the orderly end.
+  REQUIRE(both.fixture.wait([&] { return sender.streams().bytes_acked(stream) == 7'000U; }));
+  both.dialler.close(closed_by_test());
+  REQUIRE(both.fixture.wait([&] { return both.acceptor.is_closed(); }));
+  CHECK(received() == 7'300);
+}
+
 TEST_CASE("quic: what each stream got acknowledged is known when the connection has ended") {
   two_ends both;
   auto& sender = both.dialler_streams;

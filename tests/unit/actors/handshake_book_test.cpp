@@ -308,3 +308,21 @@ TEST_CASE("shards that admit at the same time never exceed the limit or a share 
   CHECK(book.counts().evicted == sum.ended);
   CHECK(book.counts().handshaking == 0);
 }
+
+TEST_CASE("a place that was taken for a client that is not added after all is free again") {
+  const auto from = stranger(1);
+  for (const auto proof : {address_proof::proved, address_proof::claimed}) {
+    handshake_book book{1, 1};
+    clients all;
+    for (int times = 0; times < 3; ++times) {
+      const auto admitted = book.admit(from, proof);
+      REQUIRE(admitted.is_admitted());
+      CHECK(book.counts().handshaking == 1);
+      CHECK(book.remove(admitted.taken));
+      CHECK(book.counts().handshaking == 0);
+    }
+    CHECK(let_in(book, all, from));
+    CHECK(book.counts().refused == 0);
+    CHECK(book.counts().evicted == 0);
+  }
+}

@@ -102,13 +102,13 @@ TEST_CASE("what left early does not expire until its attempt has failed", "[outb
   const auto first = f.must_accept("ask", brief);
   const auto second = f.must_accept("again", brief);
   lend(f.box, 2);
-  CHECK(f.box.expire(f.now + 20ms, f.told) == tally{1, 5});
+  CHECK(f.box.expire(f.now + 20ms, f.told) == loss{.not_sent = {1, 5}});
   CHECK(f.told.take() == expected{{2, second, outcome::not_sent, error_code::expired}});
   f.box.early_lost();
   REQUIRE(f.box.next_timeout());
   CHECK(*f.box.next_timeout() <= f.now + 20ms);
-  CHECK(f.box.expire(f.now + 20ms, f.told) == tally{1, 3});
-  CHECK(f.told.take() == expected{{1, first, outcome::not_sent, error_code::expired}});
+  CHECK(f.box.expire(f.now + 20ms, f.told) == loss{.maybe_sent = {1, 3}});
+  CHECK(f.told.take() == expected{{1, first, outcome::maybe_sent, error_code::expired}});
 }
 
 TEST_CASE("what left early with an attempt that failed expires when it would have without", "[outbox]") {
@@ -120,7 +120,7 @@ TEST_CASE("what left early with an attempt that failed expires when it would hav
   const auto due = f.now + f.limits.queue_age;
   CHECK(f.box.next_timeout() == due);
   lend(f.box, 8);
-  CHECK(f.box.expire(due, f.told) == tally{});
+  CHECK(f.box.expire(due, f.told) == loss{});
   CHECK_FALSE(f.box.next_timeout());
   f.box.early_lost();
   CHECK(f.box.next_timeout() == due);
@@ -137,4 +137,51 @@ TEST_CASE("what left early and is given up may have arrived", "[outbox]") {
   CHECK(f.box.pending() == tally{});
   CHECK(f.box.unwritten_bytes() == 0);
   CHECK(adds_up(f.box.totals()));
+}
+
+TEST_CASE("what left early with an attempt that failed may have arrived, however it ends", "[outbox][D4]") {
+  outbox_fixture f;
+  f.must_accept("ask", twice);
+  f.must_accept("again", twice);
+  f.must_accept("not lent", twice);
+  // Of the second one a part.
+  lend(f.box, 4);
+  f.box.early_lost();
+  // Nor does it matter that a later attempt takes less, or nothing at all.
+  lend(f.box, 1);
+  f.box.early_lost();
+  const loss truth{.not_sent = {1, 8}, .maybe_sent = {2, 8}};
+  SECTION("it expires") {
+    CHECK(f.box.expire(f.now + f.limits.queue_age, f.told) == truth);
+    CHECK(f.told.take()
+          == expected{{1, 1, outcome::maybe_sent, error_code::expired},
+                      {2, 2, outcome::maybe_sent, error_code::expired},
+                      {3, 3, outcome::not_sent, error_code::expired}});
+  }
+  SECTION("it expires at the very moment when there is a connection") {
+    f.now += f.limits.queue_age;
+    CHECK(f.ready() == truth);
+  }
+  SECTION("it is given up while there is no connection") {
+    CHECK(f.box.abandon(closed_by_user(), f.told) == truth);
+  }
+  SECTION("it is given up by a connection that has taken none of it yet") {
+    CHECK(f.ready() == loss{});
+    CHECK(f.box.abandon(closed_by_user(), f.told) == truth);
+  }
+  CHECK(f.box.pending() == tally{});
+  CHECK(adds_up(f.box.totals()));
+}
+
+TEST_CASE("what left early twice and then for certain is settled by that alone", "[outbox][D4]") {
+  outbox_fixture f;
+  f.must_accept("ask", twice);
+  lend(f.box, 3);
+  f.box.early_lost();
+  f.ready();
+  CHECK(f.take_all() == "ask");
+  CHECK(f.told.take() == expected{{1, 1, outcome::written}});
+  // The next one has nothing of it.
+  f.must_accept("another");
+  CHECK(f.box.abandon(closed_by_user(), f.told) == loss{.not_sent = {1, 7}});
 }

@@ -168,7 +168,7 @@ struct outbox_fixture {
     return sequence.error().code;
   }
 
-  tally ready() { return box.connection_ready(now, told); }
+  loss ready() { return box.connection_ready(now, told); }
   loss lose() { return box.connection_lost(now, reset_by_peer(), told); }
   std::string take(std::size_t count) { return hand_over(box, count, told); }
   std::string take_all() { return take(box.unwritten_bytes()); }

@@ -346,7 +346,8 @@ private:
     const auto expired = model_.expire(now_);
     expect(expired, [&](auto& settle) {
       const auto cost = box_.connection_ready(now_, settle);
-      REQUIRE(cost.messages == expired.size());
+      REQUIRE(cost.not_sent.messages == expired.size());
+      REQUIRE(cost.maybe_sent == tally{});
     });
     model_.connect();
   }

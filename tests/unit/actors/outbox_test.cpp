@@ -373,8 +373,8 @@ TEST_CASE("a message expires at the end of its ttl and not a tick before", "[out
       f.ready();
     f.must_accept("a", {.ttl = 5ms});
     CHECK(f.box.next_timeout() == f.now + 5ms);
-    CHECK(f.box.expire(f.now + 5ms - 1ns, f.told) == tally{});
-    CHECK(f.box.expire(f.now + 5ms, f.told) == tally{1, 1});
+    CHECK(f.box.expire(f.now + 5ms - 1ns, f.told) == loss{});
+    CHECK(f.box.expire(f.now + 5ms, f.told) == loss{.not_sent = {1, 1}});
     CHECK(f.told.take() == expected{{1, 1, outcome::not_sent, error_code::expired}});
     CHECK(f.box.totals().not_sent == tally{1, 1});
     CHECK(f.box.next_timeout() == std::nullopt);
@@ -389,14 +389,14 @@ TEST_CASE("a message without ttl ages only without a connection", "[outbox][D6]"
   f.now += 9s;
   f.ready();
   f.now += 1h;
-  CHECK(f.box.expire(f.now, f.told) == tally{});
+  CHECK(f.box.expire(f.now, f.told) == loss{});
   CHECK(f.box.next_timeout() == std::nullopt);
 
   f.lose();
   CHECK(f.box.next_timeout() == f.now + 10s);
   f.now += 4s;
   f.must_accept("b");
-  CHECK(f.box.expire(f.now + 6s, f.told) == tally{1, 1});
+  CHECK(f.box.expire(f.now + 6s, f.told) == loss{.not_sent = {1, 1}});
   CHECK(f.told.take() == expected{{1, 1, outcome::not_sent, error_code::expired}});
   CHECK(f.box.next_timeout() == f.now + 10s);
 }
@@ -407,12 +407,12 @@ TEST_CASE("a ttl counts from acceptance, through any number of connections", "[o
   f.must_accept("a", {.ttl = 30s});
   for (int connection = 0; connection < 3; ++connection) {
     f.now += 5s;
-    CHECK(f.ready() == tally{});
+    CHECK(f.ready() == loss{});
     f.now += 4s;
     f.lose();
     CHECK(f.box.next_timeout() == accepted_at + 30s);
   }
-  CHECK(f.box.expire(accepted_at + 30s, f.told) == tally{1, 1});
+  CHECK(f.box.expire(accepted_at + 30s, f.told) == loss{.not_sent = {1, 1}});
 }
 
 TEST_CASE("what has expired does not leave when a connection comes back", "[outbox][D6]") {
@@ -421,7 +421,7 @@ TEST_CASE("what has expired does not leave when a connection comes back", "[outb
   f.now += 1s;
   f.must_accept("b");
   f.now += 9s;
-  CHECK(f.ready() == tally{1, 1});
+  CHECK(f.ready() == loss{.not_sent = {1, 1}});
   CHECK(f.told.take() == expected{{1, 1, outcome::not_sent, error_code::expired}});
   CHECK(f.take_all() == "b");
 }
@@ -433,7 +433,7 @@ TEST_CASE("a message of which a byte left does not expire, those behind it do", 
   f.must_accept("cd", {.ttl = 1ms});
   f.must_accept("ef");
   f.take(1);
-  CHECK(f.box.expire(f.now + 1h, f.told) == tally{1, 2});
+  CHECK(f.box.expire(f.now + 1h, f.told) == loss{.not_sent = {1, 2}});
   CHECK(f.told.take() == expected{{2, 2, outcome::not_sent, error_code::expired}});
   CHECK(f.take_all() == "b\nef\n");
 }
@@ -444,7 +444,7 @@ TEST_CASE("a message in flight does not expire", "[outbox][D4][D6]") {
   f.must_accept("a", {.wanted = outcome::acked, .ttl = 1ms});
   f.take_all();
   CHECK(f.box.next_timeout() == std::nullopt);
-  CHECK(f.box.expire(f.now + 1h, f.told) == tally{});
+  CHECK(f.box.expire(f.now + 1h, f.told) == loss{});
   f.box.acknowledged(1, f.told);
   CHECK(f.told.take() == expected{{1, 1, outcome::acked, error_code::none}});
 }
@@ -453,7 +453,7 @@ TEST_CASE("the longest ttl does not wrap around", "[outbox][D6]") {
   outbox_fixture f;
   f.must_accept("a", {.ttl = std::chrono::milliseconds::max()});
   CHECK(f.box.next_timeout() == std::nullopt);
-  CHECK(f.box.expire(f.now + 24h * 365 * 100, f.told) == tally{});
+  CHECK(f.box.expire(f.now + 24h * 365 * 100, f.told) == loss{});
 }
 
 TEST_CASE("a timeout that came too early moves on to the exact time", "[outbox]") {
@@ -464,7 +464,7 @@ TEST_CASE("a timeout that came too early moves on to the exact time", "[outbox]"
   f.take(1);
   f.told.clear();
   CHECK(f.box.next_timeout() <= f.now + 9ms);
-  CHECK(f.box.expire(f.now + 1ms, f.told) == tally{});
+  CHECK(f.box.expire(f.now + 1ms, f.told) == loss{});
   CHECK(f.box.next_timeout() == f.now + 9ms);
 }
 
@@ -584,7 +584,7 @@ TEST_CASE("a sender that is told its outcome may send again at once", "[outbox][
     f.must_accept("a");
     f.must_accept("b", {.ttl = 1h});
     f.now += 10s;
-    CHECK(f.box.expire(f.now, resend) == tally{1, 1});
+    CHECK(f.box.expire(f.now, resend) == loss{.not_sent = {1, 1}});
     CHECK(sent_again == std::vector<std::uint64_t>{3});
     CHECK(f.box.next_timeout() == f.now + 10s);
   }

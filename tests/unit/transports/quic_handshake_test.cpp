@@ -112,6 +112,35 @@ TEST_CASE("a server that wants to know its clients learns their names") {
   CHECK(server.tls->peer_names == std::vector<std::string>{"client-a.test"});
 }
 
+TEST_CASE("a side that sends more than the limit in all before keys are agreed on is refused") {
+  // A flight with a certificate is longer than the hello before it; no single message is as long as that.
+  SECTION("a server, by its client") {
+    quic_world world{{.client_handshake_bytes_max = 800}};
+    auto& client = world.dial();
+    world.until([&] { return client.reason.has_value(); });
+    check_failure(client.reason, error_code::handshake_failed,
+                  "the other side sent more than 800 bytes before keys were agreed on");
+    world.until([&] { return world.server_users[0]->reason.has_value(); });
+    CHECK(world.server_users[0]->reason->who == origin::remote);
+  }
+  SECTION("a client, by its server") {
+    // Just enough for its hello, with which the server has it.
+    std::optional<quic_world> world;
+    for (std::size_t limit = 100; !world || world->server_users.empty(); limit += 100) {
+      REQUIRE(limit < 2'000);
+      world.emplace(quic_world::options{.client = with_tls(client_named("client-a")),
+                                        .server = with_tls(server_for_clients(client_certificates::require)),
+                                        .server_handshake_bytes_max = limit});
+      world->dial();
+      world->run_for(100ms);
+    }
+    REQUIRE(world->server_users[0]->reason);
+    CHECK(world->server_users[0]->reason->code == error_code::handshake_failed);
+    CHECK_THAT(world->server_users[0]->reason->text, ContainsSubstring("bytes before keys were agreed on"));
+    CHECK(world->half_open->get() == 0);
+  }
+}
+
 TEST_CASE("a client without a certificate is taken where it is only asked for") {
   quic_world world{{.server = with_tls(server_for_clients(client_certificates::request))}};
   auto [client, server] = world.connect();

@@ -2,6 +2,7 @@
 
 #include "engine/quic/quic_setup.hpp"
 #include "quic_sides.hpp"
+#include "raw_quic_peer.hpp"
 
 #include <catch2/generators/catch_generators.hpp>
 
@@ -176,9 +177,68 @@ TEST_CASE("a client counts as half-open until its handshake is done, whatever it
   REQUIRE(both.server().is_connected());
   REQUIRE_FALSE(both.server().connection->is_connected());
   CHECK(world.half_open->get() == 1);
+  CHECK(both.server().is_shaking_hands);
   world.until([&] { return both.server().connection->is_connected(); });
   CHECK(world.half_open->get() == 0);
+  world.until([&] { return !both.server().is_shaking_hands; });
   CHECK_FALSE(client.reason);
+}
+
+TEST_CASE(
+    "a client whose long first message comes without its beginning is asked to prove its address, not forgotten") {
+  // A ticket holds the client's certificate, and so its next hello is longer than a packet.
+  transport_config client;
+  client.tls = client_named("client-a");
+  transport_config server;
+  server.tls = server_for_clients(client_certificates::require);
+  quic_world world{{.client = client, .server = server}};
+  world.now.wall = std::time(nullptr);
+  world.connect();
+  world.run_for(1s);
+  // It comes from another address than its token is good for.
+  world.client_address = address_of("198.51.100.8", 50'000);
+  auto sent = 0;
+  auto retries = 0;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    if (path.local != world.server_address) {
+      // A Retry is a long packet of type 3 (RFC 9000, 17.2.5).
+      retries += (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
+      return true;
+    }
+    return ++sent != 1;
+  };
+  const auto began = world.now.steady;
+  auto [again, at_server] = world.connect();
+  CHECK(again.tls->resumed);
+  CHECK(retries == 1);
+  // Without having to find out by a timeout that something was lost.
+  CHECK(world.now.steady - began < 100ms);
+  CHECK(world.server->size() == 2);
+  CHECK(world.half_open->get() == 0);
+}
+
+TEST_CASE("a token that comes in a later packet than its ticket is kept with it") {
+  raw_quic_peer raw;
+  quic_world world{{.client_key_log = [&raw](std::string_view line) { raw.learn(line); }}};
+  auto is_taken_over = false;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    is_taken_over = is_taken_over || (path.remote == world.server_address && raw.impersonate(bytes));
+    return true;
+  };
+  world.connect();
+  world.until([&] { return is_taken_over; });
+  world.run_for(1s);
+  // As if the server had said less at first.
+  const std::string server = "quic localhost:1";
+  auto kept = world.sessions->take(server, world.now.steady);
+  REQUIRE(kept);
+  kept->quic_token.clear();
+  world.sessions->put(server, *kept);
+  world.inject(world.to_client(), raw.say(raw_frame({0x07, 5}, "token")));
+  world.run_for(1s);
+  kept = world.sessions->take(server, world.now.steady);
+  REQUIRE(kept);
+  CHECK(kept->quic_token == "token");
 }
 
 TEST_CASE("the token of an earlier connection spares a client one Retry, and nobody a second one") {

@@ -126,6 +126,7 @@ public:
   /// Null after the end.
   quic_connection* connection = nullptr;
   std::optional<tls_info> tls;
+  bool is_shaking_hands = false;
   std::optional<transport_error> reason;
   std::map<stream_id, stream> streams;
   std::map<stream_id, std::string> unsent;
@@ -163,7 +164,11 @@ private:
   }
 
   void handle(quic_event::answered&&) {}
-  void handle(quic_event::connected&& each) { tls = std::move(each.tls); }
+  void handle(quic_event::connected&& each) {
+    tls = std::move(each.tls);
+    is_shaking_hands = each.is_early;
+  }
+  void handle(quic_event::handshake_done&&) { is_shaking_hands = false; }
   void handle(quic_event::stream_opened&& each) { opened.push_back(each.stream); }
   void handle(quic_event::stream_readable&& each) {
     if (!reads || ignored.contains(each.stream))
@@ -222,6 +227,9 @@ public:
     std::string host = "localhost";
     std::function<void(std::string_view)> client_key_log{};
     std::function<void(std::string_view)> client_qlog{};
+    /// What either side takes before keys are agreed on.
+    std::size_t client_handshake_bytes_max = tls_engine::handshake_bytes_max;
+    std::size_t server_handshake_bytes_max = tls_engine::handshake_bytes_max;
   };
 
   quic_world() : quic_world(options{}, weather{}) {}
@@ -278,6 +286,7 @@ public:
                                         quic_settings(chosen_.client).early_data, nullptr},
                                        {client_address, server_address},
                                        chosen_.client_qlog};
+    settings.tls.handshake_bytes_max = chosen_.client_handshake_bytes_max;
     user.connection = &client->dial(std::move(settings), user, now);
     return user;
   }
@@ -369,6 +378,9 @@ public:
   class remembered final : public tls_session_memory {
   public:
     void put(const std::string& name, tls_session session) override { cache.put(name, std::move(session)); }
+    void put_token(const std::string& name, std::uint32_t version, std::string token) override {
+      cache.put_token(name, version, std::move(token));
+    }
     std::optional<tls_session> take(const std::string& name, time_point at) override { return cache.take(name, at); }
     tls_session_cache cache{100, 1h};
   };
@@ -390,11 +402,15 @@ private:
   std::optional<quic_connection::settings> admit(const udp_path& path) {
     if (!chosen_.accepts)
       return std::nullopt;
-    return quic_connection::settings{
-        std::make_shared<const transport_config>(chosen_.server),
-        {server_identity, {}, {}, quic_settings(chosen_.server).early_data, {guard, guard->handle()}},
-        path,
-        {}};
+    return quic_connection::settings{std::make_shared<const transport_config>(chosen_.server),
+                                     {server_identity,
+                                      {},
+                                      {},
+                                      quic_settings(chosen_.server).early_data,
+                                      {guard, guard->handle()},
+                                      chosen_.server_handshake_bytes_max},
+                                     path,
+                                     {}};
   }
 
   [[nodiscard]] double draw() { return std::uniform_real_distribution<>{0, 1}(chance_); }

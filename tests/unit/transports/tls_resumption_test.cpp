@@ -81,6 +81,7 @@ public:
     kept.push_back(session.since);
     cache.put(server, std::move(session));
   }
+  void put_token(const std::string&, std::uint32_t, std::string) override {}
   std::optional<tls_session> take(const std::string& server, time_point now) override {
     auto found = cache.take(server, now);
     if (found)

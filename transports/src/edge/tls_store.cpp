@@ -32,6 +32,10 @@ public:
     const std::lock_guard locked{guard_};
     sessions_.put(server, std::move(session));
   }
+  void put_token(const std::string& server, std::uint32_t quic_version, std::string token) override {
+    const std::lock_guard locked{guard_};
+    sessions_.put_token(server, quic_version, std::move(token));
+  }
   std::optional<tls_session> take(const std::string& server, time_point now) override {
     const std::lock_guard locked{guard_};
     return sessions_.take(server, now);

@@ -15,6 +15,12 @@ void tls_session_cache::put(const std::string& server, tls_session session) {
   by_server_.emplace(server, std::prev(entries_.end()));
 }
 
+void tls_session_cache::put_token(const std::string& server, std::uint32_t quic_version, std::string token) {
+  const auto found = last_of(server);
+  if (found != entries_.end() && found->session.quic_version == quic_version && found->session.quic_token.empty())
+    found->session.quic_token = std::move(token);
+}
+
 std::optional<tls_session> tls_session_cache::take(const std::string& server, time_point now) {
   const auto is_too_old = [&](const entry& each) { return now - each.session.since >= lifetime_; };
   while (!entries_.empty() && is_too_old(entries_.front()))

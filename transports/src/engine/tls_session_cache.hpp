@@ -33,6 +33,10 @@ public:
   /// Keeps a session with `server`.
   virtual void put(const std::string& server, tls_session session) = 0;
 
+  /// Gives a proof of the own address (RFC 9000, 8.1.3), which came after the ticket, to the youngest session with `server` of
+  /// this version of QUIC, if that has none.
+  virtual void put_token(const std::string& server, std::uint32_t quic_version, std::string token) = 0;
+
   /// Hands out a session with `server`, if there is one; to nobody else from then on.
   [[nodiscard]] virtual std::optional<tls_session> take(const std::string& server, time_point now) = 0;
 };
@@ -49,6 +53,9 @@ public:
 
   /// Keeps a session with `server`; beyond the limits the oldest are forgotten.
   void put(const std::string& server, tls_session session);
+
+  /// As `tls_session_memory::put_token`.
+  void put_token(const std::string& server, std::uint32_t quic_version, std::string token);
 
   /// Hands out the session with `server` that came last, unless it is too old.
   [[nodiscard]] std::optional<tls_session> take(const std::string& server, time_point now);

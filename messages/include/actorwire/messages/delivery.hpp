@@ -14,7 +14,8 @@ namespace actorwire {
 
 /// What became of a message that was accepted for sending. Every accepted message gets exactly one.
 /// - `not_sent`: no byte of it left; sending it again is safe.
-/// - `maybe_sent`: some or all of it left, and the connection was lost before more could be known.
+/// - `maybe_sent`: some or all of it left, and the connection was lost before more could be known; or the attempt to connect
+///   with whose first packets it left (0-RTT) failed, and it did not leave with another since.
 /// - `written`: the operating system, or the engine of TLS or QUIC, has all of it. TLS has up to 64 KiB that the system does
 ///   not have yet.
 /// - `acked`: the peer's transport has acknowledged its last byte (TCP: `tcpi_bytes_acked`; QUIC: stream offsets).

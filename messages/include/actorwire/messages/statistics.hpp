@@ -134,7 +134,7 @@ using protocol_metrics = std::variant<tcp_metrics, quic_metrics>;
 
 /// The figures of one transport, and of a peer over all its generations.
 struct transport_stats {
-  /// Bytes handed to and taken from the transport, framing included; they never go back over reconnects.
+  /// Bytes handed to and taken from the transport on all streams, framing included; they never go back over reconnects.
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   /// Smoothed round-trip time; 0 while unknown.

@@ -27,6 +27,9 @@ struct transport_opening {
   tls_info tls;
   /// Which of several endpoints leads there; empty where there was only the one that `connect` was given.
   std::optional<endpoint> carried_by{};
+  /// A client that was accepted with its first packet, which an earlier session vouches for (0-RTT): the handshake goes on, and
+  /// `on_handshake_done` follows if it ends well.
+  bool is_early = false;
 };
 
 /// What a transport tells its user. *Thread:* all calls come on the transport's shard, never from within a call that
@@ -40,6 +43,8 @@ public:
   virtual void on_early_data() {}
   /// The transport is ready in both directions.
   virtual void on_connected(const transport_opening& opening) = 0;
+  /// The handshake is done, too. Only where `on_connected` was early.
+  virtual void on_handshake_done() {}
   /// Bytes arrived, in order; no more than was asked for with `receive`. Where the protocol's windows are the transport's own
   /// (QUIC), what they still hold when the peer ends the connection in order comes all at once, asked for or not, and
   /// `on_closed` right behind it.

@@ -28,7 +28,6 @@ public:
 
 private:
   void on_client(quic_connection& client) override;
-  void on_stray(unsigned index, const udp_arrival& arrived) override { group_->hand_over(index, arrived); }
 
   [[nodiscard]] result<void> bind(const ip_address& address, std::uint16_t port, const listen_config& config);
 

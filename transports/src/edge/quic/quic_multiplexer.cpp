@@ -71,6 +71,7 @@ void quic_transport::deliver_stream(stream_id id) {
       return touch();
     }
     stream.allowance -= bytes.size();
+    bytes_received_ += bytes.size();
     streams_observer_->on_stream_received(id, std::move(bytes));
   }
 }
@@ -92,6 +93,7 @@ result<std::size_t> quic_transport::send(stream_id stream, std::span<const outgo
   auto taken = connection_->send(stream, pieces);
   if (!taken)
     return no_stream_error();
+  bytes_sent_ += *taken;
   touch();
   return taken;
 }

@@ -123,8 +123,8 @@ void quic_socket::handle_refusal() {
 }
 
 void quic_socket::handle_datagram(const udp_arrival& arrived) {
-  if (const auto shard = endpoint_.handle_datagram(arrived, now()); shard && listener_ != nullptr)
-    listener_->on_stray(*shard, arrived);
+  if (const auto shard = endpoint_.handle_datagram(arrived, now()); shard && group_)
+    group_->hand_over(*shard, arrived);
 }
 
 void quic_socket::dispatch() {
@@ -187,8 +187,10 @@ void quic_socket::flush() {
 void quic_socket::refuse_later() {
   boost::asio::post(shard_.loop().context(), [self = local_ref<quic_socket>{this}] {
     const shard::turn here{self->shard_};
-    if (self->socket_.is_open())
-      self->handle_refusal();
+    if (!self->socket_.is_open())
+      return;
+    self->handle_refusal();
+    self->dispatch();
   });
 }
 

@@ -31,8 +31,6 @@ public:
   public:
     /// A client has begun to connect.
     virtual void on_client(quic_connection&) {}
-    /// A datagram for another shard of the listener.
-    virtual void on_stray(unsigned, const udp_arrival&) {}
     /// The system says that nobody listens at the address that was connected to.
     virtual void on_refused(const transport_error&) {}
 
@@ -47,7 +45,8 @@ public:
   /// Binds to `local`, and begins to receive. *Errors:* as `udp_socket::open`.
   [[nodiscard]] result<void> open(const udp_address& local, const udp_socket_options& options, listener* told);
   [[nodiscard]] result<void> connect(const udp_address& remote) { return socket_.connect(remote); }
-  /// Becomes the group's socket on this shard, until it closes.
+  /// Becomes the group's socket on this shard, until it closes, and hands over to the others what is for them: also while it
+  /// takes no clients, since each socket that closes has the kernel deal the clients out anew.
   void join(std::shared_ptr<quic_group> group);
   [[nodiscard]] result<void> share() { return socket_.share(); }
   [[nodiscard]] const udp_address& local() const noexcept { return socket_.local(); }

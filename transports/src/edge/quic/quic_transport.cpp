@@ -125,10 +125,10 @@ void quic_transport::on_dialed(local_ref<quic_socket> socket, quic_connection& c
   begin(std::move(agreed));
 }
 
-void quic_transport::begin(tls_info agreed) {
+void quic_transport::begin(tls_info agreed, bool is_early) {
   stage_ = stage::established;
   const auto path = connection_->path();
-  observer_->on_connected({to_text(path.local), to_text(path.remote), std::move(agreed)});
+  observer_->on_connected({to_text(path.local), to_text(path.remote), std::move(agreed), std::nullopt, is_early});
   deliver();
 }
 
@@ -142,7 +142,7 @@ void quic_transport::on_event(quic_event::any event) {
 }
 
 void quic_transport::handle(quic_event::connected&& event) {
-  begin(std::move(event.tls));
+  begin(std::move(event.tls), event.is_early);
 }
 
 void quic_transport::handle(quic_event::stream_readable&& event) {
@@ -242,12 +242,11 @@ void quic_transport::hand_over(leftover&& rest) {
   for (auto& bytes : rest.bytes) {
     if (stage_ != stage::established)
       return;
-    if (rest.stream == byte_stream) {
-      bytes_received_ += bytes.size();
+    bytes_received_ += bytes.size();
+    if (rest.stream == byte_stream)
       observer_->on_received(std::move(bytes));
-    } else {
+    else
       streams_observer_->on_stream_received(rest.stream, std::move(bytes));
-    }
   }
   if (!rest.is_at_end || stage_ != stage::established)
     return;

@@ -98,6 +98,7 @@ private:
 
   void handle(quic_event::answered&&) {}
   void handle(quic_event::connected&& event);
+  void handle(quic_event::handshake_done&&) { observer_->on_handshake_done(); }
   void handle(quic_event::stream_opened&& event);
   void handle(quic_event::stream_readable&& event);
   void handle(quic_event::stream_writable&& event);
@@ -112,7 +113,7 @@ private:
   void handle(quic_event::closed&& event);
 
   void dial(tls_store::answer found);
-  void begin(tls_info agreed);
+  void begin(tls_info agreed, bool is_early = false);
   /// Hands over what stream 0 has brought, and its end.
   void deliver();
   void deliver_later();
@@ -140,6 +141,7 @@ private:
   /// Null before it is dialled, and after its end.
   quic_connection* connection_ = nullptr;
   std::size_t allowance_ = 0;
+  /// Of all streams.
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;
   std::map<stream_id, side_stream> streams_;

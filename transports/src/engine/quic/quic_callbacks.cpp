@@ -34,10 +34,17 @@ struct quic_callbacks {
 
   static int recv_crypto_data(ngtcp2_conn* conn, ngtcp2_encryption_level level, std::uint64_t offset,
                               const std::uint8_t* data, std::size_t size, void* user) {
-    if (of(user).tls_->has_session())
-      return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
-    ::ngtcp2_conn_set_tls_alert(conn, GNUTLS_A_UNEXPECTED_MESSAGE);
-    return NGTCP2_ERR_CRYPTO;
+    auto& self = of(user);
+    const auto refuse_with = [conn](gnutls_alert_description_t alert) {
+      ::ngtcp2_conn_set_tls_alert(conn, static_cast<std::uint8_t>(alert));
+      return NGTCP2_ERR_CRYPTO;
+    };
+    if (!self.tls_->has_session())
+      return refuse_with(GNUTLS_A_UNEXPECTED_MESSAGE);
+    // GnuTLS bounds each message, and nothing all of them together.
+    if (!self.is_connected_ && !self.tls_->admits_handshake_bytes(size))
+      return refuse_with(GNUTLS_A_HANDSHAKE_FAILURE);
+    return ngtcp2_crypto_recv_crypto_data_cb(conn, level, offset, data, size, user);
   }
 
   static int handshake_completed(ngtcp2_conn*, void* user) {

@@ -211,7 +211,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     probes_.note_acknowledged();
   if (!std::exchange(has_answered_, true))
     tell(quic_event::answered{});
-  if (tls_->has_ticket())
+  if (tls_->has_ticket() || (!token_.empty() && session_is_kept_))
     remember_session();
   if (is_server() && is_connected_ && tls_->has_session()) {
     tls_->release_session();
@@ -301,7 +301,10 @@ void quic_connection::handle_connected() {
     takes_early_data_ = false;
     open_byte_stream();
   }
-  announce();
+  if (is_announced_)
+    tell(quic_event::handshake_done{});
+  else
+    announce();
 }
 
 /// Says something in time before either side forgets the connection, which for the peer is known only now: a third of the
@@ -320,7 +323,7 @@ void quic_connection::keep_alive() {
 void quic_connection::announce() {
   if (std::exchange(is_announced_, true))
     return;
-  tell(quic_event::connected{tls_->info()});
+  tell(quic_event::connected{tls_->info(), !is_connected_});
   for (auto& each : std::exchange(early_events_, {}))
     tell(std::move(each));
 }
@@ -363,13 +366,17 @@ void quic_connection::handle_versions(std::span<const std::uint32_t> offered) no
 void quic_connection::remember_session() {
   if (!is_connected_)
     return;
+  const auto version = ::ngtcp2_conn_get_negotiated_version(conn_.get());
+  // NEW_TOKEN may come in a later packet than the ticket.
+  if (!tls_->has_ticket())
+    return tls_->remember_token(version, std::exchange(token_, {}));
   std::string parameters(early_parameters_max, '\0');
   const auto size =
       ::ngtcp2_conn_encode_0rtt_transport_params(conn_.get(), reinterpret_cast<std::uint8_t*>(parameters.data()),
                                                  parameters.size());
   parameters.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
-  tls_->remember_session(::ngtcp2_conn_get_negotiated_version(conn_.get()), std::move(parameters),
-                         std::exchange(token_, {}));
+  tls_->remember_session(version, std::move(parameters), std::exchange(token_, {}));
+  session_is_kept_ = true;
 }
 
 // -- the end ------------------------------------------------------------------------------------------------------------
@@ -384,6 +391,7 @@ void quic_connection::handle_failure(int failure) {
       return end_with(make_quic_error(NGTCP2_ERR_NOMEM, where()));
     }
   }
+  wants_proof_ = failure == NGTCP2_ERR_RETRY;
   if (failure == NGTCP2_ERR_DRAINING)
     return handle_farewell(*::ngtcp2_conn_get_ccerr(conn_.get()));
   ngtcp2_ccerr told{};

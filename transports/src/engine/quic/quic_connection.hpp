@@ -175,6 +175,9 @@ public:
   /// A server: whether the client had proved its address before its first packet was taken.
   [[nodiscard]] bool knew_address() const noexcept { return knew_address_; }
   [[nodiscard]] bool has_ended() const noexcept { return end_.has_value(); }
+  /// A server: whether it has ended because the client must prove its address first (Retry). Its first packet brought only a
+  /// later part of what it begins with, and nothing is kept for mere claims.
+  [[nodiscard]] bool wants_proof() const noexcept { return wants_proof_; }
   /// Whether everything that was sent has been acknowledged.
   [[nodiscard]] bool is_all_acked() const noexcept { return streams_.buffered() == 0; }
   [[nodiscard]] udp_path path() const;
@@ -302,6 +305,7 @@ private:
   bool is_confirmed_ = false;
   bool takes_early_data_ = false;
   bool knew_address_ = false;
+  bool wants_proof_ = false;
   /// What a client tried first.
   std::optional<std::uint32_t> original_version_;
   std::optional<std::uint32_t> offered_version_;
@@ -319,7 +323,9 @@ private:
   bool farewell_is_due_ = false;
   std::vector<std::byte> last_words_;
   udp_path last_path_;
+  /// What the server gave a client to prove its address by next time, until it is kept with the session.
   std::string token_;
+  bool session_is_kept_ = false;
 
   /// By which the peer may tell that it has forgotten us: one for each of its IDs that are in use.
   std::vector<quic_tokens::stateless_reset_token> reset_tokens_;

@@ -405,10 +405,11 @@ void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_no
         return answer_with_retry(arrived, head, now);
       break;
   }
-  accept(arrived, first, now);
+  accept(arrived, head, first, now);
 }
 
-void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::first_packet& first, const tls_now& now) {
+void quic_endpoint::accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head,
+                           const quic_connection::first_packet& first, const tls_now& now) {
   auto settings = accepting_->admit(arrived.path);
   // Whoever is not taken is not answered: he asks again, and may find a place then.
   if (!settings || !setup_.arena.admits(arrived.bytes.size()))
@@ -426,6 +427,11 @@ void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::fi
   present_ = made;
   made->handle_datagram(arrived, now);
   present_ = nullptr;
+  // The parts of a long first message came in another order, or not all of them.
+  if (made->wants_proof()) {
+    forget(*made);
+    return answer_with_retry(arrived, head, now);
+  }
   mark_unsettled(*made);
   // What was no packet of a client at all is not worth telling of.
   if (made->has_ended()) {

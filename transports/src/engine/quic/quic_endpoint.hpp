@@ -144,7 +144,8 @@ private:
   [[nodiscard]] quic_tokens::check_result judge_token(const ngtcp2_pkt_hd& head, const udp_address& client,
                                                       const tls_now& now) const;
   void handle_first_packet(const udp_arrival& arrived, const tls_now& now);
-  void accept(const udp_arrival& arrived, const quic_connection::first_packet& first, const tls_now& now);
+  void accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const quic_connection::first_packet& first,
+              const tls_now& now);
   void answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids);
   void answer_with_retry(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const tls_now& now);
   void answer_with_close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code);

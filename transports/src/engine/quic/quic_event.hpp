@@ -23,7 +23,12 @@ struct answered {};
 /// what comes until then may have been sent a second time by somebody else.
 struct connected {
   tls_info tls;
+  /// The handshake goes on; `handshake_done` follows.
+  bool is_early = false;
 };
+
+/// Behind an early `connected`: the handshake is done.
+struct handshake_done {};
 
 /// The peer has opened a stream.
 struct stream_opened {
@@ -87,9 +92,9 @@ struct closed {
   transport_error reason;
 };
 
-using any = std::variant<answered, connected, stream_opened, stream_readable, stream_writable, stream_reset,
-                         stream_stopped, stream_closed, streams_available, datagram_received, datagram_done,
-                         early_data_rejected, path_changed, closed>;
+using any = std::variant<answered, connected, handshake_done, stream_opened, stream_readable, stream_writable,
+                         stream_reset, stream_stopped, stream_closed, streams_available, datagram_received,
+                         datagram_done, early_data_rejected, path_changed, closed>;
 
 } // namespace quic_event
 

@@ -17,9 +17,6 @@ namespace actorwire {
 
 namespace {
 
-/// More than any honest flight of certificates, as for TLS over TCP.
-constexpr std::size_t handshake_bytes_max = tls_engine::handshake_bytes_max;
-
 /// Alerts that tell what the own side found (RFC 8446, 6.2).
 constexpr int certificate_required = 116;
 constexpr int no_application_protocol = 120;
@@ -47,7 +44,7 @@ quic_tls::quic_tls(settings chosen)
     require_tls(GNUTLS_E_MEMORY_ERROR);
   ::gnutls_session_set_ptr(session, &reference_);
   require_tls(::gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity().certificates()));
-  ::gnutls_handshake_set_max_packet_length(session, handshake_bytes_max);
+  ::gnutls_handshake_set_max_packet_length(session, tls_engine::handshake_bytes_max);
   // Set in any case: GnuTLS would else write the secrets wherever SSLKEYLOGFILE in the environment says.
   ::gnutls_session_set_keylog_function(session, log_key);
   ::gnutls_db_set_cache_expiration(
@@ -103,6 +100,21 @@ int quic_tls::guarded(Body&& body) noexcept {
     failure_ = make_error(error_code::memory_limit, phase::handshake, origin::local, thrown.what());
     return GNUTLS_E_MEMORY_ERROR;
   }
+}
+
+// -- how much it sends ----------------------------------------------------------------------------------------------------
+
+bool quic_tls::admits_handshake_bytes(std::size_t size) {
+  handshake_bytes_ += size;
+  if (handshake_bytes_ <= settings_.handshake_bytes_max)
+    return true;
+  guarded([&] {
+    failure_ = make_error(error_code::handshake_failed, phase::handshake, origin::remote,
+                          "the other side sent more than " + std::to_string(settings_.handshake_bytes_max)
+                              + " bytes before keys were agreed on");
+    return 0;
+  });
+  return false;
 }
 
 // -- who the peer is ------------------------------------------------------------------------------------------------------
@@ -204,6 +216,11 @@ void quic_tls::remember_session(std::uint32_t version, std::string parameters, s
     return;
   identity().services().sessions->put(settings_.session_key, {std::exchange(ticket_, {}), ticket_since_,
                                                               std::move(parameters), std::move(token), version});
+}
+
+void quic_tls::remember_token(std::uint32_t version, std::string token) {
+  if (remembers_sessions())
+    identity().services().sessions->put_token(settings_.session_key, version, std::move(token));
 }
 
 bool quic_tls::early_data_was_accepted() const noexcept {

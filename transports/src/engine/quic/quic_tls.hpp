@@ -37,6 +37,8 @@ public:
     bool early_data = false;
     /// For a server that takes early data: what keeps it from being taken twice.
     std::shared_ptr<std::remove_pointer_t<gnutls_anti_replay_t>> guard{};
+    /// Bytes that the peer may send in all before keys are agreed on: more than any honest flight of certificates.
+    std::size_t handshake_bytes_max = tls_engine::handshake_bytes_max;
   };
 
   /// *Errors:* throws `std::runtime_error` for want of memory.
@@ -66,6 +68,9 @@ public:
   /// handshake begins.
   [[nodiscard]] std::optional<tls_session> offer_session(std::span<const std::uint32_t> versions);
 
+  /// Counts what the peer sends before the handshake is done. False: it is too much, and `failure` says so.
+  [[nodiscard]] bool admits_handshake_bytes(std::size_t size);
+
   /// A server takes the tickets of this version of QUIC, by which the client begins, and none of another (RFC 9369, 5).
   /// Before the handshake.
   void take_tickets(quic_version version);
@@ -75,6 +80,8 @@ public:
 
   /// Keeps the ticket that has come, if one has, with what QUIC adds to it.
   void remember_session(std::uint32_t version, std::string parameters, std::string token);
+  /// The same for a proof of the address that came later than the ticket.
+  void remember_token(std::uint32_t version, std::string token);
   [[nodiscard]] bool has_ticket() const noexcept { return !ticket_.empty(); }
 
   /// What speaks against the peer although TLS itself agreed: called when the handshake is complete.
@@ -115,6 +122,7 @@ private:
   time_point verified_at_{};
   /// A server: the version whose key GnuTLS has for tickets.
   quic_version tickets_of_ = quic_version::v1;
+  std::size_t handshake_bytes_ = 0;
   std::string ticket_;
   time_point ticket_since_{};
   std::optional<transport_error> failure_;
