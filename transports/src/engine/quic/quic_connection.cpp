@@ -391,7 +391,9 @@ void quic_connection::handle_farewell(const ngtcp2_ccerr& told) {
       streams_.take_buffered(rest);
       figures_.bytes_acked += rest;
     }
-  end_with(make_peer_close_error(told, where(), detailed()));
+  const auto* stream = streams_.find(byte_stream);
+  const auto has_all = stream != nullptr ? stream->peer_finished : byte_stream_is_over_;
+  end_with(make_peer_close_error(told, where(), detailed(), has_all));
 }
 
 void quic_connection::close(std::uint64_t code, const transport_error& reason) {
