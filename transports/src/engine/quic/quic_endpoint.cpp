@@ -430,6 +430,9 @@ void quic_endpoint::accept(const udp_arrival& arrived, const quic_connection::fi
   if (made->has_ended()) {
     made->is_released = true;
     made->has_told_end = true;
+  // A copy of the packet was faster at another shard. Whoever sent this one asks again, and is told to prove its address then.
+  if (!made->has_ended() && is_replay(first, now))
+    return forget(*made);
     // Whoever damages a client's first packet, and is faster, must not keep the whole one from being read, which may be
     // next: nothing is left behind.
     if (made->last_words().empty())
@@ -445,6 +448,13 @@ void quic_endpoint::answer_with_versions(const udp_arrival& arrived, const ngtcp
     return;
   std::vector<std::uint32_t> versions;
   for (const auto each : accepting_->versions)
+/// Notes that a token of an earlier connection is used. Only now, when a client has come by it: whoever is not taken, or whose
+/// packet was damaged on the way, shows it again.
+bool quic_endpoint::is_replay(const quic_connection::first_packet& first, const tls_now& now) const {
+  return !first.token.empty() && !first.was_retried && accepting_->use_token
+      && !accepting_->use_token(std::as_bytes(first.token), std::chrono::system_clock::from_time_t(now.wall));
+}
+
     versions.push_back(wire_version(each));
   std::array<std::uint8_t, 5> chance{};
   fill_random(chance);
