@@ -136,6 +136,32 @@ TEST_CASE("streams share the connection's window, and one that is read lets othe
 }
 
 TEST_CASE("a stream that is not read keeps no memory of those that are") {
+TEST_CASE("a stream that waits for the connection's window goes on in a flush that the socket has interrupted") {
+  quic_world world{{.client = narrow(), .server = narrow()}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  const auto first = client.open(unidirectional);
+  for (const auto id : {first, client.open(unidirectional), client.open(unidirectional)})
+    client.say(id, pattern(window));
+  world.run_for(5s);
+  CHECK(client.connection->metrics().bytes_acked == connection_window);
+  // The socket takes one datagram, and then no more for a while.
+  std::vector<std::byte> room(departure_bytes_max);
+  REQUIRE(client.say_unreliably("before"));
+  REQUIRE(world.client->poll_transmit(room, world.now));
+  server.read(first);
+  while (const auto train = world.server->poll_transmit(room, world.now))
+    for (std::size_t offset = 0; offset < train->bytes.size(); offset += train->segment_size)
+      world.client->handle_datagram({world.to_client(), train->mark,
+                                     train->bytes.subspan(offset,
+                                                          std::min(train->segment_size, train->bytes.size() - offset))},
+                                    world.now);
+  std::size_t sent = 0;
+  while (const auto train = world.client->poll_transmit(room, world.now))
+    sent += train->bytes.size();
+  CHECK(sent > 5'000);
+}
+
   quic_world world;
   auto [client, server] = world.connect();
   const auto unread = client.open();

@@ -29,6 +29,9 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
   const auto at = stamp(now);
   if (!is_flushing_)
     begin_flush();
+  // Also in the middle of a flush that the socket has interrupted: what has arrived meanwhile may have opened the window.
+  if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
+    streams_.wake_those_that_wait_for_connection();
   udp_departure train;
   std::size_t size = 0;
   std::size_t count = 0;
@@ -88,8 +91,6 @@ void quic_connection::begin_flush() {
   is_flushing_ = true;
   flushed_ = 0;
   quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
-  if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
-    streams_.wake_those_that_wait_for_connection();
 }
 
 /// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
@@ -178,6 +179,12 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
         streams_.make_idle(*stream);
         continue;
       case NGTCP2_ERR_WRITE_MORE:
+        continue;
+      case 0:
+        // ngtcp2 calls a stream blocked by its own window only. Others wait behind it that need none of the connection's.
+        if (gathered.bytes == 0 || ::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
+          return 0;
+        streams_.wait_for_connection(*stream);
         continue;
       default:
         return written;
