@@ -357,6 +357,27 @@ TEST_CASE("what is urgent arrives first") {
   quic_world world;
   auto [client, server] = world.connect();
   std::vector<stream_id> ended;
+TEST_CASE("what was given up on a stream is no reason to end the connection abruptly") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto id = client.open(unidirectional);
+  // What of the stream is on its way is acknowledged by nobody.
+  auto is_deaf = true;
+  world.passes = [&](const udp_path& path, const std::string&) {
+    return path.local != world.client_address || !is_deaf;
+  };
+  client.say(id, pattern(5'000));
+  world.run_for(20ms);
+  CHECK_FALSE(client.connection->is_all_acked());
+  client.reset(id, 1);
+  CHECK(client.connection->is_all_acked());
+  is_deaf = false;
+  client.release();
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(server.reason->code == error_code::closed);
+}
+
   server.on_end = [&](stream_id id) { ended.push_back(id); };
   const auto text = pattern(50'000);
   const auto late = client.open(unidirectional, {7, false});

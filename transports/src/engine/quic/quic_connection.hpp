@@ -173,8 +173,8 @@ public:
   /// A server: whether the client had proved its address before its first packet was taken.
   [[nodiscard]] bool knew_address() const noexcept { return knew_address_; }
   [[nodiscard]] bool has_ended() const noexcept { return end_.has_value(); }
-  /// Whether everything that was sent has been acknowledged.
-  [[nodiscard]] bool is_all_acked() const noexcept { return streams_.buffered() == 0; }
+  /// Whether everything that was sent has been acknowledged, but for what was given up on streams other than the byte stream.
+  [[nodiscard]] bool is_all_acked() const noexcept;
   [[nodiscard]] udp_path path() const;
   [[nodiscard]] quic_metrics metrics() const;
 

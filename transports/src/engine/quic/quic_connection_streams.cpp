@@ -131,6 +131,12 @@ std::uint64_t quic_connection::bytes_acked(stream_id id) const noexcept {
   return id == byte_stream ? byte_stream_acked_ : 0;
 }
 
+bool quic_connection::is_all_acked() const noexcept {
+  return streams_.buffered() == 0 || streams_.all_of([](const quic_stream& each) {
+    return each.output.is_all_acked() || (each.was_given_up && each.id != byte_stream);
+  });
+}
+
 void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
   if (!stream.is_closed)
     ::ngtcp2_conn_extend_max_stream_offset(conn_.get(), static_cast<std::int64_t>(stream.id), bytes);

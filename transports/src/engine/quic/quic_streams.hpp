@@ -7,6 +7,7 @@
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/stream.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -68,6 +69,10 @@ public:
   void for_each(Visitor&& visit) {
     for (auto& [id, each] : streams_)
       visit(each);
+  }
+  template <class Predicate>
+  [[nodiscard]] bool all_of(Predicate&& holds) const {
+    return std::all_of(streams_.begin(), streams_.end(), [&](const auto& entry) { return holds(entry.second); });
   }
 
   /// Bytes of all streams that were taken and are not acknowledged.
