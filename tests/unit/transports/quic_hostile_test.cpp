@@ -233,20 +233,26 @@ TEST_CASE("a peer may open every stream that it is allowed, and no more is kept 
 }
 
 TEST_CASE("a flood of what wants an answer is answered with less than it sent, and leaves nothing behind") {
-  const auto [what, frame] =
-      GENERATE(table<std::string, std::string>({{"PING", raw_frame({0x01})},
-                                                {"PATH_CHALLENGE", raw_frame({0x1a}, "12345678")},
-                                                {"MAX_DATA", raw_frame({0x10, 1'000'000'000})},
-                                                {"STREAMS_BLOCKED", raw_frame({0x16, 100})},
-                                                {"RETIRE_CONNECTION_ID", raw_frame({0x19, 1})},
-                                                {"STOP_SENDING", raw_frame({0x05, 4, 0}) + stream_frame(4, 0, "x")}}));
+  const auto [what, frame] = GENERATE(table<std::string, std::string (*)(std::uint64_t number)>(
+      {{"PING", [](std::uint64_t) { return raw_frame({0x01}); }},
+       {"PATH_CHALLENGE", [](std::uint64_t) { return raw_frame({0x1a}, "12345678"); }},
+       {"MAX_DATA", [](std::uint64_t) { return raw_frame({0x10, 1'000'000'000}); }},
+       {"MAX_STREAMS", [](std::uint64_t number) { return raw_frame({0x12, 200 + number}); }},
+       {"MAX_STREAMS of one direction", [](std::uint64_t number) { return raw_frame({0x13, 200 + number}); }},
+       {"STREAMS_BLOCKED", [](std::uint64_t) { return raw_frame({0x16, 100}); }},
+       {"RETIRE_CONNECTION_ID", [](std::uint64_t) { return raw_frame({0x19, 1}); }},
+       {"STOP_SENDING", [](std::uint64_t) {
+          return raw_frame({0x05, 4, 0}) + stream_frame(4, 0, "x");
+        }}}));
   INFO(what);
+  const auto make = frame;
   lawless_world here;
-  std::string full;
-  while (full.size() + frame.size() <= 1'150)
-    full += frame;
+  std::uint64_t number = 0;
   const auto flood = [&] {
     for (int count = 0; count < 1'000; ++count) {
+      std::string full;
+      for (auto next = make(number); full.size() + next.size() <= 1'150; next = make(++number))
+        full += next;
       here.say(full);
       here.world.run_for(100us);
     }
@@ -257,6 +263,20 @@ TEST_CASE("a flood of what wants an answer is answered with less than it sent, a
   CHECK(here.bytes_answered <= here.bytes_said);
   CHECK(blocks_held - blocks_before <= 100);
   here.check_honest();
+}
+
+TEST_CASE("a peer that allows more streams in each of many frames is told of once, by direction") {
+  lawless_world here;
+  std::string full;
+  for (std::uint64_t number = 1; number <= 150; ++number)
+    full += raw_frame({0x12, 200 + number}) + raw_frame({0x13, 200 + number});
+  const auto told_before = here.lawless_at_server->times_more_streams;
+  here.say(full);
+  here.world.run_for(10ms);
+  CHECK(here.lawless_at_server->times_more_streams == told_before + 2);
+  here.say(raw_frame({0x12, 400}));
+  here.world.run_for(10ms);
+  CHECK(here.lawless_at_server->times_more_streams == told_before + 3);
 }
 
 TEST_CASE("a first packet that comes twice begins one connection, and is nothing new after its end") {

@@ -275,6 +275,8 @@ void quic_connection::handle_connected() {
   figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
     tls_->send_ticket();
+  else if (const auto* more = std::get_if<quic_event::streams_available>(&first))
+    has_told_of_streams_[static_cast<std::size_t>(more->direction)] = false;
     const auto token =
         host_.make_token_for(::ngtcp2_conn_get_negotiated_version(conn_.get()), last_path_.remote, now_.wall);
     if (!token.empty())

@@ -19,6 +19,7 @@
 #include <ngtcp2/ngtcp2.h>
 
 #include <cstddef>
+#include <array>
 #include <cstdint>
 #include <ctime>
 #include <deque>
@@ -222,7 +223,7 @@ private:
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
   void handle_versions(std::span<const std::uint32_t> offered) noexcept;
-  void handle_bidirectional_room();
+  void handle_more_streams(stream_direction direction);
   void handle_stream_open(stream_id id);
   void handle_stream_data(stream_id id, std::span<const std::byte> bytes, bool is_last);
   void handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size);
@@ -311,6 +312,8 @@ private:
   std::optional<transport_error> refusal_;
   /// Why it has ended.
   std::optional<transport_error> end_;
+  /// By direction: that more streams can be opened is told, and nobody has heard it yet.
+  std::array<bool, 2> has_told_of_streams_{};
   bool farewell_is_due_ = false;
   std::vector<std::byte> last_words_;
   udp_path last_path_;

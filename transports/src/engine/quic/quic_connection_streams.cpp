@@ -242,10 +242,12 @@ void quic_connection::handle_acked(stream_id id, std::uint64_t offset, std::uint
   offer_room();
 }
 
-void quic_connection::handle_bidirectional_room() {
-  if (!is_server() && is_connected_)
+/// Told once until it is heard: a frame of three bytes allows more, and there is room for hundreds in a packet.
+void quic_connection::handle_more_streams(stream_direction direction) {
+  if (direction == stream_direction::bidirectional && !is_server() && is_connected_)
     open_byte_stream();
-  tell(quic_event::streams_available{stream_direction::bidirectional});
+  if (!std::exchange(has_told_of_streams_[static_cast<std::size_t>(direction)], true))
+    tell(quic_event::streams_available{direction});
 }
 
 void quic_connection::handle_stream_reset(stream_id id, std::uint64_t code) {
