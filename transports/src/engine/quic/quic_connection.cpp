@@ -186,6 +186,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   const auto path = path_for_ngtcp2(arrived.path);
   ngtcp2_pkt_info info{};
   info.ecn = static_cast<std::uint8_t>(arrived.mark);
+  const auto in_flight = bytes_in_flight();
   const auto read = [&] {
     return ::ngtcp2_conn_read_pkt(conn_.get(), &path, &info,
                                   reinterpret_cast<const std::uint8_t*>(arrived.bytes.data()), arrived.bytes.size(),
@@ -198,12 +199,15 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     const wall_time judged_by{now.wall};
     failure = read();
   }
-  unanswered_since_ = suspected_until_ = UINT64_MAX;
   figures_.packets_received += 1;
   if (failure != 0)
     return handle_failure(failure);
-  if (!std::exchange(has_answered_, true))
-    tell(quic_event::answered{});
+  // Anyone on the way can send a datagram by the right ID, or one a second time. An acknowledgement is the peer's, and new.
+  if (bytes_in_flight() < in_flight) {
+    unanswered_since_ = suspected_until_ = UINT64_MAX;
+    if (!std::exchange(has_answered_, true))
+      tell(quic_event::answered{});
+  }
   if (tls_->has_ticket())
     remember_session();
   if (is_server() && is_connected_ && tls_->has_session()) {
@@ -236,6 +240,12 @@ void quic_connection::suspect(const tls_now& now) {
   if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
     return;
   suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
+std::uint64_t quic_connection::bytes_in_flight() const noexcept {
+  ngtcp2_conn_info info{};
+  ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
+  return info.bytes_in_flight;
+}
+
 }
 
 ngtcp2_tstamp quic_connection::unanswered_deadline() const noexcept {

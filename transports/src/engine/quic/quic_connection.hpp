@@ -220,6 +220,7 @@ private:
   /// After the end there is nothing to be told, whatever is still done with what had arrived before.
   void tell(quic_event::any event);
 
+  [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
   void handle_versions(std::span<const std::uint32_t> offered) noexcept;
@@ -281,7 +282,7 @@ private:
   ngtcp2_tstamp last_now_ = 0;
   tls_now now_;
   ngtcp2_tstamp expiry_ = UINT64_MAX;
-  /// Since when something is on its way and nothing was heard.
+  /// Since when something is on its way and nothing of it was acknowledged.
   ngtcp2_tstamp unanswered_since_ = UINT64_MAX;
   /// Until when a peer that is said to be gone may prove that it is not.
   ngtcp2_tstamp suspected_until_ = UINT64_MAX;
