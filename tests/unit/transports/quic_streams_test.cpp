@@ -240,6 +240,23 @@ TEST_CASE("a sender takes no more than there is room for, and tells when there i
 }
 
 TEST_CASE("what was acknowledged is counted by stream and for all") {
+TEST_CASE("a stream that the peer does not read leaves others the room to go on") {
+  quic_world world{
+      {.server = quic_with([](quic_config& quic) { quic.stream_window = quic.stream_window_max = window; })}};
+  auto [client, server] = world.connect();
+  const auto unread = client.open();
+  server.ignored.insert(unread);
+  // What of it the peer's window keeps back is all the room there is, or most of it.
+  client.say(unread, pattern(window + GENERATE(std::size_t{200} << 10U, std::size_t{1} << 20U)));
+  world.until([&, &at = client] { return at.connection->bytes_acked(unread) == window; });
+  world.run_for(1s);
+  const auto text = pattern(std::size_t{1} << 20U);
+  client.say(0, text);
+  world.until([&, &at = server] { return at.streams[0].text.size() == text.size(); });
+  CHECK(client.connection->bytes_sent(unread) == window);
+  CHECK(client.connection->bytes_acked(unread) == window);
+}
+
   quic_world world;
   auto [client, server] = world.connect();
   const auto other = client.open();

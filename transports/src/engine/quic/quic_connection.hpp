@@ -150,6 +150,8 @@ public:
 
   // -- datagrams ---------------------------------------------------------------------------------------------------------
 
+  /// Bytes of our half that have left, as far as the stream is known. The rest of what `send` took may not leave yet.
+  [[nodiscard]] std::uint64_t bytes_sent(stream_id stream) const noexcept;
   /// Has a datagram sent once, or dropped if others have filled the queue meanwhile; `datagram_done` tells which.
   /// *Errors:* `unsupported` if the peer takes none, `message_too_large` naming the limit.
   [[nodiscard]] result<std::uint64_t> send_datagram(payload body);
@@ -252,7 +254,9 @@ private:
   void end_flush(ngtcp2_tstamp now);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
   [[nodiscard]] ngtcp2_ssize write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
+  [[nodiscard]] std::size_t send_room(const quic_stream& stream) const noexcept;
                                           ngtcp2_tstamp now);
+  void offer_own_room(quic_stream& stream);
   [[nodiscard]] std::optional<ngtcp2_ssize> write_datagram(std::span<std::byte> room, ngtcp2_path_storage& path,
                                                            ngtcp2_pkt_info& info, ngtcp2_tstamp now);
   void drop_first_datagram();

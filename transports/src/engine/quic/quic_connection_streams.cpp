@@ -13,6 +13,8 @@ namespace {
 /// Bytes that may wait for acknowledgement: twice what the network holds, but so much in any case, and never more than that.
 constexpr std::size_t send_room_min = std::size_t{256} << 10U;
 constexpr std::size_t send_room_max = std::size_t{16} << 20U;
+/// So much of it a stream has in any case, whatever the others hold: one that the peer does not read keeps what it has.
+constexpr std::size_t stream_room_min = std::size_t{64} << 10U;
 
 } // namespace
 
@@ -51,7 +53,7 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
     return make_error(error_code::send_failed, where(), origin::local,
                       stream != nullptr && stream->is_sending_over ? "the stream's end was sent already"
                                                                    : "there is no such stream");
-  const auto taken = stream->output.append(pieces, send_room());
+  const auto taken = stream->output.append(pieces, send_room(*stream));
   streams_.add_buffered(taken);
   std::size_t offered = 0;
   for (const auto& piece : pieces)
@@ -138,6 +140,11 @@ bool quic_connection::is_all_acked() const noexcept {
 }
 
 void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
+std::uint64_t quic_connection::bytes_sent(stream_id id) const noexcept {
+  const auto* stream = streams_.find(id);
+  return stream != nullptr ? stream->output.sent() : 0;
+}
+
   if (!stream.is_closed)
     ::ngtcp2_conn_extend_max_stream_offset(conn_.get(), static_cast<std::int64_t>(stream.id), bytes);
   ::ngtcp2_conn_extend_max_offset(conn_.get(), bytes);
@@ -192,6 +199,11 @@ void quic_connection::offer_room() {
   while (const auto* next = streams_.take_next_waiting_for_room())
     tell(quic_event::stream_writable{next->id});
 }
+std::size_t quic_connection::send_room(const quic_stream& stream) const noexcept {
+  const auto own = stream_room_min - std::min<std::size_t>(stream_room_min, stream.output.buffered());
+  return std::max(send_room(), own);
+}
+
 
 // -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
 
@@ -200,6 +212,14 @@ void quic_connection::handle_stream_open(stream_id id) {
   // that it is where it says: a first flight that was recorded is worth no more than its sender's address.
   if (is_server() && !is_connected_ && knew_address_ && tls_->config().client_certificates == client_certificates::off)
     announce();
+/// The same for a stream of which something was acknowledged: what is its own needs no room of the others.
+void quic_connection::offer_own_room(quic_stream& stream) {
+  if (stream.output.buffered() > stream_room_min / 2 || !streams_.waits_for_room(stream))
+    return;
+  streams_.leave_room(stream);
+  tell(quic_event::stream_writable{stream.id});
+}
+
   auto& stream = streams_.find(id) != nullptr ? streams_.get(id) : add_stream(id, {});
   stream.is_open = true;
   if (direction_of(id) == stream_direction::unidirectional)
@@ -247,6 +267,7 @@ void quic_connection::handle_more_streams(stream_direction direction) {
   if (direction == stream_direction::bidirectional && !is_server() && is_connected_)
     open_byte_stream();
   if (!std::exchange(has_told_of_streams_[static_cast<std::size_t>(direction)], true))
+  offer_own_room(*stream);
     tell(quic_event::streams_available{direction});
 }
 
