@@ -616,6 +616,71 @@ TEST_CASE("a client that comes at the memory limit is not answered, and gets thr
   world.until([&] { return client.is_connected(); });
 }
 
+TEST_CASE("what a peer has kept by leaving gaps counts as memory, and comes back with the end of its connection") {
+  lawless_world here;
+  auto& budget = *here.world.budget;
+  const auto before = budget.used();
+  const auto leave_gaps = [&](std::uint64_t stream, std::uint64_t count) {
+    std::string frames;
+    for (std::uint64_t piece = 0; piece < count; ++piece) {
+      // ngtcp2 keeps pieces of 8 KiB, however little is in them.
+      frames += stream_frame(stream, (piece << 13U) + 1, "x");
+      if (frames.size() > 1'100 || piece + 1 == count) {
+        here.say(std::exchange(frames, {}));
+        here.world.run_for(10ms);
+      }
+    }
+  };
+  SECTION("as long as there is enough") {
+    leave_gaps(4, 120);
+    CHECK_FALSE(here.lawless_at_server->reason);
+    CHECK(budget.used() - before >= std::size_t{900} << 10U);
+    here.lawless_at_server->close();
+    here.world.run_for(60s);
+    CHECK(budget.used() <= before);
+  }
+  SECTION("and where the limit is reached, that is its end and nobody else's") {
+    const auto taken = budget.limit() - budget.used();
+    REQUIRE(budget.try_take(taken));
+    leave_gaps(4, 120);
+    here.say(raw_frame({0x01}));
+    here.world.run_for(10ms);
+    REQUIRE(here.lawless_at_server->reason);
+    CHECK(here.lawless_at_server->reason->code == error_code::memory_limit);
+    CHECK(budget.used() <= budget.limit() + receive_arena::overdraft_max);
+    budget.give_back(taken);
+    here.check_honest();
+  }
+}
+
+TEST_CASE("idle connections take nothing of the memory limit for what ngtcp2 needs") {
+  quic_world world;
+  std::vector<quic_user*> all;
+  for (int count = 0; count < 10; ++count) {
+    auto [client, server] = world.connect();
+    client.say(0, "hello");
+    all.insert(all.end(), {&client, &server});
+  }
+  world.run_for(5s);
+  for (const auto* each : all)
+    CHECK(each->connection->memory_counted() == 0);
+}
+
+TEST_CASE("what was sent counts as memory until it is acknowledged") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto before = world.budget->used();
+  world.passes = [](const udp_path&, const std::string&) { return false; };
+  client.say(0, pattern(std::size_t{200} << 10U));
+  world.run_for(10ms);
+  CHECK(world.budget->used() - before >= (std::size_t{200} << 10U) - memory_tally::step);
+  world.passes = nullptr;
+  world.until([&, &at = client] { return at.connection->is_all_acked(); });
+  world.run_for(100ms);
+  CHECK(world.budget->used() <= before + 2 * buffer_pool::slab_sizes[1] + memory_tally::step);
+}
+
 TEST_CASE("small datagrams go beyond the memory limit by a little, and no further") {
   lawless_world here;
   auto& budget = *here.world.budget;

@@ -45,6 +45,7 @@ quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now
   : settings_(std::move(chosen)),
     quic_(quic_settings(*settings_.config)),
     host_(host),
+    heap_(host.arena().tally()),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
   static_cast<void>(stamp(now));
@@ -78,7 +79,7 @@ void quic_connection::begin_with(std::span<const std::uint32_t> versions) {
   const auto path = path_for_ngtcp2(settings_.path);
   ngtcp2_conn* conn = nullptr;
   require_ngtcp2(::ngtcp2_conn_client_new(&conn, &destination, &source, &path, version, &quic_callbacks_for(false),
-                                          &made.settings, &made.params, nullptr, this));
+                                          &made.settings, &made.params, heap_.get(), this));
   conn_.reset(conn);
   set_up_conn();
   if (known && settings_.tls.early_data && !known->quic_parameters.empty()
@@ -121,6 +122,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
   : settings_(std::move(chosen)),
     quic_(quic_settings(*settings_.config)),
     host_(host),
+    heap_(host.arena().tally()),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size),
     first_destination_(first.destination),
@@ -149,7 +151,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
   const auto path = path_for_ngtcp2(settings_.path);
   ngtcp2_conn* conn = nullptr;
   require_ngtcp2(::ngtcp2_conn_server_new(&conn, &destination, &source_for_ngtcp2, &path, first.version,
-                                          &quic_callbacks_for(true), &made.settings, &made.params, nullptr, this));
+                                          &quic_callbacks_for(true), &made.settings, &made.params, heap_.get(), this));
   conn_.reset(conn);
   set_up_conn();
 }
@@ -157,6 +159,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
 quic_connection::~quic_connection() {
   // ngtcp2 points at what the streams have not got acknowledged.
   conn_.reset();
+  host_.arena().tally().change(-static_cast<std::ptrdiff_t>(output_counted_));
 }
 
 void quic_connection::set_up_conn() {
@@ -183,10 +186,10 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   if (end_)
     return;
   const auto at = stamp(now);
+  const auto in_flight = bytes_in_flight();
   const auto path = path_for_ngtcp2(arrived.path);
   ngtcp2_pkt_info info{};
   info.ecn = static_cast<std::uint8_t>(arrived.mark);
-  const auto in_flight = bytes_in_flight();
   const auto read = [&] {
     return ::ngtcp2_conn_read_pkt(conn_.get(), &path, &info,
                                   reinterpret_cast<const std::uint8_t*>(arrived.bytes.data()), arrived.bytes.size(),
@@ -200,6 +203,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     failure = read();
   }
   figures_.packets_received += 1;
+  count_output();
   if (failure != 0)
     return handle_failure(failure);
   // Anyone on the way can send a datagram by the right ID, or one a second time. An acknowledgement is the peer's, and new.
@@ -236,16 +240,16 @@ void quic_connection::handle_timeout(const tls_now& now) {
     handle_failure(failure);
 }
 
-void quic_connection::suspect(const tls_now& now) {
-  if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
-    return;
-  suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 std::uint64_t quic_connection::bytes_in_flight() const noexcept {
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   return info.bytes_in_flight;
 }
 
+void quic_connection::suspect(const tls_now& now) {
+  if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
+    return;
+  suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
 ngtcp2_tstamp quic_connection::unanswered_deadline() const noexcept {
@@ -271,6 +275,8 @@ std::optional<quic_event::any> quic_connection::poll_event() {
   events_.pop_front();
   if (std::holds_alternative<quic_event::datagram_received>(first))
     --waiting_datagrams_;
+  else if (const auto* more = std::get_if<quic_event::streams_available>(&first))
+    has_told_of_streams_[static_cast<std::size_t>(more->direction)] = false;
   return first;
 }
 
@@ -285,8 +291,6 @@ void quic_connection::handle_connected() {
   figures_.early_data_accepted = tls_->early_data_was_accepted();
   if (is_server()) {
     tls_->send_ticket();
-  else if (const auto* more = std::get_if<quic_event::streams_available>(&first))
-    has_told_of_streams_[static_cast<std::size_t>(more->direction)] = false;
     const auto token =
         host_.make_token_for(::ngtcp2_conn_get_negotiated_version(conn_.get()), last_path_.remote, now_.wall);
     if (!token.empty())
@@ -415,6 +419,11 @@ void quic_connection::close(std::uint64_t code, const transport_error& reason) {
   ::ngtcp2_ccerr_set_application_error(&told, code, nullptr, 0);
   say_farewell(told);
   end_with(reason);
+}
+
+void quic_connection::yield_memory() {
+  if (!end_ && heap_.counted() >= yielded_min)
+    handle_failure(NGTCP2_ERR_NOMEM);
 }
 
 void quic_connection::abandon() {

@@ -4,6 +4,7 @@
 #include "ecn_watch.hpp"
 #include "quic_cid.hpp"
 #include "quic_event.hpp"
+#include "quic_heap.hpp"
 #include "quic_streams.hpp"
 #include "quic_tls.hpp"
 #include "quic_tokens.hpp"
@@ -18,8 +19,8 @@
 
 #include <ngtcp2/ngtcp2.h>
 
-#include <cstddef>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <ctime>
 #include <deque>
@@ -67,6 +68,8 @@ class quic_connection {
 public:
   /// Datagrams that have arrived and nobody has asked for; what comes beyond them is dropped (RFC 9221, 5.3).
   static constexpr std::size_t waiting_datagrams_max = 1'024;
+  /// What ngtcp2 must keep at least for a connection that is ended for it; a sender's own books are smaller.
+  static constexpr std::size_t yielded_min = std::size_t{256} << 10U;
 
   /// What both sides need.
   struct settings {
@@ -147,11 +150,11 @@ public:
   [[nodiscard]] bool knows(stream_id stream) const noexcept { return streams_.find(stream) != nullptr; }
   /// Bytes of our half that have arrived. Those of the byte stream are known for good; others are forgotten with their stream.
   [[nodiscard]] std::uint64_t bytes_acked(stream_id stream) const noexcept;
+  /// Bytes of our half that have left, as far as the stream is known. The rest of what `send` took may not leave yet.
+  [[nodiscard]] std::uint64_t bytes_sent(stream_id stream) const noexcept;
 
   // -- datagrams ---------------------------------------------------------------------------------------------------------
 
-  /// Bytes of our half that have left, as far as the stream is known. The rest of what `send` took may not leave yet.
-  [[nodiscard]] std::uint64_t bytes_sent(stream_id stream) const noexcept;
   /// Has a datagram sent once, or dropped if others have filled the queue meanwhile; `datagram_done` tells which.
   /// *Errors:* `unsupported` if the peer takes none, `message_too_large` naming the limit.
   [[nodiscard]] result<std::uint64_t> send_datagram(payload body);
@@ -162,6 +165,9 @@ public:
   void close(std::uint64_t code, const transport_error& reason);
   /// Ends the connection, which nobody is interested in any more; the peer is told as little as possible.
   void abandon();
+  /// The memory limit is exceeded: ends the connection if ngtcp2 keeps much for it that cannot be handed on. Else it would
+  /// stay there, as what is missing of it is dropped, too.
+  void yield_memory();
   /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
   /// the peer does not answer what is on its way to it within three probe timeouts.
   void suspect(const tls_now& now);
@@ -180,6 +186,8 @@ public:
   [[nodiscard]] bool is_all_acked() const noexcept;
   [[nodiscard]] udp_path path() const;
   [[nodiscard]] quic_metrics metrics() const;
+  /// What ngtcp2 holds for it that counts against the memory limit.
+  [[nodiscard]] std::size_t memory_counted() const noexcept { return heap_.counted(); }
 
   [[nodiscard]] std::span<const quic_tokens::stateless_reset_token> reset_tokens() const noexcept {
     return reset_tokens_;
@@ -212,6 +220,7 @@ private:
   void set_up_conn();
   [[nodiscard]] ngtcp2_tstamp stamp(const tls_now& now);
   [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
+  [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void handle_connected();
   void announce();
   void handle_failure(int failure);
@@ -222,7 +231,6 @@ private:
   /// After the end there is nothing to be told, whatever is still done with what had arrived before.
   void tell(quic_event::any event);
 
-  [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
   void handle_versions(std::span<const std::uint32_t> offered) noexcept;
@@ -246,7 +254,10 @@ private:
   void credit(const quic_stream& stream, std::size_t bytes);
   void forget_if_over(quic_stream& stream);
   [[nodiscard]] std::size_t send_room() const noexcept;
+  [[nodiscard]] std::size_t send_room(const quic_stream& stream) const noexcept;
   void offer_room();
+  void count_output() noexcept;
+  void offer_own_room(quic_stream& stream);
 
   // -- sending -----------------------------------------------------------------------------------------------------------
 
@@ -254,9 +265,7 @@ private:
   void end_flush(ngtcp2_tstamp now);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
   [[nodiscard]] ngtcp2_ssize write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
-  [[nodiscard]] std::size_t send_room(const quic_stream& stream) const noexcept;
                                           ngtcp2_tstamp now);
-  void offer_own_room(quic_stream& stream);
   [[nodiscard]] std::optional<ngtcp2_ssize> write_datagram(std::span<std::byte> room, ngtcp2_path_storage& path,
                                                            ngtcp2_pkt_info& info, ngtcp2_tstamp now);
   void drop_first_datagram();
@@ -269,6 +278,7 @@ private:
   /// Within the settings.
   const quic_config& quic_;
   quic_host& host_;
+  quic_heap heap_;
   /// A second attempt, by another version, is another handshake.
   std::optional<quic_tls> tls_;
   std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
@@ -293,6 +303,8 @@ private:
   std::size_t flushed_ = 0;
   std::size_t quantum_ = 0;
   std::size_t cwnd_ = 0;
+  /// Bytes of the streams' output that count against the memory limit.
+  std::size_t output_counted_ = 0;
   bool is_flushing_ = false;
   bool is_paced_ = false;
   bool is_datagram_turn_ = false;
@@ -300,6 +312,8 @@ private:
   bool is_connected_ = false;
   /// `connected` was told.
   bool is_announced_ = false;
+  /// By direction: that more streams can be opened is told, and nobody has heard it yet.
+  std::array<bool, 2> has_told_of_streams_{};
   bool is_confirmed_ = false;
   bool takes_early_data_ = false;
   bool knew_address_ = false;
@@ -317,8 +331,6 @@ private:
   std::optional<transport_error> refusal_;
   /// Why it has ended.
   std::optional<transport_error> end_;
-  /// By direction: that more streams can be opened is told, and nobody has heard it yet.
-  std::array<bool, 2> has_told_of_streams_{};
   bool farewell_is_due_ = false;
   std::vector<std::byte> last_words_;
   udp_path last_path_;

@@ -64,6 +64,7 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
     streams_.leave_room(*stream);
   if (taken > 0)
     streams_.make_ready(*stream);
+  count_output();
   return taken;
 }
 
@@ -139,12 +140,12 @@ bool quic_connection::is_all_acked() const noexcept {
   });
 }
 
-void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
 std::uint64_t quic_connection::bytes_sent(stream_id id) const noexcept {
   const auto* stream = streams_.find(id);
   return stream != nullptr ? stream->output.sent() : 0;
 }
 
+void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
   if (!stream.is_closed)
     ::ngtcp2_conn_extend_max_stream_offset(conn_.get(), static_cast<std::int64_t>(stream.id), bytes);
   ::ngtcp2_conn_extend_max_offset(conn_.get(), bytes);
@@ -187,9 +188,20 @@ void quic_connection::forget_if_over(quic_stream& stream) {
   tell(quic_event::stream_closed{id});
 }
 
+/// Messages count no more from when they were handed over; until it is acknowledged their memory is still there.
+void quic_connection::count_output() noexcept {
+  const auto before = std::exchange(output_counted_, streams_.buffered());
+  host_.arena().tally().change(static_cast<std::ptrdiff_t>(output_counted_) - static_cast<std::ptrdiff_t>(before));
+}
+
 std::size_t quic_connection::send_room() const noexcept {
   const auto limit = std::clamp<std::size_t>(2 * cwnd_, send_room_min, send_room_max);
   return limit - std::min(limit, streams_.buffered());
+}
+
+std::size_t quic_connection::send_room(const quic_stream& stream) const noexcept {
+  const auto own = stream_room_min - std::min<std::size_t>(stream_room_min, stream.output.buffered());
+  return std::max(send_room(), own);
 }
 
 /// Wakes those who wait for room when there is enough of it to be worth the while. Whoever is told first may take it all.
@@ -199,19 +211,7 @@ void quic_connection::offer_room() {
   while (const auto* next = streams_.take_next_waiting_for_room())
     tell(quic_event::stream_writable{next->id});
 }
-std::size_t quic_connection::send_room(const quic_stream& stream) const noexcept {
-  const auto own = stream_room_min - std::min<std::size_t>(stream_room_min, stream.output.buffered());
-  return std::max(send_room(), own);
-}
 
-
-// -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
-
-void quic_connection::handle_stream_open(stream_id id) {
-  // Early data: whoever it is for need not wait for the rest of the handshake, unless that is to say who the client is, or
-  // that it is where it says: a first flight that was recorded is worth no more than its sender's address.
-  if (is_server() && !is_connected_ && knew_address_ && tls_->config().client_certificates == client_certificates::off)
-    announce();
 /// The same for a stream of which something was acknowledged: what is its own needs no room of the others.
 void quic_connection::offer_own_room(quic_stream& stream) {
   if (stream.output.buffered() > stream_room_min / 2 || !streams_.waits_for_room(stream))
@@ -220,6 +220,13 @@ void quic_connection::offer_own_room(quic_stream& stream) {
   tell(quic_event::stream_writable{stream.id});
 }
 
+// -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
+
+void quic_connection::handle_stream_open(stream_id id) {
+  // Early data: whoever it is for need not wait for the rest of the handshake, unless that is to say who the client is, or
+  // that it is where it says: a first flight that was recorded is worth no more than its sender's address.
+  if (is_server() && !is_connected_ && knew_address_ && tls_->config().client_certificates == client_certificates::off)
+    announce();
   auto& stream = streams_.find(id) != nullptr ? streams_.get(id) : add_stream(id, {});
   stream.is_open = true;
   if (direction_of(id) == stream_direction::unidirectional)
@@ -260,6 +267,7 @@ void quic_connection::handle_acked(stream_id id, std::uint64_t offset, std::uint
   streams_.take_buffered(gone);
   figures_.bytes_acked += gone;
   offer_room();
+  offer_own_room(*stream);
 }
 
 /// Told once until it is heard: a frame of three bytes allows more, and there is room for hundreds in a packet.
@@ -267,7 +275,6 @@ void quic_connection::handle_more_streams(stream_direction direction) {
   if (direction == stream_direction::bidirectional && !is_server() && is_connected_)
     open_byte_stream();
   if (!std::exchange(has_told_of_streams_[static_cast<std::size_t>(direction)], true))
-  offer_own_room(*stream);
     tell(quic_event::streams_available{direction});
 }
 
