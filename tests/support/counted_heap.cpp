@@ -8,6 +8,7 @@ namespace actorwire::test {
 
 thread_local std::ptrdiff_t blocks_held = 0;
 thread_local std::ptrdiff_t blocks_taken = 0;
+thread_local bool heap_is_exhausted = false;
 
 } // namespace actorwire::test
 
@@ -15,9 +16,10 @@ namespace {
 
 using actorwire::test::blocks_held;
 using actorwire::test::blocks_taken;
+using actorwire::test::heap_is_exhausted;
 
 void* allocate_block(std::size_t size) noexcept {
-  auto* memory = std::malloc(std::max<std::size_t>(size, 1));
+  auto* memory = heap_is_exhausted ? nullptr : std::malloc(std::max<std::size_t>(size, 1));
   blocks_held += memory != nullptr ? 1 : 0;
   ++blocks_taken;
   return memory;

@@ -11,5 +11,7 @@ namespace actorwire::test {
 extern thread_local std::ptrdiff_t blocks_held;
 /// Blocks that it has ever taken.
 extern thread_local std::ptrdiff_t blocks_taken;
+/// Whether it is to get none any more. Catch2 wants some, too.
+extern thread_local bool heap_is_exhausted;
 
 } // namespace actorwire::test

@@ -132,6 +132,11 @@ std::optional<std::uint64_t> simulated_streams::bytes_acked(stream_id id) const 
   return found != streams_.end() ? std::optional{found->second.acked} : std::nullopt;
 }
 
+std::optional<std::uint64_t> simulated_streams::bytes_sent(stream_id id) const {
+  const auto found = streams_.find(id);
+  return found != streams_.end() ? std::optional{found->second.sent} : std::nullopt;
+}
+
 result<std::uint64_t> simulated_streams::send_datagram(payload body) {
   if (!owner_.is_established())
     return make_error(error_code::not_connected, phase::established, origin::local, "there is no connection");

@@ -36,7 +36,9 @@ struct stream_state {
   stream_direction direction;
   /// Empty when nothing more comes.
   std::optional<intake> in;
+  /// By the transport; and what of that had left when progress was last looked for.
   std::uint64_t bytes_taken = 0;
+  std::uint64_t bytes_left = 0;
   std::uint64_t code = 0;
   time_point frame_due = never;
   /// Bytes wait to be sent, and some must have moved by then.

@@ -313,9 +313,11 @@ bool streams::has_late_frame(time_point now) noexcept {
 bool streams::cut_stalled(time_point now) {
   auto any = false;
   for (auto& [id, each] : streams_) {
-    // What waited may have expired meanwhile; then there is nothing that should have moved.
-    if (carrier_ == nullptr || each.sending_over || user_.sending().is_flushed(id))
+    // What waited may have left or expired meanwhile; then there is nothing that should have moved.
+    if (each.send_due != stream_state::never && !has_waiting(each))
       each.send_due = stream_state::never;
+    if (each.send_due <= now && has_moved(each))
+      each.send_due = now + user_.config().operation_timeout;
     if (each.send_due <= now) {
       any = true;
       each.send_due = stream_state::never;
@@ -456,7 +458,6 @@ void streams::push(stream_state& which) {
   if (carrier_ == nullptr || which.sending_over || which.is_blocked)
     return;
   auto& sending = user_.sending();
-  const auto taken_before = which.bytes_taken;
   std::array<outgoing, pieces_per_send> pieces;
   while (const auto count = sending.gather(which.id, pieces)) {
     std::size_t offered = 0;
@@ -473,7 +474,7 @@ void streams::push(stream_state& which) {
     if (which.is_blocked)
       break;
   }
-  follow_progress(which, which.bytes_taken > taken_before);
+  follow_progress(which);
   if (!which.awaits_acks && sending.waits_for_acks(which.id)) {
     which.awaits_acks = true;
     awaiting_acks_.push_back(which.id);
@@ -484,10 +485,24 @@ void streams::push(stream_state& which) {
   }
 }
 
-void streams::follow_progress(stream_state& which, bool has_moved) {
-  if (!which.is_blocked)
+bool streams::has_waiting(const stream_state& which) {
+  // One that was cut short has no outbox any more; one that has only sent its end may still be kept back.
+  if (carrier_ == nullptr || !user_.sending().has_stream(which.id))
+    return false;
+  return !user_.sending().is_flushed(which.id)
+      || carrier_->bytes_sent(which.id).value_or(which.bytes_taken) < which.bytes_taken;
+}
+
+bool streams::has_moved(stream_state& which) {
+  const auto left = carrier_->bytes_sent(which.id).value_or(which.bytes_taken);
+  return std::exchange(which.bytes_left, left) != left;
+}
+
+void streams::follow_progress(stream_state& which) {
+  const auto moves = has_moved(which);
+  if (!has_waiting(which))
     which.send_due = stream_state::never;
-  else if (has_moved || which.send_due == stream_state::never)
+  else if (moves || which.send_due == stream_state::never)
     which.send_due = where_.now() + user_.config().operation_timeout;
   next_due_ = std::min(next_due_, which.send_due);
 }

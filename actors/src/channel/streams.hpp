@@ -135,7 +135,11 @@ private:
   void pump(stream_state& which);
   /// Hands over to the transport what waits.
   void push(stream_state& which);
-  void follow_progress(stream_state& which, bool has_moved);
+  /// Whether bytes wait to leave: here, or in the transport because the peer reads no more of them.
+  [[nodiscard]] bool has_waiting(const stream_state& which);
+  /// Whether any has left since it was last asked.
+  [[nodiscard]] bool has_moved(stream_state& which);
+  void follow_progress(stream_state& which);
   void settle_acknowledged(stream_state& which);
   /// Our half was cut short: what waits, and what was not acknowledged, is given up.
   void give_up_sending(stream_state& which, const transport_error& why);

@@ -38,6 +38,12 @@ caf::behavior echo_each_way(caf::event_based_actor* self, const connection_actor
   };
 }
 
+/// Wants nothing of other streams.
+caf::behavior echo_bytes_alone(caf::event_based_actor* self, const connection_actor& client) {
+  tell(self, client, subscribe{event_mask::data, credit_mode::automatic});
+  return echo(self, client);
+}
+
 } // namespace
 
 TEST_CASE("streams and datagrams of one connection come back where they were sent") {
@@ -193,6 +199,37 @@ TEST_CASE("what is sent over QUIC is acknowledged by the peer's transport") {
   wanted.wanted = outcome::acked;
   const auto answer = me.must_ask<sent>(peer, actorwire::send{payload::copy_of("once"), wanted});
   CHECK(answer.result == outcome::acked);
+}
+
+TEST_CASE("a stream that its peer does not read is reset alone, also when all of it was taken, and its end too") {
+  program here;
+  witness me{here.system};
+  auto config = to_listen();
+  quic_config narrow;
+  narrow.stream_window = narrow.stream_window_max = 16U << 10U;
+  config.transport.protocol_settings = narrow;
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo_bytes_alone, config).value();
+  auto options = to_acquire();
+  options.transport.operation_timeout = 200ms;
+  const auto peer = here.net->acquire(quic_uri(server.port), options).value();
+  me.must_ask<connection_info>(peer, connect{});
+  me.must_ask<connection_status>(peer, subscribe{event_mask::data | event_mask::streams, credit_mode::automatic});
+  // The server has said by then what it does not want.
+  anonymous_tell(peer, cast{payload::copy_of("hello"), {}});
+  CHECK(me.await_bytes(5) == "hello");
+  send_options by;
+  by.stream = me.must_ask<stream_opened>(peer, open_stream{}).stream;
+  anonymous_tell(peer, cast{payload::copy_of(pattern(100'000)), by});
+  SECTION("that goes on") {}
+  SECTION("that has ended") {
+    anonymous_tell(peer, finish_stream{by.stream});
+  }
+  const auto cut = me.await<actorwire::stream_reset>();
+  CHECK(cut.stream == by.stream);
+  CHECK(cut.half == stream_half::sending);
+  CHECK(cut.code == 0x6177'0002);
+  anonymous_tell(peer, cast{payload::copy_of("still here"), {}});
+  CHECK(me.await_bytes(10) == "still here");
 }
 
 TEST_CASE("a connection that its peer has ended in order is over in time, although nobody reads what it brought") {

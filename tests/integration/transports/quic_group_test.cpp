@@ -47,7 +47,7 @@ public:
     return group.acceptance_for(here_.run).admit({at(443), at(50'000)}).value().tls.guard.get();
   }
   bool takes_token(quic_group& group, std::string_view token) {
-    return group.acceptance_for(here_.run).is_new_token(std::as_bytes(std::span{token}), {});
+    return group.acceptance_for(here_.run).use_token(std::as_bytes(std::span{token}), {});
   }
 
 private:

@@ -41,7 +41,7 @@ TEST_CASE("a server may speak first") {
 TEST_CASE("a close in order is told to the other side") {
   quic_world world;
   auto [client, server] = world.connect();
-  client.connection->close(0, make_error(error_code::closed, phase::close, origin::local, "done"));
+  client.connection->close(quic_ended_in_order, make_error(error_code::closed, phase::close, origin::local, "done"));
   world.client->touch(*client.connection);
   world.until([&, &one = client, &two = server] { return one.reason && two.reason; });
   CHECK(server.reason->code == error_code::closed);

@@ -233,20 +233,26 @@ TEST_CASE("a peer may open every stream that it is allowed, and no more is kept 
 }
 
 TEST_CASE("a flood of what wants an answer is answered with less than it sent, and leaves nothing behind") {
-  const auto [what, frame] =
-      GENERATE(table<std::string, std::string>({{"PING", raw_frame({0x01})},
-                                                {"PATH_CHALLENGE", raw_frame({0x1a}, "12345678")},
-                                                {"MAX_DATA", raw_frame({0x10, 1'000'000'000})},
-                                                {"STREAMS_BLOCKED", raw_frame({0x16, 100})},
-                                                {"RETIRE_CONNECTION_ID", raw_frame({0x19, 1})},
-                                                {"STOP_SENDING", raw_frame({0x05, 4, 0}) + stream_frame(4, 0, "x")}}));
+  const auto [what, frame] = GENERATE(table<std::string, std::string (*)(std::uint64_t number)>(
+      {{"PING", [](std::uint64_t) { return raw_frame({0x01}); }},
+       {"PATH_CHALLENGE", [](std::uint64_t) { return raw_frame({0x1a}, "12345678"); }},
+       {"MAX_DATA", [](std::uint64_t) { return raw_frame({0x10, 1'000'000'000}); }},
+       {"MAX_STREAMS", [](std::uint64_t number) { return raw_frame({0x12, 200 + number}); }},
+       {"MAX_STREAMS of one direction", [](std::uint64_t number) { return raw_frame({0x13, 200 + number}); }},
+       {"STREAMS_BLOCKED", [](std::uint64_t) { return raw_frame({0x16, 100}); }},
+       {"RETIRE_CONNECTION_ID", [](std::uint64_t) { return raw_frame({0x19, 1}); }},
+       {"STOP_SENDING", [](std::uint64_t) {
+          return raw_frame({0x05, 4, 0}) + stream_frame(4, 0, "x");
+        }}}));
   INFO(what);
+  const auto make = frame;
   lawless_world here;
-  std::string full;
-  while (full.size() + frame.size() <= 1'150)
-    full += frame;
+  std::uint64_t number = 0;
   const auto flood = [&] {
     for (int count = 0; count < 1'000; ++count) {
+      std::string full;
+      for (auto next = make(number); full.size() + next.size() <= 1'150; next = make(++number))
+        full += next;
       here.say(full);
       here.world.run_for(100us);
     }
@@ -257,6 +263,20 @@ TEST_CASE("a flood of what wants an answer is answered with less than it sent, a
   CHECK(here.bytes_answered <= here.bytes_said);
   CHECK(blocks_held - blocks_before <= 100);
   here.check_honest();
+}
+
+TEST_CASE("a peer that allows more streams in each of many frames is told of once, by direction") {
+  lawless_world here;
+  std::string full;
+  for (std::uint64_t number = 1; number <= 150; ++number)
+    full += raw_frame({0x12, 200 + number}) + raw_frame({0x13, 200 + number});
+  const auto told_before = here.lawless_at_server->times_more_streams;
+  here.say(full);
+  here.world.run_for(10ms);
+  CHECK(here.lawless_at_server->times_more_streams == told_before + 2);
+  here.say(raw_frame({0x12, 400}));
+  here.world.run_for(10ms);
+  CHECK(here.lawless_at_server->times_more_streams == told_before + 3);
 }
 
 TEST_CASE("a first packet that comes twice begins one connection, and is nothing new after its end") {
@@ -594,6 +614,71 @@ TEST_CASE("a client that comes at the memory limit is not answered, and gets thr
   CHECK_FALSE(client.is_connected());
   world.budget->give_back(taken);
   world.until([&] { return client.is_connected(); });
+}
+
+TEST_CASE("what a peer has kept by leaving gaps counts as memory, and comes back with the end of its connection") {
+  lawless_world here;
+  auto& budget = *here.world.budget;
+  const auto before = budget.used();
+  const auto leave_gaps = [&](std::uint64_t stream, std::uint64_t count) {
+    std::string frames;
+    for (std::uint64_t piece = 0; piece < count; ++piece) {
+      // ngtcp2 keeps pieces of 8 KiB, however little is in them.
+      frames += stream_frame(stream, (piece << 13U) + 1, "x");
+      if (frames.size() > 1'100 || piece + 1 == count) {
+        here.say(std::exchange(frames, {}));
+        here.world.run_for(10ms);
+      }
+    }
+  };
+  SECTION("as long as there is enough") {
+    leave_gaps(4, 120);
+    CHECK_FALSE(here.lawless_at_server->reason);
+    CHECK(budget.used() - before >= std::size_t{900} << 10U);
+    here.lawless_at_server->close();
+    here.world.run_for(60s);
+    CHECK(budget.used() <= before);
+  }
+  SECTION("and where the limit is reached, that is its end and nobody else's") {
+    const auto taken = budget.limit() - budget.used();
+    REQUIRE(budget.try_take(taken));
+    leave_gaps(4, 120);
+    here.say(raw_frame({0x01}));
+    here.world.run_for(10ms);
+    REQUIRE(here.lawless_at_server->reason);
+    CHECK(here.lawless_at_server->reason->code == error_code::memory_limit);
+    CHECK(budget.used() <= budget.limit() + receive_arena::overdraft_max);
+    budget.give_back(taken);
+    here.check_honest();
+  }
+}
+
+TEST_CASE("idle connections take nothing of the memory limit for what ngtcp2 needs") {
+  quic_world world;
+  std::vector<quic_user*> all;
+  for (int count = 0; count < 10; ++count) {
+    auto [client, server] = world.connect();
+    client.say(0, "hello");
+    all.insert(all.end(), {&client, &server});
+  }
+  world.run_for(5s);
+  for (const auto* each : all)
+    CHECK(each->connection->memory_counted() == 0);
+}
+
+TEST_CASE("what was sent counts as memory until it is acknowledged") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto before = world.budget->used();
+  world.passes = [](const udp_path&, const std::string&) { return false; };
+  client.say(0, pattern(std::size_t{200} << 10U));
+  world.run_for(10ms);
+  CHECK(world.budget->used() - before >= (std::size_t{200} << 10U) - memory_tally::step);
+  world.passes = nullptr;
+  world.until([&, &at = client] { return at.connection->is_all_acked(); });
+  world.run_for(100ms);
+  CHECK(world.budget->used() <= before + 2 * buffer_pool::slab_sizes[1] + memory_tally::step);
 }
 
 TEST_CASE("small datagrams go beyond the memory limit by a little, and no further") {

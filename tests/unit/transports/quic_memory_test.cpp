@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <new>
+#include <utility>
 #include <vector>
 
 namespace actorwire::test {
@@ -111,6 +112,25 @@ TEST_CASE("a table without connections holds no memory", "[connection_id_map]") 
     map.erase(id_of(number));
   const auto after = blocks_held;
   CHECK(after == before);
+}
+
+TEST_CASE("IDs leave a table although there is no memory for a smaller one", "[connection_id_map]") {
+  constexpr std::uint32_t count = 1'000;
+  int value = 0;
+  const auto id_of = [](std::uint32_t number) { return quic_cid{std::as_bytes(std::span{&number, 1})}; };
+  connection_id_map<int> map{[](std::span<std::byte>) {}};
+  for (std::uint32_t number = 0; number < count; ++number)
+    map.insert(id_of(number), value);
+  std::uint32_t left = 0;
+  heap_is_exhausted = true;
+  for (std::uint32_t number = 0; number + 1 < count; ++number)
+    left += map.erase(id_of(number)) ? 1 : 0;
+  heap_is_exhausted = false;
+  CHECK(left == count - 1);
+  CHECK(map.size() == 1);
+  CHECK(map.find(id_of(0)) == nullptr);
+  CHECK(map.find(id_of(count - 1)) == &value);
+  static_assert(noexcept(map.erase(std::declval<const quic_cid&>())));
 }
 
 } // namespace actorwire::test

@@ -259,6 +259,36 @@ TEST_CASE("how long a peer that vanished counts as connected depends on whether 
   CHECK(found_after > expected - 6s);
 }
 
+TEST_CASE("copies of what a peer has said, and noise by its ID, do not keep it alive") {
+  auto settings = keeping_alive(1s, 60s);
+  settings.keepalive_timeout = 5s;
+  quic_world world{{.client = settings, .server = settings}};
+  auto [client, server] = world.connect();
+  world.run_for(2s);
+  std::string said;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    if (path.local == world.client_address)
+      said = bytes;
+    return true;
+  };
+  server.say(0, "once");
+  world.until([&, &at = client] { return at.streams[0].text == "once"; });
+  world.run_for(1s);
+  world.passes = [](const udp_path&, const std::string&) { return false; };
+  auto noise = said;
+  noise.back() ^= 1;
+  const auto begun = world.now.steady;
+  client.say(0, "are you there");
+  while (!client.reason && world.now.steady - begun < 30s) {
+    world.inject(world.to_client(), said);
+    world.inject(world.to_client(), noise);
+    world.run_for(500ms);
+  }
+  REQUIRE(client.reason);
+  CHECK(client.reason->code == error_code::keepalive_timeout);
+  CHECK(world.now.steady - begun <= 7s);
+}
+
 TEST_CASE("an idle connection that is kept alive sends next to nothing") {
   quic_world world;
   world.connect();

@@ -305,6 +305,43 @@ TEST_CASE("a server takes neither a ticket nor a token of one version of QUIC in
   CHECK(has_retried == !is_same);
 }
 
+TEST_CASE("the token of a client that is not taken at once is good when it asks again") {
+  quic_world world{{.retry_threshold = 0}};
+  std::size_t retries = 0;
+  std::string first;
+  world.passes = [&](const udp_path& path, const std::string& bytes) {
+    retries += path.local != world.server_address && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
+    if (first.empty() && path.local == world.server_address)
+      first = bytes;
+    return true;
+  };
+  world.now.wall = std::time(nullptr);
+  world.connect();
+  world.run_for(1s);
+  CHECK(retries == 1);
+  first.clear();
+  SECTION("because there is no memory") {
+    const auto taken = world.budget->limit() - world.budget->used() + receive_arena::overdraft_max;
+    world.budget->take_beyond(taken);
+    world.dial();
+    world.run_for(100ms);
+    world.budget->give_back(taken);
+  }
+  SECTION("because its packet was damaged on the way") {
+    world.passes = [&, passes = world.passes, is_whole = false](const udp_path& path, std::string& bytes) mutable {
+      if (std::exchange(is_whole, true))
+        return passes(path, bytes);
+      auto damaged = bytes;
+      damaged.back() ^= 1;
+      world.inject(path, damaged);
+      return false;
+    };
+    world.dial();
+  }
+  world.until([&] { return world.client_users.back()->is_connected(); });
+  CHECK(retries == 1);
+}
+
 TEST_CASE("a client goes on with a session by the version that was agreed on, and by no other") {
   quic_world world{{.client = speaking({quic_version::v1, quic_version::v2}),
                     .server = speaking({quic_version::v2, quic_version::v1})}};

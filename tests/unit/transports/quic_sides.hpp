@@ -275,6 +275,9 @@ public:
                                                                   half_open, chosen_.retry_threshold,
                                                                   quic_settings(chosen_.server).versions,
                                                                   [this](std::span<const std::byte> token, auto at) {
+                                                                    return used_tokens->is_new(token, at + 24h, at);
+                                                                  },
+                                                                  [this](std::span<const std::byte> token, auto at) {
                                                                     return used_tokens->add(token, at + 24h, at);
                                                                   }});
   }

@@ -127,8 +127,9 @@ TEST_CASE("a reader that does not read holds its sender at the window, and goes 
   world.run_for(5s);
   const auto held = client.connection->bytes_acked(0);
   CHECK(held == window);
-  // What lies there, in the slabs in which it came.
-  CHECK(buffered_by_reader(world) <= 4 * window);
+  // What lies there, in the slabs in which it came; the rest is the sender's.
+  const auto kept_by_sender = text.size() - client.unsent[0].size() - held;
+  CHECK(buffered_by_reader(world) <= 4 * window + kept_by_sender);
   server.reads = true;
   server.read(0);
   world.until([&, &at = server] { return at.streams[0].ended; });
@@ -154,6 +155,32 @@ TEST_CASE("streams share the connection's window, and one that is read lets othe
       [&, &at = server] { return std::ranges::all_of(ids, [&](stream_id id) { return at.streams[id].ended; }); });
   for (const auto id : ids)
     CHECK((server.streams[id].text == pattern(window)));
+}
+
+TEST_CASE("a stream that waits for the connection's window goes on in a flush that the socket has interrupted") {
+  quic_world world{{.client = narrow(), .server = narrow()}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  const auto first = client.open(unidirectional);
+  for (const auto id : {first, client.open(unidirectional), client.open(unidirectional)})
+    client.say(id, pattern(window));
+  world.run_for(5s);
+  CHECK(client.connection->metrics().bytes_acked == connection_window);
+  // The socket takes one datagram, and then no more for a while.
+  std::vector<std::byte> room(departure_bytes_max);
+  REQUIRE(client.say_unreliably("before"));
+  REQUIRE(world.client->poll_transmit(room, world.now));
+  server.read(first);
+  while (const auto train = world.server->poll_transmit(room, world.now))
+    for (std::size_t offset = 0; offset < train->bytes.size(); offset += train->segment_size)
+      world.client->handle_datagram({world.to_client(), train->mark,
+                                     train->bytes.subspan(offset,
+                                                          std::min(train->segment_size, train->bytes.size() - offset))},
+                                    world.now);
+  std::size_t sent = 0;
+  while (const auto train = world.client->poll_transmit(room, world.now))
+    sent += train->bytes.size();
+  CHECK(sent > 5'000);
 }
 
 TEST_CASE("a stream that is not read keeps no memory of those that are") {
@@ -232,6 +259,23 @@ TEST_CASE("a sender takes no more than there is room for, and tells when there i
   client.finishing[0] = true;
   world.until([&, &at = server] { return at.streams[0].ended; });
   CHECK((server.streams[0].text == text));
+}
+
+TEST_CASE("a stream that the peer does not read leaves others the room to go on") {
+  quic_world world{
+      {.server = quic_with([](quic_config& quic) { quic.stream_window = quic.stream_window_max = window; })}};
+  auto [client, server] = world.connect();
+  const auto unread = client.open();
+  server.ignored.insert(unread);
+  // What of it the peer's window keeps back is all the room there is, or most of it.
+  client.say(unread, pattern(window + GENERATE(std::size_t{200} << 10U, std::size_t{1} << 20U)));
+  world.until([&, &at = client] { return at.connection->bytes_acked(unread) == window; });
+  world.run_for(1s);
+  const auto text = pattern(std::size_t{1} << 20U);
+  client.say(0, text);
+  world.until([&, &at = server] { return at.streams[0].text.size() == text.size(); });
+  CHECK(client.connection->bytes_sent(unread) == window);
+  CHECK(client.connection->bytes_acked(unread) == window);
 }
 
 TEST_CASE("what was acknowledged is counted by stream and for all") {
@@ -332,6 +376,27 @@ TEST_CASE("streams that are given up half-way leave the sender's room as it was"
   client.finish(0);
   world.until([&, &at = server] { return at.streams[0].ended; });
   CHECK((server.streams[0].text == text));
+}
+
+TEST_CASE("what was given up on a stream is no reason to end the connection abruptly") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto id = client.open(unidirectional);
+  // What of the stream is on its way is acknowledged by nobody.
+  auto is_deaf = true;
+  world.passes = [&](const udp_path& path, const std::string&) {
+    return path.local != world.client_address || !is_deaf;
+  };
+  client.say(id, pattern(5'000));
+  world.run_for(20ms);
+  CHECK_FALSE(client.connection->is_all_acked());
+  client.reset(id, 1);
+  CHECK(client.connection->is_all_acked());
+  is_deaf = false;
+  client.release();
+  world.until([&, &at = server] { return at.reason.has_value(); });
+  CHECK(server.reason->code == error_code::closed);
 }
 
 TEST_CASE("a stream may be given up before anything was sent on it") {

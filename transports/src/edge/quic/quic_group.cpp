@@ -86,11 +86,15 @@ quic_endpoint::acceptance quic_group::acceptance_for(shard& where) const {
       made.tls.guard = {replays, replays->early_data.handle()};
     return made;
   };
-  auto is_new_token = [replays = replays_, lifetime = tokens_->new_token_lifetime()](std::span<const std::byte> token,
-                                                                                     auto now) {
+  const auto lifetime = tokens_->new_token_lifetime();
+  auto is_new_token = [replays = replays_, lifetime](std::span<const std::byte> token, auto now) {
+    return replays->tokens.is_new(token, now + lifetime, now);
+  };
+  auto use_token = [replays = replays_, lifetime](std::span<const std::byte> token, auto now) {
     return replays->tokens.add(token, now + lifetime, now);
   };
-  return {std::move(admit), half_open_, quic_.retry_threshold, quic_.versions, std::move(is_new_token)};
+  return {std::move(admit),        half_open_,          quic_.retry_threshold, quic_.versions,
+          std::move(is_new_token), std::move(use_token)};
 }
 
 void quic_group::join(quic_socket& socket) {

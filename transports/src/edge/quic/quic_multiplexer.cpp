@@ -147,6 +147,12 @@ std::optional<std::uint64_t> quic_transport::bytes_acked(stream_id stream) const
   return connection_->bytes_acked(stream);
 }
 
+std::optional<std::uint64_t> quic_transport::bytes_sent(stream_id stream) const {
+  if (connection_ == nullptr || !streams_.contains(stream) || !connection_->knows(stream))
+    return std::nullopt;
+  return connection_->bytes_sent(stream);
+}
+
 result<std::uint64_t> quic_transport::send_datagram(payload body) {
   if (connection_ == nullptr)
     return not_connected_error();

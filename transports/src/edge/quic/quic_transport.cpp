@@ -215,7 +215,8 @@ std::vector<quic_transport::leftover> quic_transport::take_leftovers(bool beyond
   constexpr auto everything = std::numeric_limits<std::size_t>::max();
   std::vector<leftover> all;
   all.push_back(take_leftover(byte_stream, beyond_allowance ? everything : allowance_));
-  // Where the peer has ended the connection in order, it has ended its half of the byte stream too.
+  // A peer that has ended the connection in order, which is believed only where nothing is missing, has ended its half of the
+  // byte stream too.
   all.front().is_at_end = (beyond_allowance || all.front().is_at_end) && !peer_finished_;
   for (const auto& [id, each] : streams_)
     if (!each.is_ended)

@@ -59,6 +59,7 @@ public:
   void stop(stream_id stream, std::uint64_t code) override;
   void prioritize(stream_id stream, stream_priority priority) override;
   [[nodiscard]] std::optional<std::uint64_t> bytes_acked(stream_id stream) const override;
+  [[nodiscard]] std::optional<std::uint64_t> bytes_sent(stream_id stream) const override;
   result<std::uint64_t> send_datagram(payload body) override;
 
 private:

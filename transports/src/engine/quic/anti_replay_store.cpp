@@ -22,6 +22,11 @@ bool anti_replay_store::add(std::span<const std::byte> key, wall_time_point unti
   return true;
 }
 
+bool anti_replay_store::is_new(std::span<const std::byte> key, wall_time_point until, wall_time_point now) {
+  forget_old(now);
+  return until > now && seen_.size() < size_max_ && !seen_.contains(siphash<2, 4>(key_, key));
+}
+
 void anti_replay_store::forget_old(wall_time_point now) {
   while (!by_time_.empty() && by_time_.front().first <= now) {
     seen_.erase(by_time_.front().second);

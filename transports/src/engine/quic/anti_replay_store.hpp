@@ -32,6 +32,9 @@ public:
   /// store is full, or when its time is over already.
   [[nodiscard]] bool add(std::span<const std::byte> key, wall_time_point until, wall_time_point now);
 
+  /// Whether `add` would call it new.
+  [[nodiscard]] bool is_new(std::span<const std::byte> key, wall_time_point until, wall_time_point now);
+
   /// How many messages are remembered.
   [[nodiscard]] std::size_t size() const noexcept { return seen_.size(); }
 

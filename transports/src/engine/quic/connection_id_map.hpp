@@ -8,6 +8,7 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -44,7 +45,7 @@ public:
   }
 
   /// Removes an ID. Returns whether it was there.
-  bool erase(const quic_cid& id) {
+  bool erase(const quic_cid& id) noexcept {
     auto hole = index_of(id);
     if (hole == slots_.size())
       return false;
@@ -61,7 +62,7 @@ public:
     if (size_ == 0)
       slots_ = std::vector<slot>{};
     else if (8 * size_ < slots_.size() && slots_.size() > slots_min)
-      rehash(slots_.size() / 2);
+      shrink();
     return true;
   }
 
@@ -106,6 +107,14 @@ private:
     for (const auto& each : old)
       if (each.value != nullptr)
         place(each);
+  }
+
+  void shrink() noexcept {
+    try {
+      rehash(slots_.size() / 2);
+    } catch (const std::bad_alloc&) {
+      // Where there is no memory for the smaller table the larger one stays, and the next that goes tries again.
+    }
   }
 
   siphash_key key_;

@@ -126,11 +126,11 @@ struct quic_callbacks {
   }
 
   static int extend_max_streams_bidi(ngtcp2_conn*, std::uint64_t, void* user) {
-    return guarded([&] { of(user).handle_bidirectional_room(); });
+    return guarded([&] { of(user).handle_more_streams(stream_direction::bidirectional); });
   }
 
   static int extend_max_streams_uni(ngtcp2_conn*, std::uint64_t, void* user) {
-    return guarded([&] { of(user).tell(quic_event::streams_available{stream_direction::unidirectional}); });
+    return guarded([&] { of(user).handle_more_streams(stream_direction::unidirectional); });
   }
 
   // -- datagrams ---------------------------------------------------------------------------------------------------------

@@ -51,6 +51,7 @@ quic_connection::quic_connection(settings chosen, quic_host& host, const tls_now
   : settings_(std::move(chosen)),
     quic_(quic_settings(*settings_.config)),
     host_(host),
+    heap_(host.arena().tally()),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size) {
   static_cast<void>(stamp(now));
@@ -84,7 +85,7 @@ void quic_connection::begin_with(std::span<const std::uint32_t> versions) {
   const auto path = path_for_ngtcp2(settings_.path);
   ngtcp2_conn* conn = nullptr;
   require_ngtcp2(::ngtcp2_conn_client_new(&conn, &destination, &source, &path, version, &quic_callbacks_for(false),
-                                          &made.settings, &made.params, nullptr, this));
+                                          &made.settings, &made.params, heap_.get(), this));
   conn_.reset(conn);
   set_up_conn();
   if (known && settings_.tls.early_data && !known->quic_parameters.empty()
@@ -127,6 +128,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
   : settings_(std::move(chosen)),
     quic_(quic_settings(*settings_.config)),
     host_(host),
+    heap_(host.arena().tally()),
     tls_(std::in_place, settings_.tls),
     datagrams_(quic_.datagram_send_buffer_size),
     first_destination_(first.destination),
@@ -156,7 +158,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
   const auto path = path_for_ngtcp2(settings_.path);
   ngtcp2_conn* conn = nullptr;
   require_ngtcp2(::ngtcp2_conn_server_new(&conn, &destination, &source_for_ngtcp2, &path, first.version,
-                                          &quic_callbacks_for(true), &made.settings, &made.params, nullptr, this));
+                                          &quic_callbacks_for(true), &made.settings, &made.params, heap_.get(), this));
   conn_.reset(conn);
   set_up_conn();
 }
@@ -164,6 +166,7 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
 quic_connection::~quic_connection() {
   // ngtcp2 points at what the streams have not got acknowledged.
   conn_.reset();
+  host_.arena().tally().change(-static_cast<std::ptrdiff_t>(output_counted_));
 }
 
 void quic_connection::set_up_conn() {
@@ -188,6 +191,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   if (end_ || is_from_elsewhere(arrived.path))
     return;
   const auto at = stamp(now);
+  const auto in_flight = bytes_in_flight();
   const auto path = path_for_ngtcp2(arrived.path);
   ngtcp2_pkt_info info{};
   info.ecn = static_cast<std::uint8_t>(arrived.mark);
@@ -203,14 +207,17 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     const wall_time judged_by{now.wall};
     failure = read();
   }
-  unanswered_since_ = suspected_until_ = UINT64_MAX;
   figures_.packets_received += 1;
+  count_output();
   if (failure != 0)
     return handle_failure(failure);
-  if (bytes_in_flight() < in_flight_)
+  // Anyone on the way can send a datagram by the right ID, or one a second time. An acknowledgement is the peer's, and new.
+  if (bytes_in_flight() < in_flight) {
+    unanswered_since_ = suspected_until_ = UINT64_MAX;
     probes_.note_acknowledged();
-  if (!std::exchange(has_answered_, true))
-    tell(quic_event::answered{});
+    if (!std::exchange(has_answered_, true))
+      tell(quic_event::answered{});
+  }
   if (tls_->has_ticket() || (!token_.empty() && session_is_kept_))
     remember_session();
   if (is_server() && is_connected_ && tls_->has_session()) {
@@ -272,6 +279,8 @@ std::optional<quic_event::any> quic_connection::poll_event() {
   events_.pop_front();
   if (std::holds_alternative<quic_event::datagram_received>(first))
     --waiting_datagrams_;
+  else if (const auto* more = std::get_if<quic_event::streams_available>(&first))
+    has_told_of_streams_[static_cast<std::size_t>(more->direction)] = false;
   return first;
 }
 
@@ -424,7 +433,9 @@ void quic_connection::handle_farewell(const ngtcp2_ccerr& told) {
       streams_.take_buffered(rest);
       figures_.bytes_acked += rest;
     }
-  end_with(make_peer_close_error(told, where(), detailed()));
+  const auto* stream = streams_.find(byte_stream);
+  const auto has_all = stream != nullptr ? stream->peer_finished : byte_stream_is_over_;
+  end_with(make_peer_close_error(told, where(), detailed(), has_all));
 }
 
 void quic_connection::close(std::uint64_t code, const transport_error& reason) {
@@ -434,6 +445,11 @@ void quic_connection::close(std::uint64_t code, const transport_error& reason) {
   ::ngtcp2_ccerr_set_application_error(&told, code, nullptr, 0);
   say_farewell(told);
   end_with(reason);
+}
+
+void quic_connection::yield_memory() {
+  if (!end_ && heap_.counted() >= yielded_min)
+    handle_failure(NGTCP2_ERR_NOMEM);
 }
 
 void quic_connection::abandon() noexcept {

@@ -5,6 +5,7 @@
 #include "probe_timeouts.hpp"
 #include "quic_cid.hpp"
 #include "quic_event.hpp"
+#include "quic_heap.hpp"
 #include "quic_streams.hpp"
 #include "quic_tls.hpp"
 #include "quic_tokens.hpp"
@@ -19,6 +20,7 @@
 
 #include <ngtcp2/ngtcp2.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
@@ -67,6 +69,8 @@ class quic_connection {
 public:
   /// Datagrams that have arrived and nobody has asked for; what comes beyond them is dropped (RFC 9221, 5.3).
   static constexpr std::size_t waiting_datagrams_max = 1'024;
+  /// What ngtcp2 must keep at least for a connection that is ended for it; a sender's own books are smaller.
+  static constexpr std::size_t yielded_min = std::size_t{256} << 10U;
 
   /// What both sides need.
   struct settings {
@@ -147,6 +151,8 @@ public:
   [[nodiscard]] bool knows(stream_id stream) const noexcept { return streams_.find(stream) != nullptr; }
   /// Bytes of our half that have arrived. Those of the byte stream are known for good; others are forgotten with their stream.
   [[nodiscard]] std::uint64_t bytes_acked(stream_id stream) const noexcept;
+  /// Bytes of our half that have left, as far as the stream is known. The rest of what `send` took may not leave yet.
+  [[nodiscard]] std::uint64_t bytes_sent(stream_id stream) const noexcept;
 
   // -- datagrams ---------------------------------------------------------------------------------------------------------
 
@@ -161,6 +167,9 @@ public:
   /// Ends the connection, which nobody is interested in any more: no event follows, and the peer is told as little as
   /// possible; nothing if there is no memory for that.
   void abandon() noexcept;
+  /// The memory limit is exceeded: ends the connection if ngtcp2 keeps much for it that cannot be handed on. Else it would
+  /// stay there, as what is missing of it is dropped, too.
+  void yield_memory();
   /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
   /// the peer does not answer what is on its way to it within three probe timeouts.
   void suspect(const tls_now& now);
@@ -178,10 +187,12 @@ public:
   /// A server: whether it has ended because the client must prove its address first (Retry). Its first packet brought only a
   /// later part of what it begins with, and nothing is kept for mere claims.
   [[nodiscard]] bool wants_proof() const noexcept { return wants_proof_; }
-  /// Whether everything that was sent has been acknowledged.
-  [[nodiscard]] bool is_all_acked() const noexcept { return streams_.buffered() == 0; }
+  /// Whether everything that was sent has been acknowledged, but for what was given up on streams other than the byte stream.
+  [[nodiscard]] bool is_all_acked() const noexcept;
   [[nodiscard]] udp_path path() const;
   [[nodiscard]] quic_metrics metrics() const;
+  /// What ngtcp2 holds for it that counts against the memory limit.
+  [[nodiscard]] std::size_t memory_counted() const noexcept { return heap_.counted(); }
 
   [[nodiscard]] std::span<const quic_tokens::stateless_reset_token> reset_tokens() const noexcept {
     return reset_tokens_;
@@ -228,7 +239,7 @@ private:
   // -- what ngtcp2 tells -------------------------------------------------------------------------------------------------
 
   void handle_versions(std::span<const std::uint32_t> offered) noexcept;
-  void handle_bidirectional_room();
+  void handle_more_streams(stream_direction direction);
   void handle_stream_open(stream_id id);
   void handle_stream_data(stream_id id, std::span<const std::byte> bytes, bool is_last);
   void handle_acked(stream_id id, std::uint64_t offset, std::uint64_t size);
@@ -249,7 +260,10 @@ private:
   void credit(const quic_stream& stream, std::size_t bytes);
   void forget_if_over(quic_stream& stream);
   [[nodiscard]] std::size_t send_room() const noexcept;
+  [[nodiscard]] std::size_t send_room(const quic_stream& stream) const noexcept;
   void offer_room();
+  void count_output() noexcept;
+  void offer_own_room(quic_stream& stream);
 
   // -- sending -----------------------------------------------------------------------------------------------------------
 
@@ -271,6 +285,7 @@ private:
   /// Within the settings.
   const quic_config& quic_;
   quic_host& host_;
+  quic_heap heap_;
   /// A second attempt, by another version, is another handshake.
   std::optional<quic_tls> tls_;
   std::unique_ptr<ngtcp2_conn, conn_closer> conn_;
@@ -288,13 +303,15 @@ private:
   ngtcp2_tstamp last_now_ = 0;
   tls_now now_;
   ngtcp2_tstamp expiry_ = UINT64_MAX;
-  /// Since when something is on its way and nothing was heard.
+  /// Since when something is on its way and nothing of it was acknowledged.
   ngtcp2_tstamp unanswered_since_ = UINT64_MAX;
   /// Until when a peer that is said to be gone may prove that it is not.
   ngtcp2_tstamp suspected_until_ = UINT64_MAX;
   std::size_t flushed_ = 0;
   std::size_t quantum_ = 0;
   std::size_t cwnd_ = 0;
+  /// Bytes of the streams' output that count against the memory limit.
+  std::size_t output_counted_ = 0;
   bool is_flushing_ = false;
   bool is_paced_ = false;
   bool is_datagram_turn_ = false;
@@ -302,6 +319,8 @@ private:
   bool is_connected_ = false;
   /// `connected` was told.
   bool is_announced_ = false;
+  /// By direction: that more streams can be opened is told, and nobody has heard it yet.
+  std::array<bool, 2> has_told_of_streams_{};
   bool is_confirmed_ = false;
   bool takes_early_data_ = false;
   bool knew_address_ = false;
@@ -332,8 +351,7 @@ private:
   quic_metrics figures_;
   ecn_watch ecn_;
   probe_timeouts probes_;
-  /// Bytes that want an answer, as of the end of the last flush, and of the beginning of the present one.
-  std::uint64_t in_flight_ = 0;
+  /// Bytes that wanted an answer when the present flush began.
   std::uint64_t in_flight_before_ = 0;
 };
 

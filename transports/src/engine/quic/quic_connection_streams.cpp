@@ -13,6 +13,8 @@ namespace {
 /// Bytes that may wait for acknowledgement: twice what the network holds, but so much in any case, and never more than that.
 constexpr std::size_t send_room_min = std::size_t{256} << 10U;
 constexpr std::size_t send_room_max = std::size_t{16} << 20U;
+/// So much of it a stream has in any case, whatever the others hold: one that the peer does not read keeps what it has.
+constexpr std::size_t stream_room_min = std::size_t{64} << 10U;
 
 } // namespace
 
@@ -51,7 +53,7 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
     return make_error(error_code::send_failed, where(), origin::local,
                       stream != nullptr && stream->is_sending_over ? "the stream's end was sent already"
                                                                    : "there is no such stream");
-  const auto taken = stream->output.append(pieces, send_room());
+  const auto taken = stream->output.append(pieces, send_room(*stream));
   streams_.add_buffered(taken);
   std::size_t offered = 0;
   for (const auto& piece : pieces)
@@ -62,6 +64,7 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
     streams_.leave_room(*stream);
   if (taken > 0)
     streams_.make_ready(*stream);
+  count_output();
   return taken;
 }
 
@@ -131,6 +134,17 @@ std::uint64_t quic_connection::bytes_acked(stream_id id) const noexcept {
   return id == byte_stream ? byte_stream_acked_ : 0;
 }
 
+bool quic_connection::is_all_acked() const noexcept {
+  return streams_.buffered() == 0 || streams_.all_of([](const quic_stream& each) {
+    return each.output.is_all_acked() || (each.was_given_up && each.id != byte_stream);
+  });
+}
+
+std::uint64_t quic_connection::bytes_sent(stream_id id) const noexcept {
+  const auto* stream = streams_.find(id);
+  return stream != nullptr ? stream->output.sent() : 0;
+}
+
 void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
   if (!stream.is_closed)
     ::ngtcp2_conn_extend_max_stream_offset(conn_.get(), static_cast<std::int64_t>(stream.id), bytes);
@@ -174,9 +188,20 @@ void quic_connection::forget_if_over(quic_stream& stream) {
   tell(quic_event::stream_closed{id});
 }
 
+/// Messages count no more from when they were handed over; until it is acknowledged their memory is still there.
+void quic_connection::count_output() noexcept {
+  const auto before = std::exchange(output_counted_, streams_.buffered());
+  host_.arena().tally().change(static_cast<std::ptrdiff_t>(output_counted_) - static_cast<std::ptrdiff_t>(before));
+}
+
 std::size_t quic_connection::send_room() const noexcept {
   const auto limit = std::clamp<std::size_t>(2 * cwnd_, send_room_min, send_room_max);
   return limit - std::min(limit, streams_.buffered());
+}
+
+std::size_t quic_connection::send_room(const quic_stream& stream) const noexcept {
+  const auto own = stream_room_min - std::min<std::size_t>(stream_room_min, stream.output.buffered());
+  return std::max(send_room(), own);
 }
 
 /// Wakes those who wait for room when there is enough of it to be worth the while. Whoever is told first may take it all.
@@ -185,6 +210,14 @@ void quic_connection::offer_room() {
     return;
   while (const auto* next = streams_.take_next_waiting_for_room())
     tell(quic_event::stream_writable{next->id});
+}
+
+/// The same for a stream of which something was acknowledged: what is its own needs no room of the others.
+void quic_connection::offer_own_room(quic_stream& stream) {
+  if (stream.output.buffered() > stream_room_min / 2 || !streams_.waits_for_room(stream))
+    return;
+  streams_.leave_room(stream);
+  tell(quic_event::stream_writable{stream.id});
 }
 
 // -- streams: what ngtcp2 tells -----------------------------------------------------------------------------------------
@@ -234,12 +267,15 @@ void quic_connection::handle_acked(stream_id id, std::uint64_t offset, std::uint
   streams_.take_buffered(gone);
   figures_.bytes_acked += gone;
   offer_room();
+  offer_own_room(*stream);
 }
 
-void quic_connection::handle_bidirectional_room() {
-  if (!is_server() && is_connected_)
+/// Told once until it is heard: a frame of three bytes allows more, and there is room for hundreds in a packet.
+void quic_connection::handle_more_streams(stream_direction direction) {
+  if (direction == stream_direction::bidirectional && !is_server() && is_connected_)
     open_byte_stream();
-  tell(quic_event::streams_available{stream_direction::bidirectional});
+  if (!std::exchange(has_told_of_streams_[static_cast<std::size_t>(direction)], true))
+    tell(quic_event::streams_available{direction});
 }
 
 void quic_connection::handle_stream_reset(stream_id id, std::uint64_t code) {

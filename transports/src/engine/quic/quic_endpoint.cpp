@@ -100,11 +100,16 @@ std::optional<unsigned> quic_endpoint::handle_datagram(const udp_arrival& arrive
 }
 
 void quic_endpoint::hand_to(session& known, const udp_arrival& arrived, const tls_now& now) {
+  present_ = &known;
   if (!setup_.arena.admits(arrived.bytes.size())) {
     ++dropped_;
+    if (setup_.arena.is_overdrawn()) {
+      known.yield_memory();
+      mark(known);
+    }
+    present_ = nullptr;
     return;
   }
-  present_ = &known;
   known.handle_datagram(arrived, now);
   present_ = nullptr;
   // Not when it is told of: early data is, before the client has proved anything.
@@ -432,6 +437,9 @@ void quic_endpoint::accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head
     forget(*made);
     return answer_with_retry(arrived, head, now);
   }
+  // A copy of the packet was faster at another shard. Whoever sent this one asks again, and is told to prove its address then.
+  if (!made->has_ended() && is_replay(first, now))
+    return forget(*made);
   mark_unsettled(*made);
   // What was no packet of a client at all is not worth telling of.
   if (made->has_ended()) {
@@ -445,6 +453,13 @@ void quic_endpoint::accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head
     accepted_.push_back(made);
   }
   mark(*made);
+}
+
+/// Notes that a token of an earlier connection is used. Only now, when a client has come by it: whoever is not taken, or whose
+/// packet was damaged on the way, shows it again.
+bool quic_endpoint::is_replay(const quic_connection::first_packet& first, const tls_now& now) const {
+  return !first.token.empty() && !first.was_retried && accepting_->use_token
+      && !accepting_->use_token(std::as_bytes(first.token), std::chrono::system_clock::from_time_t(now.wall));
 }
 
 void quic_endpoint::answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids) {

@@ -67,9 +67,12 @@ public:
     std::uint32_t retry_threshold = 0;
     /// What is offered to a client of another version.
     std::vector<quic_version> versions;
-    /// Whether a good token of an earlier connection is shown for the first time: a second time it is worth nothing (RFC
-    /// 9000, 8.1.4). Empty: nobody remembers. *Thread:* as `admit`.
-    std::function<bool(std::span<const std::byte> token, std::chrono::system_clock::time_point now)> is_new_token{};
+    using token_book = std::function<bool(std::span<const std::byte> token, std::chrono::system_clock::time_point now)>;
+    /// Whether a good token of an earlier connection was not used yet: a second time it is worth nothing (RFC 9000, 8.1.4).
+    /// Empty: nobody remembers. *Thread:* as `admit`.
+    token_book is_new_token{};
+    /// Notes that it is used. Returns whether this is the first time: it may have been used elsewhere since it was asked for.
+    token_book use_token{};
   };
 
   explicit quic_endpoint(setup chosen, std::optional<acceptance> accepting = std::nullopt);
@@ -146,6 +149,7 @@ private:
   void handle_first_packet(const udp_arrival& arrived, const tls_now& now);
   void accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const quic_connection::first_packet& first,
               const tls_now& now);
+  [[nodiscard]] bool is_replay(const quic_connection::first_packet& first, const tls_now& now) const;
   void answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids);
   void answer_with_retry(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const tls_now& now);
   void answer_with_close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code);

@@ -10,6 +10,9 @@ namespace actorwire {
 
 namespace {
 
+/// What programs of other makes say when nothing is wrong.
+constexpr std::uint64_t application_no_error = 0;
+
 std::int32_t shown(std::uint64_t code) noexcept {
   constexpr auto most = std::numeric_limits<std::int32_t>::max();
   return code > static_cast<std::uint64_t>(most) ? most : static_cast<std::int32_t>(code);
@@ -83,7 +86,7 @@ transport_error make_quic_error(int failure, phase where) {
   }
 }
 
-transport_error make_peer_close_error(const ngtcp2_ccerr& told, phase where, bool is_detailed) {
+transport_error make_peer_close_error(const ngtcp2_ccerr& told, phase where, bool is_detailed, bool has_all) {
   switch (told.type) {
     case NGTCP2_CCERR_TYPE_IDLE_CLOSE:
       return make_quic_error(NGTCP2_ERR_IDLE_CLOSE, where);
@@ -94,8 +97,13 @@ transport_error make_peer_close_error(const ngtcp2_ccerr& told, phase where, boo
     default:
       break;
   }
-  if (told.error_code == quic_ended_in_order || told.error_code == quic_ended_on_both_sides)
+  const auto is_in_order = told.error_code == application_no_error || told.error_code == quic_ended_on_both_sides;
+  if (told.error_code == quic_ended_in_order || (is_in_order && has_all))
     return make_error(error_code::closed, phase::close, origin::remote, "ended by the peer");
+  if (is_in_order)
+    return make_error(
+        error_code::truncated_stream, where, origin::remote,
+        "the other side ended the connection without the end of the byte stream: what came may not be all");
   if (told.error_code == quic_ended_abruptly)
     return make_error(error_code::reset, where, origin::remote, "the other side gave the connection up");
   return make_error(error_code::peer_error, where, origin::remote,

@@ -15,7 +15,7 @@ namespace actorwire {
 /// What a QUIC connection tells whoever drives it.
 namespace quic_event {
 
-/// The peer has said something for the first time.
+/// The peer has acknowledged something for the first time, so that it is not somebody else who speaks.
 struct answered {};
 
 /// The handshake is done and the peer verified. At a server that takes early data, and asks for no certificates, as soon as

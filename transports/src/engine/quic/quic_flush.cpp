@@ -29,6 +29,9 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
   const auto at = stamp(now);
   if (!is_flushing_)
     begin_flush();
+  // Also in the middle of a flush that the socket has interrupted: what has arrived meanwhile may have opened the window.
+  if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
+    streams_.wake_those_that_wait_for_connection();
   udp_departure train;
   std::size_t size = 0;
   std::size_t count = 0;
@@ -95,8 +98,6 @@ void quic_connection::begin_flush() {
   flushed_ = 0;
   in_flight_before_ = bytes_in_flight();
   quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
-  if (::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
-    streams_.wake_those_that_wait_for_connection();
 }
 
 /// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
@@ -111,8 +112,7 @@ void quic_connection::end_flush(ngtcp2_tstamp now) {
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   cwnd_ = static_cast<std::size_t>(info.cwnd);
-  in_flight_ = info.bytes_in_flight;
-  probes_.note_flush(now, in_flight_ > in_flight_before_);
+  probes_.note_flush(now, info.bytes_in_flight > in_flight_before_);
   if (info.bytes_in_flight == 0)
     unanswered_since_ = suspected_until_ = UINT64_MAX;
   else if (flushed_ > 0 && unanswered_since_ == UINT64_MAX)
@@ -187,6 +187,12 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
         streams_.make_idle(*stream);
         continue;
       case NGTCP2_ERR_WRITE_MORE:
+        continue;
+      case 0:
+        // ngtcp2 calls a stream blocked by its own window only. Others wait behind it that need none of the connection's.
+        if (gathered.bytes == 0 || ::ngtcp2_conn_get_max_data_left(conn_.get()) > 0)
+          return 0;
+        streams_.wait_for_connection(*stream);
         continue;
       default:
         return written;

@@ -7,6 +7,7 @@
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/stream.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +70,10 @@ public:
     for (auto& [id, each] : streams_)
       visit(each);
   }
+  template <class Predicate>
+  [[nodiscard]] bool all_of(Predicate&& holds) const {
+    return std::all_of(streams_.begin(), streams_.end(), [&](const auto& entry) { return holds(entry.second); });
+  }
 
   /// Bytes of all streams that were taken and are not acknowledged.
   [[nodiscard]] std::size_t buffered() const noexcept { return buffered_; }
@@ -88,6 +93,9 @@ public:
   void wait_for_room(quic_stream& which) { waiting_for_room_.add(number_of(which), which.priority); }
   /// It wants none any more.
   void leave_room(quic_stream& which) { waiting_for_room_.remove(number_of(which)); }
+  [[nodiscard]] bool waits_for_room(const quic_stream& which) const {
+    return waiting_for_room_.contains(number_of(which));
+  }
   [[nodiscard]] bool is_one_waiting_for_room() const noexcept { return !waiting_for_room_.empty(); }
   /// Takes out whoever is to have room first: the most urgent; null if nobody waits for it.
   [[nodiscard]] quic_stream* take_next_waiting_for_room();

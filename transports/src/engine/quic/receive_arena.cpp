@@ -64,7 +64,8 @@ void receive_arena::closer::operator()(annex* closed) const noexcept {
   closed->release();
 }
 
-receive_arena::receive_arena(buffer_pool& buffers) : buffers_(buffers), annex_(new annex{buffers.shared_budget()}) {}
+receive_arena::receive_arena(buffer_pool& buffers)
+  : buffers_(buffers), annex_(new annex{buffers.shared_budget()}), tally_(buffers.shared_budget()) {}
 
 bool receive_arena::is_overdrawn() const noexcept {
   const auto& budget = buffers_.budget();
@@ -72,6 +73,8 @@ bool receive_arena::is_overdrawn() const noexcept {
 }
 
 bool receive_arena::admits(std::size_t datagram_size) {
+  if (is_overdrawn())
+    return false;
   // Nobody else holds a reference, so nobody reads what is there: begin anew. Acquire, because the last reader may have
   // been another thread.
   if (memory_ != nullptr && memory_->references.load(std::memory_order_acquire) == 1)
@@ -79,7 +82,7 @@ bool receive_arena::admits(std::size_t datagram_size) {
   if (room() >= datagram_size)
     return true;
   auto* fresh = buffers_.take(buffer_pool::size_class::large);
-  if (fresh == nullptr && datagram_size <= small_datagram_max && !is_overdrawn())
+  if (fresh == nullptr && datagram_size <= small_datagram_max)
     fresh = annex_->take_beyond(overdraft_piece_max);
   if (fresh == nullptr)
     return false;

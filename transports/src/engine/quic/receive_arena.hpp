@@ -1,5 +1,7 @@
 #pragma once
 
+#include "memory_tally.hpp"
+
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/transports/buffer_pool.hpp>
 
@@ -31,7 +33,8 @@ public:
   receive_arena& operator=(const receive_arena&) = delete;
 
   /// Makes sure that the content of a datagram of this size can be kept. False at the memory limit: then it is to be
-  /// dropped as a full router would, and its sender slows down and sends it again.
+  /// dropped as a full router would, and its sender slows down and sends it again. False for all, whatever room there is, when
+  /// the limit is exceeded by `overdraft_max`: ngtcp2 may have to keep for itself what comes before its turn.
   [[nodiscard]] bool admits(std::size_t datagram_size);
 
   /// Copies bytes that have arrived behind those that came before. *Errors:* throws `std::bad_alloc`.
@@ -40,6 +43,11 @@ public:
   /// Memory of its own, with one reference, for somebody who keeps `bytes` bytes, and perhaps more, for longer. At the
   /// memory limit there is little for what comes in a small datagram, and for others none: then null.
   [[nodiscard]] slab* take_apart(std::uint32_t capacity, std::size_t bytes) noexcept;
+
+  /// Whether nothing is admitted.
+  [[nodiscard]] bool is_overdrawn() const noexcept;
+  /// What connections hold that is none of the slabs here.
+  [[nodiscard]] memory_tally& tally() noexcept { return tally_; }
 
 private:
   class annex;
@@ -51,12 +59,12 @@ private:
   static constexpr std::uint32_t overdraft_piece_max = 4U << 10U;
 
   [[nodiscard]] std::size_t room() const noexcept { return memory_ != nullptr ? memory_->capacity - used_ : 0; }
-  [[nodiscard]] bool is_overdrawn() const noexcept;
   void replace(slab* fresh) noexcept;
   void forget() noexcept;
 
   buffer_pool& buffers_;
   std::unique_ptr<annex, closer> annex_;
+  memory_tally tally_;
   slab* memory_ = nullptr;
   std::uint32_t used_ = 0;
 };
