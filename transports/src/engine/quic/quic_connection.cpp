@@ -202,6 +202,8 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   figures_.packets_received += 1;
   if (failure != 0)
     return handle_failure(failure);
+  if (is_server() && is_connected_)
+    limit_.follow(this->path(), last_path_, arrived);
   if (!std::exchange(has_answered_, true))
     tell(quic_event::answered{});
   if (tls_->has_ticket())

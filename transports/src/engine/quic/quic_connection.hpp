@@ -1,5 +1,6 @@
 #pragma once
 
+#include "amplification_limit.hpp"
 #include "datagram_queue.hpp"
 #include "ecn_watch.hpp"
 #include "quic_cid.hpp"
@@ -248,6 +249,8 @@ private:
 
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
+  /// How long the next packet may be.
+  [[nodiscard]] std::size_t packet_room(std::size_t wanted);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
   [[nodiscard]] ngtcp2_ssize write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
                                           ngtcp2_tstamp now);
@@ -320,6 +323,8 @@ private:
   std::vector<quic_tokens::stateless_reset_token> reset_tokens_;
   quic_metrics figures_;
   ecn_watch ecn_;
+  /// A server's: while its client has not proved its new address.
+  amplification_limit limit_;
 };
 
 } // namespace actorwire
