@@ -81,6 +81,32 @@ TEST_CASE("a NAT that forgets a client that only listens is followed when the cl
   CHECK(world.now.steady - begun < 3s);
 }
 
+TEST_CASE("a server that may send no more to a new address sends what was lost when it hears from there again") {
+  // How much it may send there is what the client sends, times three: here about as much as the congestion window, of
+  // ten packets, and two probes.
+  for (std::size_t said = 3'000; said <= 6'000; said += 250) {
+    INFO("the client says " << said << " bytes");
+    quic_world world;
+    auto [client, server] = world.connect();
+    world.run_for(1s);
+    const auto elsewhere = address_of("203.0.113.9", 40'001);
+    world.translate = [&](const udp_address&) { return elsewhere; };
+    // Then neither hears of the other for a while.
+    world.passes = [&](const udp_path& arriving, const std::string&) { return arriving.local == world.server_address; };
+    const auto text = pattern(megabyte / 4);
+    client.say(0, pattern(said));
+    server.say(0, text);
+    world.until([&, &at = server] { return at.streams[0].text.size() == said; });
+    world.passes = [](const udp_path&, const std::string&) { return false; };
+    world.run_for(5s);
+    world.passes = nullptr;
+    client.say(0, "is anybody there");
+    world.until([&, &at = client] { return at.streams[0].text.size() == text.size(); }, 30s);
+    CHECK((client.streams[0].text == text));
+    CHECK(server.connection->path().remote == elsewhere);
+  }
+}
+
 TEST_CASE("a client that moves goes on from its new address") {
   quic_world world;
   auto [client, server] = world.connect();

@@ -107,21 +107,12 @@ TEST_CASE("in a hundred kinds of weather every byte arrives once and in order", 
 
 TEST_CASE("in a hundred kinds of weather a client whose address changes keeps its connection and every byte",
           "[random]") {
-  // ngtcp2 1.11 may stop to send what was lost while a path proves itself, in about one of 3,000 rounds; above it,
-  // `operation_timeout` ends such a connection. Nothing that has arrived is wrong then.
-  auto stuck = 0;
   in_a_hundred_kinds_of_weather([&](quic_world& world, quic_user& client, quic_user& server,
                                     const std::vector<lane>& lanes, std::mt19937_64& chance) {
-    const auto elsewhere = address_of("203.0.113.9", static_cast<std::uint16_t>(40'000 + chance() % 1'000));
+    // Where it is only another port, the congestion window stays as it was (RFC 9000, 9.4).
+    const auto* host = chance() % 2 == 0 ? "203.0.113.9" : "198.51.100.7";
+    const auto elsewhere = address_of(host, static_cast<std::uint16_t>(40'000 + chance() % 1'000));
     world.translate = [&](const udp_address&) { return elsewhere; };
-    for (int seconds = 0; seconds < 600 && !has_ended(lanes); ++seconds)
-      world.run_for(1s);
-    if (!has_ended(lanes)) {
-      ++stuck;
-      for (const auto& each : lanes)
-        CHECK(each.text.starts_with(each.receiver->streams[each.id].text));
-      return;
-    }
     finish_transfer(world, lanes);
     // Also when the bytes were there before the new path had proved itself; a proof that is lost is asked for again when
     // the client says something.
@@ -134,7 +125,6 @@ TEST_CASE("in a hundred kinds of weather a client whose address changes keeps it
     CHECK_FALSE(client.reason);
     CHECK(world.connected_servers() == 1);
   });
-  CHECK(stuck <= 2);
 }
 
 TEST_CASE("in a hundred kinds of weather a server that was killed is found out, and the next one gets every byte",

@@ -211,6 +211,8 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   count_output();
   if (failure != 0)
     return handle_failure(failure);
+  if (is_server() && is_connected_)
+    limit_.follow(this->path(), last_path_, arrived);
   // Anyone on the way can send a datagram by the right ID, or one a second time. An acknowledgement is the peer's, and new.
   if (bytes_in_flight() < in_flight) {
     unanswered_since_ = suspected_until_ = UINT64_MAX;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "amplification_limit.hpp"
 #include "datagram_queue.hpp"
 #include "ecn_watch.hpp"
 #include "probe_timeouts.hpp"
@@ -270,6 +271,8 @@ private:
   [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
+  /// How long the next packet may be.
+  [[nodiscard]] std::size_t packet_room(std::size_t wanted);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
   [[nodiscard]] ngtcp2_ssize write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
                                           ngtcp2_tstamp now);
@@ -353,6 +356,8 @@ private:
   probe_timeouts probes_;
   /// Bytes that wanted an answer when the present flush began.
   std::uint64_t in_flight_before_ = 0;
+  /// A server's: while its client has not proved its new address.
+  amplification_limit limit_;
 };
 
 } // namespace actorwire

@@ -52,7 +52,7 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     ngtcp2_path_storage path;
     ::ngtcp2_path_storage_zero(&path);
     ngtcp2_pkt_info info{};
-    const auto written = write_packet(buffer.subspan(size, room), path, info, at);
+    const auto written = write_packet(buffer.subspan(size, packet_room(room)), path, info, at);
     if (written < 0)
       handle_failure(static_cast<int>(written));
     if (written <= 0)
@@ -60,6 +60,7 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     const auto length = static_cast<std::size_t>(written);
     const auto mark = static_cast<ecn_mark>(info.ecn);
     const auto way = path_of(path.path);
+    limit_.note_sent(way, length);
     if (way == last_path_)
       ecn_.note(mark != ecn_mark::not_capable, at, 3 * ::ngtcp2_conn_get_pto(conn_.get()));
     if (count == 0) {
@@ -100,6 +101,13 @@ void quic_connection::begin_flush() {
   quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
 }
 
+std::size_t quic_connection::packet_room(std::size_t wanted) {
+  // ngtcp2 goes back by itself when the new path has not proved itself in time.
+  if (limit_.is_in_force() && path() == last_path_)
+    limit_.lift();
+  return limit_.cut(wanted);
+}
+
 /// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
 /// nothing after each packet.
 void quic_connection::end_flush(ngtcp2_tstamp now) {
@@ -127,11 +135,14 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
   std::array<ngtcp2_vec, vectors_per_packet> pieces;
   // Datagrams and streams begin a packet in turn, so that neither keeps the other out.
   is_datagram_turn_ = !is_datagram_turn_ || !streams_.is_one_ready();
-  auto takes_datagrams = is_datagram_turn_;
+  // Without room ngtcp2 is asked all the same: it keeps the time of what it cannot send.
+  const auto has_room = !room.empty();
+  auto takes_datagrams = is_datagram_turn_ && has_room;
   // ngtcp2 counts on early data to fill a client's first packet up. Where congestion does not let them out that stays too
   // short to be taken by any server, however often it is sent again (RFC 9000, 14.1).
   const auto may_send_streams =
-      is_connected_ || is_server() || ::ngtcp2_conn_get_cwnd_left(conn_.get()) >= 2 * NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+      has_room
+      && (is_connected_ || is_server() || ::ngtcp2_conn_get_cwnd_left(conn_.get()) >= 2 * NGTCP2_MAX_UDP_PAYLOAD_SIZE);
   for (;;) {
     if (takes_datagrams && !datagrams_.empty()) {
       const auto written = write_datagram(room, path, info, now);
@@ -142,7 +153,7 @@ ngtcp2_ssize quic_connection::write_packet(std::span<std::byte> room, ngtcp2_pat
       continue;
     }
     auto* stream = may_send_streams ? streams_.next_ready() : nullptr;
-    if (stream == nullptr && !takes_datagrams && !datagrams_.empty()) {
+    if (stream == nullptr && !takes_datagrams && has_room && !datagrams_.empty()) {
       takes_datagrams = true;
       continue;
     }
