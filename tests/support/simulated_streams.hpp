@@ -33,6 +33,8 @@ public:
   void prioritize(stream_id stream, stream_priority priority) override;
   [[nodiscard]] std::optional<std::uint64_t> bytes_acked(stream_id stream) const override;
   [[nodiscard]] std::optional<std::uint64_t> bytes_sent(stream_id stream) const override;
+  /// What is taken here has left.
+  [[nodiscard]] bool is_held_by_peer(stream_id) const override { return false; }
   result<std::uint64_t> send_datagram(payload body) override;
 
   // -- from the other end ------------------------------------------------------------------------------------------------

@@ -316,7 +316,7 @@ bool streams::cut_stalled(time_point now) {
     // What waited may have left or expired meanwhile; then there is nothing that should have moved.
     if (each.send_due != stream_state::never && !has_waiting(each))
       each.send_due = stream_state::never;
-    if (each.send_due <= now && has_moved(each))
+    if (each.send_due <= now && (has_moved(each) || !is_kept_back(each)))
       each.send_due = now + user_.config().operation_timeout;
     if (each.send_due <= now) {
       any = true;
@@ -491,6 +491,11 @@ bool streams::has_waiting(const stream_state& which) {
     return false;
   return !user_.sending().is_flushed(which.id)
       || carrier_->bytes_sent(which.id).value_or(which.bytes_taken) < which.bytes_taken;
+}
+
+bool streams::is_kept_back(const stream_state& which) {
+  // What the transport has taken may wait for other streams, or for the network to carry something again.
+  return !user_.sending().is_flushed(which.id) || carrier_->is_held_by_peer(which.id);
 }
 
 bool streams::has_moved(stream_state& which) {

@@ -666,21 +666,6 @@ TEST_CASE("idle connections take nothing of the memory limit for what ngtcp2 nee
     CHECK(each->connection->memory_counted() == 0);
 }
 
-TEST_CASE("what was sent counts as memory until it is acknowledged") {
-  quic_world world;
-  auto [client, server] = world.connect();
-  world.run_for(1s);
-  const auto before = world.budget->used();
-  world.passes = [](const udp_path&, const std::string&) { return false; };
-  client.say(0, pattern(std::size_t{200} << 10U));
-  world.run_for(10ms);
-  CHECK(world.budget->used() - before >= (std::size_t{200} << 10U) - memory_tally::step);
-  world.passes = nullptr;
-  world.until([&, &at = client] { return at.connection->is_all_acked(); });
-  world.run_for(100ms);
-  CHECK(world.budget->used() <= before + 2 * buffer_pool::slab_sizes[1] + memory_tally::step);
-}
-
 TEST_CASE("small datagrams go beyond the memory limit by a little, and no further") {
   lawless_world here;
   auto& budget = *here.world.budget;

@@ -129,6 +129,12 @@ TEST_CASE("at the memory limit small datagrams are taken as long as little is ke
   }
   CHECK(taken > receive_arena::overdraft_max / 4);
   CHECK(memory.budget->used() <= limit + receive_arena::overdraft_max + 8'192);
+  // What may give memory back is taken if it fits, and nothing else.
+  memory.budget->take_beyond(receive_arena::overdraft_max);
+  CHECK_FALSE(memory.arena.admits(1));
+  CHECK(memory.arena.admits(1, true));
+  CHECK_FALSE(memory.arena.admits(1'200, true));
+  memory.budget->give_back(receive_arena::overdraft_max);
   // When not even that is had any more, each byte of the last block is a piece.
   CHECK(stream.pieces() <= taken / 64 + 4'096);
   CHECK((rest_of(stream) == std::string{pattern(slab_size)} + std::string(taken, 'x')));

@@ -276,6 +276,19 @@ TEST_CASE("a stream that the peer does not read leaves others the room to go on"
   world.until([&, &at = server] { return at.streams[0].text.size() == text.size(); });
   CHECK(client.connection->bytes_sent(unread) == window);
   CHECK(client.connection->bytes_acked(unread) == window);
+  CHECK(client.connection->is_held_by_peer(unread));
+}
+
+TEST_CASE("a stream that waits for more urgent ones, or for the network, is not held back by the peer") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  const auto late = client.open(unidirectional, {6, false});
+  client.say(0, pattern(std::size_t{8} << 20U));
+  client.say(late, "late");
+  world.sky.loss = 1;
+  world.run_for(500ms);
+  CHECK(client.connection->bytes_acked(late) == 0);
+  CHECK_FALSE(client.connection->is_held_by_peer(late));
 }
 
 TEST_CASE("what was acknowledged is counted by stream and for all") {

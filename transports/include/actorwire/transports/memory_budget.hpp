@@ -6,8 +6,8 @@
 namespace actorwire {
 
 /// The one limit on buffer memory of a whole network; every shard's pool draws on it. *Thread:* any thread.
-/// *Units:* bytes of slabs in use or pooled. At the limit `try_take` says no: reads pause and sends fail with
-/// `would_block`; nothing aborts.
+/// *Units:* bytes of slabs in use or pooled, of messages that were accepted for sending, and of what ngtcp2 keeps for
+/// connections. At the limit `try_take` says no: reads pause and sends fail with `would_block`; nothing aborts.
 class memory_budget {
 public:
   explicit memory_budget(std::size_t limit) noexcept : limit_(limit) {}

@@ -75,9 +75,12 @@ public:
   /// the transport ended are known for good.
   [[nodiscard]] virtual std::optional<std::uint64_t> bytes_acked(stream_id stream) const = 0;
 
-  /// Bytes of our half that have left for the network; the rest of what `send` took waits until the peer reads. Empty when the
+  /// Bytes of our half that have left for the network; the rest of what `send` took waits. Empty when the
   /// stream is not known any more.
   [[nodiscard]] virtual std::optional<std::uint64_t> bytes_sent(stream_id stream) const = 0;
+
+  /// Whether what `send` took of a stream waits for nothing but that the peer reads, and not for others, or the network.
+  [[nodiscard]] virtual bool is_held_by_peer(stream_id stream) const = 0;
 
   /// Has a datagram sent once, or dropped when others have filled the buffer meanwhile; returns what `on_datagram_done`
   /// names it by. *Errors:* `unsupported` if the peer takes none, `message_too_large` naming the present limit,

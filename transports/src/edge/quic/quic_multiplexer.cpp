@@ -153,6 +153,10 @@ std::optional<std::uint64_t> quic_transport::bytes_sent(stream_id stream) const 
   return connection_->bytes_sent(stream);
 }
 
+bool quic_transport::is_held_by_peer(stream_id stream) const {
+  return connection_ != nullptr && connection_->is_held_by_peer(stream);
+}
+
 result<std::uint64_t> quic_transport::send_datagram(payload body) {
   if (connection_ == nullptr)
     return not_connected_error();

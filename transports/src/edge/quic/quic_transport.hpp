@@ -60,6 +60,7 @@ public:
   void prioritize(stream_id stream, stream_priority priority) override;
   [[nodiscard]] std::optional<std::uint64_t> bytes_acked(stream_id stream) const override;
   [[nodiscard]] std::optional<std::uint64_t> bytes_sent(stream_id stream) const override;
+  [[nodiscard]] bool is_held_by_peer(stream_id stream) const override;
   result<std::uint64_t> send_datagram(payload body) override;
 
 private:

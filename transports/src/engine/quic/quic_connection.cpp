@@ -166,7 +166,6 @@ quic_connection::quic_connection(settings chosen, const first_packet& first, qui
 quic_connection::~quic_connection() {
   // ngtcp2 points at what the streams have not got acknowledged.
   conn_.reset();
-  host_.arena().tally().change(-static_cast<std::ptrdiff_t>(output_counted_));
 }
 
 void quic_connection::set_up_conn() {
@@ -208,7 +207,6 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     failure = read();
   }
   figures_.packets_received += 1;
-  count_output();
   if (failure != 0)
     return handle_failure(failure);
   if (is_server() && is_connected_)
@@ -450,7 +448,7 @@ void quic_connection::close(std::uint64_t code, const transport_error& reason) {
 }
 
 void quic_connection::yield_memory() {
-  if (!end_ && heap_.counted() >= yielded_min)
+  if (!end_ && heap_.counted() >= yielded_min + books_per_byte * in_flight_max_)
     handle_failure(NGTCP2_ERR_NOMEM);
 }
 

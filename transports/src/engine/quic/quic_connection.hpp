@@ -70,8 +70,10 @@ class quic_connection {
 public:
   /// Datagrams that have arrived and nobody has asked for; what comes beyond them is dropped (RFC 9221, 5.3).
   static constexpr std::size_t waiting_datagrams_max = 1'024;
-  /// What ngtcp2 must keep at least for a connection that is ended for it; a sender's own books are smaller.
+  /// What ngtcp2 must keep at least for a connection that is ended for it, besides the books of what was on its way at most:
+  /// some 300 bytes for each packet, of which none is much smaller than a quarter of that.
   static constexpr std::size_t yielded_min = std::size_t{256} << 10U;
+  static constexpr std::size_t books_per_byte = 4;
 
   /// What both sides need.
   struct settings {
@@ -154,6 +156,8 @@ public:
   [[nodiscard]] std::uint64_t bytes_acked(stream_id stream) const noexcept;
   /// Bytes of our half that have left, as far as the stream is known. The rest of what `send` took may not leave yet.
   [[nodiscard]] std::uint64_t bytes_sent(stream_id stream) const noexcept;
+  /// Whether bytes wait for nothing but that the peer reads: its window for the stream, or the connection, is used up.
+  [[nodiscard]] bool is_held_by_peer(stream_id stream) const;
 
   // -- datagrams ---------------------------------------------------------------------------------------------------------
 
@@ -192,6 +196,8 @@ public:
   [[nodiscard]] bool is_all_acked() const noexcept;
   [[nodiscard]] udp_path path() const;
   [[nodiscard]] quic_metrics metrics() const;
+  /// Whether something is on its way that is not acknowledged.
+  [[nodiscard]] bool awaits_acks() const noexcept { return !end_ && bytes_in_flight() > 0; }
   /// What ngtcp2 holds for it that counts against the memory limit.
   [[nodiscard]] std::size_t memory_counted() const noexcept { return heap_.counted(); }
 
@@ -263,7 +269,6 @@ private:
   [[nodiscard]] std::size_t send_room() const noexcept;
   [[nodiscard]] std::size_t send_room(const quic_stream& stream) const noexcept;
   void offer_room();
-  void count_output() noexcept;
   void offer_own_room(quic_stream& stream);
 
   // -- sending -----------------------------------------------------------------------------------------------------------
@@ -314,7 +319,6 @@ private:
   std::size_t quantum_ = 0;
   std::size_t cwnd_ = 0;
   /// Bytes of the streams' output that count against the memory limit.
-  std::size_t output_counted_ = 0;
   bool is_flushing_ = false;
   bool is_paced_ = false;
   bool is_datagram_turn_ = false;
@@ -354,8 +358,9 @@ private:
   quic_metrics figures_;
   ecn_watch ecn_;
   probe_timeouts probes_;
-  /// Bytes that wanted an answer when the present flush began.
+  /// Bytes that wanted an answer when the present flush began, and at most.
   std::uint64_t in_flight_before_ = 0;
+  std::uint64_t in_flight_max_ = 0;
   /// A server's: while its client has not proved its new address.
   amplification_limit limit_;
 };

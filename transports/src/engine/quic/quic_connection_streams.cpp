@@ -15,6 +15,8 @@ constexpr std::size_t send_room_min = std::size_t{256} << 10U;
 constexpr std::size_t send_room_max = std::size_t{16} << 20U;
 /// So much of it a stream has in any case, whatever the others hold: one that the peer does not read keeps what it has.
 constexpr std::size_t stream_room_min = std::size_t{64} << 10U;
+/// The same once all of them together hold `send_room_max`.
+constexpr std::size_t stream_room_least = std::size_t{4} << 10U;
 
 } // namespace
 
@@ -64,7 +66,6 @@ result<std::size_t> quic_connection::send(stream_id id, std::span<const outgoing
     streams_.leave_room(*stream);
   if (taken > 0)
     streams_.make_ready(*stream);
-  count_output();
   return taken;
 }
 
@@ -145,6 +146,13 @@ std::uint64_t quic_connection::bytes_sent(stream_id id) const noexcept {
   return stream != nullptr ? stream->output.sent() : 0;
 }
 
+bool quic_connection::is_held_by_peer(stream_id id) const {
+  const auto* stream = streams_.find(id);
+  return stream != nullptr && !end_ && stream->output.has_unsent()
+      && (::ngtcp2_conn_get_max_stream_data_left(conn_.get(), static_cast<std::int64_t>(id)) == 0
+          || ::ngtcp2_conn_get_max_data_left(conn_.get()) == 0);
+}
+
 void quic_connection::credit(const quic_stream& stream, std::size_t bytes) {
   if (!stream.is_closed)
     ::ngtcp2_conn_extend_max_stream_offset(conn_.get(), static_cast<std::int64_t>(stream.id), bytes);
@@ -188,19 +196,15 @@ void quic_connection::forget_if_over(quic_stream& stream) {
   tell(quic_event::stream_closed{id});
 }
 
-/// Messages count no more from when they were handed over; until it is acknowledged their memory is still there.
-void quic_connection::count_output() noexcept {
-  const auto before = std::exchange(output_counted_, streams_.buffered());
-  host_.arena().tally().change(static_cast<std::ptrdiff_t>(output_counted_) - static_cast<std::ptrdiff_t>(before));
-}
-
 std::size_t quic_connection::send_room() const noexcept {
   const auto limit = std::clamp<std::size_t>(2 * cwnd_, send_room_min, send_room_max);
   return limit - std::min(limit, streams_.buffered());
 }
 
 std::size_t quic_connection::send_room(const quic_stream& stream) const noexcept {
-  const auto own = stream_room_min - std::min<std::size_t>(stream_room_min, stream.output.buffered());
+  // With thousands of streams even that would be much.
+  const auto due = streams_.buffered() < send_room_max ? stream_room_min : stream_room_least;
+  const auto own = due - std::min<std::size_t>(due, stream.output.buffered());
   return std::max(send_room(), own);
 }
 

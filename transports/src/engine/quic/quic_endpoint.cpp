@@ -101,13 +101,12 @@ std::optional<unsigned> quic_endpoint::handle_datagram(const udp_arrival& arrive
 
 void quic_endpoint::hand_to(session& known, const udp_arrival& arrived, const tls_now& now) {
   present_ = &known;
-  if (!setup_.arena.admits(arrived.bytes.size())) {
+  if (setup_.arena.is_overdrawn())
+    known.yield_memory();
+  if (!setup_.arena.admits(arrived.bytes.size(), known.awaits_acks())) {
     ++dropped_;
-    if (setup_.arena.is_overdrawn()) {
-      known.yield_memory();
-      mark(known);
-    }
     present_ = nullptr;
+    mark(known);
     return;
   }
   known.handle_datagram(arrived, now);

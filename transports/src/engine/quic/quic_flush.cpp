@@ -121,6 +121,7 @@ void quic_connection::end_flush(ngtcp2_tstamp now) {
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   cwnd_ = static_cast<std::size_t>(info.cwnd);
   probes_.note_flush(now, info.bytes_in_flight > in_flight_before_);
+  in_flight_max_ = std::max(in_flight_max_, info.bytes_in_flight);
   if (info.bytes_in_flight == 0)
     unanswered_since_ = suspected_until_ = UINT64_MAX;
   else if (flushed_ > 0 && unanswered_since_ == UINT64_MAX)

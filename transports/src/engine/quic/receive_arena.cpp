@@ -72,15 +72,17 @@ bool receive_arena::is_overdrawn() const noexcept {
   return budget.used() > budget.limit() && budget.used() - budget.limit() >= overdraft_max;
 }
 
-bool receive_arena::admits(std::size_t datagram_size) {
-  if (is_overdrawn())
-    return false;
+bool receive_arena::admits(std::size_t datagram_size, bool may_give_back) {
   // Nobody else holds a reference, so nobody reads what is there: begin anew. Acquire, because the last reader may have
   // been another thread.
   if (memory_ != nullptr && memory_->references.load(std::memory_order_acquire) == 1)
     used_ = 0;
+  if (is_overdrawn() && !(may_give_back && datagram_size <= small_datagram_max))
+    return false;
   if (room() >= datagram_size)
     return true;
+  if (is_overdrawn())
+    return false;
   auto* fresh = buffers_.take(buffer_pool::size_class::large);
   if (fresh == nullptr && datagram_size <= small_datagram_max)
     fresh = annex_->take_beyond(overdraft_piece_max);

@@ -33,9 +33,10 @@ public:
   receive_arena& operator=(const receive_arena&) = delete;
 
   /// Makes sure that the content of a datagram of this size can be kept. False at the memory limit: then it is to be
-  /// dropped as a full router would, and its sender slows down and sends it again. False for all, whatever room there is, when
-  /// the limit is exceeded by `overdraft_max`: ngtcp2 may have to keep for itself what comes before its turn.
-  [[nodiscard]] bool admits(std::size_t datagram_size);
+  /// dropped as a full router would, and its sender slows down and sends it again. When the limit is exceeded by
+  /// `overdraft_max`, ngtcp2 may have to keep for itself what comes before its turn: then true only for a small one that
+  /// fits into what is there and `may_give_back`, as its connection waits for acknowledgements.
+  [[nodiscard]] bool admits(std::size_t datagram_size, bool may_give_back = false);
 
   /// Copies bytes that have arrived behind those that came before. *Errors:* throws `std::bad_alloc`.
   [[nodiscard]] payload copy_of(std::span<const std::byte> bytes);
@@ -44,7 +45,7 @@ public:
   /// memory limit there is little for what comes in a small datagram, and for others none: then null.
   [[nodiscard]] slab* take_apart(std::uint32_t capacity, std::size_t bytes) noexcept;
 
-  /// Whether nothing is admitted.
+  /// Whether next to nothing is admitted.
   [[nodiscard]] bool is_overdrawn() const noexcept;
   /// What connections hold that is none of the slabs here.
   [[nodiscard]] memory_tally& tally() noexcept { return tally_; }

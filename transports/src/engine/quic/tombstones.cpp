@@ -23,14 +23,17 @@ std::optional<std::span<const std::byte>> tombstones::answer(const quic_cid& id,
   if (found == nullptr || found->until <= now)
     return std::nullopt;
   found->bytes_received += datagram_size;
-  if (++found->packets_received < found->answer_at && now < found->answer_from)
+  const auto has_turn = ++found->packets_received >= found->answer_at;
+  if (!has_turn && now < found->answer_from)
     return std::span<const std::byte>{};
   const auto& packet = found->close_packet;
   // What is held back for its size goes with the next packet, so its turn is not over.
   if (packet.empty() || found->bytes_sent + packet.size() > 3 * found->bytes_received)
     return std::span<const std::byte>{};
   found->answer_at = 2 * found->packets_received;
-  found->answer_from = now + patience;
+  if (!has_turn)
+    found->next_patience *= 2;
+  found->answer_from = now + found->next_patience;
   found->bytes_sent += packet.size();
   return std::span{packet};
 }

@@ -24,7 +24,7 @@ namespace actorwire {
 ///
 /// A connection that we have closed repeats its CONNECTION_CLOSE, for the 1st, 2nd, 4th, 8th... packet that comes, and for
 /// any that comes `patience` after the last answer: who still sends then has not heard, and a burst of answers is lost in
-/// one. It never sends more than three times what came, since the sender's address proves nothing (10.2.1). One that the
+/// one. That time doubles, or two who have both closed would answer each other for as long as they are remembered. It never sends more than three times what came, since the sender's address proves nothing (10.2.1). One that the
 /// peer has closed is silent (10.2.2). Beyond `count_max` the oldest go. *Thread:* one at a time.
 class tombstones {
 public:
@@ -63,6 +63,7 @@ private:
     /// The packet that is answered next, or whichever comes at that time.
     std::uint64_t answer_at = 1;
     time_point answer_from = time_point::max();
+    duration next_patience = patience;
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;
   };
