@@ -1,6 +1,7 @@
-// A client whose address is taken away for a while, in a network namespace of its own. It is a program of
+// A client whose address is taken away, for a while or for good, in a network namespace of its own. It is a program of
 // its own, because a namespace is for the whole life of a process.
 
+#include "digest.hpp"
 #include "secured_program.hpp"
 
 #include <sched.h>
@@ -23,10 +24,55 @@ void live_at(const std::string& address) {
   run("ip route replace local 127.0.0.1/32 dev lo table local src " + address);
 }
 
+void leave(const std::string& address) {
+  run("ip address del " + address + "/32 dev lo");
+}
+
+/// Moves this program into a network of its own, where nothing is; false if its user may not.
+bool begin_alone() {
+  return ::unshare(CLONE_NEWNET) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+}
+
+acquire_options that_stay() {
+  auto config = settings();
+  quic_config quic;
+  quic.migration = quic_migration::refuse;
+  config.protocol_settings = quic;
+  return to_acquire(config);
+}
+
 } // namespace
 
-TEST_CASE("a connection outlives the time without any way to its server") {
-  if (::unshare(CLONE_NEWNET) != 0 && ::unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+TEST_CASE("a connection that may not move outlives the time without any way to its server") {
+  if (!begin_alone())
+    SKIP("this user may make no network namespace");
+  run("ip link set lo up");
+  live_at("10.99.0.1");
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), that_stay()).value();
+  const auto info = me.must_ask<connection_info>(peer, connect{});
+  CHECK(info.local_address.starts_with("10.99.0.1:"));
+  me.listen_to(peer, event_mask::data | event_mask::state);
+  const auto text = pattern(300'000);
+  anonymous_tell(peer, cast{payload::copy_of(text), {}});
+  CHECK((me.await_bytes(text.size()) == text));
+  leave("10.99.0.1");
+  const auto sent_before = me.must_ask<stats>(peer, get_stats{}).transport.bytes_sent;
+  anonymous_tell(peer, cast{payload::copy_of(text), {}});
+  // All that may be on its way has been handed to a system that takes none of it.
+  wait_until("the connection tries to send",
+             [&] { return me.must_ask<stats>(peer, get_stats{}).transport.bytes_sent > sent_before; });
+  CHECK_FALSE(me.await_or_nothing<received>(300ms));
+  run("ip address add 10.99.0.1/32 dev lo");
+  CHECK((me.await_bytes(text.size()) == text));
+  CHECK(me.must_ask<connection_info>(peer, connect{}).generation == info.generation);
+}
+
+TEST_CASE(
+    "a connection whose address is taken away in the middle of a transfer goes on from another one, again and again") {
+  if (!begin_alone())
     SKIP("this user may make no network namespace");
   run("ip link set lo up");
   live_at("10.99.0.1");
@@ -37,19 +83,78 @@ TEST_CASE("a connection outlives the time without any way to its server") {
   const auto info = me.must_ask<connection_info>(peer, connect{});
   CHECK(info.local_address.starts_with("10.99.0.1:"));
   me.listen_to(peer, event_mask::data | event_mask::state);
+  std::string expected;
+  std::string arrived;
+  for (const std::string number : {"2", "3", "4"}) {
+    const auto text = pattern(1'000'000);
+    expected += text;
+    anonymous_tell(peer, cast{payload::copy_of(text), {}});
+    arrived += me.await_bytes(text.size() / 4);
+    live_at("10.99.0." + number);
+    leave("10.99.0." + std::to_string(std::stoi(number) - 1));
+    const auto moved = me.await<address_changed>();
+    CHECK(moved.local_address.starts_with("10.99.0." + number + ":"));
+    CHECK(moved.generation == info.generation);
+  }
+  arrived += me.await_bytes(expected.size() - arrived.size());
+  CHECK(sha256_of(arrived) == sha256_of(expected));
+  CHECK(me.must_ask<connection_info>(peer, connect{}).generation == info.generation);
+}
+
+TEST_CASE("a connection without any way to its server takes the next one that there is, from wherever it begins") {
+  if (!begin_alone())
+    SKIP("this user may make no network namespace");
+  run("ip link set lo up");
+  live_at("10.99.0.1");
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
+  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
+  const auto info = me.must_ask<connection_info>(peer, connect{});
+  me.listen_to(peer, event_mask::data | event_mask::state);
   const auto text = pattern(300'000);
   anonymous_tell(peer, cast{payload::copy_of(text), {}});
   CHECK((me.await_bytes(text.size()) == text));
-  run("ip address del 10.99.0.1/32 dev lo");
-  const auto sent_before = me.must_ask<stats>(peer, get_stats{}).transport.bytes_sent;
+  leave("10.99.0.1");
+  run("ip link set lo down");
   anonymous_tell(peer, cast{payload::copy_of(text), {}});
-  // All that may be on its way has been handed to a system that takes none of it.
-  wait_until("the connection tries to send",
-             [&] { return me.must_ask<stats>(peer, get_stats{}).transport.bytes_sent > sent_before; });
   CHECK_FALSE(me.await_or_nothing<received>(300ms));
-  run("ip address add 10.99.0.1/32 dev lo");
+  run("ip link set lo up");
+  live_at("10.99.0.2");
+  const auto moved = me.await<address_changed>();
+  CHECK(moved.generation == info.generation);
   CHECK((me.await_bytes(text.size()) == text));
-  CHECK(me.must_ask<connection_info>(peer, connect{}).generation == info.generation);
+}
+
+TEST_CASE(
+    "a connection of IPv6 whose address is taken away goes on from another one, although nothing fails to be sent") {
+  if (!begin_alone())
+    SKIP("this user may make no network namespace");
+  const auto begin_at = [](const std::string& address) {
+    run("ip -6 address add " + address + "/128 dev lo nodad");
+    run("ip -6 route replace local fd77::1 dev lo table local metric 1 src " + address);
+  };
+  run("ip link set lo up");
+  run("ip -6 address add fd77::1/128 dev lo nodad");
+  run("ip -6 route del local fd77::1 table local");
+  begin_at("fd99::1");
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://[fd77::1]:0", echo, to_listen()).value();
+  const auto peer = here.net->acquire("quic://[fd77::1]:" + std::to_string(server.port), to_acquire()).value();
+  const auto info = me.must_ask<connection_info>(peer, connect{});
+  CHECK(info.local_address.starts_with("[fd99::1]:"));
+  me.listen_to(peer, event_mask::data | event_mask::state);
+  const auto text = pattern(300'000);
+  anonymous_tell(peer, cast{payload::copy_of(text), {}});
+  CHECK((me.await_bytes(text.size()) == text));
+  begin_at("fd99::2");
+  run("ip -6 address del fd99::1/128 dev lo");
+  anonymous_tell(peer, cast{payload::copy_of(text), {}});
+  const auto moved = me.await<address_changed>();
+  CHECK(moved.local_address.starts_with("[fd99::2]:"));
+  CHECK(moved.generation == info.generation);
+  CHECK((me.await_bytes(text.size()) == text));
 }
 
 } // namespace actorwire::test

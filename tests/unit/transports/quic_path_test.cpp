@@ -111,7 +111,7 @@ TEST_CASE("a client that moves goes on from its new address") {
   quic_world world;
   auto [client, server] = world.connect();
   world.until([&, &at = client] { return at.streams.contains(0) || at.connection->is_all_acked(); });
-  world.run_for(100ms);
+  world.run_for(1s);
   const auto elsewhere = address_of("203.0.113.9", 50'123);
   transfer_with(world, client, server, [&, &at = client] {
     REQUIRE(at.connection->migrate(elsewhere, world.now));
@@ -121,6 +121,67 @@ TEST_CASE("a client that moves goes on from its new address") {
   CHECK(client.paths[0].local == elsewhere);
   REQUIRE(server.paths.size() == 1);
   CHECK(server.paths[0].remote == elsewhere);
+}
+
+TEST_CASE("a client may move again before it has arrived") {
+  const auto pause = GENERATE(0ms, 1ms, 7ms, 12ms, 20ms, 50ms, 100ms, 300ms);
+  INFO("one move after the other in " << pause / 1ms << " ms");
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  // What lies behind it is gone.
+  auto here = world.client_address;
+  world.passes = [&](const udp_path& arriving, const std::string&) {
+    return (arriving.local == world.server_address ? arriving.remote : arriving.local) == here;
+  };
+  transfer_with(world, client, server, [&, &at = client] {
+    for (std::uint16_t port = 50'001; port <= 50'003; ++port) {
+      here = address_of("203.0.113.9", port);
+      REQUIRE(world.client->migrate_all(here, world.now));
+      world.run_for(pause);
+      CHECK_FALSE(at.reason);
+    }
+  });
+  CHECK(client.paths.back().local == here);
+  CHECK(server.paths.back().remote == here);
+}
+
+TEST_CASE("a client that has moved too often waits for connection IDs, and can move again when it has some") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  std::uint16_t port = 50'000;
+  const auto move = [&] { return world.client->migrate_all(address_of("203.0.113.9", ++port), world.now); };
+  for (int count = 0; count < 3; ++count)
+    REQUIRE(move());
+  const auto refused = move();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::would_block);
+  CHECK_FALSE(client.reason);
+  world.run_for(1s);
+  CHECK(move());
+  client.say(0, "here");
+  world.until([&, &at = server] { return at.streams[0].text == "here"; });
+  CHECK(server.connection->path().remote == address_of("203.0.113.9", port));
+}
+
+TEST_CASE("a client that was cut off, and moves, goes on at once") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto elsewhere = address_of("203.0.113.9", 50'001);
+  transfer_with(world, client, server, [&] {
+    world.passes = [&](const udp_path& arriving, const std::string&) {
+      return arriving.local == elsewhere || arriving.remote == elsewhere;
+    };
+    // Both wait longer with each probe.
+    world.run_for(10s);
+    REQUIRE(world.client->migrate_all(elsewhere, world.now));
+    const auto known = server.streams[0].text.size();
+    const auto begun = world.now.steady;
+    world.until([&, &at = server] { return at.streams[0].text.size() > known; });
+    CHECK(world.now.steady - begun < 1s);
+  });
 }
 
 TEST_CASE("a client may not move where the server's settings forbid it") {

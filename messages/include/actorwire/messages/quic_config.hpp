@@ -32,11 +32,13 @@ constexpr std::array<std::string_view, 3> names_of(quic_congestion_control) {
   return {"cubic", "bbr", "reno"};
 }
 
-/// What is done about a peer whose address changes (RFC 9000, 9): it moves, or a NAT between forgets it.
-/// - `follow`: the connection goes on there, once the new path has proved to lead to the peer.
+/// What is done about an address that changes (RFC 9000, 9): a client moves, or a NAT between forgets it.
+/// - `follow`: the connection goes on there, once the new path has proved to lead to the peer; and a client whose own address
+///   is of no use any more goes on from another one of its machine.
 /// - `refuse`: the peer is asked to stay where it is (`disable_active_migration`; RFC 9000, 18.2), and what comes from
 ///   another address is dropped: a connection that gets one ends by its timeouts. A new port of the same address, as a
-///   NAT gives that has forgotten the connection, is followed once it has proved to lead to the peer.
+///   NAT gives that has forgotten the connection, is followed once it has proved to lead to the peer. A client stays with
+///   the address that it began with.
 enum class quic_migration : std::uint8_t { follow, refuse };
 
 constexpr std::array<std::string_view, 2> names_of(quic_migration) {

@@ -30,6 +30,8 @@ public:
       return opened;
     if (auto connected = socket_->connect(remote); !connected)
       return connected;
+    if (quic.migration == quic_migration::follow)
+      socket_->roam();
     const auto& name = owner_->config().tls.server_name;
     const auto& host = owner_->remote().host;
     quic_connection::settings settings{std::make_shared<const transport_config>(owner_->config()),

@@ -27,7 +27,8 @@ quic_socket::quic_socket(shard& where, quic_endpoint::setup setup, std::optional
   : shard_(where),
     endpoint_(std::move(setup), gated(std::move(accepting))),
     watch_(where.loop().context()),
-    due_([this] { handle_due(); }) {}
+    due_([this] { handle_due(); }),
+    look_([this] { look_for_address(); }) {}
 
 std::optional<quic_endpoint::acceptance> quic_socket::gated(std::optional<quic_endpoint::acceptance> accepting) {
   if (accepting)
@@ -50,6 +51,7 @@ result<void> quic_socket::open(const udp_address& local, const udp_socket_option
     socket_.close();
     return make_system_error(failure.value(), phase::setup, "watch a socket");
   }
+  options_ = options;
   listener_ = told;
   memory_ = &boost::asio::use_service<quic_memory>(shard_.loop().context());
   memory_->add(*this);
@@ -95,13 +97,16 @@ void quic_socket::take_over(const udp_arrival& arrived) {
 // -- receiving ----------------------------------------------------------------------------------------------------------
 
 void quic_socket::await_datagrams() {
-  if (!socket_.is_open() || std::exchange(awaits_datagrams_, true))
+  if (!socket_.is_open() || !watch_.is_open() || std::exchange(awaits_datagrams_, true))
     return;
-  watch_.async_wait(descriptor::wait_read, [self = local_ref<quic_socket>{this}](const boost::system::error_code&) {
-    const shard::turn here{self->shard_};
-    self->awaits_datagrams_ = false;
-    self->handle_readable();
-  });
+  watch_.async_wait(descriptor::wait_read,
+                    [self = local_ref<quic_socket>{this}, move = moves_](const boost::system::error_code&) {
+                      const shard::turn here{self->shard_};
+                      if (move != self->moves_)
+                        return;
+                      self->awaits_datagrams_ = false;
+                      self->handle_readable();
+                    });
 }
 
 void quic_socket::handle_readable() {
@@ -109,6 +114,8 @@ void quic_socket::handle_readable() {
     const auto got = socket_.receive(*buffers_, *this);
     if (got.system_code == ECONNREFUSED)
       handle_refusal();
+    else if (got.system_code != 0 && got.system_code != EMSGSIZE)
+      doubt_address();
     if (!got.may_have_more)
       break;
   }
@@ -123,6 +130,7 @@ void quic_socket::handle_refusal() {
 }
 
 void quic_socket::handle_datagram(const udp_arrival& arrived) {
+  look_pause_ = look_pause_min;
   if (const auto shard = endpoint_.handle_datagram(arrived, now()); shard && group_)
     group_->hand_over(*shard, arrived);
 }
@@ -162,9 +170,12 @@ void quic_socket::flush() {
       const auto departure = endpoint_.poll_transmit(room, at);
       if (!departure)
         break;
+      const auto status = queue_.send(socket_, *departure);
       // An earlier datagram was refused, and this one dropped to say so.
-      if (queue_.send(socket_, *departure) == udp_send_status::refused)
+      if (status == udp_send_status::refused)
         was_refused = true;
+      else if (status == udp_send_status::failed)
+        doubt_address();
     }
     if (!queue_.is_empty()) {
       await_room();
@@ -176,6 +187,9 @@ void quic_socket::flush() {
       break;
     endpoint_.handle_timeout(at);
   }
+  // The last quantum was due already: it leaves in the next round, and not when something comes in, which may be never.
+  if (queue_.is_empty() && endpoint_.wants_to_transmit())
+    shard_.flush_later(*this);
   if (was_refused)
     refuse_later();
   dispatch_later();
@@ -195,13 +209,16 @@ void quic_socket::refuse_later() {
 }
 
 void quic_socket::await_room() {
-  if (std::exchange(awaits_room_, true))
+  if (!watch_.is_open() || std::exchange(awaits_room_, true))
     return;
-  watch_.async_wait(descriptor::wait_write, [self = local_ref<quic_socket>{this}](const boost::system::error_code&) {
-    const shard::turn here{self->shard_};
-    self->awaits_room_ = false;
-    self->handle_writable();
-  });
+  watch_.async_wait(descriptor::wait_write,
+                    [self = local_ref<quic_socket>{this}, move = moves_](const boost::system::error_code&) {
+                      const shard::turn here{self->shard_};
+                      if (move != self->moves_)
+                        return;
+                      self->awaits_room_ = false;
+                      self->handle_writable();
+                    });
 }
 
 void quic_socket::handle_writable() {
@@ -212,6 +229,8 @@ void quic_socket::handle_writable() {
     shard_.flush_later(*this);
   else
     await_room();
+  if (flushed.has_failed)
+    doubt_address();
   if (flushed.was_refused) {
     handle_refusal();
     dispatch();
@@ -231,6 +250,8 @@ void quic_socket::follow_timer() {
 void quic_socket::handle_due() {
   const local_ref<quic_socket> self{this};
   endpoint_.handle_timeout(now());
+  if (roams_ && endpoint_.is_unanswered(now()))
+    doubt_address();
   dispatch();
   close_if_idle();
 }
@@ -272,6 +293,7 @@ void quic_socket::close_now() {
 
 void quic_socket::close() noexcept {
   due_.cancel();
+  look_.cancel();
   if (memory_ != nullptr)
     std::exchange(memory_, nullptr)->remove(*this);
   if (group_)

@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/basic_stream_descriptor.hpp>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 
@@ -45,6 +46,8 @@ public:
   /// Binds to `local`, and begins to receive. *Errors:* as `udp_socket::open`.
   [[nodiscard]] result<void> open(const udp_address& local, const udp_socket_options& options, listener* told);
   [[nodiscard]] result<void> connect(const udp_address& remote) { return socket_.connect(remote); }
+  /// From now on a socket that is connected goes on from another address of this machine when its own is of no use any more.
+  void roam() noexcept { roams_ = true; }
   /// Becomes the group's socket on this shard, until it closes, and hands over to the others what is for them: also while it
   /// takes no clients, since each socket that closes has the kernel deal the clients out anew.
   void join(std::shared_ptr<quic_group> group);
@@ -82,6 +85,9 @@ private:
   /// What was given, for as long as clients are taken.
   [[nodiscard]] std::optional<quic_endpoint::acceptance> gated(std::optional<quic_endpoint::acceptance> accepting);
 
+  static constexpr duration look_pause_min = std::chrono::milliseconds{20};
+  static constexpr duration look_pause_max = std::chrono::seconds{1};
+
   using descriptor = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
   void flush() override;
@@ -98,6 +104,9 @@ private:
   void dispatch();
   void dispatch_later();
   void follow_timer();
+  void doubt_address();
+  void look_for_address();
+  [[nodiscard]] bool move_to(udp_socket& found);
   void close_if_idle();
   void close() noexcept;
 
@@ -112,6 +121,14 @@ private:
   listener* listener_ = nullptr;
   timer due_;
   std::shared_ptr<quic_group> group_;
+  /// As the socket was opened.
+  udp_socket_options options_;
+  /// How long to wait until it is looked whether there is a better address.
+  timer look_;
+  duration look_pause_ = look_pause_min;
+  /// How often the socket was replaced: what was awaited of an earlier one is of no interest.
+  unsigned moves_ = 0;
+  bool roams_ = false;
   bool takes_clients_ = true;
   bool awaits_datagrams_ = false;
   bool awaits_room_ = false;

@@ -29,10 +29,16 @@ udp_send_queue::flushed udp_send_queue::flush(udp_socket& socket) {
       break;
     }
     outcome.was_refused = outcome.was_refused || sent.status == udp_send_status::refused;
+    outcome.has_failed = outcome.has_failed || sent.status == udp_send_status::failed;
     bytes_ -= sizeof(kept) + first.bytes.size();
     waiting_.pop_front();
   }
   return outcome;
+}
+
+void udp_send_queue::clear() noexcept {
+  waiting_.clear();
+  bytes_ = 0;
 }
 
 void udp_send_queue::keep(const udp_departure& departing, std::size_t offset) {

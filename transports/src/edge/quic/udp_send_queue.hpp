@@ -23,6 +23,8 @@ public:
     bool is_empty = true;
     /// Some of it was told to be refused.
     bool was_refused = false;
+    /// Some of it was dropped for a reason of this machine.
+    bool has_failed = false;
   };
 
   /// Sends by `socket`, after what waits. `blocked` means that the rest is kept, or dropped at the bound: either way the
@@ -32,6 +34,9 @@ public:
 
   /// Sends what waits, until that is nothing or the socket blocks. What cannot be sent at all is dropped.
   flushed flush(udp_socket& socket);
+
+  /// Forgets what waits.
+  void clear() noexcept;
 
   [[nodiscard]] bool is_empty() const noexcept { return waiting_.empty(); }
   /// *Units:* bytes, with what it takes to keep them; at most `bytes_max`.

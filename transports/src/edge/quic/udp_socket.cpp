@@ -74,6 +74,16 @@ result<void> udp_socket::share() {
   return {};
 }
 
+void udp_socket::swap(udp_socket& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(family_, other.family_);
+  std::swap(is_connected_, other.is_connected_);
+  std::swap(has_gso_, other.has_gso_);
+  std::swap(local_, other.local_);
+  std::swap(remote_, other.remote_);
+  std::swap(buffer_sizes_, other.buffer_sizes_);
+}
+
 void udp_socket::close() noexcept {
   if (!is_open())
     return;

@@ -87,6 +87,9 @@ public:
 
   void close() noexcept;
 
+  /// Each becomes the other.
+  void swap(udp_socket& other) noexcept;
+
   /// Receives what fits `buffers` by one call to the system, and gives the datagrams to `sink`. Empty ones are left out:
   /// they are no QUIC packets, and ngtcp2 wants none. The local end of their path is where they were sent to, also if the
   /// socket is bound to a wildcard.

@@ -52,7 +52,7 @@ struct quic_callbacks {
   }
 
   static int handshake_confirmed(ngtcp2_conn*, void* user) {
-    of(user).is_confirmed_ = true;
+    of(user).handle_confirmed();
     return 0;
   }
 
@@ -178,6 +178,8 @@ struct quic_callbacks {
   static int path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path* old,
                              ngtcp2_path_validation_result outcome, void* user) {
     auto& self = of(user);
+    if (outcome == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
+      self.is_proving_ = false;
     // The path of the preferred address and probes of paths that are not used change nothing.
     if (outcome != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS || old == nullptr)
       return 0;

@@ -23,6 +23,9 @@ constexpr std::size_t first_destination_size = 16;
 /// How long late packets are answered, in probe timeouts (RFC 9000, 10.2).
 constexpr int linger_probe_timeouts = 3;
 
+/// What is on its way for so many probe timeouts, and not answered, may have got lost by more than chance.
+constexpr int unanswered_probe_timeouts = 3;
+
 constexpr std::size_t early_parameters_max = 512;
 
 /// Keep-alives in the time that an idle connection has; and how far apart they are at least, whatever timeout a peer makes
@@ -254,6 +257,12 @@ void quic_connection::suspect(const tls_now& now) {
   if (end_ || !is_connected_ || unanswered_since_ == UINT64_MAX || suspected_until_ != UINT64_MAX)
     return;
   suspected_until_ = stamp(now) + linger_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
+}
+
+bool quic_connection::is_unanswered(const tls_now& now) {
+  if (end_ || unanswered_since_ == UINT64_MAX)
+    return false;
+  return stamp(now) >= unanswered_since_ + unanswered_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
 ngtcp2_tstamp quic_connection::unanswered_deadline() const noexcept {

@@ -178,11 +178,14 @@ public:
   /// The system says that nobody listens at the peer's address any more. Anyone on the way can say so; it is believed if
   /// the peer does not answer what is on its way to it within three probe timeouts.
   void suspect(const tls_now& now);
-  /// Goes on from another address (RFC 9000, 9). *Errors:* `unsupported` when the peer or the settings forbid it, or the
-  /// handshake is not confirmed.
+  /// Goes on from another address (RFC 9000, 9). *Errors:* `unsupported` when the peer forbids it, or this side is a server;
+  /// `not_connected` before the handshake is confirmed; `would_block` shortly after it, and until the peer has given more
+  /// connection IDs, one of which each move takes.
   [[nodiscard]] result<void> migrate(const udp_address& local, const tls_now& now);
   /// Changes the keys (RFC 9001, 6); false while the last change, or the handshake, is not confirmed.
   [[nodiscard]] bool update_keys(const tls_now& now);
+  /// Whether the peer has not answered for three probe timeouts what is on its way to it.
+  [[nodiscard]] bool is_unanswered(const tls_now& now);
 
   [[nodiscard]] bool is_server() const noexcept { return settings_.tls.identity->role() == tls_role::server; }
   [[nodiscard]] bool is_connected() const noexcept { return is_connected_; }
@@ -234,6 +237,7 @@ private:
   [[nodiscard]] ngtcp2_tstamp unanswered_deadline() const noexcept;
   void handle_connected();
   void keep_alive();
+  void handle_confirmed() noexcept;
   void announce();
   void handle_failure(int failure);
   void handle_farewell(const ngtcp2_ccerr& told);
@@ -329,6 +333,10 @@ private:
   /// By direction: that more streams can be opened is told, and nobody has heard it yet.
   std::array<bool, 2> has_told_of_streams_{};
   bool is_confirmed_ = false;
+  /// Until when a client stays where it is, because the server may not have its connection IDs.
+  ngtcp2_tstamp settled_at_ = 0;
+  /// A client has moved, and does not know yet whether it is heard there.
+  bool is_proving_ = false;
   bool takes_early_data_ = false;
   bool knew_address_ = false;
   bool wants_proof_ = false;

@@ -8,6 +8,13 @@
 
 namespace actorwire {
 
+namespace {
+
+/// By then what was sent at the end of the handshake has arrived, or was sent again.
+constexpr ngtcp2_duration settling_probe_timeouts = 6;
+
+} // namespace
+
 udp_path quic_connection::path() const {
   return end_ ? last_path_ : path_of(*::ngtcp2_conn_get_path(conn_.get()));
 }
@@ -17,6 +24,13 @@ udp_path quic_connection::path() const {
 bool quic_connection::is_from_elsewhere(const udp_path& way) const {
   return is_server() && is_connected_ && quic_.migration == quic_migration::refuse
       && way.remote.host() != path().remote.host();
+}
+
+/// A server (ngtcp2 1.11) that does not have our connection IDs when we move goes on with the old one; when we move again
+/// it gives that up, but counts it: the next ID that we send is one too many for it, and it ends the connection.
+void quic_connection::handle_confirmed() noexcept {
+  is_confirmed_ = true;
+  settled_at_ = last_now_ + settling_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
 void quic_connection::handle_path_change(const ngtcp2_path& path) {
@@ -47,10 +61,20 @@ result<void> quic_connection::migrate(const udp_address& local, const tls_now& n
     return make_error(error_code::unsupported, where(), is_server() ? origin::local : origin::remote,
                       is_server() ? "a server keeps its address" : "the other side does not allow it");
   const auto at = stamp(now);
+  if (at < settled_at_)
+    return make_error(error_code::would_block, where(), origin::local,
+                      "the other side may not have the connection IDs yet that it needs to follow");
   const udp_path wanted{local, path().remote};
   const auto as_ngtcp2 = path_for_ngtcp2(wanted);
-  if (const auto failure = ::ngtcp2_conn_initiate_immediate_migration(conn_.get(), &as_ngtcp2, at); failure != 0)
+  const auto failure = ::ngtcp2_conn_initiate_immediate_migration(conn_.get(), &as_ngtcp2, at);
+  if (failure == NGTCP2_ERR_CONN_ID_BLOCKED)
+    return make_error(error_code::would_block, where(), origin::remote,
+                      "the other side has to give more connection IDs before another move");
+  if (failure != 0)
     return make_quic_error(failure, where());
+  // It was to go where nothing goes any more.
+  stray_ = nullptr;
+  is_proving_ = true;
   handle_path_change(as_ngtcp2);
   return {};
 }

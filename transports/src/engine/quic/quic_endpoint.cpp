@@ -281,6 +281,26 @@ void quic_endpoint::suspect_all(const tls_now& now) {
   }
 }
 
+result<void> quic_endpoint::migrate_all(const udp_address& local, const tls_now& now) {
+  now_ = now;
+  result<void> outcome;
+  for (auto& each : sessions_) {
+    if (each.has_ended())
+      continue;
+    present_ = &each;
+    auto moved = each.migrate(local, now);
+    present_ = nullptr;
+    mark(each);
+    if (!moved && outcome)
+      outcome = std::move(moved);
+  }
+  return outcome;
+}
+
+bool quic_endpoint::is_unanswered(const tls_now& now) {
+  return std::ranges::any_of(sessions_, [&](session& each) { return each.is_unanswered(now); });
+}
+
 void quic_endpoint::release(quic_connection& which) {
   auto& known = session_of(which);
   known.observer = nullptr;

@@ -110,6 +110,10 @@ public:
   void touch(quic_connection& which);
   /// The system says that nobody listens any more at the address that all connections go to.
   void suspect_all(const tls_now& now);
+  /// Has all connections go on from another address; all are a client's. *Errors:* as `quic_connection::migrate`, the first.
+  [[nodiscard]] result<void> migrate_all(const udp_address& local, const tls_now& now);
+  /// Whether one of them gets no answer.
+  [[nodiscard]] bool is_unanswered(const tls_now& now);
   /// Nobody wants to hear of it any more; ends it if it has not ended.
   void release(quic_connection& which);
   [[nodiscard]] std::size_t size() const noexcept { return sessions_.size(); }

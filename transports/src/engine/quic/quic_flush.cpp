@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::size_t vectors_per_packet = 16;
 
+/// Carries a PATH_CHALLENGE or a PATH_RESPONSE.
+constexpr std::size_t path_frame_packet_size = 64;
+
 } // namespace
 
 std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
@@ -105,7 +108,17 @@ std::size_t quic_connection::packet_room(std::size_t wanted) {
   // ngtcp2 goes back by itself when the new path has not proved itself in time.
   if (limit_.is_in_force() && path() == last_path_)
     limit_.lift();
-  return limit_.cut(wanted);
+  const auto room = limit_.cut(wanted);
+  if (!is_proving_)
+    return room;
+  // A PATH_RESPONSE is as long as a packet, and ngtcp2 (1.11) sets no timer for it. Where two of them fill the smallest
+  // congestion window, and get lost, nothing could be sent any more, not even a PATH_CHALLENGE: so the last ones become
+  // shorter, which costs them their padding, and the window is never full of them. A server has data to send that have a
+  // timer, and its PATH_CHALLENGE has to be as long as a packet to prove anything.
+  const auto window = static_cast<std::size_t>(::ngtcp2_conn_get_cwnd_left(conn_.get()));
+  if (window == 0 || window >= 2 * NGTCP2_MAX_UDP_PAYLOAD_SIZE)
+    return room;
+  return std::min(room, std::max(window / 2, path_frame_packet_size));
 }
 
 /// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
