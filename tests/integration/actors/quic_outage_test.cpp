@@ -33,6 +33,26 @@ bool begin_alone() {
   return ::unshare(CLONE_NEWNET) == 0 || ::unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
 }
 
+/// A client that is connected to an echo, both in this program.
+struct connected_program : program {
+  /// `host` as it stands in a URI.
+  explicit connected_program(const std::string& host, const acquire_options& options = to_acquire())
+    : server(net->listen("quic://" + host + ":0", echo, to_listen()).value()),
+      peer(net->acquire("quic://" + host + ":" + std::to_string(server.port), options).value()),
+      info(me.must_ask<connection_info>(peer, connect{})) {
+    me.listen_to(peer, event_mask::data | event_mask::state);
+  }
+
+  void say(const std::string& text) { anonymous_tell(peer, cast{payload::copy_of(text), {}}); }
+  [[nodiscard]] bool hears(const std::string& text) { return me.await_bytes(text.size()) == text; }
+  [[nodiscard]] std::uint64_t generation() { return me.must_ask<connection_info>(peer, connect{}).generation; }
+
+  witness me{system};
+  listening server;
+  connection_actor peer;
+  connection_info info;
+};
+
 acquire_options that_stay() {
   auto config = settings();
   quic_config quic;
@@ -48,26 +68,21 @@ TEST_CASE("a connection that may not move outlives the time without any way to i
     SKIP("this user may make no network namespace");
   run("ip link set lo up");
   live_at("10.99.0.1");
-  program here;
-  witness me{here.system};
-  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
-  const auto peer = here.net->acquire(quic_uri(server.port), that_stay()).value();
-  const auto info = me.must_ask<connection_info>(peer, connect{});
-  CHECK(info.local_address.starts_with("10.99.0.1:"));
-  me.listen_to(peer, event_mask::data | event_mask::state);
+  connected_program here{"127.0.0.1", that_stay()};
+  CHECK(here.info.local_address.starts_with("10.99.0.1:"));
   const auto text = pattern(300'000);
-  anonymous_tell(peer, cast{payload::copy_of(text), {}});
-  CHECK((me.await_bytes(text.size()) == text));
+  here.say(text);
+  CHECK(here.hears(text));
   leave("10.99.0.1");
-  const auto sent_before = me.must_ask<stats>(peer, get_stats{}).transport.bytes_sent;
-  anonymous_tell(peer, cast{payload::copy_of(text), {}});
+  const auto sent_before = here.me.must_ask<stats>(here.peer, get_stats{}).transport.bytes_sent;
+  here.say(text);
   // All that may be on its way has been handed to a system that takes none of it.
   wait_until("the connection tries to send",
-             [&] { return me.must_ask<stats>(peer, get_stats{}).transport.bytes_sent > sent_before; });
-  CHECK_FALSE(me.await_or_nothing<received>(300ms));
+             [&] { return here.me.must_ask<stats>(here.peer, get_stats{}).transport.bytes_sent > sent_before; });
+  CHECK_FALSE(here.me.await_or_nothing<received>(300ms));
   run("ip address add 10.99.0.1/32 dev lo");
-  CHECK((me.await_bytes(text.size()) == text));
-  CHECK(me.must_ask<connection_info>(peer, connect{}).generation == info.generation);
+  CHECK(here.hears(text));
+  CHECK(here.generation() == here.info.generation);
 }
 
 TEST_CASE(
@@ -76,31 +91,26 @@ TEST_CASE(
     SKIP("this user may make no network namespace");
   run("ip link set lo up");
   live_at("10.99.0.1");
-  program here;
-  witness me{here.system};
-  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
-  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
-  const auto info = me.must_ask<connection_info>(peer, connect{});
-  CHECK(info.local_address.starts_with("10.99.0.1:"));
-  me.listen_to(peer, event_mask::data | event_mask::state);
+  connected_program here{"127.0.0.1"};
+  CHECK(here.info.local_address.starts_with("10.99.0.1:"));
   std::string expected;
   std::string arrived;
   for (const std::string number : {"2", "3", "4"}) {
     const auto text = pattern(1'000'000);
     expected += text + text;
-    anonymous_tell(peer, cast{payload::copy_of(text), {}});
-    arrived += me.await_bytes(text.size() / 4);
+    here.say(text);
+    arrived += here.me.await_bytes(text.size() / 4);
     live_at("10.99.0." + number);
     leave("10.99.0." + std::to_string(std::stoi(number) - 1));
     // However fast the first half was.
-    anonymous_tell(peer, cast{payload::copy_of(text), {}});
-    const auto moved = me.await<address_changed>();
+    here.say(text);
+    const auto moved = here.me.await<address_changed>();
     CHECK(moved.local_address.starts_with("10.99.0." + number + ":"));
-    CHECK(moved.generation == info.generation);
-    arrived += me.await_bytes(expected.size() - arrived.size());
+    CHECK(moved.generation == here.info.generation);
+    arrived += here.me.await_bytes(expected.size() - arrived.size());
   }
   CHECK(sha256_of(arrived) == sha256_of(expected));
-  CHECK(me.must_ask<connection_info>(peer, connect{}).generation == info.generation);
+  CHECK(here.generation() == here.info.generation);
 }
 
 TEST_CASE("a connection without any way to its server takes the next one that there is, from wherever it begins") {
@@ -108,24 +118,19 @@ TEST_CASE("a connection without any way to its server takes the next one that th
     SKIP("this user may make no network namespace");
   run("ip link set lo up");
   live_at("10.99.0.1");
-  program here;
-  witness me{here.system};
-  const auto server = here.net->listen("quic://127.0.0.1:0", echo, to_listen()).value();
-  const auto peer = here.net->acquire(quic_uri(server.port), to_acquire()).value();
-  const auto info = me.must_ask<connection_info>(peer, connect{});
-  me.listen_to(peer, event_mask::data | event_mask::state);
+  connected_program here{"127.0.0.1"};
   const auto text = pattern(300'000);
-  anonymous_tell(peer, cast{payload::copy_of(text), {}});
-  CHECK((me.await_bytes(text.size()) == text));
+  here.say(text);
+  CHECK(here.hears(text));
   leave("10.99.0.1");
   run("ip link set lo down");
-  anonymous_tell(peer, cast{payload::copy_of(text), {}});
-  CHECK_FALSE(me.await_or_nothing<received>(300ms));
+  here.say(text);
+  CHECK_FALSE(here.me.await_or_nothing<received>(300ms));
   run("ip link set lo up");
   live_at("10.99.0.2");
-  const auto moved = me.await<address_changed>();
-  CHECK(moved.generation == info.generation);
-  CHECK((me.await_bytes(text.size()) == text));
+  const auto moved = here.me.await<address_changed>();
+  CHECK(moved.generation == here.info.generation);
+  CHECK(here.hears(text));
 }
 
 TEST_CASE(
@@ -140,23 +145,18 @@ TEST_CASE(
   run("ip -6 address add fd77::1/128 dev lo nodad");
   run("ip -6 route del local fd77::1 table local");
   begin_at("fd99::1");
-  program here;
-  witness me{here.system};
-  const auto server = here.net->listen("quic://[fd77::1]:0", echo, to_listen()).value();
-  const auto peer = here.net->acquire("quic://[fd77::1]:" + std::to_string(server.port), to_acquire()).value();
-  const auto info = me.must_ask<connection_info>(peer, connect{});
-  CHECK(info.local_address.starts_with("[fd99::1]:"));
-  me.listen_to(peer, event_mask::data | event_mask::state);
+  connected_program here{"[fd77::1]"};
+  CHECK(here.info.local_address.starts_with("[fd99::1]:"));
   const auto text = pattern(300'000);
-  anonymous_tell(peer, cast{payload::copy_of(text), {}});
-  CHECK((me.await_bytes(text.size()) == text));
+  here.say(text);
+  CHECK(here.hears(text));
   begin_at("fd99::2");
   run("ip -6 address del fd99::1/128 dev lo");
-  anonymous_tell(peer, cast{payload::copy_of(text), {}});
-  const auto moved = me.await<address_changed>();
+  here.say(text);
+  const auto moved = here.me.await<address_changed>();
   CHECK(moved.local_address.starts_with("[fd99::2]:"));
-  CHECK(moved.generation == info.generation);
-  CHECK((me.await_bytes(text.size()) == text));
+  CHECK(moved.generation == here.info.generation);
+  CHECK(here.hears(text));
 }
 
 } // namespace actorwire::test

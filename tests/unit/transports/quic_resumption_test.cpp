@@ -241,29 +241,43 @@ TEST_CASE("a token that comes in a later packet than its ticket is kept with it"
   CHECK(kept->quic_token == "token");
 }
 
-TEST_CASE("the token of an earlier connection spares a client one Retry, and nobody a second one") {
+namespace {
+
+/// A client that has proved its address by a Retry, and has a token for the next time.
+struct proven_client {
+  proven_client() {
+    world.passes = [this](const udp_path& path, const std::string& bytes) {
+      // A Retry is a long packet of type 3 (RFC 9000, 17.2.5).
+      retries += path.local != world.server_address && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
+      if (first.empty() && path.local == world.server_address)
+        first = bytes;
+      return true;
+    };
+    world.now.wall = std::time(nullptr);
+    world.connect();
+    world.run_for(1s);
+    CHECK(retries == 1);
+    first.clear();
+  }
+
   quic_world world{{.retry_threshold = 0}};
   std::size_t retries = 0;
+  /// What the client says first when it comes back.
   std::string first;
-  world.passes = [&](const udp_path& path, const std::string& bytes) {
-    // A Retry is a long packet of type 3 (RFC 9000, 17.2.5).
-    retries += path.local != world.server_address && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
-    if (first.empty() && path.local == world.server_address)
-      first = bytes;
-    return true;
-  };
-  world.now.wall = std::time(nullptr);
+};
+
+} // namespace
+
+TEST_CASE("the token of an earlier connection spares a client one Retry, and nobody a second one") {
+  proven_client both;
+  auto& world = both.world;
   world.connect();
-  world.run_for(1s);
-  CHECK(retries == 1);
-  first.clear();
-  world.connect();
-  CHECK(retries == 1);
+  CHECK(both.retries == 1);
   // Somebody has listened, and the connections are forgotten.
   world.start_server();
-  world.inject(world.to_server(), first);
+  world.inject(world.to_server(), both.first);
   world.run_for(1s);
-  CHECK(retries == 2);
+  CHECK(both.retries == 2);
   CHECK(world.server->size() == 0);
 }
 
@@ -306,20 +320,8 @@ TEST_CASE("a server takes neither a ticket nor a token of one version of QUIC in
 }
 
 TEST_CASE("the token of a client that is not taken at once is good when it asks again") {
-  quic_world world{{.retry_threshold = 0}};
-  std::size_t retries = 0;
-  std::string first;
-  world.passes = [&](const udp_path& path, const std::string& bytes) {
-    retries += path.local != world.server_address && (static_cast<std::uint8_t>(bytes[0]) & 0xb0U) == 0xb0U ? 1 : 0;
-    if (first.empty() && path.local == world.server_address)
-      first = bytes;
-    return true;
-  };
-  world.now.wall = std::time(nullptr);
-  world.connect();
-  world.run_for(1s);
-  CHECK(retries == 1);
-  first.clear();
+  proven_client both;
+  auto& world = both.world;
   SECTION("because there is no memory") {
     const auto taken = world.budget->limit() - world.budget->used() + receive_arena::overdraft_max;
     world.budget->take_beyond(taken);
@@ -339,7 +341,7 @@ TEST_CASE("the token of a client that is not taken at once is good when it asks 
     world.dial();
   }
   world.until([&] { return world.client_users.back()->is_connected(); });
-  CHECK(retries == 1);
+  CHECK(both.retries == 1);
 }
 
 TEST_CASE("a client goes on with a session by the version that was agreed on, and by no other") {
