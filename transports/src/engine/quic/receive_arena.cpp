@@ -77,12 +77,10 @@ bool receive_arena::admits(std::size_t datagram_size, bool may_give_back) {
   // been another thread.
   if (memory_ != nullptr && memory_->references.load(std::memory_order_acquire) == 1)
     used_ = 0;
-  if (is_overdrawn() && !(may_give_back && datagram_size <= small_datagram_max))
-    return false;
+  if (is_overdrawn())
+    return may_give_back && datagram_size <= small_datagram_max && room() >= datagram_size;
   if (room() >= datagram_size)
     return true;
-  if (is_overdrawn())
-    return false;
   auto* fresh = buffers_.take(buffer_pool::size_class::large);
   if (fresh == nullptr && datagram_size <= small_datagram_max)
     fresh = annex_->take_beyond(overdraft_piece_max);
