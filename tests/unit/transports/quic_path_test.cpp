@@ -107,6 +107,53 @@ TEST_CASE("a server that may send no more to a new address sends what was lost w
   }
 }
 
+TEST_CASE("a server asks a silent client at a new address again when what it said there is lost") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto elsewhere = address_of("203.0.113.9", 40'001);
+  world.translate = [&](const udp_address&) { return elsewhere; };
+  // Acknowledgements arrive, so that the client has nothing to ask for again, and neither its proof nor any data.
+  world.passes = [&](const udp_path& arriving, const std::string& bytes) {
+    return bytes.size() < (arriving.local == world.server_address ? 1'200 : 50);
+  };
+  client.say(0, pattern(400));
+  world.run_for(30ms);
+  REQUIRE(client.connection->is_all_acked());
+  // More than the server may send there, many times over.
+  const auto text = pattern(megabyte / 4);
+  server.say(0, text);
+  world.run_for(500ms);
+  world.passes = nullptr;
+  world.until([&, &at = client] { return at.streams[0].text.size() == text.size(); }, 3s);
+  CHECK((client.streams[0].text == text));
+  CHECK(server.connection->path().remote == elsewhere);
+}
+
+TEST_CASE("a client that has proved its address with a short packet is sent as much as any other") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto elsewhere = address_of("203.0.113.9", 40'001);
+  world.translate = [&](const udp_address&) { return elsewhere; };
+  // It says so little that the challenge has to be short; a longer one follows when that is answered, and gets lost.
+  world.passes = [&](const udp_path& arriving, const std::string& bytes) {
+    return arriving.local == world.server_address || bytes.size() < 1'200;
+  };
+  client.say(0, "here");
+  world.run_for(30ms);
+  CHECK(server.connection->path().remote == elsewhere);
+  CHECK(server.paths.empty());
+  world.passes = nullptr;
+  // Long before ngtcp2 repeats it.
+  const auto text = pattern(megabyte);
+  server.say(0, text);
+  world.until([&, &at = client] { return at.streams[0].text.size() == text.size(); }, 500ms);
+  CHECK((client.streams[0].text == text));
+  CHECK(server.paths.empty());
+  world.until([&, &at = server] { return !at.paths.empty(); }, 5s);
+}
+
 TEST_CASE("a client that moves goes on from its new address") {
   quic_world world;
   auto [client, server] = world.connect();

@@ -129,8 +129,8 @@ TEST_CASE("in a hundred kinds of weather a client whose address changes keeps it
 
 TEST_CASE("in a hundred kinds of weather a client that moves, and moves again, keeps its connection and every byte",
           "[random]") {
-  // Where much is lost ngtcp2 1.11 may lose track of a client that moves on before it has arrived, in about one of 2,000
-  // rounds. Such a connection ends, and nothing that has arrived is wrong.
+  // Where much is lost all answers to the challenges of a side may be lost, in about one of 20,000 rounds. Then it goes back
+  // to where nobody is any more (RFC 9000, 9.3.2). Such a connection ends, and nothing that has arrived is wrong.
   auto given_up = 0;
   in_a_hundred_kinds_of_weather(
       [&](quic_world& world, quic_user& client, quic_user&, const std::vector<lane>& lanes, std::mt19937_64& chance) {
@@ -157,7 +157,7 @@ TEST_CASE("in a hundred kinds of weather a client that moves, and moves again, k
         CHECK(client.connection->path().local == here);
         CHECK(world.connected_servers() == 1);
       });
-  CHECK(given_up <= 2);
+  CHECK(given_up <= 1);
 }
 
 TEST_CASE("in a hundred kinds of weather a server that was killed is found out, and the next one gets every byte",

@@ -15,6 +15,12 @@
 
 namespace actorwire {
 
+namespace {
+
+thread_local amplification_limit* present_reader = nullptr;
+
+} // namespace
+
 /// Has access to what the connection keeps.
 struct quic_callbacks {
   static quic_connection& of(void* user) noexcept { return *static_cast<quic_connection*>(user); }
@@ -145,6 +151,18 @@ struct quic_callbacks {
     return 0;
   }
 
+  // -- packets -----------------------------------------------------------------------------------------------------------
+
+  static int decrypt(std::uint8_t* into, const ngtcp2_crypto_aead* aead, const ngtcp2_crypto_aead_ctx* context,
+                     const std::uint8_t* sealed, std::size_t size, const std::uint8_t* nonce, std::size_t nonce_size,
+                     const std::uint8_t* head, std::size_t head_size) {
+    const auto failure =
+        ::ngtcp2_crypto_decrypt_cb(into, aead, context, sealed, size, nonce, nonce_size, head, head_size);
+    if (failure == 0 && present_reader != nullptr)
+      present_reader->note_opened({into, size - aead->max_overhead});
+    return failure;
+  }
+
   // -- paths and IDs -----------------------------------------------------------------------------------------------------
 
   static int get_new_connection_id(ngtcp2_conn*, ngtcp2_cid* id, std::uint8_t* token, std::size_t, void* user) {
@@ -193,7 +211,12 @@ struct quic_callbacks {
   }
 
   static int get_path_challenge_data(ngtcp2_conn*, std::uint8_t* data, void* user) {
-    of(user).host_.fill_random({data, NGTCP2_PATH_CHALLENGE_DATALEN});
+    auto& self = of(user);
+    amplification_limit::challenge drawn;
+    self.host_.fill_random(drawn);
+    if (self.limit_)
+      self.limit_->note_challenge(drawn);
+    std::ranges::copy(drawn, data);
     return 0;
   }
 
@@ -216,7 +239,7 @@ struct quic_callbacks {
     }
     made.recv_crypto_data = recv_crypto_data;
     made.encrypt = ngtcp2_crypto_encrypt_cb;
-    made.decrypt = ngtcp2_crypto_decrypt_cb;
+    made.decrypt = decrypt;
     made.hp_mask = ngtcp2_crypto_hp_mask_cb;
     made.update_key = ngtcp2_crypto_update_key_cb;
     made.delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb;
@@ -247,6 +270,14 @@ struct quic_callbacks {
     return made;
   }
 };
+
+packet_reader::packet_reader(amplification_limit* reader) noexcept {
+  present_reader = reader;
+}
+
+packet_reader::~packet_reader() {
+  present_reader = nullptr;
+}
 
 void quic_qlog_writer(void* connection, std::uint32_t, const void* text, std::size_t size) {
   quic_callbacks::write_log(connection, {static_cast<const char*>(text), size});

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "amplification_limit.hpp"
+
 #include <ngtcp2/ngtcp2.h>
 
 #include <cstddef>
@@ -13,5 +15,17 @@ namespace actorwire {
 
 /// For `ngtcp2_settings::qlog_write`: hands on to the sink of the connection.
 void quic_qlog_writer(void* connection, std::uint32_t flags, const void* text, std::size_t size);
+
+/// While an object of this class lives, `reader` sees what the packets say that ngtcp2 opens on this thread: its callback
+/// for that knows no connection. *Thread:* of one thread; none within another.
+class packet_reader {
+public:
+  /// Null: nobody reads.
+  explicit packet_reader(amplification_limit* reader) noexcept;
+  ~packet_reader();
+
+  packet_reader(const packet_reader&) = delete;
+  packet_reader& operator=(const packet_reader&) = delete;
+};
 
 } // namespace actorwire

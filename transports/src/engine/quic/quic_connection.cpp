@@ -198,6 +198,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   ngtcp2_pkt_info info{};
   info.ecn = static_cast<std::uint8_t>(arrived.mark);
   const auto read = [&] {
+    const packet_reader reader{limit_.get()};
     return ::ngtcp2_conn_read_pkt(conn_.get(), &path, &info,
                                   reinterpret_cast<const std::uint8_t*>(arrived.bytes.data()), arrived.bytes.size(),
                                   at);
@@ -213,7 +214,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
   if (failure != 0)
     return handle_failure(failure);
   if (is_server() && is_connected_)
-    limit_.follow(this->path(), last_path_, arrived);
+    follow_limit(arrived);
   // Anyone on the way can send a datagram by the right ID, or one a second time. An acknowledgement is the peer's, and new.
   if (bytes_in_flight() < in_flight) {
     unanswered_since_ = suspected_until_ = UINT64_MAX;

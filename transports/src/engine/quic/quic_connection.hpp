@@ -260,6 +260,7 @@ private:
   void handle_unreliable(std::span<const std::byte> bytes);
   void handle_path_change(const ngtcp2_path& path);
   [[nodiscard]] bool is_from_elsewhere(const udp_path& way) const;
+  void follow_limit(const udp_arrival& arrived);
   void handle_peer_id(bool is_in_use, const quic_tokens::stateless_reset_token& token);
 
   // -- streams -----------------------------------------------------------------------------------------------------------
@@ -281,7 +282,7 @@ private:
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
   /// How long the next packet may be.
-  [[nodiscard]] std::size_t packet_room(std::size_t wanted);
+  [[nodiscard]] std::size_t packet_room(std::size_t wanted, ngtcp2_tstamp now);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
   [[nodiscard]] ngtcp2_ssize write_packet(std::span<std::byte> room, ngtcp2_path_storage& path, ngtcp2_pkt_info& info,
                                           ngtcp2_tstamp now);
@@ -370,7 +371,7 @@ private:
   std::uint64_t in_flight_before_ = 0;
   std::uint64_t in_flight_max_ = 0;
   /// A server's: while its client has not proved its new address.
-  amplification_limit limit_;
+  std::unique_ptr<amplification_limit> limit_;
 };
 
 } // namespace actorwire

@@ -33,6 +33,20 @@ void quic_connection::handle_confirmed() noexcept {
   settled_at_ = last_now_ + settling_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
+/// Whether the client that has sent this is where it has proved to be.
+void quic_connection::follow_limit(const udp_arrival& arrived) {
+  const auto present = path();
+  if (present == last_path_) {
+    limit_.reset();
+    return;
+  }
+  const auto is_new = !limit_ || !(limit_->path() == present);
+  if (is_new)
+    limit_ = std::make_unique<amplification_limit>(present);
+  if (is_new || arrived.path == present)
+    limit_->note_received(arrived.bytes.size());
+}
+
 void quic_connection::handle_path_change(const ngtcp2_path& path) {
   const auto present = path_of(path);
   if (present == last_path_)

@@ -55,7 +55,7 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     ngtcp2_path_storage path;
     ::ngtcp2_path_storage_zero(&path);
     ngtcp2_pkt_info info{};
-    const auto written = write_packet(buffer.subspan(size, packet_room(room)), path, info, at);
+    const auto written = write_packet(buffer.subspan(size, packet_room(room, at)), path, info, at);
     if (written < 0)
       handle_failure(static_cast<int>(written));
     if (written <= 0)
@@ -63,7 +63,8 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     const auto length = static_cast<std::size_t>(written);
     const auto mark = static_cast<ecn_mark>(info.ecn);
     const auto way = path_of(path.path);
-    limit_.note_sent(way, length);
+    if (limit_ && way == limit_->path())
+      limit_->note_sent(length, at);
     if (way == last_path_)
       ecn_.note(mark != ecn_mark::not_capable, at, 3 * ::ngtcp2_conn_get_pto(conn_.get()));
     if (count == 0) {
@@ -104,11 +105,11 @@ void quic_connection::begin_flush() {
   quantum_ = std::max<std::size_t>(::ngtcp2_conn_get_send_quantum(conn_.get()), NGTCP2_MAX_UDP_PAYLOAD_SIZE);
 }
 
-std::size_t quic_connection::packet_room(std::size_t wanted) {
+std::size_t quic_connection::packet_room(std::size_t wanted, ngtcp2_tstamp now) {
   // ngtcp2 goes back by itself when the new path has not proved itself in time.
-  if (limit_.is_in_force() && path() == last_path_)
-    limit_.lift();
-  const auto room = limit_.cut(wanted);
+  if (limit_ && path() == last_path_)
+    limit_.reset();
+  const auto room = limit_ ? limit_->cut(wanted, now, ::ngtcp2_conn_get_pto(conn_.get())) : wanted;
   if (!is_proving_)
     return room;
   // A PATH_RESPONSE is as long as a packet, and ngtcp2 (1.11) sets no timer for it. Where two of them fill the smallest
