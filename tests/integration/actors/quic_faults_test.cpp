@@ -82,16 +82,19 @@ private:
     return std::get<quic_metrics>(me_.must_ask<stats>(which, get_stats{}).transport.metrics);
   }
 
-  static listen_config to_listen() {
-    listen_config config;
-    config.transport = settings();
+  /// The client always may send: else it has nothing to say, and is followed late.
+  static transport_config with_wide_windows() {
+    auto config = settings();
+    quic_config quic;
+    quic.stream_window = quic.connection_window = 2 * each_way;
+    config.protocol_settings = quic;
     return config;
   }
 
   test_seed seed_;
   program here_;
   witness me_{here_.system};
-  listening server_ = here_.net->listen("quic://127.0.0.1:0", me_.handle(), to_listen()).value();
+  listening server_ = here_.net->listen("quic://127.0.0.1:0", me_.handle(), to_listen(with_wide_windows())).value();
 
 public:
   udp_fault_proxy proxy;

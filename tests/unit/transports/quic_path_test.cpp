@@ -81,6 +81,24 @@ TEST_CASE("a NAT that forgets a client that only listens is followed when the cl
   CHECK(world.now.steady - begun < 3s);
 }
 
+TEST_CASE("a NAT that forgets a client which is not allowed to send is followed before the client counts as stalled") {
+  quic_world world{{.client = keeping_alive(0s, 0s), .server = keeping_alive(0s, 0s)}};
+  auto [client, server] = world.connect();
+  server.reads = false;
+  const auto text = pattern(2 * quic_config{}.stream_window);
+  client.say(0, text);
+  world.run_for(1s);
+  CHECK(client.connection->metrics().bytes_in_flight == 0);
+  world.translate = [&](const udp_address&) { return address_of("198.51.100.7", 40'001); };
+  world.passes = [&](const udp_path& arriving, const std::string&) { return arriving.local != world.client_address; };
+  // It has room again, and says so to where nobody is.
+  server.reads = true;
+  server.read(0);
+  world.until([&, &at = server] { return at.streams[0].text.size() == text.size(); },
+              transport_config{}.operation_timeout - 1s);
+  CHECK((server.streams[0].text == text));
+}
+
 TEST_CASE("a server that may send no more to a new address sends what was lost when it hears from there again") {
   // How much it may send there is what the client sends, times three: here about as much as the congestion window, of
   // ten packets, and two probes.

@@ -28,9 +28,10 @@ constexpr int unanswered_probe_timeouts = 3;
 
 constexpr std::size_t early_parameters_max = 512;
 
-/// Keep-alives in the time that an idle connection has; and how far apart they are at least, whatever timeout a peer makes
+/// Keep-alives in the time that an idle connection has, and a blocked one; and how far apart they are at least, whatever timeout a peer makes
 /// up: as far as those for the shortest that may be set.
 constexpr ngtcp2_duration idle_share = 3;
+constexpr ngtcp2_duration stalled_share = 3;
 constexpr ngtcp2_duration keep_alive_min = 33 * NGTCP2_MILLISECONDS;
 
 void require_ngtcp2(int failure) {
@@ -327,15 +328,20 @@ void quic_connection::handle_connected() {
 }
 
 /// Says something in time before either side forgets the connection, which for the peer is known only now: a third of the
-/// shorter idle timeout leaves room for what is lost (RFC 9000, 10.1.2).
+/// shorter idle timeout leaves room for what is lost (RFC 9000, 10.1.2). And where the peer's windows let nothing out,
+/// before that counts as stalled: it may have opened them, and lost sight of where this side is (4.1).
 void quic_connection::keep_alive() {
-  if (settings_.config->keepalive_interval.count() == 0)
-    return;
-  auto interval = nanoseconds(settings_.config->keepalive_interval);
-  const auto peers_timeout = ::ngtcp2_conn_get_remote_transport_params(conn_.get())->max_idle_timeout;
-  for (const auto idle_timeout : {nanoseconds(quic_.idle_timeout), peers_timeout})
-    if (idle_timeout != 0)
-      interval = std::min(interval, std::max(idle_timeout / idle_share, keep_alive_min));
+  auto interval = ngtcp2_duration{UINT64_MAX};
+  if (settings_.config->keepalive_interval.count() != 0) {
+    interval = nanoseconds(settings_.config->keepalive_interval);
+    const auto peers_timeout = ::ngtcp2_conn_get_remote_transport_params(conn_.get())->max_idle_timeout;
+    for (const auto idle_timeout : {nanoseconds(quic_.idle_timeout), peers_timeout})
+      if (idle_timeout != 0)
+        interval = std::min(interval, std::max(idle_timeout / idle_share, keep_alive_min));
+  }
+  const auto stalled_after = nanoseconds(settings_.config->operation_timeout);
+  if (is_blocked_ && stalled_after != 0)
+    interval = std::min(interval, std::max(stalled_after / stalled_share, keep_alive_min));
   ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), interval);
 }
 

@@ -338,6 +338,8 @@ private:
   ngtcp2_tstamp settled_at_ = 0;
   /// A client has moved, and does not know yet whether it is heard there.
   bool is_proving_ = false;
+  /// There are bytes to send, and nothing is on its way: the peer's windows are full.
+  bool is_blocked_ = false;
   bool takes_early_data_ = false;
   bool knew_address_ = false;
   bool wants_proof_ = false;

@@ -126,13 +126,16 @@ std::size_t quic_connection::packet_room(std::size_t wanted, ngtcp2_tstamp now) 
 /// nothing after each packet.
 void quic_connection::end_flush(ngtcp2_tstamp now) {
   is_flushing_ = false;
+  ngtcp2_conn_info info{};
+  ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
+  const auto is_blocked = is_connected_ && info.bytes_in_flight == 0 && streams_.buffered() > 0;
+  if (std::exchange(is_blocked_, is_blocked) != is_blocked)
+    keep_alive();
   expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
   ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
   const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
   if (waits && ::ngtcp2_conn_get_cwnd_left(conn_.get()) > 0)
     expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
-  ngtcp2_conn_info info{};
-  ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   cwnd_ = static_cast<std::size_t>(info.cwnd);
   probes_.note_flush(now, info.bytes_in_flight > in_flight_before_);
   in_flight_max_ = std::max(in_flight_max_, info.bytes_in_flight);
