@@ -86,32 +86,41 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
       pause();
       return;
     }
+    reserved_places reserved{*this};
     const auto& half_open = settings_->handshakes;
     const auto place = half_open ? admit(address_group_of(remote.host), proof) : 0;
     // Before it takes a place among the connections: whoever gives back the last of them has to tell all shards.
     if (half_open && place == 0)
       return;
+    reserved.in_book = place;
     if (!settings_->budget->try_take()) {
-      if (half_open)
-        half_open->remove(place);
       pause();
       return;
     }
+    reserved.is_counted = true;
     // Asked for each client: a reload of one listener is one of all that share its settings.
     if (settings_->identity && settings_->local.proto == protocol::tls)
       accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
     auto told_when_ready = settings_->receiver ? caf::strong_actor_ptr{ctrl()} : nullptr;
     connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
                                                  std::move(accepted), settings_, place, std::move(told_when_ready));
+    connections_.emplace(made.id(), admitted{made, place});
+    reserved.keep();
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
     if (half_open)
       half_open->add(place, made);
-    connections_.emplace(made.id(), admitted{made, place});
     // Only now, so that whoever is counted has its place in the order of those who may have to go.
     settings_->budget->count_accepted();
     if (settings_->budget->is_used_up())
       pause();
   });
+}
+
+accept_actor::reserved_places::~reserved_places() {
+  if (in_book != 0)
+    whose.settings_->handshakes->remove(in_book);
+  if (is_counted)
+    whose.free_place();
 }
 
 void accept_actor::pause() {

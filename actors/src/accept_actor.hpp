@@ -54,6 +54,24 @@ private:
     handshake_book::place place = 0;
   };
 
+  /// Of a client in the book and among the connections, until there is an actor that leaves them when it ends.
+  struct reserved_places {
+    explicit reserved_places(accept_actor& owner) noexcept : whose(owner) {}
+    ~reserved_places();
+
+    reserved_places(const reserved_places&) = delete;
+    reserved_places& operator=(const reserved_places&) = delete;
+
+    void keep() noexcept {
+      in_book = 0;
+      is_counted = false;
+    }
+
+    accept_actor& whose;
+    handshake_book::place in_book = 0;
+    bool is_counted = false;
+  };
+
   shard& choose_shard(shard& mine) override;
   void on_accepted(local_ref<transport> accepted, const endpoint& remote, address_proof proof) override;
   void on_accept_error(const transport_error& reason) override;
