@@ -63,6 +63,26 @@ TEST_CASE("a NAT that forgets the client again and again is followed") {
   CHECK(server.streams[0].text.size() == 40);
 }
 
+TEST_CASE("a client that comes back to an address that it has proved gets as much there as before") {
+  quic_world world;
+  auto [client, server] = world.connect();
+  world.run_for(1s);
+  const auto there = address_of("203.0.113.9", 40'001);
+  const auto here = world.client_address;
+  for (const auto& next : {there, here, there, here}) {
+    world.translate = [&](const udp_address&) { return next; };
+    client.say(0, "here");
+    world.until([&, &at = server] { return !at.paths.empty() && at.paths.back().remote == next; });
+    // As long as the server still asks whether the one before is there.
+    world.run_for(10s);
+  }
+  const auto text = pattern(megabyte);
+  server.say(0, text);
+  world.until([&, &at = client] { return at.streams[0].text.size() == text.size(); }, 2s);
+  CHECK((client.streams[0].text == text));
+  CHECK(server.paths.size() == 4);
+}
+
 TEST_CASE("a NAT that forgets a client that only listens is followed when the client is kept alive") {
   quic_world world{{.client = keeping_alive(1s, 30s), .server = keeping_alive(0s, 30s)}};
   auto [client, server] = world.connect();
@@ -97,6 +117,11 @@ TEST_CASE("a NAT that forgets a client which is not allowed to send is followed 
   world.until([&, &at = server] { return at.streams[0].text.size() == text.size(); },
               transport_config{}.operation_timeout - 1s);
   CHECK((server.streams[0].text == text));
+  // And it asks no longer than it has to wait; the server may ask for some time whether somebody is where it was before.
+  world.run_for(15s);
+  const auto sent = world.datagrams_sent;
+  world.run_for(1min);
+  CHECK(world.datagrams_sent == sent);
 }
 
 TEST_CASE("a server that may send no more to a new address sends what was lost when it hears from there again") {

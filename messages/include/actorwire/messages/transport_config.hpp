@@ -25,7 +25,8 @@ struct transport_config {
   std::size_t mtu = 0;
   /// Silence after which the connection is probed. 0 turns probing off; else 1 s .. 32,767 s, for TCP in whole seconds,
   /// as the kernel counts them. With `quic_config` below its `idle_timeout`, if that is on; the connection is probed after a
-  /// third of that, or of the peer's, where that is earlier.
+  /// third of that, or of the peer's, where that is earlier, and a client that the
+  /// server's windows keep silent after a third of `operation_timeout`, also if this is 0.
   std::chrono::milliseconds keepalive_interval{15'000};
   /// Time that a probe, or a sent byte, may stay unanswered before the connection counts as lost. 1 ms .. 24 h.
   std::chrono::milliseconds keepalive_timeout{20'000};

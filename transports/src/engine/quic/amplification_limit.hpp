@@ -1,5 +1,6 @@
 #pragma once
 
+#include "quic_path.hpp"
 #include "udp_address.hpp"
 
 #include <ngtcp2/ngtcp2.h>
@@ -8,7 +9,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <utility>
 
 namespace actorwire {
 
@@ -32,12 +35,14 @@ public:
   [[nodiscard]] const udp_path& path() const noexcept { return path_; }
 
   void note_received(std::size_t bytes) noexcept { received_ += bytes; }
+  /// A challenge was drawn for the next packet, which may not leave.
+  void note_challenge(const challenge& data) noexcept { drawn_ = data; }
   void note_sent(std::size_t bytes, ngtcp2_tstamp now) noexcept {
     sent_ += bytes;
     last_sent_ = now;
+    if (const auto drawn = std::exchange(drawn_, std::nullopt))
+      challenges_[made_++ % challenges_.size()] = *drawn;
   }
-
-  void note_challenge(const challenge& data) noexcept { challenges_[made_++ % challenges_.size()] = data; }
 
   /// A packet of the client was opened, and says `text`.
   void note_opened(std::span<const std::uint8_t> text) noexcept {
@@ -62,23 +67,29 @@ public:
     return 0;
   }
 
+  /// When `cut` may leave more without anything having come from there.
+  [[nodiscard]] ngtcp2_tstamp next_change(ngtcp2_duration probe_timeout) const noexcept {
+    return is_lifted_ ? UINT64_MAX : last_sent_ + probe_timeout;
+  }
+
 private:
   static constexpr std::uint64_t factor = 3;
 
-  /// Smaller ones carry no PATH_CHALLENGE to a client with the longest connection IDs, and ngtcp2 counts one that did not
-  /// fit as sent. With an acknowledgement before it, it fits into three times a keep-alive.
-  static constexpr std::uint64_t smallest_packet = 50;
+  /// ngtcp2 counts a PATH_CHALLENGE that did not fit as sent. With an acknowledgement before it, it fits into three times a
+  /// keep-alive.
+  static constexpr std::uint64_t smallest_packet = path_frame_packet_size;
 
   /// Where all of the limit is used, and a client has nothing to say, nobody says anything any more: what was sent last
-  /// may have been lost. So some of it is kept for repetitions, each of which makes the client answer.
+  /// may have been lost. So some of it is kept for repetitions, which make the client answer.
   static constexpr std::uint64_t reserved_packets = 8;
 
   udp_path path_;
   std::uint64_t received_ = 0;
   std::uint64_t sent_ = 0;
   ngtcp2_tstamp last_sent_ = 0;
-  /// The last ones; ngtcp2 knows no more than these either.
+  /// The last ones, as many as ngtcp2 knows.
   std::array<challenge, 8> challenges_{};
+  std::optional<challenge> drawn_;
   std::size_t made_ = 0;
   bool is_lifted_ = false;
 };

@@ -17,7 +17,7 @@ namespace actorwire {
 
 namespace {
 
-thread_local amplification_limit* present_reader = nullptr;
+thread_local amplification_limit* waits_for_proof = nullptr;
 
 } // namespace
 
@@ -158,8 +158,8 @@ struct quic_callbacks {
                      const std::uint8_t* head, std::size_t head_size) {
     const auto failure =
         ::ngtcp2_crypto_decrypt_cb(into, aead, context, sealed, size, nonce, nonce_size, head, head_size);
-    if (failure == 0 && present_reader != nullptr)
-      present_reader->note_opened({into, size - aead->max_overhead});
+    if (failure == 0 && waits_for_proof != nullptr)
+      waits_for_proof->note_opened({into, size - aead->max_overhead});
     return failure;
   }
 
@@ -192,6 +192,13 @@ struct quic_callbacks {
       of(user).handle_peer_id(what == NGTCP2_CONNECTION_ID_STATUS_TYPE_ACTIVATE, copy);
     });
   }
+
+#if NGTCP2_VERSION_NUM >= 0x010e00 // 1.14
+  static int begin_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path*, const ngtcp2_path*, void* user) {
+    of(user).asks_for_proof_ = true;
+    return 0;
+  }
+#endif
 
   static int path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path* old,
                              ngtcp2_path_validation_result outcome, void* user) {
@@ -264,6 +271,9 @@ struct quic_callbacks {
     made.get_new_connection_id = get_new_connection_id;
     made.remove_connection_id = remove_connection_id;
     made.dcid_status = dcid_status;
+#if NGTCP2_VERSION_NUM >= 0x010e00
+    made.begin_path_validation = begin_path_validation;
+#endif
     made.path_validation = path_validation;
     made.rand = rand;
     made.get_path_challenge_data = get_path_challenge_data;
@@ -271,12 +281,10 @@ struct quic_callbacks {
   }
 };
 
-packet_reader::packet_reader(amplification_limit* reader) noexcept {
-  present_reader = reader;
-}
+proof_watch::proof_watch(amplification_limit* limit) noexcept : outer_(std::exchange(waits_for_proof, limit)) {}
 
-packet_reader::~packet_reader() {
-  present_reader = nullptr;
+proof_watch::~proof_watch() {
+  waits_for_proof = outer_;
 }
 
 void quic_qlog_writer(void* connection, std::uint32_t, const void* text, std::size_t size) {

@@ -28,8 +28,8 @@ constexpr int unanswered_probe_timeouts = 3;
 
 constexpr std::size_t early_parameters_max = 512;
 
-/// Keep-alives in the time that an idle connection has, and a blocked one; and how far apart they are at least, whatever timeout a peer makes
-/// up: as far as those for the shortest that may be set.
+/// Keep-alives in the time that an idle connection has, and a blocked one; and how far apart they are at least, whatever
+/// timeout a peer makes up: as far as those for the shortest that may be set.
 constexpr ngtcp2_duration idle_share = 3;
 constexpr ngtcp2_duration stalled_share = 3;
 constexpr ngtcp2_duration keep_alive_min = 33 * NGTCP2_MILLISECONDS;
@@ -195,11 +195,12 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     return;
   const auto at = stamp(now);
   const auto in_flight = bytes_in_flight();
+  asks_for_proof_ = !tells_when_it_asks_for_proof;
   const auto path = path_for_ngtcp2(arrived.path);
   ngtcp2_pkt_info info{};
   info.ecn = static_cast<std::uint8_t>(arrived.mark);
   const auto read = [&] {
-    const packet_reader reader{limit_.get()};
+    const proof_watch watch{limit_.get()};
     return ::ngtcp2_conn_read_pkt(conn_.get(), &path, &info,
                                   reinterpret_cast<const std::uint8_t*>(arrived.bytes.data()), arrived.bytes.size(),
                                   at);
@@ -250,6 +251,7 @@ void quic_connection::handle_timeout(const tls_now& now) {
   const auto in_flight = bytes_in_flight();
   if (const auto failure = ::ngtcp2_conn_handle_expiry(conn_.get(), at); failure != 0)
     return handle_failure(failure);
+  was_timer_due_ = true;
   // A client probes with nothing on its way as well, until it knows that the server may answer (RFC 9002, 6.2.2.1).
   const auto waits = in_flight > 0 || (!is_server() && !is_confirmed_);
   probes_.note_timer(at, ::ngtcp2_conn_get_pto(conn_.get()), waits && bytes_in_flight() == in_flight);
@@ -328,8 +330,9 @@ void quic_connection::handle_connected() {
 }
 
 /// Says something in time before either side forgets the connection, which for the peer is known only now: a third of the
-/// shorter idle timeout leaves room for what is lost (RFC 9000, 10.1.2). And where the peer's windows let nothing out,
-/// before that counts as stalled: it may have opened them, and lost sight of where this side is (4.1).
+/// shorter idle timeout leaves room for what is lost (RFC 9000, 10.1.2). And a client that
+/// the server's windows keep silent, before that counts as stalled: they may be open again, and the server have lost sight
+/// of the client (4.1).
 void quic_connection::keep_alive() {
   auto interval = ngtcp2_duration{UINT64_MAX};
   if (settings_.config->keepalive_interval.count() != 0) {
@@ -339,9 +342,9 @@ void quic_connection::keep_alive() {
       if (idle_timeout != 0)
         interval = std::min(interval, std::max(idle_timeout / idle_share, keep_alive_min));
   }
-  const auto stalled_after = nanoseconds(settings_.config->operation_timeout);
-  if (is_blocked_ && stalled_after != 0)
-    interval = std::min(interval, std::max(stalled_after / stalled_share, keep_alive_min));
+  if (is_blocked_)
+    interval =
+        std::min(interval, std::max(nanoseconds(settings_.config->operation_timeout) / stalled_share, keep_alive_min));
   ::ngtcp2_conn_set_keep_alive_timeout(conn_.get(), interval);
 }
 

@@ -281,6 +281,7 @@ private:
   [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
+  void note_whether_blocked(std::uint64_t in_flight);
   /// How long the next packet may be.
   [[nodiscard]] std::size_t packet_room(std::size_t wanted, ngtcp2_tstamp now);
   /// Writes one packet; its size, 0 when none is to be sent at present, or an error.
@@ -338,8 +339,12 @@ private:
   ngtcp2_tstamp settled_at_ = 0;
   /// A client has moved, and does not know yet whether it is heard there.
   bool is_proving_ = false;
-  /// There are bytes to send, and nothing is on its way: the peer's windows are full.
+  /// A client has bytes to send, and nothing is on its way: the server's windows are full.
   bool is_blocked_ = false;
+  /// A timer of ngtcp2 has run, and not all that it brings about may have left yet.
+  bool was_timer_due_ = false;
+  /// The packet that is handled has made ngtcp2 ask for a proof of the path. Before 1.14 it did not tell.
+  bool asks_for_proof_ = true;
   bool takes_early_data_ = false;
   bool knew_address_ = false;
   bool wants_proof_ = false;

@@ -33,14 +33,17 @@ void quic_connection::handle_confirmed() noexcept {
   settled_at_ = last_now_ + settling_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
-/// Whether the client that has sent this is where it has proved to be.
+/// Limits what is sent to the client that has sent this, as long as it has not proved that it is where it says.
 void quic_connection::follow_limit(const udp_arrival& arrived) {
   const auto present = path();
+  const auto is_new = !limit_ || !(limit_->path() == present);
+  // Newer ones than ngtcp2 1.11 know for some minutes what was proved, and then ask for nothing.
+  if (is_new && !asks_for_proof_)
+    handle_path_change(path_for_ngtcp2(present));
   if (present == last_path_) {
     limit_.reset();
     return;
   }
-  const auto is_new = !limit_ || !(limit_->path() == present);
   if (is_new)
     limit_ = std::make_unique<amplification_limit>(present);
   if (is_new || arrived.path == present)

@@ -16,9 +16,6 @@ namespace {
 
 constexpr std::size_t vectors_per_packet = 16;
 
-/// Carries a PATH_CHALLENGE or a PATH_RESPONSE.
-constexpr std::size_t path_frame_packet_size = 64;
-
 } // namespace
 
 std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
@@ -55,7 +52,12 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     ngtcp2_path_storage path;
     ::ngtcp2_path_storage_zero(&path);
     ngtcp2_pkt_info info{};
-    const auto written = write_packet(buffer.subspan(size, packet_room(room, at)), path, info, at);
+    const auto allowed = packet_room(room, at);
+    // Without room ngtcp2 is asked for what it does when its time is over, and not more often: each time counts as a
+    // repetition of a PATH_CHALLENGE that is due, and doubles the wait for the next.
+    if (allowed == 0 && !was_timer_due_)
+      break;
+    const auto written = write_packet(buffer.subspan(size, allowed), path, info, at);
     if (written < 0)
       handle_failure(static_cast<int>(written));
     if (written <= 0)
@@ -122,20 +124,31 @@ std::size_t quic_connection::packet_room(std::size_t wanted, ngtcp2_tstamp now) 
   return std::min(room, std::max(window / 2, path_frame_packet_size));
 }
 
+/// Whether it would be silent for want of room in the server's windows. A server has no use for it: only it follows a peer
+/// whose address changes.
+void quic_connection::note_whether_blocked(std::uint64_t in_flight) {
+  const auto is_blocked = is_connected_ && !is_server() && in_flight == 0 && streams_.buffered() > 0
+                       && !streams_.all_of([](const quic_stream& each) { return !each.output.has_unsent(); });
+  if (std::exchange(is_blocked_, is_blocked) != is_blocked)
+    keep_alive();
+}
+
 /// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
 /// nothing after each packet.
 void quic_connection::end_flush(ngtcp2_tstamp now) {
   is_flushing_ = false;
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
-  const auto is_blocked = is_connected_ && info.bytes_in_flight == 0 && streams_.buffered() > 0;
-  if (std::exchange(is_blocked_, is_blocked) != is_blocked)
-    keep_alive();
+  note_whether_blocked(info.bytes_in_flight);
   expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
   ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
   const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
   if (waits && ::ngtcp2_conn_get_cwnd_left(conn_.get()) > 0)
     expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
+  if (limit_)
+    if (const auto next = limit_->next_change(::ngtcp2_conn_get_pto(conn_.get())); next > now)
+      expiry_ = std::min(expiry_, next);
+  was_timer_due_ = false;
   cwnd_ = static_cast<std::size_t>(info.cwnd);
   probes_.note_flush(now, info.bytes_in_flight > in_flight_before_);
   in_flight_max_ = std::max(in_flight_max_, info.bytes_in_flight);
