@@ -48,7 +48,7 @@ public:
   void note_opened(std::span<const std::uint8_t> text) noexcept {
     const auto known = std::span{challenges_}.first(std::min(made_, challenges_.size()));
     is_lifted_ = is_lifted_ || std::ranges::any_of(known, [&](const challenge& each) {
-                   return !std::ranges::search(text, each).empty();
+                   return std::search(text.begin(), text.end(), each.begin(), each.end()) != text.end();
                  });
   }
 
