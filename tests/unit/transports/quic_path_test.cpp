@@ -260,16 +260,16 @@ TEST_CASE("a client that was cut off, and moves, goes on at once") {
   auto [client, server] = world.connect();
   world.run_for(1s);
   const auto elsewhere = address_of("203.0.113.9", 50'001);
-  transfer_with(world, client, server, [&] {
+  transfer_with(world, client, server, [&, &at = server] {
     world.passes = [&](const udp_path& arriving, const std::string&) {
       return arriving.local == elsewhere || arriving.remote == elsewhere;
     };
     // Both wait longer with each probe.
     world.run_for(10s);
     REQUIRE(world.client->migrate_all(elsewhere, world.now));
-    const auto known = server.streams[0].text.size();
+    const auto known = at.streams[0].text.size();
     const auto begun = world.now.steady;
-    world.until([&, &at = server] { return at.streams[0].text.size() > known; });
+    world.until([&] { return at.streams[0].text.size() > known; });
     CHECK(world.now.steady - begun < 1s);
   });
 }
