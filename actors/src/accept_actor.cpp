@@ -5,7 +5,6 @@
 
 #include <actorwire/actors/errors.hpp>
 
-#include <optional>
 #include <utility>
 
 namespace actorwire {

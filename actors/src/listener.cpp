@@ -2,7 +2,6 @@
 
 #include <actorwire/actors/errors.hpp>
 
-#include <optional>
 #include <utility>
 
 namespace actorwire {

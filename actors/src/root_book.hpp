@@ -3,7 +3,6 @@
 #include <caf/actor.hpp>
 #include <caf/actor_cast.hpp>
 
-#include <memory>
 #include <mutex>
 #include <unordered_map>
 #include <utility>

@@ -1,7 +1,6 @@
 #include "protocol.hpp"
 
 #include <algorithm>
-#include <cassert>
 #include <concepts>
 #include <limits>
 #include <string_view>

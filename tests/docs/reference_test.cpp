@@ -2,6 +2,7 @@
 
 #include <actorwire/actors/network.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/quic_config.hpp>
 
 #include <fstream>
 #include <iostream>
@@ -103,6 +104,10 @@ void check_limits(const std::string& architecture) {
   row("listen_config::max_handshakes", std::to_string(listening.max_handshakes));
   row("listen_config::max_handshakes_per_address", std::to_string(listening.max_handshakes_per_address));
   const network_options network;
+  const quic_config quic;
+  row("quic_config::max_streams", std::to_string(quic.max_streams));
+  row("quic_config::datagram_send_buffer_size", size(quic.datagram_send_buffer_size));
+  row("quic_config::idle_timeout", time(quic.idle_timeout));
   row("network_options::memory_limit", size(network.memory_limit));
   row("network_options::drain_timeout", time(network.drain_timeout));
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));

@@ -5,7 +5,6 @@
 #include <functional>
 #include <string>
 #include <type_traits>
-#include <utility>
 #include <variant>
 #include <vector>
 

@@ -78,4 +78,30 @@ TEST_CASE("a megabyte arrives complete in any weather", "[random]") {
   CHECK((server.streams[0].text == text));
 }
 
+TEST_CASE("the bit that QUIC would never need is drawn where the peer does not mind, and set where it does") {
+  // RFC 9287. Each connection draws once.
+  const auto may_be_clear = GENERATE(true, false);
+  const auto settings = quic_with([&](quic_config& quic) { quic.grease = may_be_clear; });
+  constexpr std::uint8_t fixed_bit = 0x40;
+  auto cleared = 0;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    quic_world world{{.client = settings, .server = settings, .seed = seed}};
+    auto has_clear_one = false;
+    world.passes = [&](const udp_path&, const std::string& bytes) {
+      has_clear_one = has_clear_one || (static_cast<std::uint8_t>(bytes[0]) & fixed_bit) == 0;
+      return true;
+    };
+    auto [client, server] = world.connect();
+    client.say(0, "hello");
+    world.until([&, &at = server] { return at.streams[0].text == "hello"; });
+    cleared += has_clear_one ? 1 : 0;
+  }
+  if (may_be_clear) {
+    CHECK(cleared > 0);
+    CHECK(cleared < 20);
+  } else {
+    CHECK(cleared == 0);
+  }
+}
+
 } // namespace actorwire::test

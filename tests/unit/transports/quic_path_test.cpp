@@ -544,6 +544,26 @@ TEST_CASE("every control of congestion delivers, lossy or not") {
   CHECK(client.connection->metrics().rtt >= 10ms);
 }
 
+TEST_CASE("what may leave after a pause does not leave at once") {
+  const auto control =
+      GENERATE(quic_congestion_control::cubic, quic_congestion_control::bbr, quic_congestion_control::reno);
+  const auto settings = quic_with([&](quic_config& quic) { quic.congestion_control = control; });
+  quic_world world{{.client = settings, .server = settings}, {.delay = 20ms}};
+  auto [client, server] = world.connect();
+  const auto text = pattern(4 * megabyte);
+  client.say(0, text);
+  world.until([&, &at = server] { return at.streams[0].text.size() == text.size(); });
+  world.run_for(1s);
+  const auto window = client.connection->metrics().congestion_window;
+  REQUIRE(window > 200'000);
+  const auto sent = world.bytes_to_server;
+  client.say(0, text);
+  world.run_for(1ms);
+  CHECK(world.bytes_to_server > sent);
+  // In a round trip of 40 ms a window leaves.
+  CHECK(world.bytes_to_server - sent < window / 4);
+}
+
 TEST_CASE("packets are marked where the path keeps the marks") {
   quic_world world;
   auto [client, server] = world.connect();

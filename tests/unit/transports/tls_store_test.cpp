@@ -11,12 +11,14 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <barrier>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -269,6 +271,28 @@ TEST_CASE("a key log that cannot be written is refused", "[tls_files]") {
 }
 
 // -- the store ----------------------------------------------------------------------------------------------------------------
+
+TEST_CASE("whoever asks for connections that verify nobody is warned, once for the same settings", "[tls_store]") {
+  const folder place;
+  const auto path = place.file("said");
+  const auto file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  REQUIRE(file >= 0);
+  const auto usual = ::dup(STDERR_FILENO);
+  REQUIRE(::dup2(file, STDERR_FILENO) >= 0);
+  tls_store store;
+  tls_config careless;
+  careless.verification = insecure_no_verification{};
+  const auto first = store.load(tls_role::client, careless);
+  const auto second = store.load(tls_role::client, careless);
+  const auto careful = store.load(tls_role::client, trusting_root());
+  std::fflush(stderr);
+  ::dup2(usual, STDERR_FILENO);
+  ::close(usual);
+  ::close(file);
+  CHECK((first && second && careful));
+  CHECK(place.read("said")
+        == "actorwire: warning: TLS connections do not verify the other side (insecure_no_verification)\n");
+}
 
 TEST_CASE("equal settings share one identity, different ones and other roles do not", "[tls_store]") {
   const folder place;

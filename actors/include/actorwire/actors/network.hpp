@@ -30,7 +30,7 @@ namespace actorwire {
 
 /// How a network is set up.
 struct network_options {
-  /// Threads that run connections; 0: one for each core. At most 1,024.
+  /// Threads that run connections; 0: one for each core. At most 1,024; with listeners for `quic://` 256.
   std::size_t shards = 0;
   /// Bytes of buffers over all connections. At the limit reads pause and sends fail with `would_block`.
   std::size_t memory_limit = std::size_t{256} << 20U;
@@ -100,7 +100,7 @@ public:
 
   /// Listens, and sends `accepted` to `receiver` for each connection. When the receiver ends, so do the connections that
   /// it was not told of, and no more are accepted; those that it passed on stay.
-  /// Returns when every shard listens. For `tls://` it reads the files of `transport_config::tls` first, on this thread.
+  /// Returns when every shard listens. For `tls://` and `quic://` it reads the files of `transport_config::tls` first, on this thread.
   /// *Errors:* what the address, the port or the configuration do not allow, such as `address_in_use` (see
   /// `listen_config::share_port`) or `invalid_credentials`; then nothing listens.
   [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, const caf::actor& receiver,

@@ -5,7 +5,6 @@
 #include <actorwire/transports/memory_budget.hpp>
 
 #include <array>
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>

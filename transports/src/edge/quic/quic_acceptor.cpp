@@ -7,7 +7,6 @@
 #include "quic_transport.hpp"
 
 #include <cassert>
-#include <cerrno>
 #include <utility>
 
 namespace actorwire {

@@ -5,7 +5,6 @@
 #include "siphash.hpp"
 
 #include <array>
-#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <new>

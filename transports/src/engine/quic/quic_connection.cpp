@@ -111,6 +111,7 @@ void quic_connection::begin_again() {
   tls_.emplace(settings_.tls);
   expiry_ = UINT64_MAX;
   unanswered_since_ = UINT64_MAX;
+  unwatched_pacing_ = UINT64_MAX;
   is_flushing_ = false;
   stray_ = nullptr;
   begin_with({&*offered_version_, 1});
@@ -182,6 +183,10 @@ void quic_connection::set_up_conn() {
 ngtcp2_tstamp quic_connection::stamp(const tls_now& now) {
   const auto since_epoch = std::chrono::duration_cast<std::chrono::nanoseconds>(now.steady.time_since_epoch()).count();
   last_now_ = std::max(last_now_, static_cast<ngtcp2_tstamp>(since_epoch));
+  // Otherwise ngtcp2 takes the time since then for a delay that is to be made up for: after a pause all that the window
+  // allows would leave at once (RFC 9002, 7.7).
+  if (last_now_ >= unwatched_pacing_)
+    static_cast<void>(::ngtcp2_conn_handle_expiry(conn_.get(), std::exchange(unwatched_pacing_, UINT64_MAX)));
   now_ = now;
   tls_->set_now(now);
   return last_now_;

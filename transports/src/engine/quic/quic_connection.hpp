@@ -317,6 +317,8 @@ private:
   ngtcp2_tstamp last_now_ = 0;
   tls_now now_;
   ngtcp2_tstamp expiry_ = UINT64_MAX;
+  /// When the next packet could leave, where none waits: there is no timer for that.
+  ngtcp2_tstamp unwatched_pacing_ = UINT64_MAX;
   /// Since when something is on its way and nothing of it was acknowledged.
   ngtcp2_tstamp unanswered_since_ = UINT64_MAX;
   /// Until when a peer that is said to be gone may prove that it is not.

@@ -143,8 +143,12 @@ void quic_connection::end_flush(ngtcp2_tstamp now) {
   expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
   ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
   const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
+  const auto with_pacing = ::ngtcp2_conn_get_expiry(conn_.get());
+  unwatched_pacing_ = UINT64_MAX;
   if (waits && ::ngtcp2_conn_get_cwnd_left(conn_.get()) > 0)
-    expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
+    expiry_ = with_pacing;
+  else if (with_pacing < expiry_)
+    unwatched_pacing_ = with_pacing;
   if (limit_)
     if (const auto next = limit_->next_change(::ngtcp2_conn_get_pto(conn_.get())); next > now)
       expiry_ = std::min(expiry_, next);
