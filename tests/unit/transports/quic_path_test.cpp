@@ -70,7 +70,7 @@ TEST_CASE("a client that comes back to an address that it has proved gets as muc
   const auto there = address_of("203.0.113.9", 40'001);
   const auto here = world.client_address;
   for (const auto& next : {there, here, there, here}) {
-    world.translate = [&](const udp_address&) { return next; };
+    world.translate = [next = next](const udp_address&) { return next; };
     client.say(0, "here");
     world.until([&, &at = server] { return !at.paths.empty() && at.paths.back().remote == next; });
     // As long as the server still asks whether the one before is there.
