@@ -1,5 +1,6 @@
 #include <actorwire/transports/buffer_pool.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <new>
 #include <utility>

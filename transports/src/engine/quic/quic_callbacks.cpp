@@ -1,6 +1,7 @@
 #include "quic_callbacks.hpp"
 
 #include "quic_connection.hpp"
+#include "quic_path.hpp"
 
 #include <gnutls/crypto.h>
 #include <gnutls/gnutls.h>
@@ -194,8 +195,11 @@ struct quic_callbacks {
   }
 
 #if NGTCP2_VERSION_NUM >= 0x010e00 // 1.14
-  static int begin_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path*, const ngtcp2_path*, void* user) {
-    of(user).asks_for_proof_ = true;
+  static int begin_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*, void* user) {
+    auto& self = of(user);
+    // Not that of a way back which nobody goes yet.
+    if (path_of(*path) == self.path())
+      self.asks_for_proof_ = true;
     return 0;
   }
 #endif
@@ -280,6 +284,11 @@ struct quic_callbacks {
     return made;
   }
 };
+
+proof_knowledge proof_knowledge_here() noexcept {
+  static const auto here = proof_knowledge_of(NGTCP2_VERSION_NUM, ::ngtcp2_version(0)->version_num);
+  return here;
+}
 
 proof_watch::proof_watch(amplification_limit* limit) noexcept : outer_(std::exchange(waits_for_proof, limit)) {}
 

@@ -16,8 +16,19 @@ namespace actorwire {
 /// For `ngtcp2_settings::qlog_write`: hands on to the sink of the connection.
 void quic_qlog_writer(void* connection, std::uint32_t flags, const void* text, std::size_t size);
 
-/// Whether ngtcp2 tells when it begins to ask for the proof of a path.
-inline constexpr bool tells_when_it_asks_for_proof = NGTCP2_VERSION_NUM >= 0x010e00;
+/// What is known of a path to which a client has gone: ngtcp2 asks for a proof of each until 1.11, and later not of those
+/// that were proved some minutes ago. Since 1.14 it tells when it asks.
+enum class proof_knowledge : std::uint8_t { is_always_asked, is_told, none };
+
+/// By the version of ngtcp2 that this was built with, and that it runs with.
+[[nodiscard]] constexpr proof_knowledge proof_knowledge_of(std::int32_t built_with, std::int32_t runs_with) noexcept {
+  if (runs_with < 0x010c00)
+    return proof_knowledge::is_always_asked;
+  return built_with >= 0x010e00 && runs_with >= 0x010e00 ? proof_knowledge::is_told : proof_knowledge::none;
+}
+
+/// That of this process.
+[[nodiscard]] proof_knowledge proof_knowledge_here() noexcept;
 
 /// While an object of this class lives, `limit` sees what the packets say that ngtcp2 opens on this thread: its callback for
 /// that knows no connection. *Thread:* of one thread.

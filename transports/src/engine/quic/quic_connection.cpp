@@ -112,6 +112,7 @@ void quic_connection::begin_again() {
   expiry_ = UINT64_MAX;
   unanswered_since_ = UINT64_MAX;
   unwatched_pacing_ = UINT64_MAX;
+  paced_until_ = 0;
   is_flushing_ = false;
   stray_ = nullptr;
   begin_with({&*offered_version_, 1});
@@ -185,7 +186,7 @@ ngtcp2_tstamp quic_connection::stamp(const tls_now& now) {
   last_now_ = std::max(last_now_, static_cast<ngtcp2_tstamp>(since_epoch));
   // Otherwise ngtcp2 takes the time since then for a delay that is to be made up for: after a pause all that the window
   // allows would leave at once (RFC 9002, 7.7).
-  if (last_now_ >= unwatched_pacing_)
+  if (last_now_ >= unwatched_pacing_ && ::ngtcp2_conn_get_expiry(conn_.get()) == unwatched_pacing_)
     static_cast<void>(::ngtcp2_conn_handle_expiry(conn_.get(), std::exchange(unwatched_pacing_, UINT64_MAX)));
   now_ = now;
   tls_->set_now(now);
@@ -200,7 +201,7 @@ void quic_connection::handle_datagram(const udp_arrival& arrived, const tls_now&
     return;
   const auto at = stamp(now);
   const auto in_flight = bytes_in_flight();
-  asks_for_proof_ = !tells_when_it_asks_for_proof;
+  asks_for_proof_ = proof_knowledge_here() == proof_knowledge::is_always_asked;
   const auto path = path_for_ngtcp2(arrived.path);
   ngtcp2_pkt_info info{};
   info.ecn = static_cast<std::uint8_t>(arrived.mark);

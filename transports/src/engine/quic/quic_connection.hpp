@@ -281,6 +281,7 @@ private:
   [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
+  void follow_timers(ngtcp2_tstamp now);
   void note_whether_blocked(std::uint64_t in_flight);
   /// How long the next packet may be.
   [[nodiscard]] std::size_t packet_room(std::size_t wanted, ngtcp2_tstamp now);
@@ -319,6 +320,8 @@ private:
   ngtcp2_tstamp expiry_ = UINT64_MAX;
   /// When the next packet could leave, where none waits: there is no timer for that.
   ngtcp2_tstamp unwatched_pacing_ = UINT64_MAX;
+  /// Until when pacing holds packets back, as far as ngtcp2 tells: a timer before that hides it.
+  ngtcp2_tstamp paced_until_ = 0;
   /// Since when something is on its way and nothing of it was acknowledged.
   ngtcp2_tstamp unanswered_since_ = UINT64_MAX;
   /// Until when a peer that is said to be gone may prove that it is not.
@@ -345,7 +348,7 @@ private:
   bool is_blocked_ = false;
   /// A timer of ngtcp2 has run, and not all that it brings about may have left yet.
   bool was_timer_due_ = false;
-  /// The packet that is handled has made ngtcp2 ask for a proof of the path. Before 1.14 it did not tell.
+  /// The packet that is handled has made ngtcp2 ask for a proof of the path.
   bool asks_for_proof_ = true;
   bool takes_early_data_ = false;
   bool knew_address_ = false;

@@ -33,11 +33,11 @@ void quic_connection::handle_confirmed() noexcept {
   settled_at_ = last_now_ + settling_probe_timeouts * ::ngtcp2_conn_get_pto(conn_.get());
 }
 
-/// Limits what is sent to the client that has sent this, as long as it has not proved that it is where it says.
+/// Limits what is sent to the client that has sent this, as long as it has not proved that it is where it says. Where nobody
+/// can know whether it has, ngtcp2's own limit has to do.
 void quic_connection::follow_limit(const udp_arrival& arrived) {
   const auto present = path();
   const auto is_new = !limit_ || !(limit_->path() == present);
-  // Newer ones than ngtcp2 1.11 know for some minutes what was proved, and then ask for nothing.
   if (is_new && !asks_for_proof_)
     handle_path_change(path_for_ngtcp2(present));
   if (present == last_path_) {

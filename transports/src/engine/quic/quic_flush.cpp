@@ -49,22 +49,25 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     const auto room = std::min(count == 0 ? packet_max : train.segment_size, departure_bytes_max - size);
     if (is_paced_ || (count > 0 && (room < train.segment_size || room < NGTCP2_MAX_UDP_PAYLOAD_SIZE)))
       break;
-    ngtcp2_path_storage path;
-    ::ngtcp2_path_storage_zero(&path);
+    ngtcp2_path_storage taken;
+    ::ngtcp2_path_storage_zero(&taken);
     ngtcp2_pkt_info info{};
     const auto allowed = packet_room(room, at);
     // Without room ngtcp2 is asked for what it does when its time is over, and not more often: each time counts as a
     // repetition of a PATH_CHALLENGE that is due, and doubles the wait for the next.
     if (allowed == 0 && !was_timer_due_)
       break;
-    const auto written = write_packet(buffer.subspan(size, allowed), path, info, at);
+    const auto written = write_packet(buffer.subspan(size, allowed), taken, info, at);
     if (written < 0)
       handle_failure(static_cast<int>(written));
+    // It has gone back to a path that has no limit.
+    if (written == 0 && allowed == 0 && limit_ && path() == last_path_)
+      continue;
     if (written <= 0)
       break;
     const auto length = static_cast<std::size_t>(written);
     const auto mark = static_cast<ecn_mark>(info.ecn);
-    const auto way = path_of(path.path);
+    const auto way = path_of(taken.path);
     if (limit_ && way == limit_->path())
       limit_->note_sent(length, at);
     if (way == last_path_)
@@ -133,22 +136,35 @@ void quic_connection::note_whether_blocked(std::uint64_t in_flight) {
     keep_alive();
 }
 
-/// Sets the deadline. That of pacing is of interest only while something waits for it: else there would be a timer for
-/// nothing after each packet.
+/// Sets the deadline to that of ngtcp2. Pacing is of interest only while something waits for it: else there would be a timer
+/// for nothing after each packet.
+void quic_connection::follow_timers(ngtcp2_tstamp now) {
+  unwatched_pacing_ = UINT64_MAX;
+  expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
+  if (expiry_ <= now) {
+    // What is overdue goes next, and what has left just now is paced with it. Where pacing still holds it back, ngtcp2 would
+    // count a probe timeout at each look, and double the wait for the next, without a probe.
+    expiry_ = std::max(expiry_, paced_until_);
+    return;
+  }
+  ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
+  const auto with_pacing = ::ngtcp2_conn_get_expiry(conn_.get());
+  if (with_pacing >= expiry_)
+    return;
+  paced_until_ = with_pacing;
+  const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
+  if (waits && ::ngtcp2_conn_get_cwnd_left(conn_.get()) > 0)
+    expiry_ = with_pacing;
+  else
+    unwatched_pacing_ = with_pacing;
+}
+
 void quic_connection::end_flush(ngtcp2_tstamp now) {
   is_flushing_ = false;
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   note_whether_blocked(info.bytes_in_flight);
-  expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
-  ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
-  const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
-  const auto with_pacing = ::ngtcp2_conn_get_expiry(conn_.get());
-  unwatched_pacing_ = UINT64_MAX;
-  if (waits && ::ngtcp2_conn_get_cwnd_left(conn_.get()) > 0)
-    expiry_ = with_pacing;
-  else if (with_pacing < expiry_)
-    unwatched_pacing_ = with_pacing;
+  follow_timers(now);
   if (limit_)
     if (const auto next = limit_->next_change(::ngtcp2_conn_get_pto(conn_.get())); next > now)
       expiry_ = std::min(expiry_, next);
