@@ -93,8 +93,7 @@ void in_a_hundred_kinds_of_weather(Disturb&& disturb) {
     const auto lanes = begin_transfer(client, server, chance);
     reach_the_middle(world, lanes);
     disturb(world, client, server, lanes, chance);
-    // A timer of ngtcp2 may need two looks; one that needs more would keep a processor busy.
-    CHECK(world.overdue < 3);
+    CHECK(world.overdue == 0);
   }
 }
 

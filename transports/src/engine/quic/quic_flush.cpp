@@ -16,6 +16,9 @@ namespace {
 
 constexpr std::size_t vectors_per_packet = 16;
 
+/// No timer is looked at more often without effect (RFC 9002, 6.1.2).
+constexpr ngtcp2_duration timer_granularity = NGTCP2_MILLISECONDS;
+
 } // namespace
 
 std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
@@ -142,9 +145,10 @@ void quic_connection::follow_timers(ngtcp2_tstamp now) {
   unwatched_pacing_ = UINT64_MAX;
   expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
   if (expiry_ <= now) {
-    // What is overdue goes next, and what has left just now is paced with it. Where pacing still holds it back, ngtcp2 would
-    // count a probe timeout at each look, and double the wait for the next, without a probe.
-    expiry_ = std::max(expiry_, paced_until_);
+    // What is overdue goes next, and what has left just now is paced with it. Where pacing still holds it back, ngtcp2 counts
+    // a probe timeout at each look, and doubles the wait for the next, without a probe.
+    expiry_ = std::max(expiry_, was_timer_due_ && flushed_ == 0 ? std::max(paced_until_, now + timer_granularity)
+                                                                : paced_until_);
     return;
   }
   ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
