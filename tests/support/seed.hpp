@@ -18,8 +18,10 @@ namespace actorwire::test {
 /// case. The seed is printed at once, so that it survives a crash, and again with each failure while this object lives.
 class test_seed {
 public:
-  test_seed()
-    : value_(from_environment_or_chance()),
+  test_seed() : test_seed(from_environment_or_chance()) {}
+  /// One that has found something.
+  explicit test_seed(std::uint64_t value)
+    : value_(value),
       shown_with_failures_(Catch::MessageBuilder{"INFO", CATCH_INTERNAL_LINEINFO, Catch::ResultWas::Info}
                            << "repeat with ACTORWIRE_SEED=" << value_) {
     std::clog << "ACTORWIRE_SEED=" << value_ << '\n';

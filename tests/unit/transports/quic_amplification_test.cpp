@@ -1,6 +1,7 @@
 // How much a server may send where its client has not proved to be.
 
 #include "engine/quic/amplification_limit.hpp"
+#include "engine/quic/quic_callbacks.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -106,6 +107,15 @@ TEST_CASE("challenges that do not leave push none out that have") {
     limit.note_challenge({count});
   limit.note_opened(packet_with(asked));
   CHECK(limit.cut(full, start, timeout) == full);
+}
+
+TEST_CASE("a limit of its own is kept only by a connection that learns which paths have to be proved") {
+  constexpr auto version = [](int minor) { return 0x010000 + minor * 0x100; };
+  STATIC_REQUIRE(proof_knowledge_of(version(11), version(11)) == proof_knowledge::is_always_asked);
+  STATIC_REQUIRE(proof_knowledge_of(version(11), version(12)) == proof_knowledge::none);
+  STATIC_REQUIRE(proof_knowledge_of(version(13), version(25)) == proof_knowledge::none);
+  STATIC_REQUIRE(proof_knowledge_of(version(14), version(14)) == proof_knowledge::is_told);
+  STATIC_REQUIRE(proof_knowledge_of(version(25), version(13)) == proof_knowledge::none);
 }
 
 } // namespace actorwire::test
