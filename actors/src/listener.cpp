@@ -42,9 +42,14 @@ listener::behavior_type listener::make_behavior() {
       [this](const set_limit& request) { return handle(request); },
       [this](const reload_tls& request) { return handle(request); },
       [this](get_listener_stats) { return statistics(); },
+      [this](const subscribe& request) { handle(request); },
+      [this](const unsubscribe& request) { handle(request); },
       [this](const close& request) { return handle(request); },
       [this](const places_changed& news) { tell_parts(news); },
-      [this](const accept_failed& event) { count_error(event.reason); },
+      [this](const accept_failed& event) {
+        count_error(event.reason);
+        publish(listener_change::accept_failed, event.reason);
+      },
   };
 }
 
@@ -123,12 +128,27 @@ void listener::end_reload(std::uint64_t number, const result<void>& outcome) {
   auto asker = std::move(reloads_.extract(number).mapped().second);
   if (!outcome)
     count_error(outcome.error());
+  publish(outcome ? listener_change::tls_reloaded : listener_change::tls_kept,
+          outcome ? transport_error{} : outcome.error());
   if (!asker.pending())
     return;
   if (outcome)
     detail::deliver_nothing(asker);
   else
     asker.deliver(to_caf_error(outcome.error()));
+}
+
+void listener::handle(const subscribe& request) {
+  const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
+  if (who && subscribers_.add(who, request.mask))
+    watch(who);
+}
+
+void listener::handle(const unsubscribe&) {
+  const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
+  // Its end matters still if it is the receiver.
+  if (subscribers_.remove(who) && !(settings_->receiver && who == settings_->receiver.address()))
+    unwatch(who);
 }
 
 listener_stats listener::statistics() const {
@@ -217,7 +237,8 @@ void listener::let_others_join(const endpoint& taken) {
 }
 
 void listener::note_open() {
-  state_ = sockets::open;
+  if (std::exchange(state_, sockets::open) != sockets::open)
+    publish(listener_change::opened);
   for (auto& asker : std::exchange(resuming_, {}))
     detail::deliver_nothing(asker);
   if (opened_)
@@ -244,6 +265,7 @@ void listener::close_sockets(const transport_error& why) {
 
 void listener::note_closed(const transport_error& why) {
   state_ = sockets::closed;
+  publish(listener_change::suspended, why);
   for (auto& asker : std::exchange(suspending_, {}))
     detail::deliver_nothing(asker);
   if (opened_) {
@@ -260,13 +282,18 @@ void listener::count_error(const transport_error& reason) {
   last_error_ = reason;
 }
 
+void listener::publish(listener_change change, const transport_error& reason) {
+  subscribers_.publish(*this, event_mask::listener, listener_event{change, local_, reason});
+}
+
 // -- the end ------------------------------------------------------------------------------------------------------------
 
 void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
+  const auto was_subscriber = subscribers_.remove(whom);
   if (settings_->receiver && whom == settings_->receiver.address()) {
     has_lost_receiver_ = true;
     close_sockets(closed_because("the receiver of the listener has ended"));
-  } else if (!closing_.has_begun()) {
+  } else if (!was_subscriber && !closing_.has_begun()) {
     // Nobody listens on its shard any more, and nobody is to believe so.
     quit(reason);
   }
@@ -289,6 +316,8 @@ void listener::tear_down(const caf::error& reason) noexcept {
     caf::anon_send_exit(part, caf::exit_reason::user_shutdown);
   }
   parts_.clear();
+  subscribers_.for_each([this](const auto& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
+  subscribers_.clear();
   // Handles of an ended listener are often kept, by its receiver above all: neither keeps the other.
   if (settings_->receiver)
     unwatch(settings_->receiver.address());

@@ -3,6 +3,7 @@
 #include "accept_actor.hpp"
 #include "close_round.hpp"
 #include "seam/shard_actor.hpp"
+#include "subscriber_list.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
 
@@ -39,6 +40,8 @@ private:
   promise handle(actorwire::resume);
   promise handle(const reload_tls& request);
   caf::result<void> handle(const set_limit& request);
+  void handle(const subscribe& request);
+  void handle(const unsubscribe& request);
   caf::typed_response_promise<close_report> handle(const close& request);
   [[nodiscard]] listener_stats statistics() const;
 
@@ -52,6 +55,7 @@ private:
   void note_closed(const transport_error& why);
   /// Remembers an error of accepting or listening, or one that nobody waits for.
   void count_error(const transport_error& reason);
+  void publish(listener_change change, const transport_error& reason = {});
 
   /// Asks the parts from `first` on. `then_do` hears the first error, or none, when all have
   /// answered.
@@ -81,6 +85,7 @@ private:
   /// Who waits for a reload until its files are read and all parts use what they hold.
   std::unordered_map<std::uint64_t, std::pair<tls_store::query, promise>> reloads_;
   std::uint64_t reloads_begun_ = 0;
+  subscriber_list subscribers_;
   transport_error last_error_;
   std::uint64_t errors_ = 0;
   bool has_lost_receiver_ = false;

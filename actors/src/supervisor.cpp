@@ -36,20 +36,13 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](get_pool_stats) { return pool_.stats(); },
       [this](const subscribe& request) {
         const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-        if (!who)
-          return;
-        const auto known = std::find_if(subscribers_.begin(), subscribers_.end(),
-                                        [&who](const subscriber& entry) { return entry.who == who; });
-        if (known != subscribers_.end()) {
-          known->mask = request.mask;
-          return;
-        }
-        watch(who);
-        subscribers_.push_back({who, request.mask});
+        if (who && subscribers_.add(who, request.mask))
+          watch(who);
       },
       [this](const unsubscribe&) {
-        if (std::erase_if(subscribers_, [this](const subscriber& entry) { return entry.who == current_sender(); }) > 0)
-          unwatch(caf::actor_cast<caf::actor_addr>(current_sender()));
+        const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
+        if (subscribers_.remove(who))
+          unwatch(who);
       },
       [this](const close& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
@@ -200,7 +193,7 @@ void supervisor::handle_ready() {
 }
 
 void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
-  std::erase_if(subscribers_, [&whom](const subscriber& entry) { return entry.who == whom; });
+  subscribers_.remove(whom);
   const auto found = roles_.find(whom.id());
   if (found == roles_.end())
     return;
@@ -275,9 +268,7 @@ void supervisor::start_attempt(const dial& order) {
 }
 
 void supervisor::publish(pool_change change, connection_id id, const endpoint& remote, const transport_error& reason) {
-  for (const auto& entry : subscribers_)
-    if (includes(entry.mask, event_mask::pool))
-      send_to(entry.who, pool_event{change, id, remote, reason});
+  subscribers_.publish(*this, event_mask::pool, pool_event{change, id, remote, reason});
 }
 
 void supervisor::tear_down(const caf::error& reason) noexcept {
@@ -292,8 +283,8 @@ void supervisor::tear_down(const caf::error& reason) noexcept {
   for (const auto& [id, entry] : members_)
     caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);
   members_.clear();
-  for (const auto& entry : std::exchange(subscribers_, {}))
-    unwatch(caf::actor_cast<caf::actor_addr>(entry.who));
+  subscribers_.for_each([this](const auto& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
+  subscribers_.clear();
 }
 
 } // namespace actorwire

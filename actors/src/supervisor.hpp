@@ -3,6 +3,7 @@
 #include "close_round.hpp"
 #include "edge/tls_store.hpp"
 #include "seam/shard_actor.hpp"
+#include "subscriber_list.hpp"
 #include "supervision/pool.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
@@ -61,11 +62,6 @@ private:
     result<void> outcome;
   };
 
-  struct subscriber {
-    caf::strong_actor_ptr who;
-    event_mask mask = event_mask::none;
-  };
-
   caf::result<connection_actor> handle(const acquire& request);
   caf::result<connection_actor> handle(const lookup& request);
   caf::result<void> handle(const set_policy& request);
@@ -92,7 +88,7 @@ private:
   pool pool_;
   std::unordered_map<connection_id, member> members_;
   std::unordered_map<caf::actor_id, role> roles_;
-  std::vector<subscriber> subscribers_;
+  subscriber_list subscribers_;
   std::unordered_map<std::uint64_t, reload> reloads_;
   std::uint64_t reloads_begun_ = 0;
   close_round closing_;

@@ -50,6 +50,9 @@ struct line {
   void operator()(const pool_event& told) const {
     out << "pool: " << name_of(told.change) << ' ' << told.source << ", " << actorwire::to_string(told.reason);
   }
+  void operator()(const listener_event& told) const {
+    out << "listener: " << name_of(told.change) << ", " << actorwire::to_string(told.reason);
+  }
   void operator()(const stream_opened& told) const { out << "stream " << told.stream << " opened"; }
   void operator()(const stream_reset& told) const {
     out << "stream " << told.stream << ": " << name_of(told.half) << " reset with " << told.code;
@@ -103,6 +106,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](data_lost& told) { keep(told); },
       [keep](stats& told) { keep(told); },
       [keep](pool_event& told) { keep(told); },
+      [keep](listener_event& told) { keep(told); },
       [keep](stream_opened& told) { keep(told); },
       [keep](stream_reset& told) { keep(told); },
       [keep](stream_closed& told) { keep(told); },

@@ -68,6 +68,7 @@ public:
   void operator()(const backpressure&) {}
   void operator()(const stats& told) { see(told.generation); }
   void operator()(const pool_event&) {}
+  void operator()(const listener_event&) {}
 
 private:
   /// The transition to `ready` announces the next generation, `opened` follows it.

@@ -586,6 +586,8 @@ TEST_CASE("a resume that finds the port taken says so, and a further one tries a
   const auto server = must_listen(*here.net, echo, config);
   me.must_ask<void>(server.listener, suspend{});
   CHECK(sockets_that_listen(server.port) == 0);
+  witness subscriber{here.system};
+  subscriber.must_ask<void>(server.listener, actorwire::subscribe{event_mask::listener, credit_mode::automatic});
   {
     const auto thief = listen_on(server.port);
     const auto refused = me.try_to_ask<void>(server.listener, actorwire::resume{});
@@ -595,6 +597,9 @@ TEST_CASE("a resume that finds the port taken says so, and a further one tries a
     CHECK_FALSE(stats.accepting);
     CHECK(stats.accept_errors == 1);
     CHECK(stats.last_error == refused.error());
+    const auto event = subscriber.await<listener_event>();
+    CHECK(event.change == listener_change::suspended);
+    CHECK(event.reason == refused.error());
     // One that is told and not asked leaves the same traces.
     anonymous_tell(server.listener, actorwire::resume{});
     wait_until("that one has failed too", [&] { return stats_of(me, server).accept_errors == 2; });

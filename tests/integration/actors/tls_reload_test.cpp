@@ -131,6 +131,8 @@ TEST_CASE("a reload of files that are no good keeps the old certificate, and say
   std::uint64_t errors = 0;
   const identity_folder files{"server-ec"};
   const auto server = must_listen(here, echo, listener_of(files));
+  witness subscriber{here.system};
+  subscriber.must_ask<void>(server.listener, actorwire::subscribe{event_mask::listener, credit_mode::automatic});
   clients all{here, server};
   const auto running = all.next();
   me.must_ask<connection_info>(running, connect{});
@@ -146,6 +148,9 @@ TEST_CASE("a reload of files that are no good keeps the old certificate, and say
     const auto stats = stats_of(me, server);
     CHECK(stats.accept_errors == ++errors);
     CHECK(stats.last_error == outcome.error());
+    const auto event = subscriber.await<listener_event>();
+    CHECK(event.change == listener_change::tls_kept);
+    CHECK(event.reason == outcome.error());
     CHECK(all.look(me).peer_key == pin_of("server-ec"));
     std::filesystem::remove_all(files.certificate());
   }
@@ -155,6 +160,7 @@ TEST_CASE("a reload of files that are no good keeps the old certificate, and say
 
   files.hold("renewed");
   me.must_ask<void>(server.listener, reload_tls{});
+  CHECK(subscriber.await<listener_event>().change == listener_change::tls_reloaded);
   CHECK(all.look(me).peer_key == pin_of("renewed"));
   CHECK(stats_of(me, server).accept_errors == errors);
 }

@@ -128,7 +128,8 @@ TEST_CASE("every message and every configuration is described") {
   CHECK(all_print_default_values<tcp_metrics, datagram_totals, quic_metrics, transport_stats, pool_stats,
                                  listener_stats>());
   CHECK(all_print_default_values<tls_info, connection_info, opened, received, peer_closing, passivated, sent, data_lost,
-                                 backpressure, state_changed, stats, connection_status, close_report, pool_event>());
+                                 backpressure, state_changed, stats, connection_status, close_report, pool_event,
+                                 listener_event>());
   CHECK(all_print_default_values<stream_opened, stream_reset, stream_closed, streams_available, datagram_received,
                                  datagram_sent, address_changed, stream_priority, open_stream, reset_stream,
                                  stop_stream, prioritize_stream, send_datagram>());

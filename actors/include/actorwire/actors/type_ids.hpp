@@ -140,10 +140,11 @@ using supervisor_actor = caf::typed_actor<sig<connection_actor(acquire)>, sig<co
                                           sig<void(reset)>, sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>,
                                           sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
 
-/// Accepts connections on one address, over all shards.
+/// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
 using listener_actor =
     caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
-                     sig<listener_stats(get_listener_stats)>, sig<close_report(close)>>;
+                     sig<listener_stats(get_listener_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>,
+                     sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -263,6 +264,8 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_opened))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_priority))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::streams_available))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_change))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_event))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

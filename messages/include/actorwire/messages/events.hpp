@@ -38,7 +38,9 @@ enum class event_mask : std::uint32_t {
   streams = 1U << 5U,
   /// `datagram_received`.
   datagrams = 1U << 6U,
-  all = (1U << 7U) - 1U,
+  /// `listener_event`, from a listener.
+  listener = 1U << 7U,
+  all = (1U << 8U) - 1U,
 };
 
 constexpr event_mask operator|(event_mask left, event_mask right) noexcept {
@@ -455,6 +457,39 @@ struct pool_event {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("pool_event", field{"change", self.change}, field{"source", self.source}, field{"remote", self.remote},
+                 field{"reason", self.reason});
+  }
+};
+
+/// What happened to a listener.
+enum class listener_change : std::uint8_t {
+  /// It listens again, with all of its sockets.
+  opened,
+  /// It listens no more: it was asked to, or its receiver has ended, or a socket could not be had; `reason` says which.
+  suspended,
+  /// A client could not be accepted. Where the system had no room for it, accepting goes on after a pause.
+  accept_failed,
+  /// The answer to `reload_tls`.
+  tls_reloaded,
+  /// The same, when the old credentials stay; `reason` says why.
+  tls_kept,
+};
+
+constexpr std::array<std::string_view, 5> names_of(listener_change) {
+  return {"opened", "suspended", "accept_failed", "tls_reloaded", "tls_kept"};
+}
+
+struct listener_event {
+  listener_change change = listener_change::opened;
+  /// Where it listens, with the port that was taken.
+  endpoint local;
+  transport_error reason;
+
+  friend bool operator==(const listener_event&, const listener_event&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("listener_event", field{"change", self.change}, field{"local", self.local},
                  field{"reason", self.reason});
   }
 };

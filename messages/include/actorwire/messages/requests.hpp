@@ -400,7 +400,8 @@ struct get_pool_stats {
 /// Reads the files that TLS settings name once more, and uses what they hold for all handshakes from then on. To a
 /// supervisor, for all of its peers, or to a listener. Everything is read and checked before anything changes: if a file
 /// is missing, half written, does not fit the others or has expired, the old credentials stay. Connections go on.
-/// *Errors:* `invalid_credentials`; a supervisor tells it as `pool_event` too, and a listener in `listener_stats`.
+/// *Errors:* `invalid_credentials`; a supervisor tells it as `pool_event` too, and a listener as `listener_event` and in
+/// `listener_stats`.
 struct reload_tls {
   /// Has connections that were made with the old credentials close, after what they have to send is sent: those of a
   /// listener for good, those of a supervisor are dialled again.
