@@ -2,13 +2,18 @@
 
 #include "certificates.hpp"
 #include "edge/quic/quic_group.hpp"
+#include "edge/quic/quic_socket.hpp"
 #include "edge/quic/replay_memory.hpp"
 #include "socket_fixture.hpp"
+#include "udp_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 using namespace actorwire;
 using namespace actorwire::test;
@@ -100,4 +105,48 @@ TEST_CASE("listeners with one ticket key remember together what may be used once
   CHECK(all.guard_of(*third) == guard);
   CHECK_FALSE(all.takes_token(*third, "token"));
   CHECK(all.takes_token(*third, "another"));
+}
+
+TEST_CASE("a listener for QUIC is refused more shards than its connection IDs can name") {
+  tls_store identities;
+  const auto config = with();
+  const auto identity = identities.load(tls_role::server, config.transport.tls).value();
+  CHECK(quic_group::make(config, identity, 256));
+  const auto refused = quic_group::make(config, identity, 257);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::invalid_value);
+  CHECK(refused.error().text == "network_options.shards = 257: must be 1 .. 256 for quic://");
+}
+
+TEST_CASE("a shard that does not get round to it is handed over so many datagrams and no more, and later more again") {
+  stepped_shard here;
+  listeners made{here};
+  const auto group = made.listen();
+  const local_ref socket{new quic_socket{here.run, group->setup_for(here.run), group->acceptance_for(here.run)}};
+  REQUIRE(socket->open(address("127.0.0.1"), {}, nullptr));
+  socket->join(group);
+  open_udp_socket client{"127.0.0.1"};
+  // Of a version that nobody speaks, so that each draws an answer.
+  std::string asking{"\xC0\x1A\x2A\x3A\x4A\x08"
+                     "12345678"
+                     "\x08"
+                     "87654321",
+                     23};
+  asking.resize(1'200);
+  const auto hand_over = [&](std::string_view text) {
+    group->hand_over(0, {{socket->local(), client.local()}, ecn_mark::not_capable, bytes_of(text)});
+  };
+  receiver inbox;
+  for (std::size_t count = 0; count < quic_group::strays_max - 10; ++count)
+    hand_over("neither");
+  for (int count = 0; count < 30; ++count)
+    hand_over(asking);
+  here.settle();
+  inbox.receive(client, 10);
+  hand_over(asking);
+  here.settle();
+  inbox.receive(client, 11);
+  CHECK(inbox.sink.seen.size() == 11);
+  socket->close_now();
+  here.settle();
 }

@@ -16,11 +16,8 @@ namespace actorwire {
 /// *Thread:* one at a time.
 class qlog_file {
 public:
-  /// No file grows beyond it.
-  static constexpr std::size_t bytes_max = std::size_t{256} << 20U;
-
-  /// Takes a descriptor, and closes it.
-  explicit qlog_file(int descriptor);
+  /// Takes a descriptor, and closes it. No file grows beyond `bytes_max`; what is there then are whole records.
+  explicit qlog_file(int descriptor, std::size_t bytes_max = std::size_t{256} << 20U);
   ~qlog_file();
 
   qlog_file(const qlog_file&) = delete;
@@ -37,6 +34,7 @@ private:
   void close() noexcept;
 
   int descriptor_;
+  const std::size_t bytes_max_;
   std::size_t written_ = 0;
   std::string gathered_;
 };
