@@ -2,6 +2,7 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace actorwire {
@@ -100,6 +101,7 @@ listener::promise listener::handle(const reload_tls& request) {
     valid =
         make_error(error_code::unsupported, phase::setup, origin::local, "reload_tls: the listener does not speak TLS");
   if (!valid) {
+    publish(listener_change::tls_kept, valid.error());
     if (asker.pending())
       asker.deliver(to_caf_error(valid.error()));
     else
@@ -140,15 +142,23 @@ void listener::end_reload(std::uint64_t number, const result<void>& outcome) {
 
 void listener::handle(const subscribe& request) {
   const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-  if (who && subscribers_.add(who, request.mask))
+  // Its receiver is watched already.
+  if (who && subscribers_.add(who, request.mask) && !is_receiver(caf::actor_cast<caf::actor_addr>(who)))
     watch(who);
 }
 
 void listener::handle(const unsubscribe&) {
   const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
-  // Its end matters still if it is the receiver.
-  if (subscribers_.remove(who) && !(settings_->receiver && who == settings_->receiver.address()))
+  if (subscribers_.remove(who) && !is_receiver(who) && !is_part(who))
     unwatch(who);
+}
+
+bool listener::is_part(const caf::actor_addr& who) const {
+  return std::ranges::any_of(parts_, [&](const caf::actor& each) { return each.address() == who; });
+}
+
+bool listener::is_receiver(const caf::actor_addr& who) const {
+  return settings_->receiver && who == settings_->receiver.address();
 }
 
 listener_stats listener::statistics() const {
@@ -251,6 +261,7 @@ void listener::note_failure(const transport_error& reason) {
 }
 
 void listener::close_sockets(const transport_error& why) {
+  stops_listening_ = stops_listening_ || state_ == sockets::open || state_ == sockets::opening;
   state_ = sockets::closing;
   const auto round = ++round_;
   for (auto& asker : std::exchange(resuming_, {}))
@@ -265,7 +276,8 @@ void listener::close_sockets(const transport_error& why) {
 
 void listener::note_closed(const transport_error& why) {
   state_ = sockets::closed;
-  publish(listener_change::suspended, why);
+  if (std::exchange(stops_listening_, false))
+    publish(listener_change::suspended, why);
   for (auto& asker : std::exchange(suspending_, {}))
     detail::deliver_nothing(asker);
   if (opened_) {
@@ -289,11 +301,11 @@ void listener::publish(listener_change change, const transport_error& reason) {
 // -- the end ------------------------------------------------------------------------------------------------------------
 
 void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
-  const auto was_subscriber = subscribers_.remove(whom);
-  if (settings_->receiver && whom == settings_->receiver.address()) {
+  subscribers_.remove(whom);
+  if (is_receiver(whom)) {
     has_lost_receiver_ = true;
     close_sockets(closed_because("the receiver of the listener has ended"));
-  } else if (!was_subscriber && !closing_.has_begun()) {
+  } else if (is_part(whom) && !closing_.has_begun()) {
     // Nobody listens on its shard any more, and nobody is to believe so.
     quit(reason);
   }

@@ -53,6 +53,8 @@ private:
   /// Ends whatever is being opened; `why` is the answer to those who wait for it.
   void close_sockets(const transport_error& why);
   void note_closed(const transport_error& why);
+  [[nodiscard]] bool is_part(const caf::actor_addr& who) const;
+  [[nodiscard]] bool is_receiver(const caf::actor_addr& who) const;
   /// Remembers an error of accepting or listening, or one that nobody waits for.
   void count_error(const transport_error& reason);
   void publish(listener_change change, const transport_error& reason = {});
@@ -77,6 +79,8 @@ private:
   std::vector<caf::actor> parts_;
   close_round closing_;
   sockets state_ = sockets::closed;
+  /// It was listening, or about to, when it began to close.
+  bool stops_listening_ = false;
   /// Counts the beginnings of opening and closing, so that an answer to an earlier one is known as such.
   std::uint64_t round_ = 0;
   /// Who waits until all sockets are open, and until all are closed.

@@ -5,6 +5,7 @@
 #include "sender.hpp"
 
 #include <actorwire/actors/system_config.hpp>
+#include <actorwire/transports/transport_factory.hpp>
 #include <actorwire/version.hpp>
 
 #include <CLI/CLI.hpp>
@@ -133,6 +134,14 @@ int receive(const receive_arguments& arguments) {
   return server ? success : complain(server.error());
 }
 
+int list_protocols() {
+  using actorwire::protocol;
+  for (const auto each : {protocol::tcp, protocol::tls, protocol::quic})
+    if (actorwire::is_supported(each))
+      std::puts(actorwire::to_string(each).c_str());
+  return success;
+}
+
 void add_tls_options(CLI::App& command, tls_arguments& into, const std::string& meaning_of_trust) {
   constexpr const char* group = "For tls:// and quic:// (files in PEM form)";
   command.add_option("--trust", into.trust, meaning_of_trust)->group(group);
@@ -182,8 +191,13 @@ int main(int argc, char** argv) {
   add_tls_options(*receive_command, to_receive.tls,
                   "authorities that senders must be signed by (default: senders need no certificate)");
 
+  auto* protocols_command =
+      app.add_subcommand("protocols", "lists the protocols that this build knows, one on each line");
+
   try {
     app.parse(argc, argv);
+    if (protocols_command->parsed())
+      return list_protocols();
     return send_command->parsed() ? send(to_send) : receive(to_receive);
   } catch (const CLI::ParseError& failure) {
     return app.exit(failure) == 0 ? success : bad_usage;

@@ -41,6 +41,53 @@ TEST_CASE("a subscriber hears that a listener listens no more, and again") {
   CHECK(me.await<listener_event>().change == listener_change::suspended);
 }
 
+TEST_CASE("a subscriber hears nothing where nothing changes") {
+  program here;
+  witness me{here.system};
+  const auto server = must_listen(here);
+  subscribe_to(me, server.listener);
+  me.must_ask<void>(server.listener, suspend{});
+  CHECK(me.await<listener_event>().change == listener_change::suspended);
+  me.must_ask<void>(server.listener, suspend{});
+  me.must_ask<close_report>(server.listener, actorwire::close{});
+  static_cast<void>(me.await_end_of(server.listener));
+  CHECK_FALSE(me.await_or_nothing<listener_event>(0s));
+}
+
+TEST_CASE("a subscriber that unsubscribes and ends at once is nothing to a listener") {
+  program here;
+  witness me{here.system};
+  const auto server = must_listen(here);
+  for (int count = 0; count < 50; ++count) {
+    const auto subscriber = here.system.spawn([&](caf::event_based_actor* self) {
+      ask(self, server.listener, caf::infinite, actorwire::subscribe{event_mask::listener, credit_mode::automatic})
+          .then(
+              [self, to = server.listener] {
+                tell(self, to, actorwire::unsubscribe{});
+                self->quit();
+              },
+              [](caf::error&) {});
+      return caf::behavior{[](std::int32_t) {}};
+    });
+    static_cast<void>(me.await_end_of(subscriber));
+  }
+  CHECK(me.must_ask<listener_stats>(server.listener, get_listener_stats{}).accepting);
+}
+
+TEST_CASE("what a subscriber wants to hear may change") {
+  program here;
+  witness me{here.system};
+  const auto server = must_listen(here);
+  subscribe_to(me, server.listener);
+  me.must_ask<void>(server.listener, actorwire::subscribe{event_mask::none, credit_mode::automatic});
+  me.must_ask<void>(server.listener, suspend{});
+  me.must_ask<void>(server.listener, actorwire::resume{});
+  CHECK_FALSE(me.await_or_nothing<listener_event>(0s));
+  subscribe_to(me, server.listener);
+  me.must_ask<void>(server.listener, suspend{});
+  CHECK(me.await<listener_event>().change == listener_change::suspended);
+}
+
 TEST_CASE("a subscriber hears of a client that nobody wanted") {
   program here;
   witness me{here.system};
@@ -107,7 +154,7 @@ TEST_CASE("a receiver that has unsubscribed from its listener is still the one w
   });
   const auto server = here.net->listen("tcp://127.0.0.1:0", receiver).value();
   subscribe_to(me, server.listener);
-  caf::anon_send(receiver, server.listener);
+  anonymous_tell(receiver, server.listener);
   const auto event = me.await<listener_event>();
   CHECK(event.change == listener_change::suspended);
   CHECK(event.reason.code == error_code::closed);

@@ -11,6 +11,9 @@ mkdir in
 expect_status 0 "$transfer" --help
 expect_output 'Exit status'
 expect_status 0 "$transfer" send --help
+expect_status 0 "$transfer" protocols
+expect_output '^tcp$'
+expect_output '^tls$'
 expect_status 0 "$transfer" --version
 expect_output '^transfer [0-9]+\.[0-9]+'
 expect_status 2 "$transfer"

@@ -87,6 +87,6 @@ TEST_CASE("a mask of events includes what it was combined of and nothing else") 
   CHECK_FALSE(includes(mask, event_mask::state));
   CHECK_FALSE(includes(mask, event_mask::data | event_mask::state));
   CHECK((event_mask::data | event_mask::state | event_mask::loss | event_mask::backpressure | event_mask::pool
-         | event_mask::streams | event_mask::datagrams)
+         | event_mask::streams | event_mask::datagrams | event_mask::listener)
         == event_mask::all);
 }

@@ -12,6 +12,10 @@
 
 namespace actorwire {
 
+bool is_supported(protocol proto) noexcept {
+  return proto != protocol::quic || ACTORWIRE_QUIC;
+}
+
 socket_transport_factory::socket_transport_factory(std::shared_ptr<resolver> names,
                                                    std::shared_ptr<tls_store> identities)
   : names_(std::move(names)), identities_(std::move(identities)), is_on_its_own_(!identities_) {

@@ -461,11 +461,13 @@ struct pool_event {
   }
 };
 
-/// What happened to a listener.
+/// What happened to a listener. Its end is no event: monitor it. Subscribers get one for each client that could not be
+/// accepted, whatever they have handled.
 enum class listener_change : std::uint8_t {
   /// It listens again, with all of its sockets.
   opened,
-  /// It listens no more: it was asked to, or its receiver has ended, or a socket could not be had; `reason` says which.
+  /// It listens no more, or could not listen again: it was asked to stop or close, its receiver has ended, or a socket could
+  /// not be had; `reason` says which.
   suspended,
   /// A client could not be accepted. Where the system had no room for it, accepting goes on after a pause.
   accept_failed,

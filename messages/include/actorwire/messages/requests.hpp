@@ -92,8 +92,9 @@ constexpr std::array<std::string_view, 2> names_of(credit_mode) {
   return {"automatic", "manual"};
 }
 
-/// Sends the chosen events to the sender of this request, from now until it ends or unsubscribes; answered with
-/// `connection_status`, the snapshot that the events continue.
+/// Sends the chosen events to the sender of this request, from now until it ends or unsubscribes. A connection or peer answers
+/// with `connection_status`, the snapshot that the events continue; supervisors and listeners, which have no data and so no
+/// `credit`, with nothing.
 struct subscribe {
   event_mask mask = event_mask::all;
   credit_mode credit = credit_mode::automatic;

@@ -31,6 +31,10 @@ public:
   virtual void use(const std::shared_ptr<tls_store>&) {}
 };
 
+/// Whether this build of the library has a transport for `proto`: `tcp` and `tls` always, `quic` unless it was built without.
+/// *Thread:* any thread.
+[[nodiscard]] ACTORWIRE_EXPORT bool is_supported(protocol proto) noexcept;
+
 /// The transports on the operating system's sockets.
 class ACTORWIRE_EXPORT socket_transport_factory final : public transport_factory {
 public:

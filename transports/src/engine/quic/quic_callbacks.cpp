@@ -195,9 +195,10 @@ struct quic_callbacks {
   }
 
 #if NGTCP2_VERSION_NUM >= 0x010e00 // 1.14
-  static int begin_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*, void* user) {
+  static int begin_path_validation(ngtcp2_conn*, std::uint32_t, const ngtcp2_path* path, const ngtcp2_path*,
+                                   void* user) {
     auto& self = of(user);
-    // Not that of a way back which nobody goes yet.
+    // That of a path that is not gone yet, such as the preferred address, has no limit.
     if (path_of(*path) == self.path())
       self.asks_for_proof_ = true;
     return 0;
@@ -209,6 +210,8 @@ struct quic_callbacks {
     auto& self = of(user);
     if (outcome == NGTCP2_PATH_VALIDATION_RESULT_SUCCESS)
       self.is_proving_ = false;
+    // Where it goes back, or on, with another window, pacing begins anew.
+    self.paced_until_ = 0;
     // The path of the preferred address and probes of paths that are not used change nothing.
     if (outcome != NGTCP2_PATH_VALIDATION_RESULT_SUCCESS || old == nullptr)
       return 0;

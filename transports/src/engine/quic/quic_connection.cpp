@@ -186,8 +186,12 @@ ngtcp2_tstamp quic_connection::stamp(const tls_now& now) {
   last_now_ = std::max(last_now_, static_cast<ngtcp2_tstamp>(since_epoch));
   // Otherwise ngtcp2 takes the time since then for a delay that is to be made up for: after a pause all that the window
   // allows would leave at once (RFC 9002, 7.7).
-  if (last_now_ >= unwatched_pacing_ && ::ngtcp2_conn_get_expiry(conn_.get()) == unwatched_pacing_)
-    static_cast<void>(::ngtcp2_conn_handle_expiry(conn_.get(), std::exchange(unwatched_pacing_, UINT64_MAX)));
+  if (last_now_ >= unwatched_pacing_) {
+    const auto paced = std::exchange(unwatched_pacing_, UINT64_MAX);
+    // Not if something else has become due before it, as when the socket has taken nothing meanwhile.
+    if (::ngtcp2_conn_get_expiry(conn_.get()) == paced)
+      static_cast<void>(::ngtcp2_conn_handle_expiry(conn_.get(), paced));
+  }
   now_ = now;
   tls_->set_now(now);
   return last_now_;
@@ -252,7 +256,7 @@ void quic_connection::handle_timeout(const tls_now& now) {
                         "the other side acknowledged nothing within keepalive_timeout"));
     return;
   }
-  if (::ngtcp2_conn_get_expiry(conn_.get()) > at)
+  if (at < expiry_ || ::ngtcp2_conn_get_expiry(conn_.get()) > at)
     return;
   const auto in_flight = bytes_in_flight();
   if (const auto failure = ::ngtcp2_conn_handle_expiry(conn_.get(), at); failure != 0)

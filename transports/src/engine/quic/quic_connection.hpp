@@ -281,7 +281,7 @@ private:
   [[nodiscard]] std::uint64_t bytes_in_flight() const noexcept;
   void begin_flush();
   void end_flush(ngtcp2_tstamp now);
-  void follow_timers(ngtcp2_tstamp now);
+  void follow_timers(ngtcp2_tstamp now, bool has_sent);
   void note_whether_blocked(std::uint64_t in_flight);
   /// How long the next packet may be.
   [[nodiscard]] std::size_t packet_room(std::size_t wanted, ngtcp2_tstamp now);

@@ -55,6 +55,7 @@ void quic_connection::handle_path_change(const ngtcp2_path& path) {
   if (present == last_path_)
     return;
   last_path_ = present;
+  paced_until_ = 0;
   ++figures_.path_changes;
   ecn_.begin_anew();
   tell(quic_event::path_changed{present});
@@ -91,6 +92,7 @@ result<void> quic_connection::migrate(const udp_address& local, const tls_now& n
     return make_quic_error(failure, where());
   // It was to go where nothing goes any more.
   stray_ = nullptr;
+  paced_until_ = 0;
   is_proving_ = true;
   handle_path_change(as_ngtcp2);
   return {};

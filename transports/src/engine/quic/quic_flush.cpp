@@ -19,6 +19,9 @@ constexpr std::size_t vectors_per_packet = 16;
 /// No timer is looked at more often without effect (RFC 9002, 6.1.2).
 constexpr ngtcp2_duration timer_granularity = NGTCP2_MILLISECONDS;
 
+/// As much as a probe timeout sends (RFC 9002, 6.2.4).
+constexpr std::size_t probe_bytes_max = std::size_t{2} * NGTCP2_MAX_UDP_PAYLOAD_SIZE;
+
 } // namespace
 
 std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
@@ -52,15 +55,15 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
     const auto room = std::min(count == 0 ? packet_max : train.segment_size, departure_bytes_max - size);
     if (is_paced_ || (count > 0 && (room < train.segment_size || room < NGTCP2_MAX_UDP_PAYLOAD_SIZE)))
       break;
-    ngtcp2_path_storage taken;
-    ::ngtcp2_path_storage_zero(&taken);
+    ngtcp2_path_storage chosen;
+    ::ngtcp2_path_storage_zero(&chosen);
     ngtcp2_pkt_info info{};
     const auto allowed = packet_room(room, at);
     // Without room ngtcp2 is asked for what it does when its time is over, and not more often: each time counts as a
     // repetition of a PATH_CHALLENGE that is due, and doubles the wait for the next.
     if (allowed == 0 && !was_timer_due_)
       break;
-    const auto written = write_packet(buffer.subspan(size, allowed), taken, info, at);
+    const auto written = write_packet(buffer.subspan(size, allowed), chosen, info, at);
     if (written < 0)
       handle_failure(static_cast<int>(written));
     // It has gone back to a path that has no limit.
@@ -70,7 +73,7 @@ std::optional<udp_departure> quic_connection::poll_transmit(std::span<std::byte>
       break;
     const auto length = static_cast<std::size_t>(written);
     const auto mark = static_cast<ecn_mark>(info.ecn);
-    const auto way = path_of(taken.path);
+    const auto way = path_of(chosen.path);
     if (limit_ && way == limit_->path())
       limit_->note_sent(length, at);
     if (way == last_path_)
@@ -140,20 +143,23 @@ void quic_connection::note_whether_blocked(std::uint64_t in_flight) {
 }
 
 /// Sets the deadline to that of ngtcp2. Pacing is of interest only while something waits for it: else there would be a timer
-/// for nothing after each packet.
-void quic_connection::follow_timers(ngtcp2_tstamp now) {
+/// for nothing after each packet. `has_sent`: something that has to be acknowledged has left.
+void quic_connection::follow_timers(ngtcp2_tstamp now, bool has_sent) {
   unwatched_pacing_ = UINT64_MAX;
   expiry_ = ::ngtcp2_conn_get_expiry(conn_.get());
-  if (expiry_ <= now) {
-    // What is overdue goes next, and what has left just now is paced with it. Where pacing still holds it back, ngtcp2 counts
-    // a probe timeout at each look, and doubles the wait for the next, without a probe.
-    expiry_ = std::max(expiry_, was_timer_due_ && flushed_ == 0 ? std::max(paced_until_, now + timer_granularity)
-                                                                : paced_until_);
-    return;
+  // Where pacing holds a probe back that is due, ngtcp2 counts another at each look, and doubles the wait for the next.
+  const auto is_overdue = expiry_ <= now;
+  if (is_overdue) {
+    expiry_ = std::max(expiry_, paced_until_);
+    if (was_timer_due_ && !has_sent)
+      expiry_ = std::max(expiry_, now + timer_granularity);
   }
+  // A little that has left just before, such as an acknowledgement, is paced with what is due.
+  if (is_overdue && flushed_ <= probe_bytes_max)
+    return;
   ::ngtcp2_conn_update_pkt_tx_time(conn_.get(), now);
   const auto with_pacing = ::ngtcp2_conn_get_expiry(conn_.get());
-  if (with_pacing >= expiry_)
+  if (is_overdue || with_pacing >= expiry_)
     return;
   paced_until_ = with_pacing;
   const auto waits = is_paced_ || streams_.is_one_ready() || !datagrams_.empty();
@@ -168,13 +174,14 @@ void quic_connection::end_flush(ngtcp2_tstamp now) {
   ngtcp2_conn_info info{};
   ::ngtcp2_conn_get_conn_info(conn_.get(), &info);
   note_whether_blocked(info.bytes_in_flight);
-  follow_timers(now);
+  const auto has_sent = info.bytes_in_flight > in_flight_before_;
+  follow_timers(now, has_sent);
   if (limit_)
     if (const auto next = limit_->next_change(::ngtcp2_conn_get_pto(conn_.get())); next > now)
       expiry_ = std::min(expiry_, next);
   was_timer_due_ = false;
   cwnd_ = static_cast<std::size_t>(info.cwnd);
-  probes_.note_flush(now, info.bytes_in_flight > in_flight_before_);
+  probes_.note_flush(now, has_sent);
   in_flight_max_ = std::max(in_flight_max_, info.bytes_in_flight);
   if (info.bytes_in_flight == 0)
     unanswered_since_ = suspected_until_ = UINT64_MAX;
