@@ -86,8 +86,13 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
       return;
     }
     reserved_places reserved{*this};
+    const auto from = address_group_of(remote.host);
+    // First, so that nobody is ended for one who is turned away.
+    auto share = settings_->addresses ? settings_->addresses->share_of(from) : nullptr;
+    if (share && !may_come(*share, proof))
+      return;
     const auto& half_open = settings_->handshakes;
-    const auto place = half_open ? admit(address_group_of(remote.host), proof) : 0;
+    const auto place = half_open ? admit(from, proof) : 0;
     // Before it takes a place among the connections: whoever gives back the last of them has to tell all shards.
     if (half_open && place == 0)
       return;
@@ -101,9 +106,10 @@ void accept_actor::on_accepted(local_ref<transport> accepted, const endpoint& re
     if (settings_->identity && settings_->local.proto == protocol::tls)
       accepted = accept_tls(target->shard(), std::move(accepted), settings_->identity->present());
     auto told_when_ready = settings_->receiver ? caf::strong_actor_ptr{ctrl()} : nullptr;
-    connection_actor made = spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport,
-                                                 std::move(accepted), settings_, place, std::move(told_when_ready));
-    connections_.emplace(made.id(), admitted{made, place});
+    connection_actor made =
+        spawn_on<connection>(target, settings_->next_id(), remote, settings_->transport, std::move(accepted), settings_,
+                             connection::places{place, share}, std::move(told_when_ready));
+    connections_.emplace(made.id(), admitted{made, place, std::move(share)});
     reserved.keep();
     watch(caf::actor_cast<caf::strong_actor_ptr>(made));
     if (half_open)
@@ -127,6 +133,12 @@ void accept_actor::pause() {
     socket_->pause();
 }
 
+bool accept_actor::may_come(address_limit::share& share, address_proof proof) {
+  // A mere claim does not count, or strangers could use up the share of whom they choose. The connection takes it when its
+  // address is proved.
+  return proof == address_proof::proved ? share.take() : share.is_to_be_had();
+}
+
 handshake_book::place accept_actor::admit(const address_group& from, address_proof proof) {
   const auto [taken, evicted] = settings_->handshakes->admit(from, proof);
   // It keeps its place among the connections until it has ended, so these are never more than their limit.
@@ -148,7 +160,7 @@ void accept_actor::handle(accepted& client) {
   const auto id = client.connection.id();
   // Asked and not told: a receiver that ends before it has handled the message leaves a connection that nobody knows.
   // Asked here and not by the connection, which would keep the table of its open requests for life.
-  unanswered_.insert(id);
+  unanswered_.emplace(id, nullptr);
   ask(this, settings_->receiver, caf::infinite, std::move(client))
       .then([this, id] { note_answer(id); },
             [this, id](const caf::error& reason) {
@@ -179,8 +191,10 @@ void accept_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
   if (!gone)
     return;
   leave_book(gone.mapped());
-  // A client that has gone keeps its place until the receiver has heard of it: what waits for a slow one is bounded.
-  if (!unanswered_.contains(whom.id()))
+  // A client that has gone keeps its places until the receiver has heard of it: what waits for a slow one is bounded.
+  if (const auto waiting = unanswered_.find(whom.id()); waiting != unanswered_.end())
+    waiting->second = std::move(gone.mapped().share);
+  else
     free_place();
 }
 

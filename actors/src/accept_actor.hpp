@@ -1,6 +1,7 @@
 #pragma once
 
 #include "accept_budget.hpp"
+#include "address_limit.hpp"
 #include "close_round.hpp"
 #include "edge/acceptors.hpp"
 #include "edge/tls_store.hpp"
@@ -13,12 +14,11 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace actorwire {
 
-/// What the parts of one listener share; immutable but for the budget and the book.
+/// What the parts of one listener share; immutable but for the budget, the book and the limit of each address.
 struct accept_settings {
   endpoint local;
   listen_config config;
@@ -32,6 +32,8 @@ struct accept_settings {
   std::shared_ptr<accept_budget> budget;
   /// Null where clients are ready as soon as they are accepted, as with TCP.
   std::shared_ptr<handshake_book> handshakes;
+  /// Null where one address may have any number of connections.
+  std::shared_ptr<address_limit> addresses;
   acceptor_maker make_acceptor = make_tcp_acceptor;
   std::function<connection_id()> next_id;
   /// All shards, for an acceptor that deals its connections out.
@@ -52,6 +54,8 @@ private:
     connection_actor connection;
     /// Among the half-open, until its handshake is done; 0: it never was.
     handshake_book::place place = 0;
+    /// Among those of its address; null where these are not limited.
+    std::shared_ptr<address_limit::share> share;
   };
 
   /// Of a client in the book and among the connections, until there is an actor that leaves them when it ends.
@@ -79,6 +83,8 @@ private:
   caf::result<endpoint> handle(const open_socket& request);
   void handle(accepted& client);
   caf::typed_response_promise<close_report> handle(const close& request);
+  /// Whether the client may come as far as the connections of its address are concerned.
+  [[nodiscard]] static bool may_come(address_limit::share& share, address_proof proof);
   /// Makes room for a client of this address among those that are not ready, if need be at the cost of another of them,
   /// on whichever shard; no place if it is to be turned away.
   [[nodiscard]] handshake_book::place admit(const address_group& from, address_proof proof);
@@ -98,8 +104,9 @@ private:
   caf::strong_actor_ptr listener_;
   local_ref<acceptor> socket_;
   std::unordered_map<caf::actor_id, admitted> connections_;
-  /// The clients that the receiver was told of and has not answered for.
-  std::unordered_set<caf::actor_id> unanswered_;
+  /// The clients that the receiver was told of and has not answered for, and of those that have gone meanwhile their place
+  /// among the connections of their address.
+  std::unordered_map<caf::actor_id, std::shared_ptr<address_limit::share>> unanswered_;
   close_round closing_;
   std::size_t next_shard_ = 0;
   /// Where the client lives that is accepted next, if the acceptor has asked; else here.

@@ -8,12 +8,12 @@ namespace actorwire {
 
 connection::connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
                        const endpoint& remote, std::shared_ptr<const transport_config> settings,
-                       local_ref<transport> bearer, std::shared_ptr<const accept_settings> origin,
-                       handshake_book::place place, caf::strong_actor_ptr acceptor)
+                       local_ref<transport> bearer, std::shared_ptr<const accept_settings> origin, places held,
+                       caf::strong_actor_ptr acceptor)
   : transport_carrier(config, std::move(home), id, remote, std::move(settings)),
     bearer_(std::move(bearer)),
     origin_(std::move(origin)),
-    place_(place),
+    places_(std::move(held)),
     acceptor_(std::move(acceptor)) {}
 
 connection::behavior_type connection::make_behavior() {
@@ -25,12 +25,8 @@ connection::behavior_type connection::make_behavior() {
 
 void connection::becomes_ready(const transport_opening& opening) {
   const auto origin = opening.is_early ? origin_ : std::exchange(origin_, nullptr);
-  // One that is early keeps its place: an earlier session vouches for it, and anybody may have many of those. Others are
-  // not ended as half-open from here on.
-  const auto stays = !origin->handshakes
-                  || (opening.is_early ? origin->handshakes->contains(place_) : origin->handshakes->remove(place_));
-  // One that had to go before, for another on whichever shard, is about to hear that, and not worth telling of.
-  if (!stays)
+  // One that has to go is about to hear that, and not worth telling of.
+  if (!settle_places(*origin, opening.is_early))
     acceptor_ = nullptr;
   // Not before: no code of the user's runs, and no memory of his is taken, for somebody who may never be ready. It is
   // there to hear of the transition and of all that follows.
@@ -39,9 +35,26 @@ void connection::becomes_ready(const transport_opening& opening) {
 }
 
 void connection::completes_handshake() {
-  const auto origin = std::exchange(origin_, nullptr);
-  if (origin && origin->handshakes)
-    origin->handshakes->remove(place_);
+  if (const auto origin = std::exchange(origin_, nullptr))
+    static_cast<void>(settle_places(*origin, false));
+}
+
+bool connection::settle_places(const accept_settings& origin, bool is_early) {
+  // One that is early keeps its place: an earlier session vouches for it, and anybody may have many of those. Others are
+  // not ended as half-open from here on. Who had to go for another, on whichever shard, was sent word by whoever found that.
+  if (const auto& book = origin.handshakes;
+      book && !(is_early ? book->contains(places_.half_open) : book->remove(places_.half_open)))
+    return false;
+  // Nor is the address proved before the handshake is done.
+  const auto share = is_early ? places_.of_address : std::exchange(places_.of_address, nullptr);
+  if (!share || (is_early ? share->is_to_be_had() : share->take()))
+    return true;
+  abort_soon();
+  return false;
+}
+
+void connection::abort_soon() {
+  anonymous_tell(connection_actor{this}, close{close_mode::abort, config().operation_timeout});
 }
 
 void connection::engage_server(const accept_function& serve) {
@@ -83,6 +96,7 @@ void connection::tear_down(const caf::error& reason) noexcept {
   forget_flush();
   bearer_ = nullptr;
   origin_ = nullptr;
+  places_.of_address = nullptr;
   acceptor_ = nullptr;
   // Behind the last event that was sent to it, not before.
   if (server_)

@@ -12,10 +12,17 @@ namespace actorwire {
 /// transport ended. An actor that serves it is made when it is ready; from then on, both end together.
 class connection final : public transport_carrier<channel_actor> {
 public:
+  /// What a client holds beside its place among the connections.
+  struct places {
+    /// In the book of the listener, until its handshake is done; 0: none.
+    handshake_book::place half_open = 0;
+    /// Among the connections of its address, to be taken when that is proved; null where these are not limited.
+    std::shared_ptr<address_limit::share> of_address;
+  };
+
   connection(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
              std::shared_ptr<const transport_config> settings, local_ref<transport> bearer,
-             std::shared_ptr<const accept_settings> origin, handshake_book::place place,
-             caf::strong_actor_ptr acceptor);
+             std::shared_ptr<const accept_settings> origin, places held, caf::strong_actor_ptr acceptor);
 
   behavior_type make_behavior() override;
 
@@ -31,14 +38,19 @@ private:
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 
+  /// Gives up the place among the half-open, as far as that goes, and takes that among the connections of its address.
+  /// Returns whether the client stays: false if it had to go before, or its address has no place left.
+  [[nodiscard]] bool settle_places(const accept_settings& origin, bool is_early);
+  /// Has this connection end as soon as it can.
+  void abort_soon();
+
   /// Makes the actor that serves this client.
   void engage_server(const accept_function& serve);
 
   local_ref<transport> bearer_;
   /// Until it is ready, and its handshake done.
   std::shared_ptr<const accept_settings> origin_;
-  /// In the book of the listener, until its handshake is done.
-  const handshake_book::place place_;
+  places places_;
   /// Who is told when this connection is ready, until it is.
   caf::strong_actor_ptr acceptor_;
   caf::actor server_;

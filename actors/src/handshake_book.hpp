@@ -1,24 +1,17 @@
 #pragma once
 
+#include "address_group.hpp"
+
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/transports/acceptor.hpp>
 
-#include <array>
 #include <cstdint>
 #include <list>
 #include <map>
 #include <mutex>
-#include <string>
 #include <unordered_map>
 
 namespace actorwire {
-
-/// What counts as one address of a client: an IPv4 address, however it is written, or an IPv6 /64, which is what one
-/// customer gets (RFC 6177). The first byte tells which.
-using address_group = std::array<std::uint8_t, 9>;
-
-/// The group of a numeric address; all others are one group.
-[[nodiscard]] address_group address_group_of(const std::string& host);
 
 /// The half-open clients of a listener, over all its shards: accepted, and not yet through with their handshake. Bounds
 /// how many there are, and how many of one address, and so its own memory. When it is full, the oldest goes for the

@@ -166,6 +166,8 @@ listener_stats listener::statistics() const {
   listener_stats all;
   all.open = budget.open();
   all.accepted = budget.accepted();
+  if (settings_->addresses)
+    all.connections_refused = settings_->addresses->refused();
   if (const auto& book = settings_->handshakes) {
     const auto handshakes = book->counts();
     all.handshaking = handshakes.handshaking;

@@ -128,6 +128,8 @@ public:
     settings.local = std::move(*local);
     settings.transport = std::make_shared<const transport_config>(settings.config.transport);
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
+    if (settings.config.max_connections_per_address != 0)
+      settings.addresses = std::make_shared<address_limit>(settings.config.max_connections_per_address);
     // A TCP client is ready at once.
     if (settings.local.proto != protocol::tcp)
       settings.handshakes = std::make_shared<handshake_book>(

@@ -9,7 +9,9 @@
 namespace actorwire {
 
 error_kind kind_of(error_code code) noexcept {
-  // The enumeration lists the codes kind by kind, so the kind is a question of position.
+  if (code == error_code::name_unknown)
+    return error_kind::connection;
+  // The enumeration lists the codes kind by kind but for those that came later, so the kind is a question of position.
   if (code <= error_code::address_in_use)
     return error_kind::initialization;
   if (code <= error_code::connection_failed)
@@ -69,6 +71,8 @@ bool is_retryable(error_code code) noexcept {
     case error_code::truncated_stream:
     case error_code::malformed:
     case error_code::peer_error:
+    // Names are made and come back; whoever knows that this one does not says so by `max_attempts`.
+    case error_code::name_unknown:
       return true;
   }
   return false;

@@ -8,6 +8,8 @@ result<void> validate(const listen_config& config) {
   return range_check{"listen"}
       .within("backlog", config.backlog, 1, 65'535)
       .within("max_connections", config.max_connections, 1, most_connections)
+      .zero_or_within("max_connections_per_address", config.max_connections_per_address, "no limit", 1,
+                      most_connections)
       .within("max_handshakes", config.max_handshakes, 1, most_connections)
       .within("max_handshakes_per_address", config.max_handshakes_per_address, 1, most_connections)
       .at_most("max_handshakes_per_address", config.max_handshakes_per_address, "max_handshakes", config.max_handshakes)

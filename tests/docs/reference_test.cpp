@@ -101,6 +101,7 @@ void check_limits(const std::string& architecture) {
   const listen_config listening;
   row("listen_config::backlog", std::to_string(listening.backlog));
   row("listen_config::max_connections", std::to_string(listening.max_connections));
+  row("listen_config::max_connections_per_address", std::to_string(listening.max_connections_per_address));
   row("listen_config::max_handshakes", std::to_string(listening.max_handshakes));
   row("listen_config::max_handshakes_per_address", std::to_string(listening.max_handshakes_per_address));
   const network_options network;
@@ -111,6 +112,11 @@ void check_limits(const std::string& architecture) {
   row("network_options::memory_limit", size(network.memory_limit));
   row("network_options::drain_timeout", time(network.drain_timeout));
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));
+  row("resolver::lookup_timeout",
+      time(std::chrono::duration_cast<std::chrono::milliseconds>(resolver::lookup_timeout)));
+  row("resolver::hung_after", time(std::chrono::duration_cast<std::chrono::milliseconds>(resolver::hung_after)));
+  row("resolver::hung_threads_max", std::to_string(resolver::hung_threads_max));
+  row("resolver::addresses_per_family_max", std::to_string(resolver::addresses_per_family_max));
 }
 
 } // namespace

@@ -128,6 +128,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   ++status_.generation;
   status_.local_address = opening.local;
   status_.remote_address = opening.remote;
+  status_.stale_addresses = opening.stale_addresses;
   status_.carried_by = opening.carried_by && *opening.carried_by != status_.remote
                          ? std::make_unique<const endpoint>(*opening.carried_by)
                          : nullptr;
@@ -403,6 +404,7 @@ connection_info channel_actor::info() const {
           status_.generation != 0 ? carrying : endpoint{},
           status_.remote_address,
           status_.local_address,
+          status_.stale_addresses,
           status_.tls != nullptr ? *status_.tls : tls_info{}};
 }
 

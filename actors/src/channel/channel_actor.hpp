@@ -177,6 +177,7 @@ protected:
     /// Null where nothing is encrypted.
     std::unique_ptr<const tls_info> tls;
     connection_state state = connection_state::idle;
+    bool stale_addresses = false;
     std::uint64_t sequence = 0;
     std::uint32_t attempt = 0;
     std::chrono::milliseconds next_retry{0};

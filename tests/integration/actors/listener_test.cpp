@@ -151,7 +151,7 @@ TEST_CASE("an actor is made for each connection and served all of its events") {
   CHECK(echoed(first, "three") == "three");
 }
 
-TEST_CASE("a suspended listener refuses clients, keeps its connections, and resumes on the same port") {
+TEST_CASE("a suspended listener refuses clients, keeps its connections, and resumes on the same port", "[P7]") {
   program here;
   witness me{here.system};
   listen_config config;
@@ -171,7 +171,7 @@ TEST_CASE("a suspended listener refuses clients, keeps its connections, and resu
   }
 }
 
-TEST_CASE("a listener at its limit lets clients wait and serves them as others leave") {
+TEST_CASE("a listener at its limit lets clients wait and serves them as others leave", "[P7]") {
   program here;
   witness me{here.system};
   listen_config config;
@@ -706,7 +706,7 @@ TEST_CASE("whoever told a listener or a supervisor to close survives that it end
   }
 }
 
-TEST_CASE("an error of accepting is counted and kept") {
+TEST_CASE("an error of accepting is counted and kept", "[P7]") {
   if (is_sanitized)
     SKIP("sanitizers need descriptors");
   program here;

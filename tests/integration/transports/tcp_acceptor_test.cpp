@@ -148,7 +148,7 @@ TEST_CASE("closing within a callback is the last of it, and frees the port") {
   next->close();
 }
 
-TEST_CASE("without descriptors accepting rests, reports once, and goes on when there are some") {
+TEST_CASE("without descriptors accepting rests, reports once, and goes on when there are some", "[P7]") {
   stepped_shard here;
   listening on{here};
   const auto before = plain_socket::connect_to(on.port());

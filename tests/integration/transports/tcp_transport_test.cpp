@@ -108,38 +108,6 @@ TEST_CASE("when every address fails, the reason counts them") {
   CHECK(near.seen.closed->text.find("(3 addresses tried)") != std::string::npos);
 }
 
-TEST_CASE("a look-up that hangs blocks nobody and ends with the attempt's own timeout") {
-  const auto let_go = std::make_shared<std::promise<void>>();
-  const auto gate = let_go->get_future().share();
-  stepped_shard here;
-  side near{make_tcp_transport(here.run, std::make_shared<resolver>([gate](const std::string&) -> resolver::answer {
-                                 gate.wait();
-                                 return std::vector{*parse_ip_address("127.0.0.1")};
-                               }))};
-  near.init();
-  near.wire->connect({protocol::tcp, "hangs.example", 1});
-  here.until([&] { return !near.seen.progress.empty(); });
-  auto others_run = false;
-  here.run.post([&] { others_run = true; });
-  here.until([&] { return others_run; });
-  CHECK_FALSE(near.seen.closed);
-  here.time.advance(20s);
-  here.until([&] { return near.seen.closed.has_value(); });
-  CHECK(near.seen.closed->code == error_code::connect_timeout);
-  CHECK(near.seen.closed->where == phase::resolve);
-  let_go->set_value();
-}
-
-TEST_CASE("a name without addresses fails in the phase of resolving") {
-  stepped_shard here;
-  side near{make_tcp_transport(here.run, resolver_of({}))};
-  near.init();
-  near.wire->connect({protocol::tcp, "empty.example", 1});
-  here.until([&] { return near.seen.closed.has_value(); });
-  CHECK(near.seen.closed->code == error_code::resolve_failed);
-  CHECK(near.seen.closed->where == phase::resolve);
-}
-
 TEST_CASE("closing ends a dial at every step of it, with the reason given") {
   const black_hole silent;
   for (int step = 0; step < 3; ++step) {

@@ -630,6 +630,13 @@ TEST_CASE("listen: 1 to 1,000,000 connections live at once") {
   count.check_refused({}, 0);
 }
 
+TEST_CASE("listen: 1 to 1,000,000 connections of one address live at once, or any number") {
+  const limited_field count{"listen.max_connections_per_address", &listen_config::max_connections_per_address, 1U,
+                            1'000'000U, "0 (no limit) or 1..1000000"};
+  count.check({});
+  CHECK(listen_config{}.max_connections_per_address == 0);
+}
+
 TEST_CASE("listen: sockets may be shared by the shards or not, and ports with others or not") {
   for (const bool reuse : {true, false})
     for (const bool share : {true, false}) {

@@ -1,94 +1,31 @@
-#include "virtual_clock.hpp"
-
-#include <actorwire/transports/resolver.hpp>
+#include "edge/system_lookup.hpp"
+#include "resolver_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <netdb.h>
 
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
+#include <cerrno>
 #include <cstdlib>
-#include <future>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
 using namespace actorwire;
-
-namespace {
-
-/// Look-ups that hang until the gate opens. Shared with the threads of a resolver, which may outlive everything else.
-class gate {
-public:
-  resolver::answer pass(const std::string& host) {
-    std::unique_lock locked{guard_};
-    asked_.push_back(host);
-    changed_.notify_all();
-    changed_.wait(locked, [this] { return is_open_; });
-    return std::vector{*parse_ip_address("192.0.2.1")};
-  }
-
-  void open() {
-    const std::lock_guard locked{guard_};
-    is_open_ = true;
-    changed_.notify_all();
-  }
-
-  void wait_for_asked(std::size_t count) {
-    std::unique_lock locked{guard_};
-    REQUIRE(changed_.wait_for(locked, std::chrono::seconds{20}, [&] { return asked_.size() >= count; }));
-  }
-
-  [[nodiscard]] std::vector<std::string> asked() {
-    const std::lock_guard locked{guard_};
-    return asked_;
-  }
-
-private:
-  std::mutex guard_;
-  std::condition_variable changed_;
-  std::vector<std::string> asked_;
-  bool is_open_ = false;
-};
-
-resolver::lookup_function through(const std::shared_ptr<gate>& way) {
-  return [way](const std::string& host) { return way->pass(host); };
-}
-
-class stepped {
-public:
-  stepped() : run({0, shard::mode::stepped, &time, std::make_shared<memory_budget>(1U << 20U)}) { run.start(); }
-  ~stepped() { run.stop(); }
-  stepped(const stepped&) = delete;
-  stepped& operator=(const stepped&) = delete;
-
-  void until(const std::function<bool()>& reached) {
-    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-    while (!reached()) {
-      if (!run.run_ready())
-        std::this_thread::yield();
-      REQUIRE(std::chrono::steady_clock::now() < give_up_at);
-    }
-  }
-
-  test::virtual_clock time;
-  shard run;
-};
-
-} // namespace
+using namespace actorwire::test;
 
 TEST_CASE("a numeric address is answered without a look-up, and not before the question returns") {
   stepped here;
   resolver names{[](const std::string&) -> resolver::answer { std::abort(); }};
-  std::optional<resolver::answer> got;
-  const auto query = names.resolve("2001:db8::1", here.run, [&](resolver::answer found) { got = std::move(found); });
+  std::optional<resolver::resolved> got;
+  const auto query = names.resolve("2001:db8::1", here.run, [&](resolver::resolved found) { got = std::move(found); });
   CHECK_FALSE(got);
   here.until([&] { return got.has_value(); });
   REQUIRE(got->has_value());
-  CHECK(got->value() == std::vector{*parse_ip_address("2001:db8::1")});
+  CHECK(got->value().addresses == numeric({"2001:db8::1"}));
+  CHECK_FALSE(got->value().stale_because);
 }
 
 TEST_CASE("addresses are parsed strictly and rendered as they were read") {
@@ -114,10 +51,10 @@ TEST_CASE("a look-up that hangs stops neither the shard nor other look-ups") {
     return std::vector{*parse_ip_address("192.0.2.7")};
   }};
   auto hangs = false;
-  std::optional<resolver::answer> quick;
-  const auto first = names.resolve("hangs", here.run, [&](const resolver::answer&) { hangs = true; });
+  std::optional<resolver::resolved> quick;
+  const auto first = names.resolve("hangs", here.run, [&](const resolver::resolved&) { hangs = true; });
   way->wait_for_asked(1);
-  const auto second = names.resolve("quick", here.run, [&](resolver::answer found) { quick = std::move(found); });
+  const auto second = names.resolve("quick", here.run, [&](resolver::resolved found) { quick = std::move(found); });
   here.until([&] { return quick.has_value(); });
   CHECK_FALSE(hangs);
   way->open();
@@ -129,8 +66,8 @@ TEST_CASE("the answer to a question that was dropped is not delivered") {
   stepped here;
   resolver names{through(way)};
   auto delivered = 0;
-  auto dropped = names.resolve("a.example", here.run, [&](const resolver::answer&) { delivered += 100; });
-  const auto kept = names.resolve("b.example", here.run, [&](const resolver::answer&) { ++delivered; });
+  auto dropped = names.resolve("a.example", here.run, [&](const resolver::resolved&) { delivered += 100; });
+  const auto kept = names.resolve("b.example", here.run, [&](const resolver::resolved&) { ++delivered; });
   way->wait_for_asked(2);
   dropped = {};
   way->open();
@@ -143,7 +80,7 @@ TEST_CASE("an answer on its way is taken back with its question") {
   stepped here;
   resolver names;
   auto delivered = false;
-  auto query = names.resolve("127.0.0.1", here.run, [&](const resolver::answer&) { delivered = true; });
+  auto query = names.resolve("127.0.0.1", here.run, [&](const resolver::resolved&) { delivered = true; });
   query = {};
   here.run.run_ready();
   CHECK_FALSE(delivered);
@@ -154,14 +91,14 @@ TEST_CASE("an answer that comes after the shard ended touches nothing") {
   resolver names{through(way), 1};
   {
     stepped here;
-    const auto query = names.resolve("late.example", here.run, [](const resolver::answer&) { std::abort(); });
+    const auto query = names.resolve("late.example", here.run, [](const resolver::resolved&) { std::abort(); });
     way->wait_for_asked(1);
   }
   way->open();
   // A further question on the only thread shows that the late answer is dealt with.
   stepped next;
   auto done = false;
-  const auto query = names.resolve("next.example", next.run, [&](const resolver::answer&) { done = true; });
+  const auto query = names.resolve("next.example", next.run, [&](const resolver::resolved&) { done = true; });
   next.until([&] { return done; });
 }
 
@@ -171,7 +108,7 @@ TEST_CASE("a resolver ends while a look-up hangs") {
   resolver::query query;
   {
     resolver names{through(way)};
-    query = names.resolve("hangs.example", here.run, [](const resolver::answer&) {});
+    query = names.resolve("hangs.example", here.run, [](const resolver::resolved&) {});
     way->wait_for_asked(1);
   }
   query = {};
@@ -183,22 +120,26 @@ TEST_CASE("questions beyond the limit are refused with its number, and dropped o
   stepped here;
   resolver names{through(way), 1};
   std::vector<resolver::query> queries;
-  std::optional<resolver::answer> refused;
-  queries.push_back(names.resolve("running.example", here.run, [](const resolver::answer&) {}));
+  std::optional<resolver::resolved> refused;
+  queries.push_back(names.resolve("running.example", here.run, [](const resolver::resolved&) {}));
   way->wait_for_asked(1);
   for (std::size_t count = 0; count < resolver::waiting_max; ++count)
-    queries.push_back(names.resolve("waiting.example", here.run, [](const resolver::answer&) {}));
+    queries.push_back(
+        names.resolve("waiting" + std::to_string(count) + ".example", here.run, [](const resolver::resolved&) {}));
 
-  const auto last = names.resolve("one.more", here.run, [&](resolver::answer found) { refused = std::move(found); });
+  const auto last = names.resolve("one.more", here.run, [&](resolver::resolved found) { refused = std::move(found); });
   here.until([&] { return refused.has_value(); });
   REQUIRE_FALSE(refused->has_value());
   CHECK(refused->error().code == error_code::resolve_failed);
   CHECK(refused->error().text.find("1024") != std::string::npos);
+  // A name that waits already takes any number of questions.
+  queries.push_back(names.resolve("waiting7.example", here.run, [](const resolver::resolved&) {}));
+  CHECK(names.counts().joined == 1);
 
   queries.clear();
   auto answered = false;
   const auto next =
-      names.resolve("fits.again", here.run, [&](const resolver::answer& found) { answered = found.has_value(); });
+      names.resolve("fits.again", here.run, [&](const resolver::resolved& found) { answered = found.has_value(); });
   way->open();
   here.until([&] { return answered; });
   CHECK(way->asked() == std::vector<std::string>{"running.example", "fits.again"});
@@ -221,7 +162,8 @@ TEST_CASE("no more threads are used than allowed") {
                    },
                    3};
     for (int count = 0; count < 300; ++count)
-      queries.push_back(names.resolve("busy.example", here.run, [&](const resolver::answer&) { ++answered; }));
+      queries.push_back(names.resolve("busy" + std::to_string(count) + ".example", here.run,
+                                      [&](const resolver::resolved&) { ++answered; }));
     here.until([&] { return answered == 300; });
   }
   CHECK(most <= 3);
@@ -230,28 +172,71 @@ TEST_CASE("no more threads are used than allowed") {
 TEST_CASE("a look-up without addresses is an error, never an empty answer") {
   stepped here;
   resolver names{[](const std::string&) -> resolver::answer { return std::vector<ip_address>{}; }};
-  std::optional<resolver::answer> got;
-  const auto query = names.resolve("empty.example", here.run, [&](resolver::answer found) { got = std::move(found); });
+  std::optional<resolver::resolved> got;
+  const auto query =
+      names.resolve("empty.example", here.run, [&](resolver::resolved found) { got = std::move(found); });
   here.until([&] { return got.has_value(); });
   REQUIRE_FALSE(got->has_value());
-  CHECK(got->error().code == error_code::resolve_failed);
+  CHECK(got->error().code == error_code::name_unknown);
   CHECK(got->error().text.find("empty.example") != std::string::npos);
 }
 
 TEST_CASE("the system's resolver knows localhost and explains a name that cannot exist") {
   stepped here;
   resolver names;
-  std::optional<resolver::answer> local;
-  std::optional<resolver::answer> invalid;
-  const auto first = names.resolve("localhost", here.run, [&](resolver::answer found) { local = std::move(found); });
+  std::optional<resolver::resolved> local;
+  std::optional<resolver::resolved> invalid;
+  const auto first = names.resolve("localhost", here.run, [&](resolver::resolved found) { local = std::move(found); });
   // A label of 64 characters cannot be asked for in DNS (RFC 1035, 2.3.4), so no server is either.
   const auto second = names.resolve(std::string(64, 'x') + ".invalid", here.run,
-                                    [&](resolver::answer found) { invalid = std::move(found); });
+                                    [&](resolver::resolved found) { invalid = std::move(found); });
   here.until([&] { return local && invalid; });
   REQUIRE(local->has_value());
-  CHECK_FALSE(local->value().empty());
+  CHECK_FALSE(local->value().addresses.empty());
   REQUIRE_FALSE(invalid->has_value());
-  CHECK(invalid->error().code == error_code::resolve_failed);
+  CHECK((invalid->error().code == error_code::name_unknown || invalid->error().code == error_code::resolve_failed));
   CHECK(invalid->error().where == phase::resolve);
   CHECK(invalid->error().system_code != 0);
+}
+
+TEST_CASE("an error of a look-up says whether there is no such name or the name service does not answer now") {
+  struct lookup_case {
+    int number;
+    error_code code;
+  };
+  const lookup_case cases[] = {
+      {EAI_NONAME, error_code::name_unknown},     {EAI_NODATA, error_code::name_unknown},
+      {EAI_ADDRFAMILY, error_code::name_unknown}, {EAI_AGAIN, error_code::resolve_failed},
+      {EAI_FAIL, error_code::resolve_failed},     {EAI_MEMORY, error_code::resolve_failed},
+  };
+  for (const auto& [number, code] : cases) {
+    CAPTURE(number);
+    const auto reason = lookup_error("www.example", number);
+    CHECK(reason.code == code);
+    CHECK(reason.kind == error_kind::connection);
+    CHECK(reason.where == phase::resolve);
+    CHECK(reason.who == origin::system);
+    CHECK(reason.system_code == number);
+    // The name may come to be: who dials it goes on.
+    CHECK(reason.retryable);
+    CHECK(reason.text.find("www.example") != std::string::npos);
+    CHECK(reason.text.find(::gai_strerror(number)) != std::string::npos);
+  }
+  const auto of_system = lookup_error("www.example", EAI_SYSTEM, ENOENT);
+  CHECK(of_system.code == error_code::resolve_failed);
+  CHECK(of_system.system_code == ENOENT);
+}
+
+TEST_CASE("addresses beyond the limit of their family are dropped, and those of the other family stay") {
+  constexpr auto most = resolver::addresses_per_family_max;
+  std::vector<std::string> many;
+  for (std::size_t count = 0; count < most + 5; ++count)
+    many.push_back("2001:db8::" + std::to_string(count));
+  many.insert(many.end(), {"192.0.2.1", "192.0.2.2"});
+  stepped here;
+  resolver names{[many](const std::string&) -> resolver::answer { return numeric(many); }};
+  const auto found = asking{names, here, "many.example"}.found().addresses;
+  REQUIRE(found.size() == most + 2);
+  CHECK(std::vector(found.end() - 2, found.end()) == numeric({"192.0.2.1", "192.0.2.2"}));
+  CHECK(found.front() == numeric({"2001:db8::0"}).front());
 }

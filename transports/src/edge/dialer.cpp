@@ -4,6 +4,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <string>
 #include <utility>
@@ -50,14 +51,18 @@ void dialer::look_up() {
   if (is_over())
     return;
   // The query dies with this object and takes the callback back.
-  query_ = names_->resolve(remote_.host, shard_, [this](const resolver::answer& found) { handle_answer(found); });
+  query_ = names_->resolve(
+      remote_.host, shard_, [this](const resolver::resolved& found) { handle_answer(found); },
+      std::min<duration>(resolver::lookup_timeout, duration{config_.attempt_timeout} / 2));
 }
 
-void dialer::handle_answer(const resolver::answer& found) {
+void dialer::handle_answer(const resolver::resolved& found) {
   const local_ref<dialer> self{this};
   if (!found)
     return fail(found.error());
-  race_.emplace(*found, happy_eyeballs::settings{config_.happy_eyeballs_delay, config_.connect_timeout});
+  if (found->stale_because)
+    lookup_failure_ = found->stale_because->text;
+  race_.emplace(found->addresses, happy_eyeballs::settings{config_.happy_eyeballs_delay, config_.connect_timeout});
   expect_attempts(race_->addresses().size());
   observer_->on_dial_progress(connection_state::connecting);
   if (!is_over())
@@ -124,7 +129,10 @@ void dialer::follow_orders() {
 void dialer::fail(const transport_error& reason) {
   auto* told = observer_;
   cancel();
-  told->on_dial_failed(reason);
+  auto full = reason;
+  if (has_stale_addresses())
+    full.text.append("; the addresses are of an earlier look-up, since the last one failed: ").append(lookup_failure_);
+  told->on_dial_failed(full);
 }
 
 } // namespace actorwire

@@ -13,10 +13,13 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace actorwire {
 
-/// Makes one connection out of an endpoint: looks the name up and lets the addresses race (RFC 8305). What an attempt at one
+/// Makes one connection out of an endpoint: looks the name up and lets the addresses race (RFC 8305). The look-up takes at
+/// most `resolver::lookup_timeout` and half of `attempt_timeout`, so that there is time left to connect, and then the
+/// addresses of an earlier one are dialled, if there are any. What an attempt at one
 /// address is, its descendants know. Everything that only dialling needs lives here, so that a connection is free of it once
 /// it is made.
 /// *Thread:* shard only. *Lifetime:* counted, because attempts that were given up report late.
@@ -38,6 +41,9 @@ public:
 
   /// Ends it; the listener hears nothing more.
   void cancel() noexcept;
+
+  /// Whether the look-up failed, and addresses of an earlier one were dialled.
+  [[nodiscard]] bool has_stale_addresses() const noexcept { return !lookup_failure_.empty(); }
 
 protected:
   dialer(shard& where, std::shared_ptr<resolver> names);
@@ -65,7 +71,7 @@ protected:
 
 private:
   void look_up();
-  void handle_answer(const resolver::answer& found);
+  void handle_answer(const resolver::resolved& found);
   void handle_race_timeout();
   void handle_deadline();
   void follow_orders();
@@ -78,6 +84,8 @@ private:
   transport_config config_;
   endpoint remote_;
   resolver::query query_;
+  /// Why the look-up failed, where the addresses are those of an earlier one.
+  std::string lookup_failure_;
   std::optional<happy_eyeballs> race_;
   timer race_timer_;
   timer deadline_;

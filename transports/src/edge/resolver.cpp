@@ -1,183 +1,122 @@
-#include "quiet_thread.hpp"
-#include "shard_answer.hpp"
+#include "lookup_pool.hpp"
+#include "system_lookup.hpp"
 
 #include <actorwire/transports/resolver.hpp>
-
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include <actorwire/transports/timer.hpp>
 
 #include <algorithm>
 #include <cassert>
-#include <cerrno>
-#include <condition_variable>
-#include <cstring>
-#include <deque>
-#include <mutex>
-#include <system_error>
-#include <thread>
 #include <utility>
 
 namespace actorwire {
 
-namespace {
-
-using interest = shard_answer<resolver::answer>;
-
-transport_error lookup_error(const std::string& host, std::string_view why, int system_code) {
-  return make_error(error_code::resolve_failed, phase::resolve, origin::system,
-                    "look-up of '" + host + "': " + std::string{why}, system_code);
-}
-
-ip_address address_of(const addrinfo& entry) {
-  ip_address address;
-  if (entry.ai_family == AF_INET6) {
-    sockaddr_in6 numeric{};
-    std::memcpy(&numeric, entry.ai_addr, sizeof numeric);
-    std::memcpy(address.bytes.data(), &numeric.sin6_addr, sizeof numeric.sin6_addr);
-    address.scope = numeric.sin6_scope_id;
-    address.is_v6 = true;
-  } else {
-    sockaddr_in numeric{};
-    std::memcpy(&numeric, entry.ai_addr, sizeof numeric);
-    std::memcpy(address.bytes.data(), &numeric.sin_addr, sizeof numeric.sin_addr);
-  }
-  return address;
-}
-
-/// Asks the system, which orders its answer by RFC 6724.
-resolver::answer system_lookup(const std::string& host) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_ADDRCONFIG;
-  addrinfo* found = nullptr;
-  const auto failure = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
-  if (failure == EAI_SYSTEM)
-    return lookup_error(host, std::generic_category().message(errno), errno);
-  if (failure != 0)
-    return lookup_error(host, ::gai_strerror(failure), failure);
-  std::vector<ip_address> addresses;
-  for (const auto* entry = found; entry != nullptr; entry = entry->ai_next)
-    if (entry->ai_family == AF_INET || entry->ai_family == AF_INET6)
-      addresses.push_back(address_of(*entry));
-  ::freeaddrinfo(found);
-  return addresses;
-}
-
-} // namespace
-
-/// The threads and their questions. The threads are detached and share ownership, because a look-up can hang for as long
-/// as the system's name service likes, and nobody should have to wait for that.
-class resolver::worker_pool : public std::enable_shared_from_this<worker_pool> {
+/// The side of a question that lives on the shard: it counts its time, and settles on what is answered.
+class resolver::question {
 public:
-  worker_pool(lookup_function lookup, std::size_t max_threads)
-    : lookup_(std::move(lookup)), max_threads_(max_threads) {}
+  using asker = lookup_pool::asker;
 
-  void ask(std::string host, const std::shared_ptr<interest>& who) {
-    std::unique_lock locked{guard_};
-    if (questions_.size() >= waiting_max)
-      std::erase_if(questions_, [](const question& waiting) { return waiting.is_withdrawn(); });
-    if (questions_.size() >= waiting_max) {
-      locked.unlock();
-      interest::deliver(who, lookup_error(host, std::to_string(waiting_max) + " look-ups are waiting already", 0));
-      return;
-    }
-    if (idle_ <= questions_.size() && threads_ < max_threads_ && !start_thread() && threads_ == 0) {
-      locked.unlock();
-      interest::deliver(who, lookup_error(host, "no thread can be started for it", EAGAIN));
-      return;
-    }
-    questions_.push_back({std::move(host), who});
-    locked.unlock();
-    changed_.notify_one();
+  question(shard& where, std::string host, std::function<void(const resolved&)> done)
+    : shard_(where),
+      host_(std::move(host)),
+      done_(std::move(done)),
+      asker_(std::make_shared<asker>(where, [this](const answer& found) { handle_answer(found); })),
+      patience_([this] { handle_timeout(); }) {}
+
+  ~question() {
+    asker_->withdraw();
+    if (ticket_)
+      lookups_->withdraw(ticket_, asker_);
   }
 
-  /// Lets idle threads end now and busy ones after their look-up.
-  void stop() {
-    {
-      const std::lock_guard locked{guard_};
-      is_stopping_ = true;
-      questions_.clear();
-    }
-    changed_.notify_all();
+  question(const question&) = delete;
+  question& operator=(const question&) = delete;
+
+  void answer_at_once(const ip_address& numeric) { asker::deliver(asker_, std::vector{numeric}); }
+
+  void ask(std::shared_ptr<lookup_pool> lookups, duration patience) {
+    lookups_ = std::move(lookups);
+    asked_at_ = shard_.now();
+    due_ = asked_at_ + std::clamp(patience, duration{0}, lookup_timeout);
+    ticket_ = lookups_->ask(host_, asker_, asked_at_);
+    arm();
   }
 
 private:
-  struct question {
-    std::string host;
-    std::weak_ptr<interest> who;
-
-    [[nodiscard]] bool is_withdrawn() const {
-      const auto asking = who.lock();
-      return !asking || asking->is_withdrawn();
-    }
-  };
-
-  bool start_thread() {
-    try {
-      start_quiet_thread([self = shared_from_this()] { self->run(); });
-    } catch (const std::system_error&) {
-      return false;
-    }
-    ++threads_;
-    return true;
+  void arm() {
+    const auto now = shard_.now();
+    // More than once on the way, so that those who wait for a thread are not kept by look-ups that hang.
+    shard_.arm(patience_, std::min(due_ - now, hung_after));
   }
 
-  void run() {
-    std::unique_lock locked{guard_};
-    for (;;) {
-      ++idle_;
-      changed_.wait(locked, [this] { return is_stopping_ || !questions_.empty(); });
-      --idle_;
-      if (is_stopping_)
-        return;
-      const auto next = std::move(questions_.front());
-      questions_.pop_front();
-      locked.unlock();
-      if (!next.is_withdrawn())
-        answer_question(next);
-      locked.lock();
+  void handle_timeout() {
+    const auto now = shard_.now();
+    lookups_->note_time(now);
+    if (now < due_)
+      return arm();
+    // One that could not be asked has its answer already, and that is on its way.
+    settle(ticket_ ? lookups_->lateness(ticket_, now - asked_at_) : lookup_failure(host_, "it could not be asked for"));
+  }
+
+  void handle_answer(const answer& found) {
+    if (found)
+      tell(resolution{*found});
+    else
+      settle(found.error());
+  }
+
+  void settle(const transport_error& reason) {
+    if (reason.code == error_code::name_unknown) {
+      lookups_->count_failed();
+      tell(reason);
+    } else if (auto known = lookups_->recall(host_, shard_.now())) {
+      tell(resolution{std::move(*known), reason});
+    } else {
+      tell(reason);
     }
   }
 
-  void answer_question(const question& asked) const {
-    auto found = lookup_(asked.host);
-    if (found && found->empty())
-      found = lookup_error(asked.host, "the name has no address", 0);
-    if (const auto asking = asked.who.lock())
-      interest::deliver(asking, std::move(found));
+  /// The last that this object does: whoever is told may drop it.
+  void tell(const resolved& what) {
+    patience_.cancel();
+    const auto done = std::exchange(done_, nullptr);
+    // An answer may be on its way while the time is over.
+    asker_->withdraw();
+    done(what);
   }
 
-  const lookup_function lookup_;
-  const std::size_t max_threads_;
-  std::mutex guard_;
-  std::condition_variable changed_;
-  std::deque<question> questions_;
-  std::size_t threads_ = 0;
-  std::size_t idle_ = 0;
-  bool is_stopping_ = false;
+  shard& shard_;
+  const std::string host_;
+  std::function<void(const resolved&)> done_;
+  /// Null where nothing was looked up.
+  std::shared_ptr<lookup_pool> lookups_;
+  std::shared_ptr<asker> asker_;
+  lookup_pool::ticket ticket_;
+  time_point asked_at_{};
+  time_point due_{};
+  timer patience_;
 };
 
 resolver::resolver(lookup_function lookup, std::size_t max_threads)
-  : workers_(std::make_shared<worker_pool>(lookup ? std::move(lookup) : lookup_function{system_lookup}, max_threads)) {
-  assert(max_threads > 0);
-}
+  : lookups_(std::make_shared<lookup_pool>(lookup ? std::move(lookup) : lookup_function{system_lookup}, max_threads)) {}
 
 resolver::~resolver() {
-  workers_->stop();
+  lookups_->stop();
 }
 
-resolver::query resolver::resolve(const std::string& host, shard& where, std::function<void(answer)> done) {
-  auto asking = std::make_shared<interest>(where, std::move(done));
-  query handle;
-  // Whoever drops the last copy of the handle withdraws, even if a thread holds the state at that instant.
-  handle.interest_ = std::shared_ptr<void>{asking.get(), [asking](void*) { asking->withdraw(); }};
+resolver::query resolver::resolve(const std::string& host, shard& where, std::function<void(const resolved&)> done,
+                                  duration patience) {
+  const auto asked = std::make_shared<question>(where, host, std::move(done));
   if (const auto address = parse_ip_address(host))
-    interest::deliver(asking, std::vector{*address});
+    asked->answer_at_once(*address);
   else
-    workers_->ask(host, asking);
+    asked->ask(lookups_, patience);
+  query handle;
+  handle.interest_ = asked;
   return handle;
+}
+
+resolver::figures resolver::counts() const {
+  return lookups_->counts();
 }
 
 } // namespace actorwire

@@ -29,8 +29,10 @@ using boost::asio::ip::tcp;
 /// Clients of one event before other sockets of the shard get their turn.
 constexpr int accepts_per_event_max = 64;
 
-/// How long accepting rests when descriptors or memory ran out. Readiness would call again at once, and in vain.
+/// How long accepting rests when descriptors or memory ran out, or so many clients in a row came to nothing that this is
+/// hardly their fault. Readiness would call again at once, and in vain.
 constexpr duration shortage_pause = 100ms;
+constexpr int failures_in_a_row_max = accepts_per_event_max;
 
 enum class verdict { nobody_waits, next_please, shortage };
 
@@ -93,6 +95,9 @@ private:
   void handle_readable();
   /// Accepts one client; returns whether there may be more.
   [[nodiscard]] bool accept_one();
+  void note_client(int descriptor, const tcp::endpoint& remote);
+  /// A client came to nothing; returns whether to go on with the next at once.
+  [[nodiscard]] bool note_failure(int errno_value);
   void handle_end_of_shortage();
 
   shard& shard_;
@@ -104,6 +109,8 @@ private:
   bool is_paused_ = false;
   /// Descriptors or memory ran out, and no client could be accepted since.
   bool is_short_ = false;
+  /// Clients that came to nothing since the last one that did not.
+  int failures_in_a_row_ = 0;
 };
 
 result<void> tcp_acceptor::open(const endpoint& where, const listen_config& config, acceptor_observer& observer) {
@@ -206,30 +213,35 @@ bool tcp_acceptor::accept_one() {
   tcp::endpoint remote;
   auto size = static_cast<socklen_t>(remote.capacity());
   const auto descriptor = ::accept4(socket_.native_handle(), remote.data(), &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (descriptor >= 0) {
-    is_short_ = false;
-    remote.resize(size);
-    const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
-    auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
-    observer_->on_accepted(std::move(accepted),
-                           numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()),
-                           address_proof::proved);
-    return true;
-  }
-  const auto error = errno;
-  switch (judge(error)) {
-    case verdict::nobody_waits:
-      return false;
-    case verdict::next_please:
-      observer_->on_accept_error(make_system_error(error, phase::setup, "accept"));
-      return true;
-    case verdict::shortage:
-      break;
-  }
-  shard_.arm(shortage_, shortage_pause);
-  if (!std::exchange(is_short_, true))
-    observer_->on_accept_error(make_system_error(error, phase::setup, "accept"));
-  return false;
+  if (descriptor < 0)
+    return note_failure(errno);
+  remote.resize(size);
+  note_client(descriptor, remote);
+  return true;
+}
+
+void tcp_acceptor::note_client(int descriptor, const tcp::endpoint& remote) {
+  is_short_ = false;
+  failures_in_a_row_ = 0;
+  const auto meaning = local_.proto == protocol::tcp ? stream_end::complete : stream_end::marked_within;
+  auto accepted = adopt_tcp_socket(observer_->choose_shard(shard_), descriptor, meaning);
+  observer_->on_accepted(std::move(accepted),
+                         numeric_endpoint(local_.proto, ip_address_of(remote.address()), remote.port()),
+                         address_proof::proved);
+}
+
+bool tcp_acceptor::note_failure(int errno_value) {
+  const auto what = judge(errno_value);
+  if (what == verdict::nobody_waits)
+    return false;
+  const auto is_clients = what == verdict::next_please;
+  const auto goes_on = is_clients && ++failures_in_a_row_ < failures_in_a_row_max;
+  if (!goes_on)
+    shard_.arm(shortage_, shortage_pause);
+  // A shortage is one, however long it lasts.
+  if (is_clients || !std::exchange(is_short_, true))
+    observer_->on_accept_error(make_system_error(errno_value, phase::setup, "accept"));
+  return goes_on;
 }
 
 void tcp_acceptor::handle_end_of_shortage() {

@@ -164,15 +164,19 @@ void tcp_transport::on_dial_failed(const transport_error& reason) {
 }
 
 void tcp_transport::on_dialed(tcp_socket connected) {
+  const auto is_stale = dialer_->has_stale_addresses();
   dialer_ = nullptr;
   socket_ = std::move(connected);
   stage_ = stage::initialized;
-  handle_connected();
+  begin(is_stale);
 }
 
 void tcp_transport::handle_connected() {
-  if (stage_ != stage::initialized)
-    return;
+  if (stage_ == stage::initialized)
+    begin(false);
+}
+
+void tcp_transport::begin(bool by_stale_addresses) {
   const local_ref<tcp_transport> self{this};
   const auto local = local_end(descriptor());
   const auto remote = remote_end(descriptor());
@@ -183,7 +187,9 @@ void tcp_transport::handle_connected() {
     acked_before_ = static_cast<std::uint8_t>(seen->metrics.bytes_acked);
   shared_slab_ = &boost::asio::use_service<receive_slab>(shard_.loop().context());
   stage_ = stage::connected;
-  observer_->on_connected({to_text(*local), to_text(*remote), {}});
+  transport_opening opening{to_text(*local), to_text(*remote), {}};
+  opening.stale_addresses = by_stale_addresses;
+  observer_->on_connected(opening);
   arm();
 }
 

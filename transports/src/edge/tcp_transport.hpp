@@ -86,6 +86,7 @@ private:
   void on_dialed(tcp_socket connected) override;
   void on_dial_failed(const transport_error& reason) override;
   void handle_connected();
+  void begin(bool by_stale_addresses);
   void handle_readable();
   void handle_writable();
   void handle_loss();

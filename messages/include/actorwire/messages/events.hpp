@@ -93,6 +93,8 @@ struct connection_info {
   /// Numeric address and port of both ends.
   std::string remote_address;
   std::string local_address;
+  /// The look-up of the name failed, and addresses of an earlier one, at most 10 minutes old, were dialled instead.
+  bool stale_addresses = false;
   tls_info tls;
 
   friend bool operator==(const connection_info&, const connection_info&) = default;
@@ -102,7 +104,7 @@ struct connection_info {
     return visit("connection_info", field{"id", self.id}, field{"generation", self.generation},
                  field{"remote", self.remote}, field{"carried_by", self.carried_by},
                  field{"remote_address", self.remote_address}, field{"local_address", self.local_address},
-                 field{"tls", self.tls});
+                 field{"stale_addresses", self.stale_addresses}, field{"tls", self.tls});
   }
 };
 

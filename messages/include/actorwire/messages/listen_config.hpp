@@ -17,6 +17,11 @@ struct listen_config {
   /// Accepted connections alive at once, and those of which a receiver has yet to hear; at the limit the listener stops
   /// accepting and goes on after a close. 1 .. 1,000,000.
   std::uint32_t max_connections = 65'536;
+  /// The same for the clients of one address, or of one IPv6 /64, over all shards; one more is turned away and counted in
+  /// `listener_stats::connections_refused`. A client of `quic://` counts from when it has proved its address, by Retry or
+  /// by its handshake, and for that one even if it moves. 0, the default: no limit, since all clients behind one proxy, load
+  /// balancer or NAT have one address. 0 or 1 .. 1,000,000.
+  std::uint32_t max_connections_per_address = 0;
   /// For `tls://` and `quic://`: clients that have connected and not yet agreed on keys, over all shards. One more ends
   /// the one that has taken longest, on whichever shard, so that clients that never finish keep nobody out. Never more
   /// than half of `max_connections`. 1 .. 1,000,000.
@@ -51,6 +56,7 @@ struct listen_config {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("listen_config", field{"backlog", self.backlog}, field{"max_connections", self.max_connections},
+                 field{"max_connections_per_address", self.max_connections_per_address},
                  field{"max_handshakes", self.max_handshakes},
                  field{"max_handshakes_per_address", self.max_handshakes_per_address},
                  field{"reuse_port", self.reuse_port}, field{"share_port", self.share_port},

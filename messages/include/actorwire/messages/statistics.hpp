@@ -187,6 +187,8 @@ struct listener_stats {
   std::uint32_t handshaking = 0;
   /// Connections that were accepted.
   std::uint64_t accepted = 0;
+  /// Clients that were turned away because their address had `listen_config::max_connections_per_address` connections.
+  std::uint64_t connections_refused = 0;
   /// Clients that were turned away: their address had `listen_config::max_handshakes_per_address` of them, or there were
   /// `max_handshakes`, and all of these were only just being accepted.
   std::uint64_t handshakes_refused = 0;
@@ -205,7 +207,8 @@ struct listener_stats {
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("listener_stats", field{"open", self.open}, field{"handshaking", self.handshaking},
-                 field{"accepted", self.accepted}, field{"handshakes_refused", self.handshakes_refused},
+                 field{"accepted", self.accepted}, field{"connections_refused", self.connections_refused},
+                 field{"handshakes_refused", self.handshakes_refused},
                  field{"handshakes_evicted", self.handshakes_evicted}, field{"accept_errors", self.accept_errors},
                  field{"accepting", self.accepting}, field{"last_error", self.last_error});
   }

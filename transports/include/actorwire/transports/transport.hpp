@@ -30,6 +30,8 @@ struct transport_opening {
   /// A client that was accepted with its first packet, which an earlier session vouches for (0-RTT): the handshake goes on, and
   /// `on_handshake_done` follows if it ends well.
   bool is_early = false;
+  /// The look-up of the name failed, and addresses of an earlier one led there.
+  bool stale_addresses = false;
 };
 
 /// What a transport tells its user. *Thread:* all calls come on the transport's shard, never from within a call that

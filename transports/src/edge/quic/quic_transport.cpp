@@ -121,14 +121,19 @@ void quic_transport::on_dialed(local_ref<quic_socket> socket, quic_connection& c
   socket_->observe(connection, *this);
   // It serves this connection alone.
   socket_->close_when_idle();
+  transport_opening opening;
+  opening.tls = std::move(agreed);
+  opening.stale_addresses = dialer_->has_stale_addresses();
   dialer_ = nullptr;
-  begin(std::move(agreed));
+  begin(std::move(opening));
 }
 
-void quic_transport::begin(tls_info agreed, bool is_early) {
+void quic_transport::begin(transport_opening opening) {
   stage_ = stage::established;
   const auto path = connection_->path();
-  observer_->on_connected({to_text(path.local), to_text(path.remote), std::move(agreed), std::nullopt, is_early});
+  opening.local = to_text(path.local);
+  opening.remote = to_text(path.remote);
+  observer_->on_connected(opening);
   deliver();
 }
 
@@ -142,7 +147,10 @@ void quic_transport::on_event(quic_event::any event) {
 }
 
 void quic_transport::handle(quic_event::connected&& event) {
-  begin(std::move(event.tls), event.is_early);
+  transport_opening opening;
+  opening.tls = std::move(event.tls);
+  opening.is_early = event.is_early;
+  begin(std::move(opening));
 }
 
 void quic_transport::handle(quic_event::stream_readable&& event) {

@@ -115,7 +115,7 @@ private:
   void handle(quic_event::closed&& event);
 
   void dial(tls_store::answer found);
-  void begin(tls_info agreed, bool is_early = false);
+  void begin(transport_opening opening);
   /// Hands over what stream 0 has brought, and its end.
   void deliver();
   void deliver_later();

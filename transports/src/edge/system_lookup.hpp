@@ -1,0 +1,22 @@
+#pragma once
+
+#include <actorwire/transports/resolver.hpp>
+
+#include <string>
+
+namespace actorwire {
+
+/// Asks the system (getaddrinfo(3)), which orders its answer by RFC 6724, and blocks meanwhile. *Thread:* any thread.
+[[nodiscard]] resolver::answer system_lookup(const std::string& host);
+
+/// Builds the error of a look-up by what getaddrinfo(3) returned, which is not 0, and by errno where that is what it says.
+[[nodiscard]] ACTORWIRE_EXPORT transport_error lookup_error(const std::string& host, int resolver_code,
+                                                            int errno_value = 0);
+
+/// Builds the error of a look-up that did not come to an answer.
+[[nodiscard]] transport_error lookup_failure(const std::string& host, const std::string& why);
+
+/// Builds the error for a name that exists, without an address.
+[[nodiscard]] transport_error no_address(const std::string& host);
+
+} // namespace actorwire
