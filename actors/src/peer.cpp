@@ -44,6 +44,10 @@ void peer::leaves() {
   send_to(supervisor_, peer_leaving{source(), false});
 }
 
+void peer::has_left() {
+  send_to(supervisor_, statistics());
+}
+
 void peer::becomes_ready(const transport_opening&) {
   if (detours_ != nullptr)
     detours_->memory.note_winner(info().carried_by, remote(), where().now());

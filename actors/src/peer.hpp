@@ -29,6 +29,7 @@ public:
 private:
   void finishes() override;
   void leaves() override;
+  void has_left() override;
   void becomes_ready(const transport_opening& opening) override;
   void became_ready() override;
   void wire_lost(const transport_error& reason) override;

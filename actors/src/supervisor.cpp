@@ -34,6 +34,7 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const reset& request) { return handle(request); },
       [this](const reload_tls& request) { return handle(request); },
       [this](get_pool_stats) { return pool_.stats(); },
+      [this](get_pool_totals request) { return handle(request); },
       [this](const subscribe& request) {
         const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
         if (who && subscribers_.add(who, request.mask))
@@ -53,6 +54,7 @@ supervisor::behavior_type supervisor::make_behavior() {
           pool_.close(leaving.id, close_mode::drain, where().now());
         dial_due();
       },
+      [this](const stats& last) { handle(last); },
   };
 }
 
@@ -180,6 +182,26 @@ caf::typed_response_promise<close_report> supervisor::handle(const close& reques
   return closing_.join(this, peers, request, [this] { quit(); });
 }
 
+pool_census::promise supervisor::handle(get_pool_totals) {
+  auto asker = census_.join(this);
+  if (!census_.has_begun() && census_.is_wanted())
+    begin_census();
+  return asker;
+}
+
+void supervisor::begin_census() {
+  census_.begin(this, members_, [this] {
+    if (census_.is_wanted())
+      begin_census();
+  });
+}
+
+void supervisor::handle(const stats& last) {
+  const auto found = current_sender() ? roles_.find(current_sender()->id()) : roles_.end();
+  if (found != roles_.end() && found->second.attempt == 0 && found->second.id == last.source)
+    census_.note_end(last);
+}
+
 // -- what became of the attempts ----------------------------------------------------------------------------------------
 
 void supervisor::handle_ready() {
@@ -204,6 +226,7 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
       publish(pool_change::removed, id, status->info.remote, to_transport_error(reason));
     pool_.remove(id, where().now());
     members_.erase(id);
+    census_.forget(id);
   } else if (is_transport_error(reason) || reason == caf::exit_reason::user_shutdown) {
     auto cause = to_transport_error(reason);
     // An orderly end is no failure that would repeat itself. A peer that wanted it is about to end as well.
@@ -273,6 +296,9 @@ void supervisor::publish(pool_change change, connection_id id, const endpoint& r
 
 void supervisor::tear_down(const caf::error& reason) noexcept {
   closing_.abandon(reason);
+  census_.abandon(
+      reason ? reason
+             : to_caf_error(make_error(error_code::closed, phase::setup, origin::local, "the supervisor has ended")));
   due_.cancel();
   for (auto& [number, begun] : std::exchange(reloads_, {}))
     if (begun.asker.pending())

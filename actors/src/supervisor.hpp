@@ -2,6 +2,7 @@
 
 #include "close_round.hpp"
 #include "edge/tls_store.hpp"
+#include "pool_census.hpp"
 #include "seam/shard_actor.hpp"
 #include "subscriber_list.hpp"
 #include "supervision/pool.hpp"
@@ -18,8 +19,9 @@
 
 namespace actorwire {
 
-/// The public interface of a supervisor, how connection actors tell it that they are ready, and peers that they close.
-using supervisor_interface = supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>>;
+/// The public interface of a supervisor, how connection actors tell it that they are ready, and peers that they close, and
+/// when they have, their last figures.
+using supervisor_interface = supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>, sig<void(stats)>>;
 
 /// Carries out what its `pool` decides: makes peers, makes a connection actor for each attempt, watches both, and hands
 /// each peer the verdict. No payload and no user code passes through it, so nothing that users do can bring it down.
@@ -68,7 +70,11 @@ private:
   caf::result<void> handle(const reset& request);
   caf::typed_response_promise<void> handle(const reload_tls& request);
   caf::typed_response_promise<close_report> handle(const close& request);
+  pool_census::promise handle(get_pool_totals);
   void handle_ready();
+  void handle(const stats& last);
+  /// Asks the peers for what they count.
+  void begin_census();
 
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
@@ -92,6 +98,7 @@ private:
   std::unordered_map<std::uint64_t, reload> reloads_;
   std::uint64_t reloads_begun_ = 0;
   close_round closing_;
+  pool_census census_;
   timer due_;
   std::size_t next_shard_ = 0;
 };

@@ -243,6 +243,19 @@ void show_tls(actorwire::network& net, caf::actor_system& system) {
   show_several_endpoints(net, system, server->port, tls);
 }
 
+// [lifetime]
+void show_life(const actorwire::lifetime_stats& life, const actorwire::lifetime_stats& an_hour_ago) {
+  const auto latency = life.send_latency - an_hour_ago.send_latency;
+  std::cout << "half of the messages left within " << latency.quantile(0.5).count()
+            << " us, all but one in a hundred within " << latency.quantile(0.99).count() << " us\n";
+  for (const auto& each : life.failed_attempts)
+    std::cout << each.attempts << " attempts failed: " << name_of(each.why) << '\n';
+  for (const auto& each : life.drops)
+    std::cout << each.not_sent.messages + each.maybe_sent.messages << " messages lost: " << name_of(each.why) << '\n';
+  std::cout << life.time_in[actorwire::connection_state::ready].count() / 1'000'000 << " s ready\n";
+}
+// [/lifetime]
+
 void show_statistics(caf::actor_system& system, const actorwire::connection_actor& peer) {
   caf::scoped_actor self{system};
   auto figures_came = false;
@@ -260,6 +273,15 @@ void show_statistics(caf::actor_system& system, const actorwire::connection_acto
           [](const caf::error&) {});
   // [/stats]
   check(figures_came, "figures are answered");
+  auto has_life = false;
+  ask(&*self, peer, 1s, actorwire::get_stats{})
+      .receive(
+          [&](const actorwire::stats& now) {
+            show_life(now.lifetime, {});
+            has_life = now.lifetime.time_in[actorwire::connection_state::ready].count() > 0;
+          },
+          [](const caf::error&) {});
+  check(has_life, "a life is told");
 }
 
 void show_supervisor(actorwire::network& net) {

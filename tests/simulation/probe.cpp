@@ -272,6 +272,10 @@ answer_to<pool_stats> probe::get_pool_stats(const supervisor_actor& of) {
   return request<pool_stats>(of, actorwire::get_pool_stats{});
 }
 
+answer_to<pool_totals> probe::get_pool_totals(const supervisor_actor& of) {
+  return request<pool_totals>(of, actorwire::get_pool_totals{});
+}
+
 void probe::set_policy(const supervisor_actor& at, connection_id id, const reconnection_policy& policy) {
   run([at, id, policy](caf::event_based_actor* self) { tell(self, at, actorwire::set_policy{id, policy}); });
 }

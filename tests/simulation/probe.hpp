@@ -90,6 +90,7 @@ public:
   answer_to<connection_actor> lookup(const supervisor_actor& in, connection_id id);
   answer_to<std::vector<connection_status>> list(const supervisor_actor& all);
   answer_to<pool_stats> get_pool_stats(const supervisor_actor& of);
+  answer_to<pool_totals> get_pool_totals(const supervisor_actor& of);
   void set_policy(const supervisor_actor& at, connection_id id, const reconnection_policy& policy);
   void reset(const supervisor_actor& at, connection_id id);
   void subscribe_to_pool(const supervisor_actor& of);

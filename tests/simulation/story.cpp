@@ -4,8 +4,10 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <type_traits>
 #include <variant>
 
@@ -104,6 +106,41 @@ bool adds_up(const delivery_totals& totals) {
   for (const auto& part : {totals.pending, totals.not_sent, totals.maybe_sent, totals.written, totals.acked})
     sum += part;
   return sum == totals.accepted;
+}
+
+bool drops_add_up(const stats& told) {
+  tally not_sent;
+  tally maybe_sent;
+  for (const auto& each : told.lifetime.drops) {
+    not_sent += each.not_sent;
+    maybe_sent += each.maybe_sent;
+  }
+  return not_sent == told.delivery.not_sent && maybe_sent == told.delivery.maybe_sent;
+}
+
+bool has_grown(const stats& earlier, const stats& later) {
+  const auto& before = earlier.lifetime;
+  const auto& after = later.lifetime;
+  const auto holds = [](const histogram& less, const histogram& more) {
+    return (more - less).count() + less.count() == more.count();
+  };
+  const auto holds_drop = [&](const drop_count& less) {
+    const auto more = std::ranges::find(after.drops, less.why, &drop_count::why);
+    return more != after.drops.end() && more->not_sent.messages >= less.not_sent.messages
+        && more->not_sent.bytes >= less.not_sent.bytes && more->maybe_sent.messages >= less.maybe_sent.messages
+        && more->maybe_sent.bytes >= less.maybe_sent.bytes;
+  };
+  const auto holds_failure = [&](const failure_count& less) {
+    const auto more = std::ranges::find(after.failed_attempts, less.why, &failure_count::why);
+    return more != after.failed_attempts.end() && more->attempts >= less.attempts;
+  };
+  return later.generation >= earlier.generation && later.transport.bytes_sent >= earlier.transport.bytes_sent
+      && later.transport.bytes_received >= earlier.transport.bytes_received
+      && later.transport.reconnect_count >= earlier.transport.reconnect_count
+      && holds(before.send_latency, after.send_latency) && holds(before.queue_age, after.queue_age)
+      && holds(before.round_trip, after.round_trip) && std::ranges::all_of(before.drops, holds_drop)
+      && std::ranges::all_of(before.failed_attempts, holds_failure)
+      && std::ranges::equal(before.time_in.all, after.time_in.all, std::ranges::less_equal{});
 }
 
 void check_story(const std::vector<note>& told, const connection_status& snapshot) {

@@ -3,6 +3,7 @@
 #include "probe.hpp"
 
 #include <actorwire/messages/delivery.hpp>
+#include <actorwire/messages/events.hpp>
 #include <actorwire/messages/requests.hpp>
 
 #include <string>
@@ -17,6 +18,12 @@ namespace actorwire::test {
 
 /// Whether the account adds up, in messages and in bytes.
 [[nodiscard]] bool adds_up(const delivery_totals& totals);
+
+/// Whether what was lost is the same by reasons as it is in the account.
+[[nodiscard]] bool drops_add_up(const stats& told);
+
+/// Whether nothing that only grows is less in `later` than in `earlier`.
+[[nodiscard]] bool has_grown(const stats& earlier, const stats& later);
 
 /// Checks what one probe was told of one peer since its subscription was answered with `snapshot`: each state follows
 /// from the one before by the table, none is missing, nothing follows `closed`; generations grow one by one and nothing

@@ -117,9 +117,14 @@ public:
 
   /// Holds what every user was told against what every host got.
   void check() {
+    std::map<connection_id, stats> last;
     for (const auto& each : figures_) {
       REQUIRE(each->value);
       REQUIRE(adds_up(each->value->delivery));
+      REQUIRE(drops_add_up(*each->value));
+      if (const auto before = last.find(each->value->source); before != last.end())
+        REQUIRE(has_grown(before->second, *each->value));
+      last[each->value->source] = *each->value;
     }
     for (std::size_t index = 0; index < peer_count; ++index) {
       CAPTURE(index);

@@ -44,8 +44,7 @@ struct channel_actor::closing {
         owner.in_actor([&] {
           auto reason =
               make_error(error_code::closed, phase::close, origin::local, "the close took longer than allowed");
-          owner.cut(reason);
-          owner.end(reason);
+          owner.cut_and_end(reason);
         });
       }) {}
 
@@ -58,13 +57,14 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
                              const endpoint& remote, std::shared_ptr<const transport_config> settings)
   : shard_actor(config, std::move(home)),
     config_(std::move(settings)),
+    figures_(*this),
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
               [](channel_interface::base& self, stream_id stream) {
                 static_cast<channel_actor&>(self).pump_later(stream);
               }),
     waiting_(*this),
-    figures_(*this) {
+    changed_at_(where().read_clock()) {
   status_.id = id;
   status_.remote = remote;
 }
@@ -113,6 +113,7 @@ void channel_actor::note_progress(connection_state where) {
 
 void channel_actor::note_failed_attempt(const transport_error& reason) {
   status_.last_error = reason;
+  figures_.note_failed_attempt(reason.code);
   if (!has_ended_)
     wire_lost(reason);
 }
@@ -161,6 +162,8 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
     audience_.forget_streams();
     waiting_.fail_receives_of_streams(reason);
     has_finished_ = is_finishing_ && sending_.is_flushed(0);
+  } else if (!has_ended_) {
+    figures_.note_failed_attempt(reason.code);
   }
   if (!has_ended_)
     wire_lost(reason);
@@ -221,7 +224,9 @@ void channel_actor::transition(state_event event, const transport_error& reason,
     status_.last_error = reason;
   status_.attempt = attempt.value_or(status_.attempt);
   status_.next_retry = next_retry;
-  changed_at_ = where().now();
+  const auto now = where().now();
+  figures_.note_stay(from, now - changed_at_);
+  changed_at_ = now;
   publish(event_mask::state, state_changed{status_.id, ++status_.sequence, status_.generation, from, *target, reason,
                                            status_.attempt, next_retry});
 }
@@ -238,10 +243,19 @@ void channel_actor::end(const transport_error& reason) {
   finish_closing();
   sending_.stop();
   dismiss_all();
+  has_left();
   if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
     quit();
   else
     quit(to_caf_error(reason));
+}
+
+void channel_actor::cut_and_end(const transport_error& reason) {
+  // What it counted is part of the last figures, and may be gone when it is cut.
+  if (wire_ != nullptr && !has_ended_)
+    figures_.end_generation(wire_->stats());
+  cut(reason);
+  end(reason);
 }
 
 void channel_actor::fail_waiting(const transport_error& reason) {
@@ -253,8 +267,7 @@ void channel_actor::fail_waiting(const transport_error& reason) {
 void channel_actor::tear_down(const caf::error& reason) noexcept {
   const auto why = reason ? to_transport_error(reason) : closed_error();
   if (!has_ended_)
-    cut(why);
-  end(why);
+    cut_and_end(why);
 }
 
 void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
@@ -439,7 +452,12 @@ stats channel_actor::statistics() const {
   all.transport = figures_.over_all(present ? &*present : nullptr, status_.generation);
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
+  all.lifetime = figures_.lifetime(status_.state, where().now() - changed_at_);
   return all;
+}
+
+std::chrono::microseconds channel_actor::round_trip() const {
+  return wire_ != nullptr ? wire_->stats().latency : std::chrono::microseconds{0};
 }
 
 void channel_actor::handle(const stream_stats& request) {
@@ -471,8 +489,7 @@ void channel_actor::begin_close(const close& request) {
   // A later close can only be stricter than an earlier one.
   closing_->mode = std::max(closing_->mode, request.mode);
   if (request.mode == close_mode::abort) {
-    cut(closed_error());
-    end(closed_error());
+    cut_and_end(closed_error());
     return;
   }
   transition(state_event::drain, closed_error());
@@ -482,8 +499,7 @@ void channel_actor::begin_close(const close& request) {
   }
   // An attempt would only bring a connection that is closed again.
   if (wire_ == nullptr && sending_.is_flushed(0)) {
-    cut(closed_error());
-    end(closed_error());
+    cut_and_end(closed_error());
     return;
   }
   const auto timeout = bounded(request.timeout);

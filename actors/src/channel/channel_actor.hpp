@@ -83,6 +83,11 @@ public:
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;
 
+  [[nodiscard]] figures& lifetime_figures() noexcept { return figures_; }
+
+  /// The smoothed round-trip time of the present connection; 0 while it is not known.
+  [[nodiscard]] std::chrono::microseconds round_trip() const;
+
   /// What its events name as their source.
   [[nodiscard]] connection_id source() const noexcept { return status_.id; }
   [[nodiscard]] std::uint64_t generation() const noexcept { return status_.generation; }
@@ -113,6 +118,9 @@ protected:
 
   /// The channel begins to close, or ends; nobody was told yet. May come twice.
   virtual void leaves() {}
+
+  /// The channel has come to its end, and whoever waited was told. Comes once.
+  virtual void has_left() {}
 
   /// A wire was attached, and nobody was told yet.
   virtual void becomes_ready(const transport_opening& /*opening*/) {}
@@ -160,6 +168,9 @@ protected:
 
   /// Gives up everything that waits and reports it, answers everyone, and ends the actor. The first reason counts.
   void end(const transport_error& reason);
+
+  /// The same, and ends before whatever would bring bytes.
+  void cut_and_end(const transport_error& reason);
 
   void tear_down(const caf::error& reason) noexcept override;
 
@@ -251,13 +262,14 @@ private:
   [[nodiscard]] transport_error why_not_ready() const;
 
   std::shared_ptr<const transport_config> config_;
+  /// Before what it observes.
+  figures figures_;
   outbound sending_;
   audience audience_;
   waiting_requests waiting_;
-  figures figures_;
   std::unique_ptr<closing> closing_;
-  /// When the last transition was.
-  time_point changed_at_{};
+  /// When the last transition was, or the channel was made.
+  time_point changed_at_;
   /// The peer sends no more on this connection, which stays half open.
   bool has_received_all_ = false;
   bool is_finishing_ = false;

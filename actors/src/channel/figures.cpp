@@ -5,6 +5,8 @@
 #include <actorwire/transports/timer.hpp>
 
 #include <algorithm>
+#include <limits>
+#include <new>
 #include <utility>
 
 namespace actorwire {
@@ -13,6 +15,14 @@ namespace {
 
 constexpr std::chrono::milliseconds shortest_interval{10};
 constexpr std::chrono::milliseconds longest_interval{std::chrono::hours{24}};
+
+/// Asking the kernel costs more than sending a message does.
+constexpr std::chrono::milliseconds shortest_round_trip_interval{100};
+
+/// A turn of this shard may have begun before its actor was made on another one: no time has passed then.
+std::chrono::microseconds in_microseconds(duration stay) noexcept {
+  return std::max(std::chrono::floor<std::chrono::microseconds>(stay), std::chrono::microseconds{0});
+}
 
 } // namespace
 
@@ -28,6 +38,7 @@ struct figures::stream {
   stream(channel_actor& owner, caf::strong_actor_ptr to, std::chrono::milliseconds every)
     : who(std::move(to)), interval(every), tick([this, &owner] {
         owner.in_actor([&] {
+          owner.lifetime_figures().note_round_trip(owner.where().now());
           owner.send_to(who, owner.statistics());
           owner.where().arm(tick, interval);
         });
@@ -40,51 +51,128 @@ struct figures::stream {
   timer tick;
 };
 
+struct figures::kept {
+  /// Made when the first generation ends.
+  std::unique_ptr<past> generations;
+  std::vector<std::unique_ptr<stream>> streams;
+  lifetime_stats lifetime;
+  /// When the round-trip time may be looked at again.
+  time_point round_trip_due = time_point::min();
+};
+
 figures::figures(channel_actor& owner) : owner_(owner) {}
 
 figures::~figures() = default;
 
 void figures::end_generation(transport_stats last) {
-  if (past_ == nullptr)
-    past_ = std::make_unique<past>();
-  past_->last = last;
-  past_->bytes_sent += last.bytes_sent;
-  past_->bytes_received += last.bytes_received;
+  auto& generations = more().generations;
+  if (generations == nullptr)
+    generations = std::make_unique<past>();
+  generations->last = last;
+  generations->bytes_sent += last.bytes_sent;
+  generations->bytes_received += last.bytes_received;
 }
 
 transport_stats figures::over_all(const transport_stats* present, std::uint64_t generation) const {
+  const auto* before = kept_ != nullptr ? kept_->generations.get() : nullptr;
   transport_stats sum;
   if (present != nullptr) {
     sum = *present;
-  } else if (past_ != nullptr) {
-    sum = past_->last;
+  } else if (before != nullptr) {
+    sum = before->last;
     sum.bytes_sent = sum.bytes_received = 0;
   }
-  if (past_ != nullptr) {
-    sum.bytes_sent += past_->bytes_sent;
-    sum.bytes_received += past_->bytes_received;
+  if (before != nullptr) {
+    sum.bytes_sent += before->bytes_sent;
+    sum.bytes_received += before->bytes_received;
   }
   sum.reconnect_count = generation > 1 ? static_cast<std::uint32_t>(generation - 1) : 0;
   return sum;
 }
 
+// -- what only grows ----------------------------------------------------------------------------------------------------
+
+void figures::note_departure(time_point accepted_at, departure how) noexcept {
+  if (kept_ == nullptr) {
+    // What looks on must not bring down what it looks at: without memory this sample is left out.
+    kept_.reset(new (std::nothrow) kept);
+    if (kept_ == nullptr)
+      return;
+  }
+  const auto now = owner_.where().read_clock();
+  if (how != departure::completed)
+    kept_->lifetime.queue_age.record(now - accepted_at);
+  if (how == departure::completed || how == departure::whole)
+    kept_->lifetime.send_latency.record(now - accepted_at);
+  note_round_trip(now);
+}
+
+void figures::note_round_trip(time_point now) noexcept {
+  if (kept_ == nullptr || now < kept_->round_trip_due)
+    return;
+  kept_->round_trip_due = now + shortest_round_trip_interval;
+  if (const auto latency = owner_.round_trip(); latency.count() > 0)
+    kept_->lifetime.round_trip.record(latency);
+}
+
+void figures::note_stay(connection_state state, duration stay) {
+  const auto time = in_microseconds(stay);
+  const auto index = static_cast<std::size_t>(state);
+  if (index < early_times_.size()) {
+    auto& early = early_times_[index];
+    if (time.count() <= std::numeric_limits<std::uint32_t>::max() - early) {
+      early += static_cast<std::uint32_t>(time.count());
+      return;
+    }
+  }
+  more().lifetime.time_in[state] += time;
+}
+
+void figures::note_drops(error_code why, const tally& not_sent, const tally& maybe_sent) {
+  more().lifetime.add_drops(why, not_sent, maybe_sent);
+}
+
+void figures::note_failed_attempt(error_code why) {
+  more().lifetime.add_failed_attempts(why, 1);
+}
+
+lifetime_stats figures::lifetime(connection_state state, duration stay) const {
+  auto sum = kept_ != nullptr ? kept_->lifetime : lifetime_stats{};
+  for (std::size_t index = 0; index < early_times_.size(); ++index)
+    sum.time_in.all[index] += std::chrono::microseconds{early_times_[index]};
+  sum.time_in[state] += in_microseconds(stay);
+  return sum;
+}
+
+figures::kept& figures::more() {
+  if (kept_ == nullptr)
+    kept_ = std::make_unique<kept>();
+  return *kept_;
+}
+
+// -- who is sent them ---------------------------------------------------------------------------------------------------
+
 void figures::stream_to(const caf::strong_actor_ptr& who, std::chrono::milliseconds interval) {
   stop_stream_to(caf::actor_cast<caf::actor_addr>(who));
-  streams_.push_back(std::make_unique<stream>(owner_, who, std::clamp(interval, shortest_interval, longest_interval)));
+  more().streams.push_back(
+      std::make_unique<stream>(owner_, who, std::clamp(interval, shortest_interval, longest_interval)));
 }
 
 bool figures::stop_stream_to(const caf::actor_addr& who) {
-  return std::erase_if(streams_, [&who](const auto& each) { return each->who == who; }) > 0;
+  return kept_ != nullptr && std::erase_if(kept_->streams, [&who](const auto& each) { return each->who == who; }) > 0;
 }
 
 bool figures::streams_to(const caf::actor_addr& who) const noexcept {
-  return std::any_of(streams_.begin(), streams_.end(), [&who](const auto& each) { return each->who == who; });
+  return kept_ != nullptr && std::any_of(kept_->streams.begin(), kept_->streams.end(), [&who](const auto& each) {
+           return each->who == who;
+         });
 }
 
 std::vector<caf::actor_addr> figures::stop_streams() {
   std::vector<caf::actor_addr> receivers;
-  for (const auto& each : std::exchange(streams_, {}))
-    receivers.push_back(caf::actor_cast<caf::actor_addr>(each->who));
+  if (kept_ != nullptr)
+    for (const auto& each : std::exchange(kept_->streams, {}))
+      receivers.push_back(caf::actor_cast<caf::actor_addr>(each->who));
   return receivers;
 }
 

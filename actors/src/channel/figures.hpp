@@ -1,8 +1,12 @@
 #pragma once
 
+#include "delivery/departure_observer.hpp"
+
 #include <actorwire/actors/type_ids.hpp>
+#include <actorwire/messages/lifetime_stats.hpp>
 #include <actorwire/messages/statistics.hpp>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -12,18 +16,35 @@ namespace actorwire {
 
 class channel_actor;
 
-/// The figures of a channel over all its generations, and who is sent them at an interval.
+/// The figures of a channel over all its generations, and who is sent them at an interval. What a channel that is only
+/// connected and idle has takes no memory beside this object.
 /// *Thread:* shard only.
-class figures {
+class figures final : public departure_observer {
 public:
   explicit figures(channel_actor& owner);
   ~figures();
+
+  figures(const figures&) = delete;
+  figures& operator=(const figures&) = delete;
 
   /// A generation is over; `last` are its figures.
   void end_generation(transport_stats last);
 
   /// The figures of all generations; `present` are those of the connection at work, null if there is none.
   [[nodiscard]] transport_stats over_all(const transport_stats* present, std::uint64_t generation) const;
+
+  // -- what only grows --------------------------------------------------------------------------------------------------
+
+  void note_departure(time_point accepted_at, departure how) noexcept override;
+  /// The channel has been in `state` for `stay`.
+  void note_stay(connection_state state, duration stay);
+  void note_drops(error_code why, const tally& not_sent, const tally& maybe_sent);
+  void note_failed_attempt(error_code why);
+
+  /// All of it; the channel is in `state`, and has been so for `stay`.
+  [[nodiscard]] lifetime_stats lifetime(connection_state state, duration stay) const;
+
+  // -- who is sent them -------------------------------------------------------------------------------------------------
 
   /// Sends the owner's statistics to `who` every `interval`, at most every 10 ms and at least once a day, in place of an
   /// earlier interval.
@@ -37,11 +58,22 @@ public:
 private:
   struct past;
   struct stream;
+  struct kept;
+
+  /// States that every channel goes through at least once, the first ones of the enumeration.
+  static constexpr std::size_t early_states = 4;
+
+  /// What is kept of this channel, made if need be.
+  [[nodiscard]] kept& more();
+  void note_round_trip(time_point now) noexcept;
 
   channel_actor& owner_;
-  /// Made when the first generation ends.
-  std::unique_ptr<past> past_;
-  std::vector<std::unique_ptr<stream>> streams_;
+  /// Null for a channel that has sent nothing, lost nothing, and told nobody.
+  std::unique_ptr<kept> kept_;
+  /// Microseconds in these states, as long as they fit.
+  std::array<std::uint32_t, early_states> early_times_{};
 };
+
+static_assert(sizeof(figures) <= 40, "each connection and each peer has one");
 
 } // namespace actorwire

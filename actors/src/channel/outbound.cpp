@@ -27,7 +27,7 @@ loss& operator+=(loss& sum, const loss& other) noexcept {
 } // namespace
 
 outbound::outbound(channel_actor& owner)
-  : owner_(owner), ledger_(owner.config().flow), outbox_(ledger_, owner.config().framing) {}
+  : owner_(owner), ledger_(owner.config().flow, &owner.lifetime_figures()), outbox_(ledger_, owner.config().framing) {}
 
 // -- from senders -------------------------------------------------------------------------------------------------------
 
@@ -41,10 +41,7 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
     return make_error(error_code::would_block, phase::established, origin::local,
                       "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
   reserved_bytes_ += size;
-  // What leaves with this turn need not know when it came.
-  const auto can_expire = !target->is_ready() || options.ttl.count() > 0;
-  auto accepted =
-      target->accept(std::move(body), options, std::move(asker), can_expire ? owner_.where().now() : time_point::min());
+  auto accepted = target->accept(std::move(body), options, std::move(asker), time_of_acceptance(*target, options));
   if (!accepted) {
     release_memory();
     return accepted;
@@ -154,6 +151,13 @@ void outbound::abandon(const transport_error& why) {
 
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
+/// What leaves with this turn need not know when it came, unless that is measured, and then to the moment.
+time_point outbound::time_of_acceptance(const box& target, const send_options& options) const {
+  if (ledger_.samples_next())
+    return owner_.where().read_clock();
+  return !target.is_ready() || options.ttl.count() > 0 ? owner_.where().now() : time_point::min();
+}
+
 void outbound::settle(reply&& asker, const settled& what) {
   if (!asker.pending())
     return;
@@ -231,6 +235,7 @@ void outbound::follow_expiry(std::optional<time_point> next) {
 void outbound::report_loss(const loss& lost, const transport_error& why) {
   if (lost.not_sent.messages == 0 && lost.maybe_sent.messages == 0)
     return;
+  owner_.lifetime_figures().note_drops(why.code, lost.not_sent, lost.maybe_sent);
   owner_.publish(event_mask::loss,
                  data_lost{owner_.source(), owner_.generation(), lost.not_sent, lost.maybe_sent, why});
   // What is lost waits no more: whoever paused because of it may go on.

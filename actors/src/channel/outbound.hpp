@@ -93,6 +93,7 @@ private:
   /// Gives up the streams other than 0.
   [[nodiscard]] loss abandon_streams(const transport_error& why);
 
+  [[nodiscard]] time_point time_of_acceptance(const box& target, const send_options& options) const;
   void settle(reply&& asker, const settled& what);
   auto settler() {
     return [this](reply&& asker, const settled& what) { settle(std::move(asker), what); };

@@ -78,7 +78,8 @@ public:
   outbox(outbox_ledger& ledger, const framing_config& framing) noexcept : ledger_(ledger), encoder_(framing) {}
 
   /// Accepts a message and returns its sequence number. Without a connection, `options.policy` must be `queue`: what
-  /// `fail` and `drop` mean then is the caller's to do. `now` matters only without a connection, or to a `ttl`.
+  /// `fail` and `drop` mean then is the caller's to do. `now` matters only without a connection, to a `ttl`, and for what
+  /// `outbox_ledger::samples_next` tells of.
   /// *Errors:* `message_too_large`, `invalid_value` or `would_block`, see `frame_encoder::frame` and
   /// `outbox_ledger::admit`; `body` and `reply` are left as they were then.
   [[nodiscard]] result<std::uint64_t> accept(payload&& body, const send_options& options, Reply&& reply,
@@ -123,11 +124,16 @@ public:
       auto& front = queue_.front();
       const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
       bytes -= taken;
+      const auto has_begun = started_bytes_ > 0;
       started_bytes_ += taken;
       stream_offset_ += taken;
       ledger_.left_queue(taken);
-      if (started_bytes_ < front.message.wire_size())
+      if (started_bytes_ < front.message.wire_size()) {
+        if (!has_begun)
+          ledger_.note_departure(front.sequence, front.accepted_at, departure::begun);
         return;
+      }
+      ledger_.note_departure(front.sequence, front.accepted_at, has_begun ? departure::completed : departure::whole);
       if (front.options.wanted == outcome::acked) {
         move_front_to_flight();
       } else {
@@ -411,6 +417,7 @@ private:
       settle(std::move(started[index].reply), settled{started[index].sequence, outcome::maybe_sent, &why});
     for (std::size_t index = 0; index < waiting.size(); ++index) {
       auto& entry = waiting[index];
+      ledger_.note_departure(entry.sequence, entry.accepted_at, departure::given_up);
       settle(std::move(entry.reply), settled{entry.sequence, entry.result_if_lost(), &why});
     }
     return lost;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "delivery/departure_observer.hpp"
+
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/flow_limits.hpp>
 #include <actorwire/messages/result.hpp>
@@ -15,8 +17,9 @@ namespace actorwire {
 /// *Thread:* shard only.
 class outbox_ledger {
 public:
-  /// *Lifetime:* `limits` must outlive the ledger.
-  explicit outbox_ledger(const flow_limits& limits) noexcept : limits_(limits) {}
+  /// `observer` hears of samples that leave; null for nobody. *Lifetime:* `limits` and `observer` must outlive the ledger.
+  explicit outbox_ledger(const flow_limits& limits, departure_observer* observer = nullptr) noexcept
+    : limits_(limits), observer_(observer) {}
 
   /// Says whether a message of `size` bytes, `wire_size` with framing, may be accepted now; changes nothing.
   /// *Errors:* `invalid_value` for options that make no sense, and for a message that is nothing on the wire;
@@ -34,6 +37,17 @@ public:
   /// Counts bytes that no longer wait: the transport took them, or their message was given up.
   void left_queue(std::size_t wire_size) noexcept;
 
+  /// Whether the next message that is accepted is a sample, so that its time of acceptance matters.
+  [[nodiscard]] bool samples_next() const noexcept {
+    return observer_ != nullptr && departure_observer::is_sampled(totals_.accepted.messages + 1);
+  }
+
+  /// Tells the observer of a message that leaves its queue, if it is a sample.
+  void note_departure(std::uint64_t sequence, time_point accepted_at, departure how) const noexcept {
+    if (observer_ != nullptr && departure_observer::is_sampled(sequence))
+      observer_->note_departure(accepted_at, how);
+  }
+
   /// Moves a message of `size` bytes from `pending` to its outcome.
   void settle(outcome known, std::size_t size) noexcept;
 
@@ -50,6 +64,7 @@ private:
   [[nodiscard]] result<void> check_room(std::size_t size, bool is_ready) const;
 
   const flow_limits& limits_;
+  departure_observer* observer_;
   std::size_t unwritten_bytes_ = 0;
   delivery_totals totals_;
   bool is_pressed_ = false;

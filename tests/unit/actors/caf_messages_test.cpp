@@ -15,23 +15,41 @@ using namespace actorwire;
 
 namespace {
 
+#if ACTORWIRE_CAF_0_17
+using byte_buffer = std::vector<char>;
+#else
+using byte_buffer = caf::byte_buffer;
+#endif
+
+/// What `value` is written as.
+template <class T>
+byte_buffer bytes_of(caf::actor_system& system, T value) {
+  byte_buffer bytes;
+  caf::binary_serializer sink{system, bytes};
+#if ACTORWIRE_CAF_0_17
+  REQUIRE_FALSE(sink(value));
+#else
+  REQUIRE(sink.apply(value));
+#endif
+  return bytes;
+}
+
+/// Whether `bytes` are read as a value of this type.
+template <class T>
+bool reads(caf::actor_system& system, const byte_buffer& bytes, T& value) {
+  caf::binary_deserializer source{system, bytes};
+#if ACTORWIRE_CAF_0_17
+  return !source(value);
+#else
+  return source.apply(value);
+#endif
+}
+
 /// Writes `value` and reads what was written into another one.
 template <class T>
-T there_and_back(caf::actor_system& system, T value) {
+T there_and_back(caf::actor_system& system, const T& value) {
   T other;
-#if ACTORWIRE_CAF_0_17
-  std::vector<char> bytes;
-  caf::binary_serializer sink{system, bytes};
-  REQUIRE_FALSE(sink(value));
-  caf::binary_deserializer source{system, bytes};
-  REQUIRE_FALSE(source(other));
-#else
-  caf::byte_buffer bytes;
-  caf::binary_serializer sink{system, bytes};
-  REQUIRE(sink.apply(value));
-  caf::binary_deserializer source{system, bytes};
-  REQUIRE(source.apply(other));
-#endif
+  REQUIRE(reads(system, bytes_of(system, value), other));
   return other;
 }
 
@@ -61,7 +79,45 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
                                            .pto_count = 3,
                                            .ecn = ecn_state::capable,
                                            .unidirectional_streams_left = 5};
+  figures.lifetime.send_latency.record(std::chrono::milliseconds{3});
+  figures.lifetime.queue_age.record(std::chrono::seconds{3});
+  figures.lifetime.queue_age.record(std::chrono::microseconds{3});
+  figures.lifetime.add_drops(error_code::expired, {1, 2}, {3, 4});
+  figures.lifetime.add_failed_attempts(error_code::refused, 5);
+  figures.lifetime.add_failed_attempts(error_code::resolve_failed, 6);
+  figures.lifetime.time_in[connection_state::backoff] = std::chrono::microseconds{7};
   check(figures);
+  pool_totals totals;
+  totals += figures;
+  check(totals);
+}
+
+TEST_CASE("a histogram takes little room on its way to another node, and an empty one none") {
+  system_config config;
+  caf::actor_system system{config};
+  histogram counted;
+  CHECK(bytes_of(system, counted).size() <= 4);
+  for (int count = 0; count < 1'000; ++count)
+    counted.record(std::chrono::microseconds{count});
+  CHECK(there_and_back(system, counted) == counted);
+  CHECK(bytes_of(system, counted).size() < 250);
+}
+
+TEST_CASE("what another node calls a histogram and is none is refused") {
+  system_config config;
+  caf::actor_system system{config};
+  for (const std::string text : {"1 1 1 0", "2 1 1 1,1", "1 1 240 1", "1 1 1 99999999999999999999", "x"}) {
+    CAPTURE(text);
+    const auto bytes = bytes_of(system, text);
+    histogram read;
+    read.record(std::chrono::microseconds{1});
+    CHECK_FALSE(reads(system, bytes, read));
+    CHECK(read.count() == 1);
+  }
+  const std::string good = "1 1 1 2";
+  histogram read;
+  CHECK(reads(system, bytes_of(system, good), read));
+  CHECK(read.count() == 2);
 }
 
 TEST_CASE("settings of QUIC arrive at another node as they were, lists of versions of any length included") {

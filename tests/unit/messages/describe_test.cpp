@@ -25,6 +25,7 @@ struct printer {
   static std::string print(std::chrono::microseconds value) { return std::to_string(value.count()) + "us"; }
   static std::string print(const payload& bytes) { return to_string(bytes); }
   static std::string print(const secret& hidden) { return to_string(hidden); }
+  static std::string print(const histogram& counted) { return print(std::string_view{to_string(counted)}); }
   template <class T>
   static std::string print(const std::vector<T>& values) {
     std::string text = "[";
@@ -125,8 +126,9 @@ TEST_CASE("every message and every configuration is described") {
   CHECK(all_print_default_values<endpoint, transport_error, send_options, tally, delivery_totals>());
   CHECK(all_print_default_values<tcp_config, quic_config, tls_config, framing_config, flow_limits, transport_config,
                                  reconnection_policy, pool_limits, listen_config>());
-  CHECK(all_print_default_values<tcp_metrics, datagram_totals, quic_metrics, transport_stats, pool_stats,
-                                 listener_stats>());
+  CHECK(
+      all_print_default_values<tcp_metrics, datagram_totals, quic_metrics, transport_stats, pool_stats, listener_stats,
+                               drop_count, failure_count, state_times, lifetime_stats, pool_totals>());
   CHECK(all_print_default_values<tls_info, connection_info, opened, received, peer_closing, passivated, sent, data_lost,
                                  backpressure, state_changed, stats, connection_status, close_report, pool_event,
                                  listener_event>());
@@ -135,8 +137,8 @@ TEST_CASE("every message and every configuration is described") {
                                  stop_stream, prioritize_stream, send_datagram>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
-                                 acquire, list, lookup, set_policy, reset, reload_tls, get_pool_stats, suspend, resume,
-                                 set_limit, get_listener_stats>());
+                                 acquire, list, lookup, set_policy, reset, reload_tls, get_pool_stats, get_pool_totals,
+                                 suspend, resume, set_limit, get_listener_stats>());
 }
 
 TEST_CASE("what has no description does not count as described") {
@@ -147,6 +149,7 @@ TEST_CASE("what has no description does not count as described") {
   STATIC_REQUIRE(described<const endpoint>);
   STATIC_REQUIRE_FALSE(described<plain>);
   STATIC_REQUIRE_FALSE(described<payload>);
+  STATIC_REQUIRE_FALSE(described<histogram>);
   STATIC_REQUIRE_FALSE(described<protocol>);
   STATIC_REQUIRE_FALSE(described<int>);
 }

@@ -135,10 +135,11 @@ struct accept_failed {
 
 /// Holds a pool of peers: dials, restarts and lists them. No payload passes through it. A subscriber with
 /// `event_mask::pool` gets `pool_event`.
-using supervisor_actor = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
-                                          sig<std::vector<connection_status>(list)>, sig<void(set_policy)>,
-                                          sig<void(reset)>, sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>,
-                                          sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
+using supervisor_actor =
+    caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
+                     sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
+                     sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>, sig<pool_totals(get_pool_totals)>,
+                     sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 /// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
 using listener_actor =
@@ -266,6 +267,13 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::streams_available))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_change))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_event))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::drop_count))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::failure_count))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::get_pool_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::histogram))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::lifetime_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::state_times))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

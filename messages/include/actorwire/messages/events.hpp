@@ -6,6 +6,7 @@
 #include <actorwire/messages/endpoint.hpp>
 #include <actorwire/messages/enumeration.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/lifetime_stats.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/statistics.hpp>
 #include <actorwire/messages/stream.hpp>
@@ -376,6 +377,8 @@ struct stats {
   delivery_totals delivery;
   /// Bytes accepted and not yet taken by the transport.
   std::uint64_t queued_bytes = 0;
+  /// Over all generations; nothing in it ever goes back.
+  lifetime_stats lifetime;
 
   friend bool operator==(const stats&, const stats&) = default;
 
@@ -383,7 +386,39 @@ struct stats {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("stats", field{"source", self.source}, field{"generation", self.generation},
                  field{"state", self.state}, field{"transport", self.transport}, field{"delivery", self.delivery},
-                 field{"queued_bytes", self.queued_bytes});
+                 field{"queued_bytes", self.queued_bytes}, field{"lifetime", self.lifetime});
+  }
+};
+
+/// What all peers of a supervisor have in sum, and what they had that are no more; the answer to `get_pool_totals`. Nothing
+/// but `delivery.pending` ever goes back.
+struct pool_totals {
+  /// Peers that the sum is of.
+  std::uint64_t peers = 0;
+  std::uint64_t bytes_sent = 0;
+  std::uint64_t bytes_received = 0;
+  std::uint64_t reconnect_count = 0;
+  delivery_totals delivery;
+  lifetime_stats lifetime;
+
+  /// Adds one peer.
+  pool_totals& operator+=(const stats& peer) {
+    ++peers;
+    bytes_sent += peer.transport.bytes_sent;
+    bytes_received += peer.transport.bytes_received;
+    reconnect_count += peer.transport.reconnect_count;
+    delivery += peer.delivery;
+    lifetime += peer.lifetime;
+    return *this;
+  }
+
+  friend bool operator==(const pool_totals&, const pool_totals&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("pool_totals", field{"peers", self.peers}, field{"bytes_sent", self.bytes_sent},
+                 field{"bytes_received", self.bytes_received}, field{"reconnect_count", self.reconnect_count},
+                 field{"delivery", self.delivery}, field{"lifetime", self.lifetime});
   }
 };
 

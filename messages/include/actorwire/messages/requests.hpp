@@ -398,6 +398,18 @@ struct get_pool_stats {
   }
 };
 
+/// Answered with `pool_totals`, as soon as all peers have told theirs. It costs a message to each of them, and is meant for
+/// once in a while; `get_pool_stats` is answered at once.
+/// *Errors:* `would_block` when 1,024 askers wait for the sum that begins next; `closed` if the supervisor ends before.
+struct get_pool_totals {
+  friend bool operator==(const get_pool_totals&, const get_pool_totals&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self&, Visitor&& visit) {
+    return visit("get_pool_totals");
+  }
+};
+
 /// Reads the files that TLS settings name once more, and uses what they hold for all handshakes from then on. To a
 /// supervisor, for all of its peers, or to a listener. Everything is read and checked before anything changes: if a file
 /// is missing, half written, does not fit the others or has expired, the old credentials stay. Connections go on.

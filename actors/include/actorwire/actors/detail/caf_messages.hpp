@@ -7,6 +7,7 @@
 
 #include <actorwire/messages/describe.hpp>
 #include <actorwire/messages/enumeration.hpp>
+#include <actorwire/messages/histogram.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/secret.hpp>
 
@@ -22,6 +23,7 @@
 
 #include <caf/actor_system_config.hpp>
 #include <caf/error.hpp>
+#include <caf/sec.hpp>
 #include <caf/typed_actor.hpp>
 
 #if ACTORWIRE_CAF_0_17
@@ -121,6 +123,23 @@ typename Inspector::result_type inspect(Inspector& f, secret& x) {
   }
 }
 
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, histogram& x) {
+  if constexpr (Inspector::reads_state) {
+    auto text = to_string(x);
+    return f(text);
+  } else {
+    std::string text;
+    if (auto failure = f(text))
+      return failure;
+    auto read = parse_histogram(text);
+    if (!read)
+      return caf::sec::invalid_argument;
+    x = *std::move(read);
+    return {};
+  }
+}
+
 /// As numbers: CAF would read each value into one that nothing has set, which gcc warns of.
 template <class Inspector, named_enumeration E>
 typename Inspector::result_type inspect(Inspector& f, std::vector<E>& x) {
@@ -181,6 +200,18 @@ template <class Inspector, class E>
     return f.apply([&x] { return x.reveal(); },
                    [&x](std::string text) {
                      x = secret{std::move(text)};
+                     return true;
+                   });
+  }
+
+  template <class Inspector>
+  bool inspect(Inspector& f, histogram& x) {
+    return f.apply([&x] { return to_string(x); },
+                   [&x](const std::string& text) {
+                     auto read = parse_histogram(text);
+                     if (!read)
+                       return false;
+                     x = *std::move(read);
                      return true;
                    });
   }
