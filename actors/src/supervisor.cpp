@@ -245,10 +245,29 @@ void supervisor::pass_on(connection_id id, const verdict& decided) {
 void supervisor::dial_due() {
   while (const auto order = pool_.poll_dial(where().now()))
     start_attempt(*order);
+  tell_of_breakers();
   if (const auto next = pool_.next_timeout())
     where().arm(due_, std::max(*next - where().now(), duration{0}));
   else
     due_.cancel();
+}
+
+void supervisor::tell_of_breakers() {
+  while (const auto change = pool_.poll_breaker_change()) {
+    if (change->is_open)
+      publish(pool_change::breaker_opened, 0, change->remote, change->cause);
+    else
+      publish(pool_change::breaker_closed, 0, change->remote, {});
+  }
+  while (auto held = pool_.poll_held_back()) {
+    const auto found = members_.find(held->id);
+    if (found == members_.end())
+      continue;
+    peer_directive directive;
+    directive.what = peer_directive::kind::hold;
+    directive.reason = std::move(held->reason);
+    send_to(found->second.peer, std::move(directive));
+  }
 }
 
 void supervisor::start_attempt(const dial& order) {

@@ -80,6 +80,7 @@ private:
   void note_reloaded(std::uint64_t number, const tls_config& renewed, const result<void>& outcome);
 
   void dial_due();
+  void tell_of_breakers();
   void start_attempt(const dial& order);
   void pass_on(connection_id id, const verdict& decided);
   void publish(pool_change change, connection_id id, const endpoint& remote, const transport_error& reason);

@@ -13,6 +13,7 @@ result<void> validate(const pool_limits& limits) {
       // The time of each crash in the window is kept, so their number is bounded.
       .within("crash_limit", limits.crash_limit, 0, 1'000)
       .within("crash_window", limits.crash_window, shortest_time, longest_time)
+      .within("breaker_failures", limits.breaker_failures, 0, most_connections)
       .verdict();
 }
 

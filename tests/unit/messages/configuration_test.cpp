@@ -584,6 +584,10 @@ TEST_CASE("pool: 0 to 1,000 crashes are healed within 1 ms to 24 h") {
   limited_field{"pool.crash_window", &pool_limits::crash_window, milliseconds{1}, day, any_time}.check({});
 }
 
+TEST_CASE("pool: a breaker opens after 1 to 1,000,000 failures, or never") {
+  limited_field{"pool.breaker_failures", &pool_limits::breaker_failures, 0U, 1'000'000U, "0..1000000"}.check({});
+}
+
 // -- listen_config ----------------------------------------------------------------------------------------------------
 
 TEST_CASE("receive: data are waited for for ever, or 1 ms to 24 h") {

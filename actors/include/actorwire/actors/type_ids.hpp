@@ -61,6 +61,8 @@ struct peer_directive {
     revive,
     /// The present connection is to be replaced by another, within `delay`.
     renew,
+    /// The breaker of the endpoint lets others go first, or nobody yet.
+    hold,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -75,8 +77,8 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 5> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew"};
+constexpr std::array<std::string_view, 6> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew", "hold"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.

@@ -69,9 +69,11 @@ enum class error_code : std::uint8_t {
   // protocol
   malformed,
   peer_error,
+  // Later ones, of whatever kind: numbers are stable.
+  breaker_open,
 };
 
-constexpr std::array<std::string_view, 43> names_of(error_code) {
+constexpr std::array<std::string_view, 44> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -114,7 +116,8 @@ constexpr std::array<std::string_view, 43> names_of(error_code) {
           "unsupported",
           "invalid_credentials",
           "malformed",
-          "peer_error"};
+          "peer_error",
+          "breaker_open"};
 }
 
 /// What the connection was doing when it failed.

@@ -440,10 +440,15 @@ enum class pool_change : std::uint8_t {
   tls_reloaded,
   /// The same, when the old credentials stay; `reason` says why.
   tls_kept,
+  /// The breaker of `remote` has opened; `reason` is its last failure. Told without a `source`, as is the next.
+  breaker_opened,
+  /// It has closed: a peer has connected, was reset, or nobody has dialled it for long.
+  breaker_closed,
 };
 
-constexpr std::array<std::string_view, 6> names_of(pool_change) {
-  return {"added", "removed", "crash_restart", "gave_up", "tls_reloaded", "tls_kept"};
+constexpr std::array<std::string_view, 8> names_of(pool_change) {
+  return {"added",        "removed",  "crash_restart",  "gave_up",
+          "tls_reloaded", "tls_kept", "breaker_opened", "breaker_closed"};
 }
 
 struct pool_event {
