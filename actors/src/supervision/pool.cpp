@@ -198,7 +198,8 @@ std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const t
   if (peer == nullptr)
     return std::nullopt;
   const auto event = peer->is_in_flight ? state_event::attempt_failed : state_event::lost;
-  if (event == state_event::lost)
+  // One that closes has nothing left to lose a connection for.
+  if (event == state_event::lost && peer->state != connection_state::draining)
     ++losses_;
   // What this side did, and what trying again does not cure, says nothing of the endpoint.
   const auto counts = peer->is_in_flight && reason.retryable && reason.who != origin::local;
