@@ -118,6 +118,13 @@ void peer::obey(peer_directive& directive) {
       if (!is_ready())
         status_.last_error = directive.reason;
       break;
+    case peer_directive::kind::clear:
+      dismiss(directive.reason);
+      break;
+    case peer_directive::kind::take_back:
+      cut(directive.reason);
+      end(directive.reason);
+      break;
   }
 }
 

@@ -11,7 +11,7 @@ namespace actorwire {
 error_kind kind_of(error_code code) noexcept {
   // The enumeration lists the codes kind by kind, so the kind is a question of position; but not for those that came
   // later, because numbers are stable.
-  if (code == error_code::breaker_open)
+  if (code == error_code::breaker_open || code == error_code::lease_ended)
     return error_kind::connection;
   if (code <= error_code::address_in_use)
     return error_kind::initialization;
@@ -64,6 +64,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::stream_limit:
     case error_code::connection_failed:
     case error_code::breaker_open:
+    case error_code::lease_ended:
     case error_code::would_block:
     case error_code::expired:
     case error_code::send_failed:

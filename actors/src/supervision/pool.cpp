@@ -21,29 +21,20 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
     if (position != listed_.end())
       return acquired{(*position)->id, false};
   }
-  if (entries_.size() >= limits_.max_connections)
-    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                      "the pool holds max_connections = " + std::to_string(limits_.max_connections) + " peers");
-  const auto id = next_id_();
-  const auto [position, is_new] = entries_.try_emplace(id);
-  assert(is_new);
-  auto& peer = position->second;
-  peer.id = id;
-  peer.remote = remote;
-  if (!alternatives.empty())
-    peer.alternatives = std::make_shared<const std::vector<endpoint>>(alternatives);
-  peer.options = options_.use(options);
-  peer.policy = policy_pointer{peer.options, &peer.options->reconnection};
-  ++count_by_state_[static_cast<std::size_t>(peer.state)];
-  listed_.insert(&peer);
-  auto due = now;
-  if (const auto known = book_.find(remote, now)) {
-    due = std::max(due, known->not_before);
-    peer.delays.inherit(known->failures);
-    peer.cause = dial_cause::again;
-  }
-  enqueue(peer, due);
-  return acquired{id, true};
+  const auto made = make_peer(remote, options, now, alternatives);
+  if (!made)
+    return made.error();
+  listed_.insert(*made);
+  (*made)->is_listed = true;
+  return acquired{(*made)->id, true};
+}
+
+result<connection_id> pool::add(const endpoint& remote, const acquire_options& options, time_point now,
+                                const std::vector<endpoint>& alternatives) {
+  const auto made = make_peer(remote, options, now, alternatives);
+  if (!made)
+    return made.error();
+  return (*made)->id;
 }
 
 bool pool::reset(connection_id id, time_point now) {
@@ -254,52 +245,34 @@ std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const
                             reason.system_code));
 }
 
-// -- questions --------------------------------------------------------------------------------------------------------
-
-pool_stats pool::stats() const noexcept {
-  const auto count = [&](connection_state state) { return count_by_state_[static_cast<std::size_t>(state)]; };
-  pool_stats figures;
-  figures.peers = static_cast<std::uint32_t>(entries_.size());
-  figures.ready = count(connection_state::ready) + count(connection_state::degraded);
-  figures.connecting = gate_.in_flight();
-  figures.waiting = static_cast<std::uint32_t>(first_dials_.size() + redials_.size()) + parked_;
-  figures.failed = count(connection_state::failed);
-  figures.attempts = last_attempt_;
-  figures.connects = connects_;
-  figures.losses = losses_;
-  figures.crashes = crashes_;
-  figures.open_breakers = book_.open_count();
-  figures.breaker_openings = book_.openings();
-  return figures;
-}
-
-std::optional<connection_status> pool::status(connection_id id, time_point now) const {
-  const auto position = entries_.find(id);
-  if (position == entries_.end())
-    return std::nullopt;
-  return status_of(position->second, now);
-}
-
-std::shared_ptr<const acquire_options> pool::options(connection_id id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : found->second.options;
-}
-
-std::shared_ptr<const std::vector<endpoint>> pool::alternatives(connection_id id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : found->second.alternatives;
-}
-
-std::vector<connection_status> pool::list(time_point now) const {
-  std::vector<connection_status> all;
-  all.reserve(entries_.size());
-  for (const auto& [id, peer] : entries_)
-    all.push_back(status_of(peer, now));
-  std::sort(all.begin(), all.end(), [](const auto& left, const auto& right) { return left.info.id < right.info.id; });
-  return all;
-}
-
 // -- parts ------------------------------------------------------------------------------------------------------------
+
+/// Returns a new peer, which is to be dialled and is not found by its key yet.
+result<pool::entry*> pool::make_peer(const endpoint& remote, const acquire_options& options, time_point now,
+                                     const std::vector<endpoint>& alternatives) {
+  if (entries_.size() >= limits_.max_connections)
+    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
+                      "the pool holds max_connections = " + std::to_string(limits_.max_connections) + " peers");
+  const auto id = next_id_();
+  const auto [position, is_new] = entries_.try_emplace(id);
+  assert(is_new);
+  auto& peer = position->second;
+  peer.id = id;
+  peer.remote = remote;
+  if (!alternatives.empty())
+    peer.alternatives = std::make_shared<const std::vector<endpoint>>(alternatives);
+  peer.options = options_.use(options);
+  peer.policy = policy_pointer{peer.options, &peer.options->reconnection};
+  ++count_by_state_[static_cast<std::size_t>(peer.state)];
+  auto due = now;
+  if (const auto known = book_.find(remote, now)) {
+    due = std::max(due, known->not_before);
+    peer.delays.inherit(known->failures);
+    peer.cause = dial_cause::again;
+  }
+  enqueue(peer, due);
+  return &peer;
+}
 
 pool::entry* pool::find(connection_id id) noexcept {
   const auto position = entries_.find(id);
@@ -310,22 +283,6 @@ pool::entry* pool::find(connection_id id) noexcept {
 pool::entry* pool::find(connection_id id, attempt_id attempt) noexcept {
   auto* peer = find(id);
   return peer != nullptr && attempt != 0 && peer->attempt == attempt ? peer : nullptr;
-}
-
-connection_status pool::status_of(const entry& peer, time_point now) {
-  connection_status status;
-  status.info.id = peer.id;
-  status.info.generation = peer.generation;
-  status.info.remote = peer.remote;
-  status.state = peer.state;
-  // A connection that is ready is a success, even if it does not count as one before it has proved healthy.
-  status.attempt = peer.attempt != 0 && !peer.is_in_flight ? 0 : peer.delays.attempts();
-  // Rounded up, so that who asks again after that time does not find it still waiting.
-  if (peer.is_waiting && peer.due > now)
-    status.next_retry = std::chrono::ceil<std::chrono::milliseconds>(peer.due - now);
-  const auto is_held_back = peer.is_waiting && peer.trouble != nullptr && peer.trouble->open;
-  status.last_error = is_held_back ? endpoint_book::describe(*peer.trouble) : peer.last_error;
-  return status;
 }
 
 /// The only place where a state changes. Returns false where `event` means nothing.

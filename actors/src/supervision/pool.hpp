@@ -106,6 +106,11 @@ public:
   [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now,
                                          const std::vector<endpoint>& alternatives = {});
 
+  /// Returns a new peer for these endpoints and options that no `acquire` ever returns, to be lent; all else is as for one
+  /// that is shared. *Errors:* those of `acquire`.
+  [[nodiscard]] result<connection_id> add(const endpoint& remote, const acquire_options& options, time_point now,
+                                          const std::vector<endpoint>& alternatives = {});
+
   /// Revives a failed peer, and lets a waiting one dial as soon as the gate opens. Its failed attempts and crashes are
   /// forgotten in every state. Returns false if there is no such peer, or it is being closed.
   bool reset(connection_id id, time_point now);
@@ -205,7 +210,8 @@ private:
     /// It waits for the breaker of its endpoint, in no queue of the pool.
     bool is_parked = false;
     bool is_in_flight = false;
-    bool is_listed = true;
+    /// Whether it is found by its key.
+    bool is_listed = false;
   };
 
   struct due_earlier {
@@ -251,6 +257,8 @@ private:
   [[nodiscard]] entry* find(connection_id id, attempt_id attempt) noexcept;
   [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
 
+  result<entry*> make_peer(const endpoint& remote, const acquire_options& options, time_point now,
+                           const std::vector<endpoint>& alternatives);
   bool change(entry& peer, state_event event) noexcept;
   void enqueue(entry& peer, time_point due);
   void dequeue(entry& peer);

@@ -48,6 +48,17 @@ struct accepted {
   }
 };
 
+/// The answer to `checkout`: a peer that nobody else gets until `release{id}`.
+struct lease {
+  lease_id id = 0;
+  connection_actor peer;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("lease", field{"id", self.id}, field{"peer", self.peer});
+  }
+};
+
 /// What a supervisor decides about one of its peers. Only supervisors send it.
 struct peer_directive {
   enum class kind : std::uint8_t {
@@ -63,6 +74,10 @@ struct peer_directive {
     renew,
     /// The breaker of the endpoint lets others go first, or nobody yet.
     hold,
+    /// Whoever had leased the peer has given it back: it is nobody's now.
+    clear,
+    /// A lease of the peer was not given back: it closes at once.
+    take_back,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -77,8 +92,8 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 6> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew", "hold"};
+constexpr std::array<std::string_view, 8> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
@@ -137,16 +152,16 @@ struct accept_failed {
 
 /// Holds a pool of peers: dials, restarts and lists them. No payload passes through it. A subscriber with
 /// `event_mask::pool` gets `pool_event`.
-using supervisor_actor = caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
-                                          sig<std::vector<connection_status>(list)>, sig<void(set_policy)>,
-                                          sig<void(reset)>, sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>,
-                                          sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
+using supervisor_actor =
+    caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
+                     sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
+                     sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>, sig<void(subscribe)>,
+                     sig<void(unsubscribe)>, sig<close_report(close)>, sig<lease(checkout)>, sig<void(release)>>;
 
 /// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
-using listener_actor =
-    caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
-                     sig<listener_stats(get_listener_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>,
-                     sig<close_report(close)>>;
+using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
+                                        sig<void(reload_tls)>, sig<listener_stats(get_listener_stats)>,
+                                        sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -268,6 +283,9 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::streams_available))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_change))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_event))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::checkout))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::lease))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::release))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

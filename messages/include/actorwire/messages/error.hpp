@@ -71,9 +71,10 @@ enum class error_code : std::uint8_t {
   peer_error,
   // Later ones, of whatever kind: numbers are stable.
   breaker_open,
+  lease_ended,
 };
 
-constexpr std::array<std::string_view, 44> names_of(error_code) {
+constexpr std::array<std::string_view, 45> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -117,7 +118,8 @@ constexpr std::array<std::string_view, 44> names_of(error_code) {
           "invalid_credentials",
           "malformed",
           "peer_error",
-          "breaker_open"};
+          "breaker_open",
+          "lease_ended"};
 }
 
 /// What the connection was doing when it failed.

@@ -169,6 +169,13 @@ struct pool_stats {
   /// Endpoints whose breaker is open, and how often one has opened.
   std::uint32_t open_breakers = 0;
   std::uint64_t breaker_openings = 0;
+  /// Peers that are lent, those that could be, and checkouts that wait for one.
+  std::uint32_t leased = 0;
+  std::uint32_t leasable = 0;
+  std::uint32_t lease_waiters = 0;
+  /// Leases that were granted, and of these the ones that were taken back: their time was over, or their owner had ended.
+  std::uint64_t leases = 0;
+  std::uint64_t leases_taken_back = 0;
 
   friend bool operator==(const pool_stats&, const pool_stats&) = default;
 
@@ -178,7 +185,9 @@ struct pool_stats {
                  field{"connecting", self.connecting}, field{"waiting", self.waiting}, field{"failed", self.failed},
                  field{"attempts", self.attempts}, field{"connects", self.connects}, field{"losses", self.losses},
                  field{"crashes", self.crashes}, field{"open_breakers", self.open_breakers},
-                 field{"breaker_openings", self.breaker_openings});
+                 field{"breaker_openings", self.breaker_openings}, field{"leased", self.leased},
+                 field{"leasable", self.leasable}, field{"lease_waiters", self.lease_waiters},
+                 field{"leases", self.leases}, field{"leases_taken_back", self.leases_taken_back});
   }
 };
 
