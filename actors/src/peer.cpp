@@ -117,6 +117,18 @@ void peer::obey(peer_directive& directive) {
       else if (!wants_to_end())
         wire_->retire(directive.delay);
       break;
+    case peer_directive::kind::hold:
+      // What a message that may not wait is answered with.
+      if (!is_ready())
+        status_.last_error = directive.reason;
+      break;
+    case peer_directive::kind::clear:
+      dismiss(directive.reason);
+      break;
+    case peer_directive::kind::take_back:
+      cut(directive.reason);
+      end(directive.reason);
+      break;
   }
 }
 

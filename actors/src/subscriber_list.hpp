@@ -28,11 +28,15 @@ public:
     return std::erase_if(entries_, [&who](const entry& each) { return each.who == who; }) > 0;
   }
 
+  [[nodiscard]] bool includes(const caf::actor_addr& who) const noexcept {
+    return std::any_of(entries_.begin(), entries_.end(), [&who](const entry& each) { return each.who == who; });
+  }
+
   /// `self` sends `event` to all who want to hear of `topic`.
   template <class Self, class Event>
   void publish(Self& self, event_mask topic, const Event& event) const {
     for (const auto& each : entries_)
-      if (includes(each.mask, topic))
+      if (actorwire::includes(each.mask, topic))
         self.send_to(each.who, event);
   }
 

@@ -22,7 +22,9 @@ supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context>
   : shard_actor(config, std::move(home)),
     options_(std::move(options)),
     pool_(options_.limits, random_source{options_.seed}, options_.next_id),
-    due_([this] { in_actor([this] { dial_due(); }); }) {}
+    leases_(options_.limits),
+    due_([this] { in_actor([this] { proceed(); }); }),
+    leases_due_([this] { in_actor([this] { proceed(); }); }) {}
 
 supervisor::behavior_type supervisor::make_behavior() {
   ignore_error_messages();
@@ -33,26 +35,37 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const set_policy& request) { return handle(request); },
       [this](const reset& request) { return handle(request); },
       [this](const reload_tls& request) { return handle(request); },
-      [this](get_pool_stats) { return pool_.stats(); },
+      [this](get_pool_stats) {
+        auto figures = pool_.stats();
+        figures.leased = static_cast<std::uint32_t>(leases_.lease_count());
+        figures.leasable = static_cast<std::uint32_t>(leases_.peer_count() - leases_.lease_count());
+        figures.lease_waiters = static_cast<std::uint32_t>(leases_.waiter_count());
+        figures.leases = leases_.granted();
+        figures.leases_taken_back = leases_taken_back_;
+        return figures;
+      },
       [this](get_pool_totals request) { return handle(request); },
       [this](const subscribe& request) {
         const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-        if (who && subscribers_.add(who, request.mask))
+        if (who && subscribers_.add(who, request.mask) && !owner_ids_.contains(caf::actor_cast<caf::actor_addr>(who)))
           watch(who);
       },
       [this](const unsubscribe&) {
         const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
-        if (subscribers_.remove(who))
+        if (subscribers_.remove(who) && !owner_ids_.contains(who))
           unwatch(who);
       },
       [this](const close& request) { return handle(request); },
+      [this](const checkout& request) { return handle(request); },
+      [this](const release& request) { return handle(request); },
       [this](const opened&) { handle_ready(); },
       [this](const peer_leaving& leaving) {
         if (leaving.is_finishing)
           pool_.retire(leaving.id, where().now());
         else
           pool_.close(leaving.id, close_mode::drain, where().now());
-        dial_due();
+        leases_.remove(leaving.id);
+        proceed();
       },
       [this](const stats& last) { handle(last); },
   };
@@ -70,18 +83,23 @@ caf::result<connection_actor> supervisor::handle(const acquire& request) {
     return to_caf_error(found.error());
   if (!found->is_new)
     return members_.at(found->id).peer;
+  auto made = make_peer(found->id, request.remote);
+  proceed();
+  return made;
+}
+
+connection_actor supervisor::make_peer(connection_id id, const endpoint& remote) {
   auto home = options_.shards[next_shard_++ % options_.shards.size()];
   // Peers with equal options share them, as their pool entries do.
-  const auto options = pool_.options(found->id);
+  const auto options = pool_.options(id);
   const std::shared_ptr<const transport_config> transport{options, &options->transport};
-  connection_actor handle_of_peer = spawn_on<peer>(home, found->id, request.remote, pool_.alternatives(found->id),
-                                                   transport, caf::strong_actor_ptr{ctrl()});
-  watch(caf::actor_cast<caf::strong_actor_ptr>(handle_of_peer));
-  roles_.emplace(handle_of_peer.id(), role{found->id, 0});
-  members_.emplace(found->id, member{handle_of_peer, std::move(home), 0});
-  publish(pool_change::added, found->id, request.remote, {});
-  dial_due();
-  return handle_of_peer;
+  connection_actor made =
+      spawn_on<peer>(home, id, remote, pool_.alternatives(id), transport, caf::strong_actor_ptr{ctrl()});
+  watch(caf::actor_cast<caf::strong_actor_ptr>(made));
+  roles_.emplace(made.id(), role{id, 0});
+  members_.emplace(id, member{made, std::move(home), 0});
+  publish(pool_change::added, id, remote, {});
+  return made;
 }
 
 caf::result<connection_actor> supervisor::handle(const lookup& request) {
@@ -107,7 +125,7 @@ caf::result<void> supervisor::handle(const reset& request) {
     directive.what = peer_directive::kind::revive;
     send_to(found->second.peer, std::move(directive));
   }
-  dial_due();
+  proceed();
   return caf::unit;
 }
 
@@ -176,6 +194,7 @@ void supervisor::note_reloaded(std::uint64_t number, const tls_config& renewed, 
 }
 
 caf::typed_response_promise<close_report> supervisor::handle(const close& request) {
+  refuse_checkouts(make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
   std::vector<connection_actor> peers;
   for (const auto& [id, entry] : members_)
     peers.push_back(entry.peer);
@@ -208,17 +227,20 @@ void supervisor::handle_ready() {
   if (!current_sender())
     return;
   const auto found = roles_.find(current_sender()->id());
-  if (found != roles_.end())
-    pool_.connected(found->second.id, found->second.attempt, where().now());
+  if (found != roles_.end() && pool_.connected(found->second.id, found->second.attempt, where().now()))
+    leases_.note_ready(found->second.id, where().now());
   // A place among those that may connect at once is free again.
-  dial_due();
+  proceed();
 }
 
 void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   subscribers_.remove(whom);
+  bury(whom);
   const auto found = roles_.find(whom.id());
-  if (found == roles_.end())
+  if (found == roles_.end()) {
+    proceed();
     return;
+  }
   const auto [id, attempt] = found->second;
   roles_.erase(found);
   if (attempt == 0) {
@@ -227,6 +249,9 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
     pool_.remove(id, where().now());
     members_.erase(id);
     census_.forget(id);
+    leases_.remove(id);
+    // There is a place for another.
+    leases_.may_grow();
   } else if (is_transport_error(reason) || reason == caf::exit_reason::user_shutdown) {
     auto cause = to_transport_error(reason);
     // An orderly end is no failure that would repeat itself. A peer that wanted it is about to end as well.
@@ -242,7 +267,7 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
     if (const auto decided = pool_.crashed(id, attempt, cause, where().now()))
       pass_on(id, *decided);
   }
-  dial_due();
+  proceed();
 }
 
 void supervisor::pass_on(connection_id id, const verdict& decided) {
@@ -261,17 +286,44 @@ void supervisor::pass_on(connection_id id, const verdict& decided) {
   else if (decided.reason.code == error_code::crashed)
     publish(pool_change::crash_restart, id, remote, decided.reason);
   send_to(found->second.peer, std::move(directive));
+  leases_.note_away(id);
+  if (decided.state == connection_state::failed)
+    lose_hope(id, decided.reason);
 }
 
 // -- dialling -----------------------------------------------------------------------------------------------------------
 
+void supervisor::proceed() {
+  serve_leases();
+  dial_due();
+}
+
 void supervisor::dial_due() {
   while (const auto order = pool_.poll_dial(where().now()))
     start_attempt(*order);
+  tell_of_breakers();
   if (const auto next = pool_.next_timeout())
     where().arm(due_, std::max(*next - where().now(), duration{0}));
   else
     due_.cancel();
+}
+
+void supervisor::tell_of_breakers() {
+  while (const auto change = pool_.poll_breaker_change()) {
+    if (change->is_open)
+      publish(pool_change::breaker_opened, 0, change->remote, change->cause);
+    else
+      publish(pool_change::breaker_closed, 0, change->remote, {});
+  }
+  while (auto held = pool_.poll_held_back()) {
+    const auto found = members_.find(held->id);
+    if (found == members_.end())
+      continue;
+    peer_directive directive;
+    directive.what = peer_directive::kind::hold;
+    directive.reason = std::move(held->reason);
+    send_to(found->second.peer, std::move(directive));
+  }
 }
 
 void supervisor::start_attempt(const dial& order) {
@@ -300,6 +352,9 @@ void supervisor::tear_down(const caf::error& reason) noexcept {
       reason ? reason
              : to_caf_error(make_error(error_code::closed, phase::setup, origin::local, "the supervisor has ended")));
   due_.cancel();
+  leases_due_.cancel();
+  refuse_checkouts(reason ? to_transport_error(reason)
+                          : make_error(error_code::closed, phase::setup, origin::local, "the supervisor has ended"));
   for (auto& [number, begun] : std::exchange(reloads_, {}))
     if (begun.asker.pending())
       begun.asker.deliver(reason ? reason
@@ -309,8 +364,14 @@ void supervisor::tear_down(const caf::error& reason) noexcept {
   for (const auto& [id, entry] : members_)
     caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);
   members_.clear();
-  subscribers_.for_each([this](const auto& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
+  subscribers_.for_each([this](const auto& who) {
+    const auto address = caf::actor_cast<caf::actor_addr>(who);
+    if (!owner_ids_.contains(address))
+      unwatch(address);
+  });
   subscribers_.clear();
+  for (const auto& [who, number] : std::exchange(owner_ids_, {}))
+    unwatch(who);
 }
 
 } // namespace actorwire

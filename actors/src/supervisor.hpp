@@ -5,6 +5,7 @@
 #include "pool_census.hpp"
 #include "seam/shard_actor.hpp"
 #include "subscriber_list.hpp"
+#include "supervision/lease_book.hpp"
 #include "supervision/pool.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
@@ -64,6 +65,12 @@ private:
     result<void> outcome;
   };
 
+  /// A `checkout` that was not answered yet.
+  struct waiting_checkout {
+    checkout request;
+    caf::typed_response_promise<lease> asker;
+  };
+
   caf::result<connection_actor> handle(const acquire& request);
   caf::result<connection_actor> handle(const lookup& request);
   caf::result<void> handle(const set_policy& request);
@@ -71,6 +78,8 @@ private:
   caf::typed_response_promise<void> handle(const reload_tls& request);
   caf::typed_response_promise<close_report> handle(const close& request);
   pool_census::promise handle(get_pool_totals);
+  caf::typed_response_promise<lease> handle(const checkout& request);
+  caf::result<void> handle(const release& request);
   void handle_ready();
   void handle(const stats& last);
   /// Asks the peers for what they count.
@@ -85,13 +94,34 @@ private:
   /// The answer for one of the settings that a reload is about.
   void note_reloaded(std::uint64_t number, const tls_config& renewed, const result<void>& outcome);
 
+  /// Carries out whatever is due now; to be called after each change of the pool or the leases.
+  void proceed();
   void dial_due();
+  /// Makes the actor of a new peer.
+  connection_actor make_peer(connection_id id, const endpoint& remote);
+  void tell_of_breakers();
   void start_attempt(const dial& order);
   void pass_on(connection_id id, const verdict& decided);
   void publish(pool_change change, connection_id id, const endpoint& remote, const transport_error& reason);
 
+  // -- leases
+  void serve_leases();
+  /// Why a checkout whose time is over got nothing.
+  [[nodiscard]] transport_error why_none(waiter_id waiter);
+  void answer(waiter_id waiter, const transport_error& reason);
+  /// Closes a peer that was lent and not given back.
+  void take_back(connection_id peer, const transport_error& reason);
+  /// A peer will not connect any more: nobody is to wait for it.
+  void lose_hope(connection_id peer, const transport_error& reason);
+  void refuse_checkouts(const transport_error& reason);
+  /// The number under which the leases know an actor, which is watched from then on.
+  [[nodiscard]] owner_id number_of(const caf::strong_actor_ptr& who);
+  void forget_former_owner(owner_id owner);
+  void bury(const caf::actor_addr& whom);
+
   settings options_;
   pool pool_;
+  lease_book leases_;
   std::unordered_map<connection_id, member> members_;
   std::unordered_map<caf::actor_id, role> roles_;
   subscriber_list subscribers_;
@@ -99,7 +129,13 @@ private:
   std::uint64_t reloads_begun_ = 0;
   close_round closing_;
   pool_census census_;
+  std::unordered_map<waiter_id, waiting_checkout> checkouts_;
+  std::unordered_map<caf::actor_addr, owner_id> owner_ids_;
+  std::unordered_map<owner_id, caf::actor_addr> owners_;
+  owner_id last_owner_ = 0;
+  std::uint64_t leases_taken_back_ = 0;
   timer due_;
+  timer leases_due_;
   std::size_t next_shard_ = 0;
 };
 

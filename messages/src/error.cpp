@@ -9,9 +9,10 @@
 namespace actorwire {
 
 error_kind kind_of(error_code code) noexcept {
-  if (code == error_code::name_unknown)
+  // The enumeration lists the codes kind by kind, so the kind is a question of position; but not for those that came
+  // later, because numbers are stable.
+  if (code == error_code::name_unknown || code == error_code::breaker_open || code == error_code::lease_ended)
     return error_kind::connection;
-  // The enumeration lists the codes kind by kind but for those that came later, so the kind is a question of position.
   if (code <= error_code::address_in_use)
     return error_kind::initialization;
   if (code <= error_code::connection_failed)
@@ -62,6 +63,8 @@ bool is_retryable(error_code code) noexcept {
     case error_code::stream_reset:
     case error_code::stream_limit:
     case error_code::connection_failed:
+    case error_code::breaker_open:
+    case error_code::lease_ended:
     case error_code::would_block:
     case error_code::expired:
     case error_code::send_failed:

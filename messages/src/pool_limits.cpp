@@ -13,6 +13,9 @@ result<void> validate(const pool_limits& limits) {
       // The time of each crash in the window is kept, so their number is bounded.
       .within("crash_limit", limits.crash_limit, 0, 1'000)
       .within("crash_window", limits.crash_window, shortest_time, longest_time)
+      .within("breaker_failures", limits.breaker_failures, 0, most_connections)
+      .within("max_leased", limits.max_leased, 1, 1'024)
+      .zero_or_within("lease_idle_timeout", limits.lease_idle_timeout, "for ever", shortest_time, longest_time)
       .verdict();
 }
 

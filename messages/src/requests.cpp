@@ -3,6 +3,7 @@
 #include <actorwire/messages/requests.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,6 +17,18 @@ constexpr std::uint64_t largest_code = (std::uint64_t{1} << 62U) - 1;
 
 result<void> check_connectable(const endpoint& where) {
   return range_check{"endpoint"}.allowed("port", "0", where.port != 0, "1..65535 to connect to").verdict();
+}
+
+/// What `acquire` and `checkout` have in common: which endpoints, and with which options.
+void check_whom_and_how(range_check& checks, const auto& request) {
+  checks.nested(check_connectable(request.remote))
+      .within("alternatives", request.alternatives.size(), 0, endpoints_per_peer_max - 1);
+  for (auto each = request.alternatives.begin(); each != request.alternatives.end(); ++each)
+    checks.nested(check_connectable(*each))
+        .allowed("alternatives", to_string(*each),
+                 *each != request.remote && std::find(request.alternatives.begin(), each, *each) == each,
+                 "endpoints of which none is named twice");
+  checks.nested(validate(request.options.transport)).nested(validate(request.options.reconnection));
 }
 
 constexpr std::string_view byte_stream_ends_otherwise = "another than 0, which ends with finish_stream or close";
@@ -52,14 +65,18 @@ result<void> validate(const prioritize_stream& request) {
 
 result<void> validate(const acquire& request) {
   range_check checks{"acquire"};
-  checks.nested(check_connectable(request.remote))
-      .within("alternatives", request.alternatives.size(), 0, endpoints_per_peer_max - 1);
-  for (auto each = request.alternatives.begin(); each != request.alternatives.end(); ++each)
-    checks.nested(check_connectable(*each))
-        .allowed("alternatives", to_string(*each),
-                 *each != request.remote && std::find(request.alternatives.begin(), each, *each) == each,
-                 "endpoints of which none is named twice");
-  return checks.nested(validate(request.options.transport)).nested(validate(request.options.reconnection)).verdict();
+  check_whom_and_how(checks, request);
+  return checks.verdict();
+}
+
+result<void> validate(const checkout& request) {
+  range_check checks{"checkout"};
+  check_whom_and_how(checks, request);
+  return checks.within("wait", request.wait, std::chrono::milliseconds{0}, longest_time)
+      .within("hold", request.hold, shortest_time, longest_time)
+      .named("policy", request.policy)
+      .allowed("policy", name_of(request.policy), request.policy != when_down::drop, "one of queue, fail")
+      .verdict();
 }
 
 result<void> validate(const reload_tls& request) {

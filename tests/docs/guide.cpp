@@ -8,6 +8,7 @@
 #include <caf/scoped_actor.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <cstdlib>
 #include <future>
 #include <iostream>
@@ -135,6 +136,23 @@ void show_policy(actorwire::network& net, caf::actor_system& system) {
           [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
   // [/connect]
   check(code == actorwire::error_code::attempts_exhausted, "two attempts are made, then no more");
+}
+
+void show_lease(actorwire::network& net, caf::actor_system& system, std::uint16_t port) {
+  const actorwire::endpoint remote{actorwire::protocol::tcp, "127.0.0.1", port};
+  caf::scoped_actor self{system};
+  auto was_lent = false;
+  // [lease]
+  ask(&*self, net.supervisor(), 40s, actorwire::checkout{remote, {}})
+      .receive(
+          [&](const actorwire::lease& mine) {
+            tell(&*self, mine.peer, actorwire::cast{actorwire::payload::copy_of("for this exchange alone"), {}});
+            tell(&*self, net.supervisor(), actorwire::release{mine.id});
+            was_lent = true;
+          },
+          [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
+  // [/lease]
+  check(was_lent, "a peer is lent");
 }
 
 // [receiver]
@@ -390,6 +408,7 @@ int main() {
   show_sending(system, peer);
   show_framing(net);
   show_policy(net, system);
+  show_lease(net, system, server->port);
   show_receiver(net, system);
   show_tls(net, system);
   show_statistics(system, peer);

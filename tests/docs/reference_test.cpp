@@ -97,6 +97,9 @@ void check_limits(const std::string& architecture) {
   row("pool_limits::max_connecting", std::to_string(pool.max_connecting));
   row("pool_limits::reconnects_per_second", std::to_string(static_cast<int>(pool.reconnects_per_second)));
   row("pool_limits::reconnect_burst", std::to_string(pool.reconnect_burst));
+  row("pool_limits::breaker_failures", std::to_string(pool.breaker_failures));
+  row("pool_limits::max_leased", std::to_string(pool.max_leased));
+  row("pool_limits::lease_idle_timeout", time(pool.lease_idle_timeout));
   row("pool_limits::crash_limit", std::to_string(pool.crash_limit) + " in " + time(pool.crash_window));
   const listen_config listening;
   row("listen_config::backlog", std::to_string(listening.backlog));

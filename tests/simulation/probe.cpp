@@ -260,6 +260,14 @@ answer_to<connection_actor> probe::acquire(const supervisor_actor& from, std::st
                                                             {endpoints.begin() + 1, endpoints.end()}});
 }
 
+answer_to<lease> probe::checkout(const supervisor_actor& from, actorwire::checkout wanted) {
+  return request<lease>(from, std::move(wanted));
+}
+
+answer_to<caf::unit_t> probe::release(const supervisor_actor& to, lease_id id, bool reuse) {
+  return request_nothing(to, actorwire::release{id, reuse});
+}
+
 answer_to<connection_actor> probe::lookup(const supervisor_actor& in, connection_id id) {
   return request<connection_actor>(in, actorwire::lookup{id});
 }

@@ -87,6 +87,8 @@ public:
 
   answer_to<connection_actor> acquire(const supervisor_actor& from, std::string_view uris,
                                       acquire_options options = {});
+  answer_to<lease> checkout(const supervisor_actor& from, actorwire::checkout wanted);
+  answer_to<caf::unit_t> release(const supervisor_actor& to, lease_id id, bool reuse = true);
   answer_to<connection_actor> lookup(const supervisor_actor& in, connection_id id);
   answer_to<std::vector<connection_status>> list(const supervisor_actor& all);
   answer_to<pool_stats> get_pool_stats(const supervisor_actor& of);

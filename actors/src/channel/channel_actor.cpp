@@ -542,6 +542,13 @@ void channel_actor::dismiss_all() {
   audience_.clear();
 }
 
+void channel_actor::dismiss(const transport_error& reason) {
+  waiting_.fail_connects(reason);
+  waiting_.fail_receives(reason);
+  dismiss_all();
+  pump_later();
+}
+
 void channel_actor::finish_closing() {
   if (closing_ == nullptr)
     return;

@@ -166,6 +166,9 @@ protected:
   void transition(state_event event, const transport_error& reason = {}, std::optional<std::uint32_t> attempt = {},
                   std::chrono::milliseconds next_retry = std::chrono::milliseconds{0});
 
+  /// Ends all subscriptions, and answers everyone who waits for a connection or for data.
+  void dismiss(const transport_error& reason);
+
   /// Gives up everything that waits and reports it, answers everyone, and ends the actor. The first reason counts.
   void end(const transport_error& reason);
 

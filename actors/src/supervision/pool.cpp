@@ -10,7 +10,7 @@
 namespace actorwire {
 
 pool::pool(const pool_limits& limits, random_source random, std::function<connection_id()> next_id)
-  : limits_(limits), random_(random), next_id_(std::move(next_id)), gate_(limits) {}
+  : limits_(limits), random_(random), next_id_(std::move(next_id)), gate_(limits), book_(limits.breaker_failures) {}
 
 // -- what the user wants ----------------------------------------------------------------------------------------------
 
@@ -21,29 +21,20 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
     if (position != listed_.end())
       return acquired{(*position)->id, false};
   }
-  if (entries_.size() >= limits_.max_connections)
-    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                      "the pool holds max_connections = " + std::to_string(limits_.max_connections) + " peers");
-  const auto id = next_id_();
-  const auto [position, is_new] = entries_.try_emplace(id);
-  assert(is_new);
-  auto& peer = position->second;
-  peer.id = id;
-  peer.remote = remote;
-  if (!alternatives.empty())
-    peer.alternatives = std::make_shared<const std::vector<endpoint>>(alternatives);
-  peer.options = options_.use(options);
-  peer.policy = policy_pointer{peer.options, &peer.options->reconnection};
-  ++count_by_state_[static_cast<std::size_t>(peer.state)];
-  listed_.insert(&peer);
-  auto due = now;
-  if (const auto known = memory_.find(remote, now)) {
-    due = std::max(due, known->not_before);
-    peer.delays.inherit(known->failures);
-    peer.cause = dial_cause::again;
-  }
-  enqueue(peer, due);
-  return acquired{id, true};
+  const auto made = make_peer(remote, options, now, alternatives);
+  if (!made)
+    return made.error();
+  listed_.insert(*made);
+  (*made)->is_listed = true;
+  return acquired{(*made)->id, true};
+}
+
+result<connection_id> pool::add(const endpoint& remote, const acquire_options& options, time_point now,
+                                const std::vector<endpoint>& alternatives) {
+  const auto made = make_peer(remote, options, now, alternatives);
+  if (!made)
+    return made.error();
+  return (*made)->id;
 }
 
 bool pool::reset(connection_id id, time_point now) {
@@ -52,7 +43,10 @@ bool pool::reset(connection_id id, time_point now) {
     return false;
   peer->delays.reset();
   peer->crashes.reset();
-  memory_.forget(peer->remote);
+  if (auto* where = peer->trouble != nullptr ? peer->trouble : book_.look_up(peer->remote))
+    close_breaker(*where);
+  leave_trouble(*peer);
+  book_.forget(peer->remote);
   if (change(*peer, state_event::reset)) {
     enqueue(*peer, now);
   } else if (!peer->is_waiting) {
@@ -98,8 +92,10 @@ std::optional<connection_state> pool::close(connection_id id, close_mode mode, t
     hand_down(*peer, peer->delays, now);
   unlist(*peer);
   dequeue(*peer);
-  if (peer->state == connection_state::closed)
+  if (peer->state == connection_state::closed) {
     end_attempt(*peer);
+    end_probe(*peer);
+  }
   return peer->state;
 }
 
@@ -112,6 +108,9 @@ bool pool::remove(connection_id id, time_point now) {
   unlist(*peer);
   dequeue(*peer);
   end_attempt(*peer);
+  end_probe(*peer);
+  leave_trouble(*peer);
+  held_back_.erase(id);
   options_.release(peer->options);
   --count_by_state_[static_cast<std::size_t>(peer->state)];
   entries_.erase(id);
@@ -121,6 +120,9 @@ bool pool::remove(connection_id id, time_point now) {
 // -- dialling ---------------------------------------------------------------------------------------------------------
 
 std::optional<dial> pool::poll_dial(time_point now) {
+  book_.forget_until(now);
+  for (auto* queue : {&first_dials_, &redials_})
+    send_to_line(*queue, now);
   entry* chosen = nullptr;
   for (const auto* queue : {&first_dials_, &redials_}) {
     if (queue->empty() || (*queue->begin())->due > now)
@@ -136,6 +138,10 @@ std::optional<dial> pool::poll_dial(time_point now) {
   const auto is_admitted = gate_.try_enter(peer.cause, now);
   assert(is_admitted && peer.attempt == 0);
   static_cast<void>(is_admitted);
+  if (auto* where = find_open(peer)) {
+    where->open->probe = peer.id;
+    where->open->candidate = {};
+  }
   dequeue(peer);
   change(peer, state_event::dial);
   peer.attempt = ++last_attempt_;
@@ -169,6 +175,9 @@ std::optional<std::uint64_t> pool::connected(connection_id id, attempt_id attemp
   change(*peer, state_event::connected);
   gate_.leave();
   peer->is_in_flight = false;
+  if (auto* where = peer->trouble != nullptr ? peer->trouble : book_.look_up(peer->remote))
+    close_breaker(*where);
+  leave_trouble(*peer);
   peer->delays.connected(now);
   ++connects_;
   return ++peer->generation;
@@ -180,21 +189,29 @@ std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const t
   if (peer == nullptr)
     return std::nullopt;
   const auto event = peer->is_in_flight ? state_event::attempt_failed : state_event::lost;
-  if (event == state_event::lost)
+  // One that closes has nothing left to lose a connection for.
+  if (event == state_event::lost && peer->state != connection_state::draining)
     ++losses_;
+  // What this side did, and what trying again does not cure, says nothing of the endpoint.
+  const auto counts = peer->is_in_flight && reason.retryable && reason.who != origin::local;
   forget_if_healthy(*peer, now);
   end_attempt(*peer);
   if (peer->state == connection_state::draining) {
+    auto due = now;
     // What a closing peer learns of its endpoint is for whoever acquires that next; what this side did is nothing to learn.
     if (event == state_event::attempt_failed && reason.who != origin::local) {
       static_cast<void>(peer->delays.failed(*peer->policy, reason.retryable, now, random_));
-      remember(*peer, {peer->delays.interrupted(*peer->policy, now, random_), peer->delays.failures()}, now);
+      due = peer->delays.interrupted(*peer->policy, now, random_);
+      remember(*peer, {due, peer->delays.failures()}, now);
     }
+    settle(*peer, reason, counts, due);
     return end_draining(*peer, event, reason);
   }
-  if (const auto due = peer->delays.failed(*peer->policy, reason.retryable, now, random_))
-    return redial_at(*peer, event, *due, reason, now);
-  const auto due = peer->delays.interrupted(*peer->policy, now, random_);
+  const auto next = peer->delays.failed(*peer->policy, reason.retryable, now, random_);
+  const auto due = next ? *next : peer->delays.interrupted(*peer->policy, now, random_);
+  settle(*peer, reason, counts, due);
+  if (next)
+    return redial_at(*peer, event, due, reason, now);
   if (!reason.retryable && peer->policy->on_permanent == permanent_error_policy::fail)
     return give_up(*peer, due, reason);
   return give_up(*peer, due,
@@ -212,10 +229,13 @@ std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const
   ++crashes_;
   forget_if_healthy(*peer, now);
   end_attempt(*peer);
-  if (peer->state == connection_state::draining)
+  if (peer->state == connection_state::draining) {
+    settle(*peer, reason, false, now);
     return end_draining(*peer, state_event::crashed, reason);
+  }
   const auto is_healed = peer->crashes.spend(limits_.crash_limit, limits_.crash_window, now);
   const auto due = peer->delays.interrupted(*peer->policy, now, random_);
+  settle(*peer, reason, false, due);
   if (is_healed)
     return redial_at(*peer, state_event::crashed, due, reason, now);
   return give_up(*peer, due,
@@ -225,50 +245,34 @@ std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const
                             reason.system_code));
 }
 
-// -- questions --------------------------------------------------------------------------------------------------------
-
-pool_stats pool::stats() const noexcept {
-  const auto count = [&](connection_state state) { return count_by_state_[static_cast<std::size_t>(state)]; };
-  pool_stats figures;
-  figures.peers = static_cast<std::uint32_t>(entries_.size());
-  figures.ready = count(connection_state::ready) + count(connection_state::degraded);
-  figures.connecting = gate_.in_flight();
-  figures.waiting = static_cast<std::uint32_t>(first_dials_.size() + redials_.size());
-  figures.failed = count(connection_state::failed);
-  figures.attempts = last_attempt_;
-  figures.connects = connects_;
-  figures.losses = losses_;
-  figures.crashes = crashes_;
-  return figures;
-}
-
-std::optional<connection_status> pool::status(connection_id id, time_point now) const {
-  const auto position = entries_.find(id);
-  if (position == entries_.end())
-    return std::nullopt;
-  return status_of(position->second, now);
-}
-
-std::shared_ptr<const acquire_options> pool::options(connection_id id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : found->second.options;
-}
-
-std::shared_ptr<const std::vector<endpoint>> pool::alternatives(connection_id id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : found->second.alternatives;
-}
-
-std::vector<connection_status> pool::list(time_point now) const {
-  std::vector<connection_status> all;
-  all.reserve(entries_.size());
-  for (const auto& [id, peer] : entries_)
-    all.push_back(status_of(peer, now));
-  std::sort(all.begin(), all.end(), [](const auto& left, const auto& right) { return left.info.id < right.info.id; });
-  return all;
-}
-
 // -- parts ------------------------------------------------------------------------------------------------------------
+
+/// Returns a new peer, which is to be dialled and is not found by its key yet.
+result<pool::entry*> pool::make_peer(const endpoint& remote, const acquire_options& options, time_point now,
+                                     const std::vector<endpoint>& alternatives) {
+  if (entries_.size() >= limits_.max_connections)
+    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
+                      "the pool holds max_connections = " + std::to_string(limits_.max_connections) + " peers");
+  const auto id = next_id_();
+  const auto [position, is_new] = entries_.try_emplace(id);
+  assert(is_new);
+  auto& peer = position->second;
+  peer.id = id;
+  peer.remote = remote;
+  if (!alternatives.empty())
+    peer.alternatives = std::make_shared<const std::vector<endpoint>>(alternatives);
+  peer.options = options_.use(options);
+  peer.policy = policy_pointer{peer.options, &peer.options->reconnection};
+  ++count_by_state_[static_cast<std::size_t>(peer.state)];
+  auto due = now;
+  if (const auto known = book_.find(remote, now)) {
+    due = std::max(due, known->not_before);
+    peer.delays.inherit(known->failures);
+    peer.cause = dial_cause::again;
+  }
+  enqueue(peer, due);
+  return &peer;
+}
 
 pool::entry* pool::find(connection_id id) noexcept {
   const auto position = entries_.find(id);
@@ -279,21 +283,6 @@ pool::entry* pool::find(connection_id id) noexcept {
 pool::entry* pool::find(connection_id id, attempt_id attempt) noexcept {
   auto* peer = find(id);
   return peer != nullptr && attempt != 0 && peer->attempt == attempt ? peer : nullptr;
-}
-
-connection_status pool::status_of(const entry& peer, time_point now) {
-  connection_status status;
-  status.info.id = peer.id;
-  status.info.generation = peer.generation;
-  status.info.remote = peer.remote;
-  status.state = peer.state;
-  // A connection that is ready is a success, even if it does not count as one before it has proved healthy.
-  status.attempt = peer.attempt != 0 && !peer.is_in_flight ? 0 : peer.delays.attempts();
-  // Rounded up, so that who asks again after that time does not find it still waiting.
-  if (peer.is_waiting && peer.due > now)
-    status.next_retry = std::chrono::ceil<std::chrono::milliseconds>(peer.due - now);
-  status.last_error = peer.last_error;
-  return status;
 }
 
 /// The only place where a state changes. Returns false where `event` means nothing.
@@ -312,14 +301,25 @@ void pool::enqueue(entry& peer, time_point due) {
   peer.due = due;
   peer.queue_position = ++last_queue_position_;
   peer.is_waiting = true;
-  queue_of(peer.cause).insert(&peer);
+  if (auto* where = find_open(peer))
+    stand_in_line(peer, *where);
+  else
+    queue_of(peer.cause).insert(&peer);
 }
 
-void pool::dequeue(entry& peer) noexcept {
-  if (!peer.is_waiting)
+void pool::dequeue(entry& peer) {
+  if (!std::exchange(peer.is_waiting, false))
     return;
+  if (std::exchange(peer.is_parked, false)) {
+    peer.trouble->open->parked.erase({peer.due, peer.queue_position, peer.id});
+    --parked_;
+    return;
+  }
   queue_of(peer.cause).erase(&peer);
-  peer.is_waiting = false;
+  if (peer.trouble != nullptr && peer.trouble->open && peer.trouble->open->candidate.id == peer.id) {
+    peer.trouble->open->candidate = {};
+    call_next(*peer.trouble);
+  }
 }
 
 /// Whether the peer closes: it dials no more, and what it knew was handed down.
@@ -346,15 +346,15 @@ void pool::hand_down(const entry& peer, backoff& delays, time_point now) {
 }
 
 /// A connection that proves healthy speaks for its endpoint. To be asked before its end is told to `delays`.
-void pool::forget_if_healthy(const entry& peer, time_point now) noexcept {
+void pool::forget_if_healthy(const entry& peer, time_point now) {
   if (peer.delays.is_healthy(*peer.policy, now))
-    memory_.forget(peer.remote);
+    book_.forget(peer.remote);
 }
 
 void pool::remember(const entry& peer, const dial_history& history, time_point now) {
   // An endpoint that has rested for so long is treated no worse than one that was waited for.
   const auto rest = delay_of(*peer.policy, std::numeric_limits<std::uint64_t>::max());
-  memory_.keep(peer.remote, history, std::max(now, history.not_before) + rest, now);
+  book_.keep(peer.remote, history, std::max(now, history.not_before) + rest, now);
 }
 
 void pool::end_attempt(entry& peer) noexcept {

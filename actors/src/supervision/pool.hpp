@@ -3,7 +3,7 @@
 #include "supervision/backoff.hpp"
 #include "supervision/crash_budget.hpp"
 #include "supervision/dial_gate.hpp"
-#include "supervision/dial_memory.hpp"
+#include "supervision/endpoint_book.hpp"
 #include "supervision/options_table.hpp"
 #include "supervision/random_source.hpp"
 #include "supervision/state_machine.hpp"
@@ -68,6 +68,13 @@ struct verdict {
   transport_error reason;
 };
 
+/// A peer that the breaker of its endpoint holds back.
+struct held_back {
+  connection_id id = 0;
+  /// `breaker_open`, naming the last failure of the endpoint.
+  transport_error reason;
+};
+
 /// The peers of one supervisor and all that decides who dials, when, and who gives up: a data structure that is told
 /// what happened and what time it is. It starts nothing. Actors carry out `poll_dial` and report back.
 ///
@@ -75,7 +82,8 @@ struct verdict {
 ///
 /// Rules that hold whatever is reported, in whatever order: only `poll_dial` leads to a dial; at most one attempt or
 /// connection exists per peer; nothing but `reset` shortens a delay; reports about an attempt that is over change
-/// nothing. No call but `list` takes time that grows with the number of peers (lookups are hashed, queues are trees).
+/// nothing. No call but `list` takes time that grows with the number of peers (lookups are hashed, queues are trees); only
+/// when a breaker closes, all who waited behind it are let go.
 /// *Thread:* shard only.
 class pool {
 public:
@@ -97,6 +105,11 @@ public:
   /// valid.
   [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now,
                                          const std::vector<endpoint>& alternatives = {});
+
+  /// Returns a new peer for these endpoints and options that no `acquire` ever returns, to be lent; all else is as for one
+  /// that is shared. *Errors:* those of `acquire`.
+  [[nodiscard]] result<connection_id> add(const endpoint& remote, const acquire_options& options, time_point now,
+                                          const std::vector<endpoint>& alternatives = {});
 
   /// Revives a failed peer, and lets a waiting one dial as soon as the gate opens. Its failed attempts and crashes are
   /// forgotten in every state. Returns false if there is no such peer, or it is being closed.
@@ -124,8 +137,15 @@ public:
   /// Call it until it returns nothing, after each call that changes the pool and at `next_timeout`.
   [[nodiscard]] std::optional<dial> poll_dial(time_point now);
 
-  /// Returns when `poll_dial` will have something; nothing if only an event can change that.
+  /// Returns when to ask `poll_dial` again, no later than it has something; nothing if only an event can change that.
   [[nodiscard]] std::optional<time_point> next_timeout() const noexcept;
+
+  /// Returns the next peer that the breaker of its endpoint has begun to hold back, or goes on to after a failure, and that
+  /// was not told of here since. Ask after each call that changes the pool.
+  [[nodiscard]] std::optional<held_back> poll_held_back();
+
+  /// Returns the next breaker that has opened or closed.
+  [[nodiscard]] std::optional<breaker_change> poll_breaker_change() { return book_.poll_change(); }
 
   // -- what became of it; all ignore an `attempt` that is over --------------------------------------------------------
 
@@ -152,6 +172,9 @@ public:
   /// The endpoints that it has beside the first; null if there are none, or no such peer.
   [[nodiscard]] std::shared_ptr<const std::vector<endpoint>> alternatives(connection_id id) const;
 
+  /// Why peers of the endpoint are held back; nothing if its breaker is closed.
+  [[nodiscard]] std::optional<transport_error> breaker(const endpoint& remote);
+
   /// The status of every peer, ordered by id.
   [[nodiscard]] std::vector<connection_status> list(time_point now) const;
 
@@ -169,6 +192,8 @@ private:
     std::shared_ptr<const acquire_options> options;
     /// Points into `options` unless `set_policy` gave the peer its own.
     policy_pointer policy;
+    /// What is known of its endpoint; null unless its attempts fail, or it is held back.
+    endpoint_book::record* trouble = nullptr;
     transport_error last_error;
     backoff delays;
     crash_budget crashes;
@@ -182,8 +207,11 @@ private:
     connection_state state = connection_state::idle;
     dial_cause cause = dial_cause::first;
     bool is_waiting = false;
+    /// It waits for the breaker of its endpoint, in no queue of the pool.
+    bool is_parked = false;
     bool is_in_flight = false;
-    bool is_listed = true;
+    /// Whether it is found by its key.
+    bool is_listed = false;
   };
 
   struct due_earlier {
@@ -229,18 +257,32 @@ private:
   [[nodiscard]] entry* find(connection_id id, attempt_id attempt) noexcept;
   [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
 
+  result<entry*> make_peer(const endpoint& remote, const acquire_options& options, time_point now,
+                           const std::vector<endpoint>& alternatives);
   bool change(entry& peer, state_event event) noexcept;
   void enqueue(entry& peer, time_point due);
-  void dequeue(entry& peer) noexcept;
+  void dequeue(entry& peer);
   [[nodiscard]] static bool is_leaving(const entry& peer) noexcept;
   void unlist(entry& peer) noexcept;
   void hand_down(const entry& peer, backoff& delays, time_point now);
-  void forget_if_healthy(const entry& peer, time_point now) noexcept;
+  void forget_if_healthy(const entry& peer, time_point now);
   void remember(const entry& peer, const dial_history& history, time_point now);
   void end_attempt(entry& peer) noexcept;
   verdict redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now);
   verdict give_up(entry& peer, time_point due, transport_error reason);
   verdict end_draining(entry& peer, state_event event, const transport_error& reason);
+
+  /// The record of the peer's endpoint if its breaker is open; null otherwise.
+  [[nodiscard]] endpoint_book::record* find_open(const entry& peer) noexcept;
+  void send_to_line(dial_queue& queue, time_point now);
+  void stand_in_line(entry& peer, endpoint_book::record& where);
+  void park(entry& peer);
+  void make_candidate(entry& peer, endpoint_book::breaker& line);
+  void call_next(endpoint_book::record& where);
+  void settle(entry& peer, const transport_error& reason, bool counts, time_point due);
+  void end_probe(entry& peer);
+  void close_breaker(endpoint_book::record& where);
+  void leave_trouble(entry& peer);
 
   /// First dials and the others wait apart: while the gate has no token, the former still pass.
   [[nodiscard]] dial_queue& queue_of(dial_cause cause) noexcept;
@@ -249,7 +291,7 @@ private:
   random_source random_;
   std::function<connection_id()> next_id_;
   dial_gate gate_;
-  dial_memory memory_;
+  endpoint_book book_;
   options_table options_;
   std::unordered_map<connection_id, entry> entries_;
   std::unordered_set<entry*, key_hash, key_equal> listed_;
@@ -257,6 +299,9 @@ private:
   dial_queue redials_;
   attempt_id last_attempt_ = 0;
   std::uint64_t last_queue_position_ = 0;
+  std::uint32_t parked_ = 0;
+  /// Those that `poll_held_back` has not returned yet.
+  std::set<connection_id> held_back_;
   std::array<std::uint32_t, names_of(connection_state{}).size()> count_by_state_{};
   std::uint64_t connects_ = 0;
   std::uint64_t losses_ = 0;

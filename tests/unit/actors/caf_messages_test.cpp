@@ -55,6 +55,33 @@ T there_and_back(caf::actor_system& system, const T& value) {
 
 } // namespace
 
+TEST_CASE("what is said about leases and breakers arrives at another node as it was") {
+  system_config config;
+  caf::actor_system system{config};
+  const auto check = [&](const auto& message) { CHECK(there_and_back(system, message) == message); };
+  const endpoint remote{protocol::tls, "a", 1};
+  checkout wanted{remote, {}, {{protocol::tcp, "b", 2}}};
+  wanted.wait = std::chrono::milliseconds{1};
+  wanted.hold = std::chrono::milliseconds{2};
+  wanted.policy = when_down::fail;
+  check(wanted);
+  check(release{7, false});
+  check(pool_event{pool_change::breaker_opened, 0, remote,
+                   make_error(error_code::breaker_open, phase::connect, origin::remote, "why", 111)});
+  check(pool_event{pool_change::lease_taken_back, 3, remote,
+                   make_error(error_code::lease_ended, phase::established, origin::local, "why")});
+  check(pool_limits{.breaker_failures = 1, .max_leased = 2, .lease_idle_timeout = std::chrono::milliseconds{3}});
+  pool_stats figures;
+  figures.open_breakers = 1;
+  figures.breaker_openings = 2;
+  figures.leased = 3;
+  figures.leasable = 4;
+  figures.lease_waiters = 5;
+  figures.leases = 6;
+  figures.leases_taken_back = 7;
+  check(figures);
+}
+
 TEST_CASE("what is said about streams and datagrams arrives at another node as it was") {
   system_config config;
   caf::actor_system system{config};

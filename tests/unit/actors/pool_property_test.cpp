@@ -26,12 +26,16 @@ struct world_settings {
   pool_limits limits;
   reconnection_policy policy;
   std::uint16_t keys = 20;
+  /// Keys beyond so many are those of the same endpoints with other options.
+  std::uint16_t endpoints = 20;
   duration attempt_timeout = 20s;
   /// Share of the steps in which a user does something.
   double user_activity = 0.5;
   bool users_reset = true;
   bool users_close = true;
   bool permanent_errors = true;
+
+  [[nodiscard]] bool has_own_endpoints() const { return endpoints >= keys; }
 };
 
 /// A network full of faults and users full of wishes around one pool, on virtual time, and next to it a second opinion:
@@ -126,6 +130,18 @@ private:
     duration least_distance{0};
     std::vector<time_point> crashes;
     reconnection_policy policy;
+    /// Failures that speak against the endpoint, since this peer last connected or was reset.
+    std::uint32_t counted = 0;
+    bool is_probe = false;
+  };
+
+  /// The second opinion about the breaker of one endpoint.
+  struct line {
+    /// In a row, by whichever peers; the pool may have forgotten some.
+    std::uint32_t failures = 0;
+    bool is_open = false;
+    bool has_probe = false;
+    time_point not_before{};
   };
 
   /// What a closed peer leaves behind.
@@ -160,6 +176,7 @@ private:
       check_books();
     }
     while (const auto order = with_.peers.poll_dial(with_.now)) {
+      follow_breakers();
       dialled(*order);
       check_books();
     }
@@ -181,6 +198,12 @@ private:
       // B2. One tick for the rounding of the jitter.
       REQUIRE(with_.now - *peer.started + 1us >= peer.least_distance);
       redials_.push_back(with_.now);
+    }
+    // P4: one probe, and not before the last one would come again.
+    if (auto& breaker = line_of(peer); breaker.is_open) {
+      REQUIRE_FALSE(std::exchange(breaker.has_probe, true));
+      REQUIRE(with_.now + 1us >= breaker.not_before);
+      peer.is_probe = true;
     }
     peer.attempt = order.attempt;
     peer.is_in_flight = true;
@@ -260,6 +283,7 @@ private:
     peer.is_in_flight = false;
     peer.ready_since = with_.now;
     --in_flight_;
+    pardon(peer);
     if (peer.state != connection_state::draining)
       moved(id, peer, connection_state::ready);
   }
@@ -269,9 +293,21 @@ private:
     const auto was_in_flight = peer.is_in_flight;
     const auto was_ready = peer.ready_since.has_value();
     const auto is_healthy = was_ready && with_.now - *peer.ready_since >= peer.policy.reset_after;
+    const auto counts = was_in_flight && !is_crash && reason.retryable;
+    const auto was_probe = peer.is_probe;
     leave_attempt(peer);
+    if (counts) {
+      ++line_of(peer).failures;
+      ++peer.counted;
+    }
+    follow_breakers();
+    auto& breaker = line_of(peer);
+    if (counts && settings_.limits.breaker_failures != 0 && peer.counted >= settings_.limits.breaker_failures)
+      REQUIRE(breaker.is_open);
+    if ((counts || was_probe) && breaker.is_open)
+      breaker.not_before = std::max(breaker.not_before, with_.now + what.delay);
     if (is_healthy)
-      memories_.erase(peer.key);
+      memories_.erase(endpoint_of(peer.key));
     REQUIRE(what.reason.code != error_code::none);
     REQUIRE_FALSE(what.reason.text.empty());
     if (peer.state == connection_state::draining) {
@@ -279,7 +315,7 @@ private:
       if (was_in_flight && !is_crash) {
         ++peer.failures;
         // What its attempt came to is held against the endpoint, too.
-        memories_[peer.key].is_exact = false;
+        memories_[endpoint_of(peer.key)].is_exact = false;
       }
       moved(id, peer, connection_state::closed);
       return;
@@ -358,8 +394,52 @@ private:
   void leave_attempt(expectation& peer) {
     if (peer.is_in_flight)
       --in_flight_;
+    if (std::exchange(peer.is_probe, false))
+      line_of(peer).has_probe = false;
     peer.is_in_flight = false;
     peer.attempt = 0;
+  }
+
+  // -- breakers -------------------------------------------------------------------------------------------------------
+
+  [[nodiscard]] std::uint16_t endpoint_of(std::uint16_t key) const {
+    return static_cast<std::uint16_t>(1 + (key - 1) % settings_.endpoints);
+  }
+
+  line& line_of(const expectation& peer) { return lines_[endpoint_of(peer.key)]; }
+
+  /// Compares what the pool says of breakers with the failures that were counted here.
+  void follow_breakers() {
+    while (const auto change = with_.peers.poll_breaker_change()) {
+      auto& breaker = lines_[change->remote.port];
+      REQUIRE(breaker.is_open != change->is_open);
+      if (change->is_open) {
+        REQUIRE(settings_.limits.breaker_failures != 0);
+        REQUIRE(breaker.failures >= settings_.limits.breaker_failures);
+        breaker.is_open = true;
+        continue;
+      }
+      // It was forgotten, or a peer has connected or was reset.
+      if (breaker.failures != 0)
+        for (const auto& [id, peer] : peers_)
+          REQUIRE((endpoint_of(peer.key) != change->remote.port || peer.counted == 0));
+      breaker = {};
+    }
+  }
+
+  /// The endpoint is good again.
+  void pardon(expectation& peer) {
+    auto& breaker = line_of(peer);
+    breaker.failures = 0;
+    for (auto& [id, sibling] : peers_)
+      if (endpoint_of(sibling.key) == endpoint_of(peer.key)) {
+        sibling.counted = 0;
+        sibling.is_probe = false;
+      }
+    follow_breakers();
+    REQUIRE_FALSE(breaker.is_open);
+    REQUIRE_FALSE(with_.peers.breaker(pool_fixture::server(endpoint_of(peer.key))));
+    breaker = {};
   }
 
   // -- users ----------------------------------------------------------------------------------------------------------
@@ -367,7 +447,8 @@ private:
   void acquire(std::uint16_t key) {
     acquire_options options;
     options.reconnection = settings_.policy;
-    const auto got = with_.peers.acquire(pool_fixture::server(key), options, with_.now);
+    options.transport.mtu = static_cast<std::size_t>(1'000 + (key - 1) / settings_.endpoints);
+    const auto got = with_.peers.acquire(pool_fixture::server(endpoint_of(key)), options, with_.now);
     if (!got) {
       REQUIRE(got.error().code == error_code::pool_exhausted);
       REQUIRE(peers_.size() == settings_.limits.max_connections);
@@ -379,7 +460,7 @@ private:
       auto& peer = peers_[got->id];
       peer.key = key;
       peer.policy = settings_.policy;
-      if (const auto known = memories_.find(key); known != memories_.end()) {
+      if (const auto known = memories_.find(endpoint_of(key)); known != memories_.end()) {
         const auto& past = known->second;
         peer.is_exact = past.is_exact && with_.now < past.until;
         if (with_.now < past.until) {
@@ -413,7 +494,8 @@ private:
     } else if (wish < 0.6 && settings_.users_reset) {
       REQUIRE(with_.peers.reset(id, with_.now));
       forgive(peer);
-      memories_.erase(key);
+      memories_.erase(endpoint_of(key));
+      pardon(peer);
       peer.crashes.clear();
       if (!peer.is_in_flight)
         peer.least_distance = 0s;
@@ -452,15 +534,17 @@ private:
   void remember(std::uint16_t key, expectation& peer) {
     const auto is_ready = peer.attempt != 0 && !peer.is_in_flight;
     // An earlier peer may still drain, and add to what is known.
-    const auto was_exact = !memories_.contains(key) || memories_.at(key).is_exact;
+    const auto where = endpoint_of(key);
+    const auto was_exact =
+        !memories_.contains(where) || (memories_.at(where).is_exact && settings_.has_own_endpoints());
     if (!peer.started)
       return;
-    memories_.erase(key);
+    memories_.erase(where);
     if (is_ready && with_.now - peer.ready_since.value() >= peer.policy.reset_after) {
       forgive(peer);
       return;
     }
-    auto& past = memories_[key];
+    auto& past = memories_[where];
     past.started = *peer.started;
     past.failures = peer.inherited + peer.failures;
     past.is_exact = peer.is_exact && was_exact;
@@ -503,6 +587,14 @@ private:
     }
     REQUIRE(figures.ready == ready);
     REQUIRE(figures.failed == failed);
+    follow_breakers();
+    REQUIRE(figures.open_breakers
+            == std::count_if(lines_.begin(), lines_.end(), [](const auto& each) { return each.second.is_open; }));
+    REQUIRE(figures.waiting == std::count_if(all.begin(), all.end(), [&](const auto& status) {
+              const auto& peer = peers_.at(status.info.id);
+              return peer.attempt == 0
+                  && (peer.state == connection_state::idle || peer.state == connection_state::backoff);
+            }));
     REQUIRE(figures.connecting == in_flight_);
     REQUIRE(figures.attempts == last_attempt_);
   }
@@ -513,7 +605,9 @@ private:
   std::priority_queue<occurrence> agenda_;
   std::map<connection_id, expectation> peers_;
   std::map<std::uint16_t, connection_id> by_key_;
+  /// By endpoint, as the next.
   std::map<std::uint16_t, memory> memories_;
+  std::map<std::uint16_t, line> lines_;
   std::vector<time_point> redials_;
   std::vector<double> spread_;
   std::uint32_t in_flight_ = 0;
@@ -525,6 +619,8 @@ private:
 world_settings random_settings(std::mt19937_64& engine) {
   world_settings settings;
   settings.keys = static_cast<std::uint16_t>(1 + engine() % 30);
+  settings.endpoints = engine() % 2 == 0 ? settings.keys : static_cast<std::uint16_t>(1 + engine() % settings.keys);
+  settings.limits.breaker_failures = static_cast<std::uint32_t>(engine() % 6);
   settings.limits.max_connections = static_cast<std::uint32_t>(1 + engine() % 40);
   settings.limits.max_connecting = static_cast<std::uint32_t>(1 + engine() % 8);
   settings.limits.reconnect_burst = static_cast<std::uint32_t>(1 + engine() % 20);
@@ -543,7 +639,7 @@ world_settings random_settings(std::mt19937_64& engine) {
 } // namespace
 
 TEST_CASE("whatever network and users do, every dial, verdict and state is as promised",
-          "[B1][B2][B3][B4][B5][B6][B7][B8][S1][S2][S3][P1]") {
+          "[B1][B2][B3][B4][B5][B6][B7][B8][S1][S2][S3][P1][P4]") {
   const test::test_seed seed;
   auto engine = seed.engine();
   std::vector<double> spread;
@@ -581,7 +677,8 @@ TEST_CASE("when the network becomes good, every peer is ready within its longest
     const auto longest = std::chrono::duration_cast<duration>(
         std::max(settings.policy.max_delay, settings.policy.base_delay * 2) * (1.0 + settings.policy.jitter));
     constexpr duration latency = 100ms;
-    auto bound = longest + settings.attempt_timeout;
+    // Those behind a breaker follow one that has connected.
+    auto bound = longest + settings.attempt_timeout + latency * 2;
     if (has_wide_gate) {
       settings.limits.max_connecting = 1'000;
       settings.limits.reconnects_per_second = 1e6;

@@ -84,7 +84,7 @@ TEST_CASE("concurrent acquires of one key share one peer and one dial", "[P1][B3
   REQUIRE_FALSE(with.peers.poll_dial(with.now + 1h));
 }
 
-TEST_CASE("a different endpoint or any different option is a different peer", "[P1]") {
+TEST_CASE("a different endpoint or any different option is a different peer", "[P1][P6]") {
   pool_fixture with;
   std::set<connection_id> ids;
   for (const auto proto : {protocol::tcp, protocol::tls, protocol::quic})
@@ -102,7 +102,7 @@ TEST_CASE("a different endpoint or any different option is a different peer", "[
   REQUIRE(with.peers.size() == 8);
 }
 
-TEST_CASE("other endpoints beside the first, or in another order, are a different peer", "[P1]") {
+TEST_CASE("other endpoints beside the first, or in another order, are a different peer", "[P1][P6]") {
   pool_fixture with;
   const endpoint quick{protocol::quic, "server.example", 1};
   const endpoint sure{protocol::tls, "server.example", 1};

@@ -403,6 +403,27 @@ TEST_CASE("acquire: at most three alternatives, with a port, and no endpoint twi
   check_refused(request, error_code::invalid_value, "transport.fallback_delay = 9 ms: must be 10..2000 ms");
 }
 
+TEST_CASE("checkout: it says whom and how like acquire, waits for 0 ms to 24 h and holds for 1 ms to 24 h") {
+  actorwire::checkout request{{protocol::tcp, "a", 1}, {}, {{protocol::tls, "a", 2}}};
+  CHECK(validate(request));
+  limited_field{"checkout.wait", &actorwire::checkout::wait, milliseconds{0}, day, "0..86400000 ms"}.check(request);
+  limited_field{"checkout.hold", &actorwire::checkout::hold, milliseconds{1}, day, any_time}.check(request);
+  request.policy = when_down::fail;
+  CHECK(validate(request));
+  request.policy = when_down::drop;
+  check_refused(request, error_code::invalid_value, "checkout.policy = drop: must be one of queue, fail");
+  request.policy = when_down::queue;
+  request.alternatives = {request.remote};
+  check_refused(request, error_code::invalid_value,
+                "checkout.alternatives = tcp://a:1: must be endpoints of which none is named twice");
+  request.alternatives = {};
+  request.remote.port = 0;
+  check_refused(request, error_code::invalid_value, "endpoint.port = 0: must be 1..65535 to connect to");
+  request.remote.port = 1;
+  request.options.reconnection.jitter = 1.0;
+  check_refused(request, error_code::invalid_value, "reconnection.jitter = 1: must be at least 0 and below 1");
+}
+
 TEST_CASE("transport: the connection may outlive the end of the peer's stream or not") {
   for (const bool allow : {true, false}) {
     transport_config config;
@@ -582,6 +603,18 @@ TEST_CASE("pool: reconnects come at 0.001 to 1,000,000 a second") {
 TEST_CASE("pool: 0 to 1,000 crashes are healed within 1 ms to 24 h") {
   limited_field{"pool.crash_limit", &pool_limits::crash_limit, 0U, 1'000U, "0..1000"}.check({});
   limited_field{"pool.crash_window", &pool_limits::crash_window, milliseconds{1}, day, any_time}.check({});
+}
+
+TEST_CASE("pool: a breaker opens after 1 to 1,000,000 failures, or never") {
+  limited_field{"pool.breaker_failures", &pool_limits::breaker_failures, 0U, 1'000'000U, "0..1000000"}.check({});
+}
+
+TEST_CASE("pool: 1 to 1,024 peers are lent for the same endpoints and options, and kept for ever or 1 ms to 24 h") {
+  limited_field{"pool.max_leased", &pool_limits::max_leased, 1U, 1'024U, "1..1024"}.check({});
+  CHECK(validate(pool_limits{.lease_idle_timeout = 0ms}));
+  limited_field{"pool.lease_idle_timeout", &pool_limits::lease_idle_timeout, milliseconds{1}, day,
+                "0 (for ever) or 1..86400000 ms"}
+      .check({});
 }
 
 // -- listen_config ----------------------------------------------------------------------------------------------------

@@ -137,8 +137,8 @@ TEST_CASE("every message and every configuration is described") {
                                  stop_stream, prioritize_stream, send_datagram>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
-                                 acquire, list, lookup, set_policy, reset, reload_tls, get_pool_stats, get_pool_totals,
-                                 suspend, resume, set_limit, get_listener_stats>());
+                                 acquire, checkout, release, list, lookup, set_policy, reset, reload_tls,
+                                 get_pool_stats, get_pool_totals, suspend, resume, set_limit, get_listener_stats>());
 }
 
 TEST_CASE("what has no description does not count as described") {

@@ -32,7 +32,7 @@ void check_names(E last, std::string_view last_name) {
 TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(protocol::quic, "quic");
   check_names(error_kind::protocol, "protocol");
-  check_names(error_code::name_unknown, "name_unknown");
+  check_names(error_code::lease_ended, "lease_ended");
   check_names(phase::close, "close");
   check_names(origin::system, "system");
   check_names(connection_state::closed, "closed");
@@ -40,7 +40,7 @@ TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(outcome::acked, "acked");
   check_names(when_down::drop, "drop");
   check_names(permanent_error_policy::keep_trying, "keep_trying");
-  check_names(pool_change::tls_kept, "tls_kept");
+  check_names(pool_change::lease_taken_back, "lease_taken_back");
   check_names(credit_mode::manual, "manual");
   check_names(close_mode::abort, "abort");
   check_names(stream_direction::unidirectional, "unidirectional");

@@ -62,6 +62,8 @@ const std::map<error_code, expectation> table{
     {error_code::malformed, {error_kind::protocol, true}},
     {error_code::peer_error, {error_kind::protocol, true}},
     {error_code::name_unknown, {error_kind::connection, true}},
+    {error_code::breaker_open, {error_kind::connection, true}},
+    {error_code::lease_ended, {error_kind::connection, true}},
 };
 
 } // namespace

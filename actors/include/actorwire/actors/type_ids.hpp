@@ -48,6 +48,17 @@ struct accepted {
   }
 };
 
+/// The answer to `checkout`: a peer that nobody else gets until `release{id}`.
+struct lease {
+  lease_id id = 0;
+  connection_actor peer;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("lease", field{"id", self.id}, field{"peer", self.peer});
+  }
+};
+
 /// What a supervisor decides about one of its peers. Only supervisors send it.
 struct peer_directive {
   enum class kind : std::uint8_t {
@@ -61,6 +72,12 @@ struct peer_directive {
     revive,
     /// The present connection is to be replaced by another, within `delay`.
     renew,
+    /// The breaker of the endpoint lets others go first, or nobody yet.
+    hold,
+    /// Whoever had leased the peer has given it back: it is nobody's now.
+    clear,
+    /// A lease of the peer was not given back: it closes at once.
+    take_back,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -75,8 +92,8 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 5> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew"};
+constexpr std::array<std::string_view, 8> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
@@ -139,13 +156,13 @@ using supervisor_actor =
     caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
                      sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
                      sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>, sig<pool_totals(get_pool_totals)>,
-                     sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
+                     sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>, sig<lease(checkout)>,
+                     sig<void(release)>>;
 
 /// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
-using listener_actor =
-    caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
-                     sig<listener_stats(get_listener_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>,
-                     sig<close_report(close)>>;
+using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
+                                        sig<void(reload_tls)>, sig<listener_stats(get_listener_stats)>,
+                                        sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -274,6 +291,9 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::histogram))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::lifetime_stats))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::pool_totals))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::state_times))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::checkout))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::lease))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::release))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

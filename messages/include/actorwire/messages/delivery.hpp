@@ -27,7 +27,8 @@ constexpr std::array<std::string_view, 4> names_of(outcome) {
 
 /// What happens to a message when the connection is not ready.
 /// - `queue`: it waits, within `flow_limits::queue_*`.
-/// - `fail`: it is answered at once with the last error of the connection.
+/// - `fail`: it is answered at once with the last error of the connection; with `breaker_open`, which names that error too,
+///   while the breaker of the endpoint holds the peer back.
 /// - `drop`: it is counted as `not_sent` and reported in `data_lost`, without an error to the sender.
 enum class when_down : std::uint8_t { queue, fail, drop };
 

@@ -69,11 +69,13 @@ enum class error_code : std::uint8_t {
   // protocol
   malformed,
   peer_error,
-  // later ones, each of any kind
+  // later ones, each of any kind: numbers are stable
   name_unknown,
+  breaker_open,
+  lease_ended,
 };
 
-constexpr std::array<std::string_view, 44> names_of(error_code) {
+constexpr std::array<std::string_view, 46> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -117,7 +119,9 @@ constexpr std::array<std::string_view, 44> names_of(error_code) {
           "invalid_credentials",
           "malformed",
           "peer_error",
-          "name_unknown"};
+          "name_unknown",
+          "breaker_open",
+          "lease_ended"};
 }
 
 /// What the connection was doing when it failed.

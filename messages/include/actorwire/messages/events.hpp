@@ -56,6 +56,9 @@ constexpr bool includes(event_mask mask, event_mask wanted) noexcept {
 /// Identifies a connection or a peer within its network; never used twice.
 using connection_id = std::uint64_t;
 
+/// Identifies a lease within its supervisor; never used twice.
+using lease_id = std::uint64_t;
+
 /// What was agreed on with the peer of an encrypted connection. All empty where there is no encryption.
 struct tls_info {
   /// `TLS1.2` or `TLS1.3`.
@@ -477,10 +480,17 @@ enum class pool_change : std::uint8_t {
   tls_reloaded,
   /// The same, when the old credentials stay; `reason` says why.
   tls_kept,
+  /// The breaker of `remote` has opened; `reason` is its last failure. Told without a `source`, as is the next.
+  breaker_opened,
+  /// It has closed: a peer has connected, was reset, or nobody has dialled it for long.
+  breaker_closed,
+  /// A lease was not given back, and its peer is closed; `reason` says whether its time was over or its owner had ended.
+  lease_taken_back,
 };
 
-constexpr std::array<std::string_view, 6> names_of(pool_change) {
-  return {"added", "removed", "crash_restart", "gave_up", "tls_reloaded", "tls_kept"};
+constexpr std::array<std::string_view, 9> names_of(pool_change) {
+  return {"added",    "removed",        "crash_restart",  "gave_up",         "tls_reloaded",
+          "tls_kept", "breaker_opened", "breaker_closed", "lease_taken_back"};
 }
 
 struct pool_event {

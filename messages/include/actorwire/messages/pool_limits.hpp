@@ -26,6 +26,17 @@ struct pool_limits {
   std::uint32_t crash_limit = 5;
   /// 1 ms .. 24 h.
   std::chrono::milliseconds crash_window{30'000};
+  /// Attempts to one endpoint that fail in a row, whichever peers make them, after which its breaker opens: from then on
+  /// one peer at a time dials it, the one that has been due the longest, and no sooner than the peer before that failed
+  /// would have. All others wait. One that connects closes it. What this side caused does not count, nor does what trying
+  /// again cannot cure. 0 (never) .. 1,000,000.
+  std::uint32_t breaker_failures = 5;
+  /// Peers that `checkout` makes for the same endpoints and options, those that are lent and those that are not. Beside
+  /// them there may be a shared one. 1 .. 1,024.
+  std::uint32_t max_leased = 10;
+  /// How long a peer that was given back, or that nobody waited for any more when it was ready, stays connected if nobody
+  /// takes it. 0 (for ever) or 1 ms .. 24 h.
+  std::chrono::milliseconds lease_idle_timeout{300'000};
 
   friend bool operator==(const pool_limits&, const pool_limits&) = default;
 
@@ -35,7 +46,8 @@ struct pool_limits {
                  field{"max_connecting", self.max_connecting},
                  field{"reconnects_per_second", self.reconnects_per_second},
                  field{"reconnect_burst", self.reconnect_burst}, field{"crash_limit", self.crash_limit},
-                 field{"crash_window", self.crash_window});
+                 field{"crash_window", self.crash_window}, field{"breaker_failures", self.breaker_failures},
+                 field{"max_leased", self.max_leased}, field{"lease_idle_timeout", self.lease_idle_timeout});
   }
 };
 

@@ -340,6 +340,62 @@ struct acquire {
 /// what is allowed.
 [[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const acquire& request);
 
+/// Lends a peer for these endpoints and options, which nobody else gets until it is given back; answered with `lease` once
+/// one is connected and free. There are at most `pool_limits::max_leased` of them, made when they are wanted, and none of
+/// them is ever the answer to `acquire`. Who asked first for the same endpoints and options is served first.
+///
+/// The lease is bound to whoever asked, its owner. When that one ends, or does not give it back within `hold`, the peer is
+/// closed, whatever it is doing: nobody knows in the middle of what it was left. The owner is told with `lease_ended`, if it
+/// subscribes. A peer that its owner closes, or whose stream it finishes, ends its lease, too.
+///
+/// A lost connection is dialled again while it is lent, as that of every peer is.
+/// *Errors:* after `wait`: `pool_exhausted` if all that may be made are lent, `breaker_open` or `not_connected` if none is
+/// connected, each with the last failure; `draining` if the supervisor closes; at once: `pool_exhausted` when 1,024 wait
+/// already, `invalid_value`, and what the last peer gave up for, when no other is left.
+struct checkout {
+  endpoint remote;
+  acquire_options options;
+  /// As those of `acquire`.
+  std::vector<endpoint> alternatives{};
+  /// How long to wait for one. 0 (only for one that is free now) .. 24 h.
+  std::chrono::milliseconds wait{30'000};
+  /// After this time it is taken back. 1 ms .. 24 h.
+  std::chrono::milliseconds hold{300'000};
+  /// What to do while the breaker of `remote` is open: `queue` waits, `fail` is answered with `breaker_open` at once, unless
+  /// one is free. There is nothing to `drop`.
+  when_down policy = when_down::queue;
+
+  friend bool operator==(const checkout&, const checkout&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("checkout", field{"remote", self.remote}, field{"options", self.options},
+                 field{"alternatives", self.alternatives}, field{"wait", self.wait}, field{"hold", self.hold},
+                 field{"policy", self.policy});
+  }
+};
+
+/// Checks every field, the nested ones included. *Errors:* `invalid_value` or `conflicting_values` naming fields, values and
+/// what is allowed.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const checkout& request);
+
+/// Gives a lease back. Its owner's subscriptions to the peer end, and its `receive` and `connect` that wait are answered;
+/// what was accepted for sending is sent. Nobody must use the peer through the lease any more: it may be lent to another.
+/// *Errors:* `invalid_value` if there is no such lease, any more or ever: the peer of whoever has it now stays untouched.
+struct release {
+  lease_id id = 0;
+  /// Whether the peer can be lent again. Say no in the middle of an exchange, when data may still come that the next owner
+  /// would take for its own: the peer is closed then.
+  bool reuse = true;
+
+  friend bool operator==(const release&, const release&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("release", field{"id", self.id}, field{"reuse", self.reuse});
+  }
+};
+
 /// Lists the status of every peer in the pool. A supervisor does not follow how far an attempt has come: while one is in
 /// flight it says `resolving`.
 struct list {

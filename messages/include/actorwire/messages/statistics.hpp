@@ -159,13 +159,23 @@ struct pool_stats {
   std::uint32_t ready = 0;
   /// Attempts in flight.
   std::uint32_t connecting = 0;
-  /// Peers waiting for their delay, or for a permit to dial.
+  /// Peers waiting for their delay, for a permit to dial, or for the breaker of their endpoint.
   std::uint32_t waiting = 0;
   std::uint32_t failed = 0;
   std::uint64_t attempts = 0;
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
   std::uint64_t crashes = 0;
+  /// Endpoints whose breaker is open, and how often one has opened.
+  std::uint32_t open_breakers = 0;
+  std::uint64_t breaker_openings = 0;
+  /// Peers that are lent, those that could be, and checkouts that wait for one.
+  std::uint32_t leased = 0;
+  std::uint32_t leasable = 0;
+  std::uint32_t lease_waiters = 0;
+  /// Leases that were granted, and of these the ones that were taken back: their time was over, or their owner had ended.
+  std::uint64_t leases = 0;
+  std::uint64_t leases_taken_back = 0;
 
   friend bool operator==(const pool_stats&, const pool_stats&) = default;
 
@@ -174,7 +184,10 @@ struct pool_stats {
     return visit("pool_stats", field{"peers", self.peers}, field{"ready", self.ready},
                  field{"connecting", self.connecting}, field{"waiting", self.waiting}, field{"failed", self.failed},
                  field{"attempts", self.attempts}, field{"connects", self.connects}, field{"losses", self.losses},
-                 field{"crashes", self.crashes});
+                 field{"crashes", self.crashes}, field{"open_breakers", self.open_breakers},
+                 field{"breaker_openings", self.breaker_openings}, field{"leased", self.leased},
+                 field{"leasable", self.leasable}, field{"lease_waiters", self.lease_waiters},
+                 field{"leases", self.leases}, field{"leases_taken_back", self.leases_taken_back});
   }
 };
 

@@ -1,0 +1,250 @@
+#pragma once
+
+#include "supervision/options_table.hpp"
+
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/pool_limits.hpp>
+#include <actorwire/messages/requests.hpp>
+#include <actorwire/transports/clock.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace actorwire {
+
+/// Identifies a checkout that waits; grows with each, from 1, so that who has the lower one has waited longer.
+using waiter_id = std::uint64_t;
+
+/// Whoever checks out, as the user of a `lease_book` numbers them.
+using owner_id = std::uint64_t;
+
+/// What a `lease_book` has decided, and its user carries out.
+struct lease_step {
+  enum class kind : std::uint8_t {
+    /// `waiter` gets `peer` as `lease`.
+    grant,
+    /// The time of `waiter` is over, and nothing is free: say why, and call `withdraw`.
+    refuse,
+    /// A peer is wanted for `waiter` and others like it: call `joined`, or `cannot_grow`.
+    make,
+    /// The time of `lease` is over: `peer` is to be closed.
+    expire,
+    /// Nobody has wanted `peer` for long, or others want its place: it is to be closed.
+    retire,
+  };
+  kind what = kind::grant;
+  waiter_id waiter = 0;
+  lease_id lease = 0;
+  connection_id peer = 0;
+};
+
+/// Who has leased which peer, who waits for one, and until when: a data structure that is told what happened and what time
+/// it is, and starts nothing. Peers belong to a *group*, the one of their endpoints and options, for life; each is either
+/// away (not connected), free, or leased. A waiter belongs to a group, too, and each group serves its own in the order in
+/// which they came.
+///
+/// Rules that hold after a `poll` that returns nothing: no group has both a waiter and a free peer; the ends of all waits
+/// and leases lie ahead; a group with more waiters than peers that are away has as many peers as it may, or there is no
+/// place for more. No call takes time that grows with the number of peers or waiters, but for those of one owner when that
+/// ends, and those of one group when nothing is left to wait for.
+/// *Thread:* shard only.
+class lease_book {
+public:
+  /// Checkouts that wait at most, over all groups.
+  static constexpr std::size_t waiters_max = 1'024;
+
+  /// Goes by `max_leased` and `lease_idle_timeout`.
+  explicit lease_book(const pool_limits& limits);
+
+  lease_book(const lease_book&) = delete;
+  lease_book& operator=(const lease_book&) = delete;
+
+  // -- what users want ------------------------------------------------------------------------------------------------
+
+  /// Puts `owner` in the line of the group that `request` names; nothing when too many wait. `request` must be valid.
+  [[nodiscard]] std::optional<waiter_id> ask(const checkout& request, owner_id owner, time_point now);
+
+  /// A peer that was given back, and whether it is to be closed.
+  struct returned {
+    connection_id peer = 0;
+    bool leaves = false;
+  };
+
+  /// Gives a lease back; nothing if there is no such lease. The peer stays in its group, free or away, unless it is not to
+  /// be used again or has given up.
+  std::optional<returned> release(lease_id id, bool reuse, time_point now);
+
+  /// Takes a waiter out of its line. Returns whether there was one.
+  bool withdraw(waiter_id id);
+
+  /// What an owner had: its waiters were taken out of their lines, and its peers have left and are to be closed.
+  struct estate {
+    std::vector<waiter_id> waiters;
+    std::vector<connection_id> peers;
+  };
+  [[nodiscard]] estate bury(owner_id owner);
+
+  /// Returns the next owner that neither waits nor has a lease any more, and that was not named here since.
+  [[nodiscard]] std::optional<owner_id> poll_former_owner();
+
+  /// Takes all waiters out of their lines, for whoever closes.
+  [[nodiscard]] std::vector<waiter_id> withdraw_all();
+
+  // -- what becomes of peers ------------------------------------------------------------------------------------------
+
+  /// The `make` for `waiter` was carried out: `peer` has joined its group, and is away.
+  void joined(waiter_id waiter, connection_id peer);
+
+  /// There is no place for another peer, for no group, until `may_grow`.
+  void cannot_grow() noexcept { is_full_ = true; }
+  void may_grow() noexcept;
+
+  /// The peer is connected, or not any more. Both ignore peers that are not here.
+  void note_ready(connection_id peer, time_point now);
+  void note_away(connection_id peer);
+
+  /// The peer leaves its group, and a lease of it ends. Ignores peers that are not here.
+  void remove(connection_id peer);
+
+  /// The peer will not connect any more. One that is leased stays, for its owner to know what to do; any other leaves, and
+  /// is to be closed: then those are returned, taken out of their line, who have no other peer left to wait for.
+  struct surrender {
+    bool leaves = false;
+    std::vector<waiter_id> hopeless;
+  };
+  [[nodiscard]] surrender give_up(connection_id peer);
+
+  // -- decisions ------------------------------------------------------------------------------------------------------
+
+  /// Returns the next step at `now`. Call it until it returns nothing, after each call that changes the book and at
+  /// `next_timeout`. A peer that is to be closed is gone from the book.
+  [[nodiscard]] std::optional<lease_step> poll(time_point now);
+
+  /// Returns when `poll` will have something; nothing if only an event can change that.
+  [[nodiscard]] std::optional<time_point> next_timeout() const;
+
+  // -- questions ------------------------------------------------------------------------------------------------------
+
+  /// How a group stands.
+  struct standing {
+    std::size_t away = 0;
+    std::size_t free = 0;
+    std::size_t leased = 0;
+    std::size_t waiting = 0;
+    /// One of those that are away; 0 if there is none.
+    connection_id somebody_away = 0;
+  };
+  /// That of the group in which `waiter`, which must be there, waits.
+  [[nodiscard]] standing standing_of(waiter_id waiter) const;
+
+  [[nodiscard]] bool has(connection_id peer) const noexcept { return members_.contains(peer); }
+
+  /// Whether `owner` waits or has a lease.
+  [[nodiscard]] bool knows(owner_id owner) const noexcept { return owners_.contains(owner); }
+
+  /// Whether there is no place for another peer.
+  [[nodiscard]] bool is_full() const noexcept { return is_full_; }
+
+  [[nodiscard]] std::size_t waiter_count() const noexcept { return waiters_.size(); }
+  [[nodiscard]] std::size_t lease_count() const noexcept { return leases_.size(); }
+  [[nodiscard]] std::size_t peer_count() const noexcept { return members_.size(); }
+  [[nodiscard]] std::size_t group_count() const noexcept { return groups_.size(); }
+  /// Leases that were granted so far.
+  [[nodiscard]] std::uint64_t granted() const noexcept { return last_lease_; }
+
+private:
+  using group_id = std::uint64_t;
+
+  struct group {
+    endpoint remote;
+    std::vector<endpoint> alternatives;
+    options_table::pointer options;
+    std::size_t hash = 0;
+    std::set<waiter_id> line;
+    std::set<connection_id> away;
+    /// The last one goes first: those that are not needed then retire.
+    std::vector<connection_id> free;
+    std::size_t leased = 0;
+    /// Its place among those that wait until there is a place for another peer; 0 if it does not.
+    std::uint64_t blocked_as = 0;
+  };
+
+  struct member {
+    group_id home = 0;
+    /// 0 if nobody has it.
+    lease_id lease = 0;
+    bool is_away = true;
+    bool has_given_up = false;
+    time_point free_since{};
+  };
+
+  struct applicant {
+    group_id home = 0;
+    owner_id owner = 0;
+    time_point deadline;
+    duration hold;
+  };
+
+  struct loan {
+    connection_id peer = 0;
+    owner_id owner = 0;
+    time_point deadline;
+  };
+
+  struct possessions {
+    std::set<waiter_id> waiters;
+    std::set<lease_id> leases;
+  };
+
+  using instant = std::pair<time_point, std::uint64_t>;
+
+  [[nodiscard]] group_id find_or_make_group(const checkout& request);
+  [[nodiscard]] static std::size_t size_of(const group& home) noexcept;
+  [[nodiscard]] std::optional<lease_step> serve(group_id id, time_point now);
+  [[nodiscard]] lease_step grant(group& home, time_point now);
+  void block(group_id id, group& home);
+  void unblock(group& home) noexcept;
+  void drop_if_empty(group_id id);
+  void make_free(connection_id id, member& entry, time_point now);
+  void take_from_free(connection_id id, const member& entry);
+  /// Ends a lease; its peer belongs to nobody, and is in neither list of its group.
+  loan end_lease(lease_id id);
+  applicant leave_line(waiter_id id);
+  void drop_if_done(owner_id owner);
+
+  std::size_t group_max_;
+  duration idle_timeout_;
+  options_table options_;
+  std::unordered_map<group_id, group> groups_;
+  /// Groups by the hash of what they are for.
+  std::unordered_multimap<std::size_t, group_id> by_hash_;
+  std::unordered_map<connection_id, member> members_;
+  std::unordered_map<waiter_id, applicant> waiters_;
+  std::unordered_map<lease_id, loan> leases_;
+  std::unordered_map<owner_id, possessions> owners_;
+  std::set<owner_id> former_owners_;
+  /// Groups that something may have to be done for.
+  std::set<group_id> to_serve_;
+  /// Groups that wait until there is a place for another peer, the one that has waited the longest first.
+  std::map<std::uint64_t, group_id> blocked_;
+  std::set<instant> waiting_until_;
+  std::set<instant> leased_until_;
+  /// Free peers by when they became so.
+  std::set<instant> free_since_;
+  group_id last_group_ = 0;
+  waiter_id last_waiter_ = 0;
+  lease_id last_lease_ = 0;
+  std::uint64_t last_blocked_ = 0;
+  bool is_full_ = false;
+  /// A peer was retired for the place that it takes, which is not free yet.
+  bool is_making_room_ = false;
+};
+
+} // namespace actorwire

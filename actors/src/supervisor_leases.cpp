@@ -1,0 +1,214 @@
+// How a supervisor lends its peers: what its `lease_book` decides is carried out here.
+
+#include "supervisor.hpp"
+
+#include <actorwire/actors/errors.hpp>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+transport_error lease_ended(std::string why) {
+  return make_error(error_code::lease_ended, phase::established, origin::local, std::move(why));
+}
+
+} // namespace
+
+// -- requests -----------------------------------------------------------------------------------------------------------
+
+caf::typed_response_promise<lease> supervisor::handle(const checkout& request) {
+  const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
+  // Nobody else could have it, or give it back.
+  if (!is_request() || !who)
+    return {};
+  auto asker = make_response_promise<lease>();
+  const auto refuse = [&asker](const transport_error& reason) {
+    asker.deliver(to_caf_error(reason));
+    return asker;
+  };
+  if (closing_.has_begun())
+    return refuse(make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
+  if (const auto valid = validate(request); !valid)
+    return refuse(valid.error());
+  const auto owner = number_of(who);
+  const auto waiter = leases_.ask(request, owner, where().now());
+  if (!waiter) {
+    forget_former_owner(owner);
+    return refuse(make_error(error_code::pool_exhausted, phase::setup, origin::local,
+                             std::to_string(lease_book::waiters_max) + " checkouts wait already"));
+  }
+  checkouts_.emplace(*waiter, waiting_checkout{request, asker});
+  proceed();
+  if (request.policy == when_down::fail && checkouts_.contains(*waiter))
+    if (const auto reason = pool_.breaker(request.remote)) {
+      leases_.withdraw(*waiter);
+      answer(*waiter, *reason);
+      proceed();
+    }
+  return asker;
+}
+
+caf::result<void> supervisor::handle(const release& request) {
+  const auto given_back = leases_.release(request.id, request.reuse, where().now());
+  if (!given_back)
+    return to_caf_error(
+        make_invalid_value("id", std::to_string(request.id), "the id of a lease that has not ended in any way"));
+  if (const auto found = members_.find(given_back->peer); found != members_.end()) {
+    if (given_back->leaves) {
+      send_to(found->second.peer, close{close_mode::flush});
+    } else {
+      // Told before the next owner is, who may subscribe at once.
+      peer_directive directive;
+      directive.what = peer_directive::kind::clear;
+      directive.reason = lease_ended("the lease was given back");
+      send_to(found->second.peer, std::move(directive));
+    }
+  }
+  proceed();
+  return caf::unit;
+}
+
+// -- decisions ----------------------------------------------------------------------------------------------------------
+
+void supervisor::serve_leases() {
+  while (const auto step = leases_.poll(where().now())) {
+    switch (step->what) {
+      case lease_step::kind::grant: {
+        auto served = checkouts_.extract(step->waiter);
+        served.mapped().asker.deliver(lease{step->lease, members_.at(step->peer).peer});
+        break;
+      }
+      case lease_step::kind::refuse: {
+        const auto reason = why_none(step->waiter);
+        leases_.withdraw(step->waiter);
+        answer(step->waiter, reason);
+        break;
+      }
+      case lease_step::kind::make: {
+        const auto& wanted = checkouts_.at(step->waiter).request;
+        if (const auto id = pool_.add(wanted.remote, wanted.options, where().now(), wanted.alternatives)) {
+          leases_.joined(step->waiter, *id);
+          make_peer(*id, wanted.remote);
+        } else {
+          leases_.cannot_grow();
+        }
+        break;
+      }
+      case lease_step::kind::expire:
+        take_back(step->peer, lease_ended("the time of the lease is over: it was not given back within `hold`"));
+        break;
+      case lease_step::kind::retire:
+        if (const auto found = members_.find(step->peer); found != members_.end())
+          send_to(found->second.peer, close{close_mode::flush});
+        break;
+    }
+  }
+  while (const auto owner = leases_.poll_former_owner())
+    forget_former_owner(*owner);
+  if (const auto next = leases_.next_timeout())
+    where().arm(leases_due_, std::max(*next - where().now(), duration{0}));
+  else
+    leases_due_.cancel();
+}
+
+transport_error supervisor::why_none(waiter_id waiter) {
+  const auto& remote = checkouts_.at(waiter).request.remote;
+  const auto group = leases_.standing_of(waiter);
+  if (group.away == 0) {
+    if (group.leased >= options_.limits.max_leased || !leases_.is_full())
+      return make_error(error_code::pool_exhausted, phase::setup, origin::local,
+                        "all of max_leased = " + std::to_string(options_.limits.max_leased) + " peers of "
+                            + to_string(remote) + " are lent");
+    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
+                      "the pool holds max_connections = " + std::to_string(options_.limits.max_connections) + " peers");
+  }
+  if (auto broken = pool_.breaker(remote))
+    return *std::move(broken);
+  const auto somebody = pool_.status(group.somebody_away, where().now());
+  auto text = "of the peers of " + to_string(remote) + ", " + std::to_string(group.leased) + " are lent and "
+            + std::to_string(group.away) + " are not connected";
+  if (!somebody || somebody->last_error.code == error_code::none)
+    return make_error(error_code::not_connected, phase::connect, origin::local, std::move(text) + " yet");
+  const auto& cause = somebody->last_error;
+  return make_error(error_code::not_connected, cause.where, cause.who,
+                    std::move(text) + "; the last failure: " + cause.text, cause.system_code);
+}
+
+void supervisor::answer(waiter_id waiter, const transport_error& reason) {
+  auto refused = checkouts_.extract(waiter);
+  if (!refused)
+    return;
+  refused.mapped().asker.deliver(to_caf_error(reason));
+}
+
+void supervisor::take_back(connection_id peer, const transport_error& reason) {
+  ++leases_taken_back_;
+  const auto found = members_.find(peer);
+  if (found == members_.end())
+    return;
+  if (const auto status = pool_.status(peer, where().now()))
+    publish(pool_change::lease_taken_back, peer, status->info.remote, reason);
+  peer_directive directive;
+  directive.what = peer_directive::kind::take_back;
+  directive.reason = reason;
+  send_to(found->second.peer, std::move(directive));
+}
+
+void supervisor::lose_hope(connection_id peer, const transport_error& reason) {
+  const auto left = leases_.give_up(peer);
+  if (left.leaves)
+    if (const auto found = members_.find(peer); found != members_.end())
+      send_to(found->second.peer, close{close_mode::abort});
+  for (const auto waiter : left.hopeless)
+    answer(waiter, reason);
+}
+
+void supervisor::refuse_checkouts(const transport_error& reason) {
+  for (const auto waiter : leases_.withdraw_all())
+    answer(waiter, reason);
+}
+
+// -- owners -------------------------------------------------------------------------------------------------------------
+
+owner_id supervisor::number_of(const caf::strong_actor_ptr& who) {
+  const auto address = caf::actor_cast<caf::actor_addr>(who);
+  if (const auto known = owner_ids_.find(address); known != owner_ids_.end())
+    return known->second;
+  if (!subscribers_.includes(address))
+    watch(who);
+  owner_ids_.emplace(address, ++last_owner_);
+  owners_.emplace(last_owner_, address);
+  return last_owner_;
+}
+
+void supervisor::forget_former_owner(owner_id owner) {
+  if (leases_.knows(owner))
+    return;
+  const auto left = owners_.extract(owner);
+  if (!left)
+    return;
+  owner_ids_.erase(left.mapped());
+  if (!subscribers_.includes(left.mapped()))
+    unwatch(left.mapped());
+}
+
+void supervisor::bury(const caf::actor_addr& whom) {
+  const auto known = owner_ids_.find(whom);
+  if (known == owner_ids_.end())
+    return;
+  const auto owner = known->second;
+  const auto left = leases_.bury(owner);
+  owner_ids_.erase(whom);
+  owners_.erase(owner);
+  const auto reason = lease_ended("the owner of the lease has ended");
+  for (const auto waiter : left.waiters)
+    answer(waiter, reason);
+  for (const auto peer : left.peers)
+    take_back(peer, reason);
+}
+
+} // namespace actorwire

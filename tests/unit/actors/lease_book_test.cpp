@@ -1,0 +1,428 @@
+#include "supervision/lease_book.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+using namespace actorwire;
+using namespace std::chrono_literals;
+
+namespace {
+
+using kind = lease_step::kind;
+
+/// A book with a clock that only the test moves; peers are numbered from 1, in the order in which they are made.
+struct desk {
+  explicit desk(std::uint32_t max_leased = 2, std::chrono::milliseconds idle_timeout = 5min)
+    : book{pool_limits{.max_leased = max_leased, .lease_idle_timeout = idle_timeout}} {}
+
+  static checkout want(std::uint16_t port = 1, std::chrono::milliseconds wait = 30s,
+                       std::chrono::milliseconds hold = 5min) {
+    return {{protocol::tcp, "server", port}, {}, {}, wait, hold};
+  }
+
+  waiter_id ask(const checkout& request = want(), owner_id owner = 1) { return book.ask(request, owner, now).value(); }
+
+  /// Carries out what the book wants until something else than a new peer is decided.
+  std::optional<lease_step> step() {
+    while (const auto next = book.poll(now)) {
+      if (next->what != kind::make)
+        return next;
+      if (places == 0) {
+        book.cannot_grow();
+        continue;
+      }
+      --places;
+      book.joined(next->waiter, ++last_peer);
+    }
+    return std::nullopt;
+  }
+
+  /// Lets a peer connect and returns what comes of it, which must be a grant.
+  lease_step connect(connection_id peer) {
+    book.note_ready(peer, now);
+    const auto next = step();
+    REQUIRE(next);
+    REQUIRE(next->what == kind::grant);
+    REQUIRE(next->peer == peer);
+    return *next;
+  }
+
+  void check_is_empty() {
+    CHECK(book.waiter_count() == 0);
+    CHECK(book.lease_count() == 0);
+    CHECK(book.peer_count() == 0);
+    CHECK(book.group_count() == 0);
+    CHECK_FALSE(book.next_timeout());
+  }
+
+  time_point now{1h};
+  std::size_t places = 1'000;
+  connection_id last_peer = 0;
+  lease_book book;
+};
+
+} // namespace
+
+TEST_CASE("whoever checks out gets a peer as soon as one is connected, and nobody else gets it", "[P2]") {
+  desk at;
+  const auto first = at.ask();
+  const auto second = at.ask();
+  REQUIRE_FALSE(at.step());
+  REQUIRE(at.last_peer == 2);
+  const auto one = at.connect(2);
+  CHECK(one.waiter == first);
+  CHECK_FALSE(at.step());
+  const auto other = at.connect(1);
+  CHECK(other.waiter == second);
+  CHECK(other.lease != one.lease);
+  CHECK(at.book.lease_count() == 2);
+  CHECK(at.book.granted() == 2);
+}
+
+TEST_CASE("a peer that is given back goes to the one who has waited the longest", "[P2][P3]") {
+  desk at{1};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  auto present = at.connect(1);
+  std::vector<waiter_id> line;
+  for (int count = 0; count < 5; ++count)
+    line.push_back(at.ask());
+  REQUIRE_FALSE(at.step());
+  for (const auto next : line) {
+    const auto back = at.book.release(present.lease, true, at.now);
+    REQUIRE(back);
+    CHECK(back->peer == 1);
+    CHECK_FALSE(back->leaves);
+    const auto granted = at.step();
+    REQUIRE(granted);
+    REQUIRE(granted->what == kind::grant);
+    CHECK(granted->waiter == next);
+    CHECK(granted->peer == 1);
+    present = *granted;
+  }
+  CHECK(at.last_peer == 1);
+}
+
+TEST_CASE("a lease ends once: given back twice, or after its time, it is not known any more", "[P2]") {
+  desk at;
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto mine = at.connect(1);
+  CHECK_FALSE(at.book.release(mine.lease + 1, true, at.now));
+  SECTION("given back") {
+    REQUIRE(at.book.release(mine.lease, true, at.now));
+  }
+  SECTION("over") {
+    at.now += 5min;
+    const auto expired = at.step();
+    REQUIRE(expired);
+    CHECK(expired->what == kind::expire);
+    CHECK(expired->lease == mine.lease);
+    CHECK(expired->peer == 1);
+  }
+  SECTION("gone with its peer") {
+    at.book.remove(1);
+  }
+  SECTION("gone with its owner") {
+    CHECK(at.book.bury(1).peers == std::vector<connection_id>{1});
+  }
+  CHECK_FALSE(at.book.release(mine.lease, true, at.now));
+  CHECK(at.book.lease_count() == 0);
+}
+
+TEST_CASE("a lease ends exactly when its time is over", "[P3]") {
+  desk at;
+  at.ask(desk::want(1, 30s, 10s));
+  REQUIRE_FALSE(at.step());
+  at.now += 3s;
+  at.connect(1);
+  CHECK(at.book.next_timeout() == at.now + 10s);
+  at.now += 10s - duration{1};
+  CHECK_FALSE(at.step());
+  at.now += duration{1};
+  CHECK(at.step()->what == kind::expire);
+  CHECK_FALSE(at.step());
+  at.check_is_empty();
+}
+
+TEST_CASE("a wait ends exactly when its time is over, and whoever comes behind moves up", "[P3]") {
+  desk at{1};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto held = at.connect(1);
+  const auto hasty = at.ask(desk::want(1, 1s));
+  const auto patient = at.ask(desk::want(1, 2s));
+  REQUIRE_FALSE(at.step());
+  CHECK(at.book.next_timeout() == at.now + 1s);
+  at.now += 1s - duration{1};
+  CHECK_FALSE(at.step());
+  at.now += duration{1};
+  const auto refused = at.step();
+  REQUIRE(refused);
+  CHECK(refused->what == kind::refuse);
+  CHECK(refused->waiter == hasty);
+  const auto group = at.book.standing_of(hasty);
+  CHECK(group.leased == 1);
+  CHECK(group.away == 0);
+  CHECK(at.book.withdraw(hasty));
+  CHECK_FALSE(at.book.withdraw(hasty));
+  CHECK_FALSE(at.step());
+  REQUIRE(at.book.release(held.lease, true, at.now));
+  CHECK(at.step()->waiter == patient);
+}
+
+TEST_CASE("who wants to wait no time gets what is free, or is refused at once, and a peer is made for the next",
+          "[P3]") {
+  desk at;
+  const auto first = at.ask(desk::want(1, 0ms));
+  const auto refused = at.step();
+  REQUIRE(refused);
+  CHECK(refused->what == kind::refuse);
+  CHECK(refused->waiter == first);
+  CHECK(at.book.standing_of(first).somebody_away == 1);
+  at.book.withdraw(first);
+  CHECK_FALSE(at.step());
+  at.book.note_ready(1, at.now);
+  CHECK_FALSE(at.step());
+  const auto second = at.ask(desk::want(1, 0ms));
+  const auto granted = at.step();
+  REQUIRE(granted);
+  CHECK(granted->what == kind::grant);
+  CHECK(granted->waiter == second);
+}
+
+TEST_CASE("as many peers are made as are wanted, and no more than may be", "[P1]") {
+  desk at{3};
+  for (int count = 0; count < 10; ++count) {
+    at.ask();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == std::min<std::size_t>(3, static_cast<std::size_t>(count) + 1));
+  }
+  // Other endpoints, other options, and another order are others.
+  at.ask(desk::want(2));
+  auto options = desk::want();
+  options.options.transport.mtu = 1'400;
+  at.ask(options);
+  auto alternatives = desk::want();
+  alternatives.alternatives = {{protocol::tcp, "server", 9}};
+  at.ask(alternatives);
+  REQUIRE_FALSE(at.step());
+  CHECK(at.last_peer == 6);
+  CHECK(at.book.group_count() == 4);
+  CHECK(at.book.peer_count() == 6);
+}
+
+TEST_CASE("a peer that is not to be used again, or has given up, leaves with its lease", "[P2]") {
+  desk at{1};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto mine = at.connect(1);
+  auto reuse = false;
+  SECTION("not to be used") {}
+  SECTION("given up") {
+    const auto left = at.book.give_up(1);
+    CHECK_FALSE(left.leaves);
+    CHECK(left.hopeless.empty());
+    reuse = true;
+  }
+  const auto next = at.ask();
+  CHECK_FALSE(at.step());
+  const auto back = at.book.release(mine.lease, reuse, at.now);
+  REQUIRE(back);
+  CHECK(back->leaves);
+  CHECK_FALSE(at.book.has(1));
+  // There is room for another.
+  CHECK_FALSE(at.step());
+  CHECK(at.connect(2).waiter == next);
+}
+
+TEST_CASE("a peer that is lost while it is lent stays with its owner, and is lent again when it is back", "[P2]") {
+  desk at{1};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto mine = at.connect(1);
+  at.book.note_away(1);
+  const auto next = at.ask();
+  CHECK_FALSE(at.step());
+  SECTION("given back before") {
+    REQUIRE_FALSE(at.book.release(mine.lease, true, at.now)->leaves);
+    CHECK_FALSE(at.step());
+    CHECK(at.connect(1).waiter == next);
+  }
+  SECTION("given back after") {
+    at.book.note_ready(1, at.now);
+    CHECK_FALSE(at.step());
+    REQUIRE_FALSE(at.book.release(mine.lease, true, at.now)->leaves);
+    CHECK(at.step()->waiter == next);
+  }
+  SECTION("revived after it had given up") {
+    CHECK_FALSE(at.book.give_up(1).leaves);
+    at.book.note_ready(1, at.now);
+    REQUIRE_FALSE(at.book.release(mine.lease, true, at.now)->leaves);
+    CHECK(at.step()->waiter == next);
+  }
+  CHECK(at.last_peer == 1);
+}
+
+TEST_CASE("a free peer that is lost is lent to nobody until it is back", "[P2]") {
+  desk at{1};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  REQUIRE(at.book.release(at.connect(1).lease, true, at.now));
+  at.book.note_away(1);
+  const auto next = at.ask();
+  CHECK_FALSE(at.step());
+  CHECK(at.connect(1).waiter == next);
+}
+
+TEST_CASE("when the last peer of a group gives up, nobody waits for it any longer", "[P3]") {
+  desk at{2};
+  const auto first = at.ask();
+  const auto second = at.ask();
+  const auto stranger = at.ask(desk::want(7));
+  REQUIRE_FALSE(at.step());
+  const auto one = at.book.give_up(1);
+  CHECK(one.leaves);
+  CHECK(one.hopeless.empty());
+  const auto other = at.book.give_up(2);
+  CHECK(other.leaves);
+  CHECK(other.hopeless == std::vector{first, second});
+  CHECK_FALSE(at.step());
+  CHECK(at.book.waiter_count() == 1);
+  CHECK(at.connect(3).waiter == stranger);
+  CHECK_FALSE(at.book.give_up(99).leaves);
+}
+
+TEST_CASE("the end of an owner frees its places in all lines and takes back all that it had", "[P2][S5]") {
+  desk at{1};
+  at.ask(desk::want(1), 7);
+  at.ask(desk::want(2), 8);
+  REQUIRE_FALSE(at.step());
+  at.connect(1);
+  at.connect(2);
+  const auto waiting = at.ask(desk::want(2), 7);
+  const auto next = at.ask(desk::want(1), 8);
+  CHECK_FALSE(at.step());
+  CHECK(at.book.knows(7));
+  const auto left = at.book.bury(7);
+  CHECK(left.waiters == std::vector{waiting});
+  CHECK(left.peers == std::vector<connection_id>{1});
+  CHECK_FALSE(at.book.knows(7));
+  CHECK(at.book.poll_former_owner() == owner_id{7});
+  CHECK_FALSE(at.book.poll_former_owner());
+  CHECK(at.book.bury(7).peers.empty());
+  // Its place is taken by a new peer.
+  CHECK_FALSE(at.step());
+  CHECK(at.connect(3).waiter == next);
+}
+
+TEST_CASE("an owner that has had its last is named once, unless it comes again", "[S5]") {
+  desk at;
+  const auto first = at.ask();
+  at.book.withdraw(first);
+  const auto second = at.ask();
+  CHECK_FALSE(at.book.poll_former_owner());
+  at.book.withdraw(second);
+  CHECK(at.book.poll_former_owner() == owner_id{1});
+  CHECK_FALSE(at.book.poll_former_owner());
+}
+
+TEST_CASE("a peer that nobody wants for long retires, the one that has been free the longest first", "[P5]") {
+  desk at{2, 1min};
+  at.ask();
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto one = at.connect(1);
+  const auto other = at.connect(2);
+  REQUIRE(at.book.release(other.lease, true, at.now));
+  CHECK_FALSE(at.step());
+  at.now += 10s;
+  REQUIRE(at.book.release(one.lease, true, at.now));
+  CHECK_FALSE(at.step());
+  CHECK(at.book.next_timeout() == at.now + 50s);
+  at.now += 50s;
+  const auto first = at.step();
+  REQUIRE(first);
+  CHECK(first->what == kind::retire);
+  CHECK(first->peer == 2);
+  CHECK_FALSE(at.step());
+  at.now += 10s;
+  CHECK(at.step()->peer == 1);
+  CHECK_FALSE(at.step());
+  at.check_is_empty();
+}
+
+TEST_CASE("without a time a free peer stays for ever", "[P5]") {
+  desk at{1, 0ms};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  REQUIRE(at.book.release(at.connect(1).lease, true, at.now));
+  at.now += 1'000h;
+  CHECK_FALSE(at.step());
+  CHECK_FALSE(at.book.next_timeout());
+}
+
+TEST_CASE("where there is no place for another peer, one that is free elsewhere makes room", "[P1][P3]") {
+  desk at{2};
+  at.places = 2;
+  at.ask(desk::want(1));
+  at.ask(desk::want(2));
+  REQUIRE_FALSE(at.step());
+  const auto one = at.connect(1);
+  at.connect(2);
+  const auto third = at.ask(desk::want(3));
+  const auto fourth = at.ask(desk::want(4));
+  CHECK_FALSE(at.step());
+  CHECK(at.book.is_full());
+  REQUIRE(at.book.release(one.lease, true, at.now));
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  CHECK(gone->peer == 1);
+  // Nothing more is closed before that one is gone.
+  CHECK_FALSE(at.step());
+  at.places = 1;
+  at.book.may_grow();
+  CHECK_FALSE(at.step());
+  CHECK(at.book.is_full());
+  // The one that has waited for a place the longest gets it.
+  REQUIRE(at.book.has(3));
+  CHECK(at.connect(3).waiter == third);
+  at.places = 1;
+  at.book.may_grow();
+  CHECK_FALSE(at.step());
+  CHECK(at.connect(4).waiter == fourth);
+}
+
+TEST_CASE("no more than 1,024 checkouts wait", "[B10]") {
+  desk at{1};
+  for (std::size_t count = 0; count < lease_book::waiters_max; ++count)
+    at.ask(desk::want(static_cast<std::uint16_t>(1 + count % 10)));
+  CHECK_FALSE(at.book.ask(desk::want(), 1, at.now));
+  CHECK_FALSE(at.step());
+  at.connect(1);
+  CHECK(at.book.ask(desk::want(), 1, at.now));
+  CHECK(at.book.withdraw_all().size() == lease_book::waiters_max);
+  CHECK(at.book.waiter_count() == 0);
+}
+
+TEST_CASE("groups that nobody needs are forgotten, however many there were", "[B10]") {
+  desk at{1};
+  at.places = 0;
+  for (std::uint16_t port = 1; port <= 5'000; ++port) {
+    const auto waiter = at.ask(desk::want(port));
+    CHECK_FALSE(at.step());
+    CHECK(at.book.withdraw(waiter));
+    CHECK_FALSE(at.step());
+  }
+  while (at.book.poll_former_owner())
+    continue;
+  at.check_is_empty();
+}
