@@ -65,6 +65,8 @@ void simulated_network::crash(const std::string& name, crash_kind how) {
     } else {
       sever(*connection);
       connection->is_forgotten = true;
+      // What is on its way is lost, also if the machine is back before it would have arrived.
+      connection->is_broken = true;
     }
   }
 }

@@ -45,7 +45,7 @@ struct simulated_connection {
   std::uint16_t number = 0;
   /// Nothing arrives any more.
   bool is_severed = false;
-  /// The fault of the plan has happened.
+  /// The fault of the plan has happened, or one that a test asked for: what is still on its way is lost.
   bool is_broken = false;
   /// Severed because the listener's machine died.
   bool is_forgotten = false;

@@ -266,6 +266,22 @@ TEST_CASE("a dead machine is silent, and resets old connections when it is back"
   CHECK(run.client.reason().code == error_code::reset);
 }
 
+TEST_CASE("what was on its way when a machine died is lost, also if the machine is soon back") {
+  world_with_server run;
+  run.world.network().set_link({.delay = 100ms});
+  run.connect();
+  run.accepted.front()->write("lost before");
+  run.world.run_for(50ms);
+  run.accepted.front()->write("lost behind");
+  run.world.run_for(10ms);
+  run.world.network().crash("sim", simulated_network::crash_kind::machine);
+  run.world.run_for(60ms);
+  run.world.network().restart("sim");
+  REQUIRE(run.world.run_until([&] { return run.client.is_closed(); }));
+  CHECK(run.client.received().empty());
+  CHECK(run.client.reason().code == error_code::reset);
+}
+
 TEST_CASE("a plan lets send take few bytes at a time, and every byte arrives") {
   world_with_server run;
   run.world.network().plan_next(server, {.send_size_max = 7});
