@@ -27,8 +27,9 @@ struct simulated_direction {
   /// The same for the other streams, and for all together.
   std::map<stream_id, std::uint64_t> arrived_on;
   std::uint64_t arrived_in_all = 0;
-  /// When the last byte that was taken has left.
+  /// When the last byte that was taken has left, and when it gets there.
   time_point free_at{};
+  time_point arrives_at{};
   /// What waits for the path to come up.
   std::deque<std::function<void()>> held;
 };
