@@ -61,6 +61,7 @@ void crashing_transports::pass(transport_call where, const std::string& host) {
   if (times == 0 || (!wanted.empty() && wanted != host))
     return;
   --times;
+  ++crash_count_;
   throw std::runtime_error{"a defect of the transport"};
 }
 

@@ -25,6 +25,10 @@ public:
   /// The next `times` calls of this kind throw; with `host`, only those of transports that connect there. A transport
   /// has no host before `connect`.
   void crash_in(transport_call where, unsigned times = 1, std::string_view host = {});
+  /// Nothing throws any more.
+  void stop_crashing() { plans_ = {}; }
+  /// How often one has thrown.
+  [[nodiscard]] std::size_t crash_count() const noexcept { return crash_count_; }
 
   [[nodiscard]] result<local_ref<transport>> create_transport(protocol proto, shard& where) override;
 
@@ -39,6 +43,7 @@ private:
 
   std::shared_ptr<transport_factory> sound_;
   std::array<plan, 5> plans_;
+  std::size_t crash_count_ = 0;
 };
 
 } // namespace actorwire::test

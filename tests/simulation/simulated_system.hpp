@@ -56,8 +56,10 @@ public:
 
   /// The world outside, as one shard sees it.
   [[nodiscard]] simulated_network& hosts(std::size_t shard = 0) { return *hosts_.at(shard); }
+  [[nodiscard]] const simulated_network& hosts(std::size_t shard = 0) const { return *hosts_.at(shard); }
   /// What makes the transports of this program throw.
   [[nodiscard]] crashing_transports& transports() noexcept { return *transports_; }
+  [[nodiscard]] const crashing_transports& transports() const noexcept { return *transports_; }
   [[nodiscard]] network& net() noexcept { return *net_; }
   [[nodiscard]] const supervisor_actor& supervisor() noexcept { return net_->supervisor(); }
   [[nodiscard]] probe make_probe(std::size_t shard = 0) { return probe{*net_, time_, shard}; }

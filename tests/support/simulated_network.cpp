@@ -65,6 +65,8 @@ void simulated_network::crash(const std::string& name, crash_kind how) {
     } else {
       sever(*connection);
       connection->is_forgotten = true;
+      // What is on its way is lost, also if the machine is back before it would have arrived.
+      connection->is_broken = true;
     }
   }
 }
@@ -145,6 +147,48 @@ connection_plan simulated_network::draw_plan(const endpoint& remote) {
   return plan;
 }
 
+link_settings simulated_network::draw_link() {
+  const auto delay = random_();
+  const auto jitter = random_();
+  const auto loss = random_();
+  const auto at_most = [](std::uint64_t drawn, duration limit) {
+    return duration{static_cast<duration::rep>(drawn % (static_cast<std::uint64_t>(limit.count()) + 1))};
+  };
+  auto drawn = link_;
+  drawn.delay += at_most(delay, chances_.delay_max);
+  drawn.jitter += at_most(jitter, chances_.delay_max);
+  drawn.segment_loss += static_cast<unsigned>(loss % (chances_.segment_loss_max + 1));
+  return drawn;
+}
+
+/// The time that a segment loses on its way, beyond what the way always takes.
+duration simulated_network::draw_hold_up(simulated_connection& connection) {
+  const auto& link = connection.link;
+  assert(link.segment_loss < 100);
+  duration lost{0};
+  if (link.jitter > duration{0})
+    lost += duration{static_cast<duration::rep>(random_() % (static_cast<std::uint64_t>(link.jitter.count()) + 1))};
+  while (link.segment_loss > 0 && random_() % 100 < link.segment_loss) {
+    lost += link.recovery;
+    ++connection.record.segments_lost;
+  }
+  return lost;
+}
+
+void simulated_network::end_faults() {
+  chances_ = {};
+  plans_.clear();
+  for (auto& connection : connections_) {
+    connection->plan.fault.reset();
+    connection->plan.send_size_max = 0;
+    connection->link = link_;
+  }
+  for (const auto& [name, status] : hosts_) {
+    restart(name);
+    heal(name);
+  }
+}
+
 // -- what happened -----------------------------------------------------------------------------------------------------
 
 std::vector<const connection_record*> simulated_network::records() const {
@@ -175,6 +219,13 @@ std::size_t simulated_network::open_count() const {
   }));
 }
 
+bool simulated_network::has_half_open(const endpoint& remote) const {
+  return std::ranges::any_of(connections_, [&](const auto& each) {
+    const auto* holder = each->end_at(side::dialler);
+    return each->record.remote == remote && each->is_severed && holder != nullptr && holder->is_established();
+  });
+}
+
 // -- events ------------------------------------------------------------------------------------------------------------
 
 void simulated_network::schedule(duration delay, std::function<void()> task) {
@@ -197,6 +248,7 @@ void simulated_network::run_next() {
   auto event = events_.extract(events_.begin());
   if (!events_.empty())
     shard_->arm(next_event_, std::max(events_.begin()->first - now, duration{0}));
+  happened_.add(static_cast<std::uint64_t>(now.time_since_epoch().count()));
   event.mapped()();
 }
 
@@ -207,7 +259,8 @@ simulated_connection& simulated_network::begin(simulated_transport& dialler, con
   connection.record.remote = remote;
   connection.record.began = shard_->now();
   connection.plan = draw_plan(remote);
-  connection.link = link_;
+  connection.link = draw_link();
+  connection.record.slowness = connection.link.delay - link_.delay;
   connection.number = static_cast<std::uint16_t>(connections_.size());
   connection.end_at(side::dialler) = &dialler;
   return connection;
@@ -299,6 +352,7 @@ void simulated_network::arrive(simulated_connection& connection, side sender, st
     return;
   }
   connection.is_broken = true;
+  connection.record.broken_by = fault->what;
   if (fault->what == connection_fault::kind::vanish)
     return sever(connection);
   receiver->accept_reset();
@@ -330,7 +384,9 @@ void simulated_network::travel(simulated_connection& connection, side sender, st
   way.free_at = std::max(way.free_at, now);
   if (connection.link.bandwidth > 0)
     way.free_at += std::chrono::nanoseconds{1'000'000'000ULL * size / connection.link.bandwidth};
-  schedule(way.free_at - now + connection.link.delay, [this, &connection, sender, task = std::move(arrived)] {
+  // Nothing overtakes what was sent before it.
+  way.arrives_at = std::max(way.arrives_at, way.free_at + connection.link.delay + draw_hold_up(connection));
+  schedule(way.arrives_at - now, [this, &connection, sender, task = std::move(arrived)] {
     if (connection.is_severed)
       return;
     auto& held = connection.from(sender).held;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "trace_digest.hpp"
+
 #include <actorwire/messages/endpoint.hpp>
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/timer.hpp>
@@ -38,6 +40,12 @@ struct link_settings {
   std::size_t segment_size_max = std::size_t{16} << 10U;
   /// Datagrams that are lost on the way, in percent.
   unsigned datagram_loss = 0;
+  /// By 0 .. this, drawn for each segment, the way takes longer.
+  duration jitter{0};
+  /// Segments that are lost on the way, in percent below 100. Each is sent again and gets there `recovery` later, if it is
+  /// not lost again; what was sent behind it waits for it.
+  unsigned segment_loss = 0;
+  duration recovery = std::chrono::milliseconds{200};
 };
 
 /// How a host answers to one attempt to connect.
@@ -90,6 +98,10 @@ struct chance_settings {
   std::size_t send_size_max = 0;
   /// Calls to observers are late by 0 .. this.
   duration lateness_max{0};
+  /// Each connection has a way that takes 0 .. this longer, with as much jitter at most, and loses 0 .. this share of its
+  /// segments, in percent.
+  duration delay_max{0};
+  unsigned segment_loss_max = 0;
 };
 
 /// What a test may ask about a connection, during and after its life. What arrived is what the transport at that end
@@ -98,6 +110,11 @@ struct connection_record {
   endpoint remote;
   time_point began;
   bool was_established = false;
+  /// What its plan had for it, when that has happened.
+  std::optional<connection_fault::kind> broken_by;
+  std::size_t segments_lost = 0;
+  /// By how much its way was slower than that of others at first.
+  duration slowness{0};
   std::string arrived_at_listener;
   std::string arrived_at_dialler;
   /// The same for the streams other than 0.
@@ -178,6 +195,11 @@ public:
   /// Draws the plans of all other attempts from the seed.
   void plan_by_chance(chance_settings chances) { chances_ = chances; }
 
+  /// From now on nothing fails any more: hosts are back, paths are up, ways are as `set_link` says and plans have neither
+  /// faults nor limits, also those of connections that exist. What is broken stays broken: a half-open connection is no fault that
+  /// goes on, but one that its user has not noticed yet.
+  void end_faults();
+
   // -- what happened ---------------------------------------------------------------------------------------------------
 
   /// All attempts to connect, the first first.
@@ -188,6 +210,10 @@ public:
   [[nodiscard]] std::string arrived_at(std::string_view uri) const;
   /// Connections of which both ends are alive.
   [[nodiscard]] std::size_t open_count() const;
+  /// Whether somebody holds an established connection to `remote` on which nothing arrives any more.
+  [[nodiscard]] bool has_half_open(const endpoint& remote) const;
+  /// Depends on the instant of each thing that has happened in this network, and on nothing else.
+  [[nodiscard]] std::uint64_t event_digest() const noexcept { return happened_.value(); }
 
 private:
   friend class simulated_transport;
@@ -216,6 +242,8 @@ private:
   [[nodiscard]] bool reaches(const simulated_connection& connection) const;
   [[nodiscard]] path_state path_of(const simulated_connection& connection) const;
   [[nodiscard]] connection_plan draw_plan(const endpoint& remote);
+  [[nodiscard]] link_settings draw_link();
+  [[nodiscard]] duration draw_hold_up(simulated_connection& connection);
 
   shard* shard_ = nullptr;
   link_settings link_;
@@ -228,6 +256,7 @@ private:
   std::set<simulated_transport*> transports_;
   /// Equal times keep the order in which they were scheduled.
   std::multimap<time_point, std::function<void()>> events_;
+  trace_digest happened_;
   timer next_event_;
   time_point instant_{};
   std::size_t events_of_instant_ = 0;

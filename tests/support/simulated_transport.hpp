@@ -27,8 +27,9 @@ struct simulated_direction {
   /// The same for the other streams, and for all together.
   std::map<stream_id, std::uint64_t> arrived_on;
   std::uint64_t arrived_in_all = 0;
-  /// When the last byte that was taken has left.
+  /// When the last byte that was taken has left, and when it gets there.
   time_point free_at{};
+  time_point arrives_at{};
   /// What waits for the path to come up.
   std::deque<std::function<void()>> held;
 };
@@ -45,7 +46,7 @@ struct simulated_connection {
   std::uint16_t number = 0;
   /// Nothing arrives any more.
   bool is_severed = false;
-  /// The fault of the plan has happened.
+  /// The fault of the plan has happened, or one that a test asked for: what is still on its way is lost.
   bool is_broken = false;
   /// Severed because the listener's machine died.
   bool is_forgotten = false;

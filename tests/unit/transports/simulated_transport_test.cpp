@@ -266,6 +266,78 @@ TEST_CASE("a dead machine is silent, and resets old connections when it is back"
   CHECK(run.client.reason().code == error_code::reset);
 }
 
+TEST_CASE("what was on its way when a machine died is lost, also if the machine is soon back") {
+  world_with_server run;
+  run.world.network().set_link({.delay = 100ms});
+  run.connect();
+  run.accepted.front()->write("lost before");
+  run.world.run_for(50ms);
+  run.accepted.front()->write("lost behind");
+  run.world.run_for(10ms);
+  run.world.network().crash("sim", simulated_network::crash_kind::machine);
+  run.world.run_for(60ms);
+  run.world.network().restart("sim");
+  REQUIRE(run.world.run_until([&] { return run.client.is_closed(); }));
+  CHECK(run.client.received().empty());
+  CHECK(run.client.reason().code == error_code::reset);
+}
+
+TEST_CASE("segments that are lost arrive later, and nothing overtakes them") {
+  world_with_server run{1};
+  run.world.network().set_link({.segment_size_max = 10, .segment_loss = 50, .recovery = 1s});
+  run.connect();
+  const auto began = run.world.time().now();
+  std::string all;
+  for (int number = 100; number < 200; ++number) {
+    const auto text = std::to_string(number) + "-------";
+    run.client.write(text);
+    all += text;
+  }
+  REQUIRE(run.world.run_until([&] { return run.accepted.front()->received().size() == all.size(); }));
+  CHECK(run.accepted.front()->received() == all);
+  CHECK(run.world.network().records().front()->segments_lost > 20);
+  CHECK(run.world.time().now() - began > 1s);
+}
+
+TEST_CASE("a way that takes longer and shorter keeps the order") {
+  world_with_server run{1};
+  run.world.network().set_link({.segment_size_max = 10, .jitter = 100ms});
+  run.connect();
+  std::string all;
+  for (int number = 100; number < 200; ++number) {
+    const auto text = std::to_string(number) + "-------";
+    run.client.write(text);
+    all += text;
+    run.world.run_for(1ms);
+  }
+  REQUIRE(run.world.run_until([&] { return run.accepted.front()->received().size() == all.size(); }));
+  CHECK(run.accepted.front()->received() == all);
+}
+
+TEST_CASE("when faults end, hosts are back and plans have none, and what is half-open stays so") {
+  world_with_server run;
+  const auto remote = *parse_endpoint(server);
+  run.world.network().plan_next(server, {.fault = connection_fault{connection_fault::kind::vanish, side::dialler, 0}});
+  run.connect();
+  CHECK(!run.world.network().has_half_open(remote));
+  run.client.write("x");
+  run.world.run_for(10ms);
+  CHECK(run.world.network().has_half_open(remote));
+  run.world.network().plan_next(server, {.fault = connection_fault{connection_fault::kind::reset, side::dialler, 3}});
+  transport_user second{*run.world.network().create_transport(protocol::tcp, run.world.where())};
+  REQUIRE(second.init());
+  second.connect(remote);
+  REQUIRE(run.world.run_until([&] { return second.is_connected(); }));
+  run.world.network().partition("sim");
+  run.world.network().end_faults();
+  second.write("hello");
+  REQUIRE(run.world.run_until([&] { return run.accepted.back()->received() == "hello"; }));
+  CHECK(!second.is_closed());
+  CHECK(run.world.network().has_half_open(remote));
+  REQUIRE(run.world.run_until([&] { return run.client.is_closed(); }));
+  CHECK(!run.world.network().has_half_open(remote));
+}
+
 TEST_CASE("a plan lets send take few bytes at a time, and every byte arrives") {
   world_with_server run;
   run.world.network().plan_next(server, {.send_size_max = 7});

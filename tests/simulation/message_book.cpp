@@ -1,0 +1,206 @@
+#include "message_book.hpp"
+
+#include "story.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace actorwire::test {
+
+namespace {
+
+constexpr std::size_t digit_count = 8;
+constexpr std::size_t prefix_size = 4;
+
+/// What is right costs a comparison and no assertion: there are many messages.
+void expect(bool holds, std::size_t number, const char* otherwise) {
+  if (!holds)
+    FAIL_CHECK("message " << number << ' ' << otherwise);
+}
+
+std::optional<std::size_t> number_of(std::string_view text) {
+  if (text.size() < digit_count)
+    return std::nullopt;
+  std::size_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + digit_count, number);
+  if (failure != std::errc{} || end != text.data() + digit_count)
+    return std::nullopt;
+  return number;
+}
+
+bool fits_in(const tally& part, const tally& whole) {
+  return part.messages <= whole.messages && part.bytes <= whole.bytes;
+}
+
+tally operator+(tally left, const tally& right) {
+  return left += right;
+}
+
+/// What is left of `whole`.
+tally operator-(const tally& whole, const tally& part) {
+  REQUIRE(fits_in(part, whole));
+  return {whole.messages - part.messages, whole.bytes - part.bytes};
+}
+
+} // namespace
+
+server_log read_log(const simulated_network& hosts, const std::vector<endpoint>& endpoints) {
+  server_log log;
+  std::size_t last = 0;
+  for (const auto* record : hosts.records()) {
+    if (std::ranges::find(endpoints, record->remote) == endpoints.end())
+      continue;
+    const auto cut = cut_frames(record->arrived_at_listener);
+    for (const auto& message : cut.messages) {
+      const auto number = number_of(message);
+      REQUIRE(number);
+      expect(*number > last, *number, "arrived twice or too late");
+      expect(message.find_first_not_of('x', digit_count) == std::string::npos, *number, "arrived changed");
+      last = *number;
+      log.arrived.emplace(*number, message.size());
+    }
+    if (cut.rest.empty())
+      continue;
+    ++log.torn_count;
+    const auto torn = number_of(std::string_view{cut.rest}.substr(std::min(cut.rest.size(), prefix_size)));
+    if (!torn)
+      continue;
+    expect(*torn > last, *torn, "was torn after it or a later one had arrived");
+    last = *torn;
+    log.torn.insert(*torn);
+  }
+  return log;
+}
+
+std::string message_book::next_text(std::size_t filling) {
+  const auto number = std::to_string(entries_.size() + 1);
+  auto text = std::string(digit_count - number.size(), '0') + number + std::string(filling, 'x');
+  last_size_ = text.size();
+  return text;
+}
+
+void message_book::note_send(const send_options& how, answer_to<sent> answer) {
+  entries_.push_back({last_size_, how.wanted, std::move(answer)});
+}
+
+void message_book::note_cast(const send_options& how) {
+  entries_.push_back({last_size_, how.wanted, nullptr});
+}
+
+void message_book::check(const probe& user, const delivery_totals& totals, const server_log& log) const {
+  check_answers(log);
+  check_totals(totals, log);
+
+  delivery_totals told;
+  for (const auto& each : user.all<data_lost>()) {
+    told.not_sent += each.not_sent;
+    told.maybe_sent += each.maybe_sent;
+  }
+  CHECK(told.not_sent == totals.not_sent);
+  CHECK(told.maybe_sent == totals.maybe_sent);
+
+  // What is echoed had arrived, and comes back in its order.
+  std::size_t last = 0;
+  for (const auto& back : user.all<received>()) {
+    const auto number = number_of(back.body.text());
+    REQUIRE(number);
+    expect(*number > last, *number, "came back twice or too late");
+    expect(log.arrived.contains(*number), *number, "came back and had never arrived");
+    last = *number;
+  }
+}
+
+void message_book::check_answers(const server_log& log) const {
+  for (const auto& [number, size] : log.arrived) {
+    REQUIRE(number <= entries_.size());
+    expect(size == entries_[number - 1].size, number, "arrived with another size");
+  }
+  for (std::size_t index = 0; index < entries_.size(); ++index) {
+    const auto number = index + 1;
+    const auto& answer = entries_[index].answer;
+    if (answer == nullptr)
+      continue;
+    expect(answer->count == 1, number, "was not answered exactly once");
+    if (!answer->value || answer->value->result == outcome::not_sent)
+      expect(!log.arrived.contains(number) && !log.torn.contains(number), number, "was not sent, and arrived");
+    else if (answer->value->result == outcome::acked)
+      expect(log.arrived.contains(number), number, "was acknowledged, and never arrived");
+  }
+}
+
+/// The user knows the outcome of each message that it asked about; the rest of the peer's account is that of the others,
+/// and must be possible.
+void message_book::check_totals(const delivery_totals& totals, const server_log& log) const {
+  CHECK(totals.pending == tally{});
+  CHECK(adds_up(totals));
+
+  tally all_sends;
+  tally answered;
+  tally casts;
+  tally casts_for_written;
+  tally casts_for_acked_arrived;
+  tally casts_arrived;
+  tally arrived;
+  delivery_totals known;
+  for (std::size_t index = 0; index < entries_.size(); ++index) {
+    const auto& [size, wanted, answer] = entries_[index];
+    const auto has_arrived = log.arrived.contains(index + 1);
+    if (has_arrived)
+      arrived.add(size);
+    if (answer == nullptr) {
+      casts.add(size);
+      if (wanted == outcome::written)
+        casts_for_written.add(size);
+      if (has_arrived)
+        casts_arrived.add(size);
+      if (has_arrived && wanted == outcome::acked)
+        casts_for_acked_arrived.add(size);
+      continue;
+    }
+    all_sends.add(size);
+    if (!answer->value)
+      continue;
+    answered.add(size);
+    switch (answer->value->result) {
+      case outcome::not_sent:
+        known.not_sent.add(size);
+        break;
+      case outcome::maybe_sent:
+        known.maybe_sent.add(size);
+        break;
+      case outcome::written:
+        known.written.add(size);
+        break;
+      case outcome::acked:
+        known.acked.add(size);
+        break;
+    }
+  }
+
+  // A send that failed was either refused, or accepted and then given up: its answer is an error in both cases. A cast is
+  // always accepted, and lost at once where a send would be refused.
+  CHECK(fits_in(casts + answered, totals.accepted));
+  CHECK(fits_in(totals.accepted, casts + all_sends));
+  CHECK(fits_in(known.not_sent, totals.not_sent));
+
+  const auto casts_written = totals.written - known.written;
+  const auto casts_acked = totals.acked - known.acked;
+  const auto casts_maybe_sent = totals.maybe_sent - known.maybe_sent;
+  CHECK(fits_in(casts_written, casts_for_written));
+  CHECK(fits_in(casts_acked, casts_for_acked_arrived));
+  CHECK(fits_in(casts_arrived, casts_written + casts_acked + casts_maybe_sent));
+
+  const auto left = totals.written + totals.acked + totals.maybe_sent;
+  CHECK(fits_in(totals.acked, arrived));
+  CHECK(fits_in(arrived, left));
+  // A torn message has left, and is none of those that arrived.
+  CHECK(arrived.messages + log.torn_count <= left.messages);
+}
+
+} // namespace actorwire::test

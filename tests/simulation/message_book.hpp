@@ -1,0 +1,61 @@
+#pragma once
+
+#include "probe.hpp"
+#include "simulated_network.hpp"
+
+#include <actorwire/messages/delivery.hpp>
+#include <actorwire/messages/endpoint.hpp>
+
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace actorwire::test {
+
+/// What the servers of one peer got, over all connections, by the numbers of messages.
+struct server_log {
+  /// Whole messages and their sizes in bytes.
+  std::map<std::size_t, std::size_t> arrived;
+  /// The beginnings of messages that a connection ended in, as far as they can be told apart.
+  std::set<std::size_t> torn;
+  std::size_t torn_count = 0;
+};
+
+/// Reads what arrived at `endpoints`, and checks that it is whole messages of a message book, none twice and in order
+/// over all connections, each of which may end with the beginning of one.
+[[nodiscard]] server_log read_log(const simulated_network& hosts, const std::vector<endpoint>& endpoints);
+
+/// What one user knows of its messages to one peer.
+class message_book {
+public:
+  /// The next message: its number in eight digits, so that even a torn one can be recognised, and `filling` bytes.
+  [[nodiscard]] std::string next_text(std::size_t filling);
+  /// The message that was made last is on its way.
+  void note_send(const send_options& how, answer_to<sent> answer);
+  void note_cast(const send_options& how);
+
+  [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+
+  /// Holds what `user` was told of every message, what its peer counted, and what arrived against each other; to be called
+  /// when nothing is pending any more. `totals` are those of the peer, and all that it did was told to `user`.
+  void check(const probe& user, const delivery_totals& totals, const server_log& log) const;
+
+private:
+  struct entry {
+    std::size_t size = 0;
+    outcome wanted = outcome::written;
+    /// Null for a cast, of which the user knows the sum only.
+    answer_to<sent> answer;
+  };
+
+  void check_answers(const server_log& log) const;
+  void check_totals(const delivery_totals& totals, const server_log& log) const;
+
+  std::size_t last_size_ = 0;
+  /// The entry of message n is at n - 1.
+  std::vector<entry> entries_;
+};
+
+} // namespace actorwire::test
