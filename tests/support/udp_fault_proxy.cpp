@@ -1,19 +1,18 @@
 #include "udp_fault_proxy.hpp"
 
+#include "descriptor.hpp"
+#include "task_door.hpp"
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <deque>
 #include <functional>
-#include <future>
-#include <mutex>
 #include <span>
 #include <system_error>
 #include <thread>
@@ -30,30 +29,6 @@ using steady = std::chrono::steady_clock;
 constexpr std::size_t header_bytes = 28;
 /// Datagrams that are read from one socket before the next has its turn.
 constexpr int batch_max = 64;
-
-int checked(int returned, const char* what) {
-  if (returned < 0)
-    throw std::system_error{errno, std::generic_category(), what};
-  return returned;
-}
-
-class descriptor {
-public:
-  explicit descriptor(int number) noexcept : number_(number) {}
-  descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  descriptor& operator=(descriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  ~descriptor() {
-    if (number_ >= 0)
-      ::close(number_);
-  }
-  [[nodiscard]] int get() const noexcept { return number_; }
-
-private:
-  int number_;
-};
 
 sockaddr_in address_of(const std::string& host, std::uint16_t port) {
   sockaddr_in made{};
@@ -129,16 +104,7 @@ public:
   }
 
   /// Has the proxy's thread do something, and waits for it. *Errors:* rethrows what it throws.
-  void call(std::function<void()> what) {
-    std::packaged_task<void()> task{std::move(what)};
-    auto done = task.get_future();
-    {
-      const std::lock_guard guard{mutex_};
-      tasks_.push_back(std::move(task));
-    }
-    ::eventfd_write(bell_.get(), 1);
-    done.get();
-  }
+  void call(std::function<void()> what) { door_.call(std::move(what)); }
 
 private:
   struct client {
@@ -162,7 +128,7 @@ private:
 
   void run() {
     while (!is_over_) {
-      std::vector<pollfd> waiting{{bell_.get(), POLLIN, 0}, {to_be_found_.get(), POLLIN, 0}};
+      std::vector<pollfd> waiting{{door_.bell(), POLLIN, 0}, {to_be_found_.get(), POLLIN, 0}};
       for (const auto& each : clients_)
         waiting.push_back({each.outside.get(), POLLIN, 0});
       ::poll(waiting.data(), waiting.size(), milliseconds_to_wait());
@@ -175,7 +141,7 @@ private:
       let_go_of_the_late(to_server_);
       let_go_of_the_late(to_clients_);
       if (waiting[0].revents != 0)
-        do_tasks();
+        door_.do_tasks();
     }
   }
 
@@ -188,18 +154,6 @@ private:
       return -1;
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(next - steady::now());
     return static_cast<int>(std::max(left, std::chrono::milliseconds{0}).count());
-  }
-
-  void do_tasks() {
-    eventfd_t ignored = 0;
-    ::eventfd_read(bell_.get(), &ignored);
-    std::vector<std::packaged_task<void()>> tasks;
-    {
-      const std::lock_guard guard{mutex_};
-      tasks.swap(tasks_);
-    }
-    for (auto& each : tasks)
-      each();
   }
 
   void read_from_clients() {
@@ -306,9 +260,7 @@ private:
   const udp_faults faults_;
   const sockaddr_in server_;
   const descriptor to_be_found_ = socket_at("127.0.0.1");
-  const descriptor bell_{checked(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), "eventfd")};
-  std::mutex mutex_;
-  std::vector<std::packaged_task<void()>> tasks_;
+  task_door door_;
   // What follows is the thread's.
   std::vector<client> clients_;
   lane to_server_;

@@ -3,6 +3,7 @@
 
 #include "child_process.hpp"
 #include "program.hpp"
+#include "redis_protocol.hpp"
 
 #include <deque>
 #include <iostream>
@@ -38,13 +39,6 @@ private:
   child_process process_;
 };
 
-std::string command(const std::vector<std::string>& words) {
-  auto text = "*" + std::to_string(words.size()) + "\r\n";
-  for (const auto& word : words)
-    text += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  return text;
-}
-
 std::string key_of(std::uint32_t number) {
   return "key:" + std::to_string(number);
 }
@@ -52,45 +46,6 @@ std::string key_of(std::uint32_t number) {
 std::string value_of(std::uint32_t number) {
   return "value of " + std::to_string(number) + std::string(number % 50, '.');
 }
-
-/// Cuts replies out of the byte stream: simple strings, errors, numbers and bulk strings (RESP 2), with their type.
-class reply_parser {
-public:
-  void feed(std::string_view bytes) { unread_.append(bytes); }
-
-  std::optional<std::string> next() {
-    const auto line_end = unread_.find("\r\n", offset_);
-    if (line_end == std::string::npos)
-      return compact();
-    auto line = unread_.substr(offset_, line_end - offset_);
-    auto end = line_end + 2;
-    if (line.starts_with("$") && line != "$-1") {
-      const auto size = std::stoul(line.substr(1));
-      if (unread_.size() < end + size + 2)
-        return compact();
-      line = "$" + unread_.substr(end, size);
-      end += size + 2;
-    }
-    offset_ = end;
-    return line;
-  }
-
-  /// What an ended connection left unread means nothing to the next.
-  void clear() {
-    unread_.clear();
-    offset_ = 0;
-  }
-
-private:
-  std::nullopt_t compact() {
-    unread_.erase(0, offset_);
-    offset_ = 0;
-    return std::nullopt;
-  }
-
-  std::string unread_;
-  std::size_t offset_ = 0;
-};
 
 acquire_options patient_with_restarts() {
   acquire_options options;
