@@ -67,7 +67,7 @@ TEST_CASE("in any random story every message has one true outcome, every state i
     // Written before, so that a story that kills the program is the last one that was announced.
     std::cout << replay << std::endl;
     random_story told{seed};
-    told.go_wrong(4s);
+    told.go_wrong(3s);
     told.become_good();
     told.close();
     const auto trace = told.trace();

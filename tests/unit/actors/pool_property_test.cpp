@@ -647,7 +647,8 @@ TEST_CASE("whatever network and users do, every dial, verdict and state is as pr
     CAPTURE(round);
     const auto settings = random_settings(engine);
     world around{settings, seed.engine(static_cast<std::uint32_t>(round + 1))};
-    around.run(300);
+    // Most find what they find early; some go on for long.
+    around.run(round % 10 == 0 ? 500 : 100);
     around.check_rate();
     spread.insert(spread.end(), around.spread().begin(), around.spread().end());
   }
@@ -664,7 +665,7 @@ TEST_CASE("when the network becomes good, every peer is ready within its longest
   const test::test_seed seed;
   const auto has_wide_gate = GENERATE(true, false);
   auto engine = seed.engine();
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 100; ++round) {
     CAPTURE(has_wide_gate, round);
     auto settings = random_settings(engine);
     settings.limits.max_connections = 40;
