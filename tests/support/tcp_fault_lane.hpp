@@ -20,7 +20,6 @@ namespace actorwire::test {
 /// - `corrupt`: one bit of that byte is flipped, the checksum of TCP notwithstanding.
 enum class tcp_fate : std::uint8_t { carry, cut, reset, swallow, stall, corrupt };
 
-
 /// Of one direction of one connection.
 struct tcp_lane_faults {
   tcp_fate fate = tcp_fate::carry;

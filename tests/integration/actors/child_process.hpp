@@ -84,6 +84,22 @@ public:
     process_ = -1;
   }
 
+  /// Stops it, and waits until it has: its kernel goes on answering for it.
+  void stop() {
+    REQUIRE(process_ > 0);
+    REQUIRE(::kill(-process_, SIGSTOP) == 0);
+    int status = 0;
+    while (::waitpid(process_, &status, WUNTRACED) < 0 && errno == EINTR) {
+    }
+    REQUIRE(WIFSTOPPED(status));
+  }
+
+  /// Lets it go on after `stop`.
+  void go_on() {
+    REQUIRE(process_ > 0);
+    REQUIRE(::kill(-process_, SIGCONT) == 0);
+  }
+
 private:
   pid_t process_ = -1;
 };

@@ -74,6 +74,8 @@ public:
   [[nodiscard]] bool has_said(std::string_view words) const { return said_.find(words) != std::string::npos; }
 
   void kill() { process_.kill(); }
+  void stop() { process_.stop(); }
+  void go_on() { process_.go_on(); }
 
 private:
   struct pipe_ends {
