@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -353,7 +352,9 @@ void pool::forget_if_healthy(const entry& peer, time_point now) {
 
 void pool::remember(const entry& peer, const dial_history& history, time_point now) {
   // An endpoint that has rested for so long is treated no worse than one that was waited for.
-  const auto rest = delay_of(*peer.policy, std::numeric_limits<std::uint64_t>::max());
+  // Not the longest of its delays: with a factor of 1 they do not grow.
+  const duration rest =
+      std::min(peer.policy->max_delay, std::chrono::duration_cast<std::chrono::milliseconds>(longest_delay));
   book_.keep(peer.remote, history, std::max(now, history.not_before) + rest, now);
 }
 

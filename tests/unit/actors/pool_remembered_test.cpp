@@ -190,6 +190,28 @@ TEST_CASE("a peer acquired anew is dialled at once when its connection had worke
   }
 }
 
+TEST_CASE("an endpoint whose delays do not grow is remembered for max_delay all the same", "[B4]") {
+  pool_limits limits;
+  limits.reconnect_burst = 1;
+  limits.reconnects_per_second = 0.001;
+  pool_fixture with{limits};
+  auto policy = without_jitter();
+  policy.backoff_factor = 1.0;
+  acquire_options other;
+  other.reconnection = policy;
+  other.transport.mtu = 1'400;
+  const auto id = with.acquire(1, policy);
+  const auto order = with.next_dial();
+  REQUIRE(with.peers.ended(id, order.attempt, pool_fixture::refused(), with.now));
+  REQUIRE(with.peers.remove(id, with.now));
+  with.now += policy.base_delay + policy.max_delay - duration{1};
+  (void)with.acquire(1, policy);
+  REQUIRE(with.peers.acquire(pool_fixture::server(1), other, with.now));
+  REQUIRE(with.peers.poll_dial(with.now));
+  // Both count as redials, and there is but one token.
+  REQUIRE_FALSE(with.peers.poll_dial(with.now));
+}
+
 TEST_CASE("an attempt that fails while its peer drains is held against the endpoint", "[B2]") {
   pool_fixture with;
   const auto policy = without_jitter();
