@@ -78,7 +78,7 @@ struct state_times {
 /// that the difference of two is what happened between. Those of many add up.
 ///
 /// Times are measured of samples: of the first message and each 16th after it. *Source:* a message is accepted when the
-/// connection or peer handles its `send` or `cast`.
+/// connection or peer handles its `send` or `cast`. Datagrams of QUIC are not among them.
 struct lifetime_stats {
   /// From accepting a message until the transport had all of it, which is when `written` becomes its outcome.
   histogram send_latency;
@@ -91,8 +91,8 @@ struct lifetime_stats {
   /// By reason, in the order of their numbers; no more than there are codes. In sum `delivery_totals::not_sent` and
   /// `maybe_sent`.
   std::vector<drop_count> drops;
-  /// Attempts of a peer that failed before the connection was ready, by reason, in the order of their numbers. Each of the
-  /// others led to a generation.
+  /// Attempts that failed before the connection was ready, by reason, in the order of their numbers. Each of the others led
+  /// to a generation, or was cut short by this side.
   std::vector<failure_count> failed_attempts;
   state_times time_in;
 
