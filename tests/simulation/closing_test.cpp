@@ -179,6 +179,38 @@ TEST_CASE("a second close speeds up the first, and both are answered", "[simulat
   CHECK(quick->value);
 }
 
+TEST_CASE("whoever asks for a close at the moment when another is answered is answered too", "[simulation][B10][D2]") {
+  for (const auto asks_pool : {false, true}) {
+    CAPTURE(asks_pool);
+    auto first = 0;
+    auto second = 0;
+    simulated_system world;
+    world.hosts().listen(server, sink_service());
+    const auto peer = world.acquire(server, roomy());
+    world.run_for(1s);
+    const auto pool = world.net().supervisor();
+    world.net().spawn_on_shard(0, [&, pool](caf::event_based_actor* self) -> caf::behavior {
+      const auto count_second = [&second](auto answer) {
+        std::move(answer).then([&second](const close_report&) { ++second; }, [&second](caf::error&) { ++second; });
+      };
+      ask(self, peer, caf::infinite, close{close_mode::drain, 30s})
+          .then(
+              [&, self, pool, count_second](const close_report&) {
+                ++first;
+                if (asks_pool)
+                  count_second(ask(self, pool, caf::infinite, close{close_mode::flush, 2s}));
+                else
+                  count_second(ask(self, peer, caf::infinite, close{close_mode::flush, 2s}));
+              },
+              [](caf::error&) {});
+      return {[](int) {}};
+    });
+    world.run_for(1min);
+    CHECK(first == 1);
+    CHECK(second == 1);
+  }
+}
+
 TEST_CASE("a close that is told and not asked is carried out, and answered to nobody", "[simulation][B10]") {
   for (const auto& way : ways)
     for (const auto mode : all_modes) {
