@@ -212,8 +212,11 @@ inline void turn_away(caf::scheduled_actor& who, execution_context* here) {
 /// *Thread:* the one that runs `who`.
 inline caf::mailbox_element_ptr handle_now(caf::scheduled_actor& who, caf::mailbox_element_ptr message,
                                            execution_context* here) {
-  if (who.getf(caf::abstract_actor::is_terminated_flag)) {
-    // A mailbox that is closed answers requests.
+  // One that has quit outside of a handler of its own is over and not yet seen off: CAF would drop the message, and with
+  // it a request that somebody waits for.
+  const auto has_quit = who.getf(caf::abstract_actor::is_initialized_flag) && !who.alive();
+  if (has_quit || who.getf(caf::abstract_actor::is_terminated_flag)) {
+    // A mailbox that is closed answers requests, and one answers them when it is closed.
     who.caf::scheduled_actor::enqueue(std::move(message), here);
     return nullptr;
   }
