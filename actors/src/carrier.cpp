@@ -31,7 +31,7 @@ void carrier::start() {
     return;
   }
   if (const auto ready = carry(*bearer, user); !ready) {
-    user.note_failed_attempt(ready.error());
+    // The wire tells the peer, when it is given up.
     carried_to_the_end(ready.error());
     return;
   }

@@ -349,6 +349,16 @@ TEST_CASE("a folder for qlog that cannot be written to is refused before anythin
       refused.error().text
       == "quic.qlog_directory = (not shown): must be a folder that this program may write to (the system says: No such "
          "file or directory)");
+  witness me{here.system};
+  auto options = to_acquire();
+  options.transport.protocol_settings = quic;
+  const auto peer = here.net->acquire("quic://127.0.0.1:4433", options).value();
+  const auto info = me.try_to_ask<connection_info>(peer, connect{});
+  REQUIRE_FALSE(info);
+  CHECK(info.error() == refused.error());
+  // One attempt is one, also where it fails before it has begun.
+  CHECK(me.must_ask<stats>(peer, get_stats{}).lifetime.failed_attempts
+        == std::vector{failure_count{error_code::invalid_value, 1}});
 }
 
 TEST_CASE("nobody listens: a peer is told that it was refused, and tries again") {

@@ -130,8 +130,8 @@ void dialer::fail(const transport_error& reason) {
   auto* told = observer_;
   cancel();
   auto full = reason;
-  if (has_stale_addresses())
-    full.text.append("; the addresses are of an earlier look-up, since the last one failed: ").append(lookup_failure_);
+  if (lookup_failure_)
+    full.text.append("; the addresses are of an earlier look-up, since the last one failed: ").append(*lookup_failure_);
   told->on_dial_failed(full);
 }
 

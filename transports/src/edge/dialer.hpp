@@ -43,7 +43,7 @@ public:
   void cancel() noexcept;
 
   /// Whether the look-up failed, and addresses of an earlier one were dialled.
-  [[nodiscard]] bool has_stale_addresses() const noexcept { return !lookup_failure_.empty(); }
+  [[nodiscard]] bool has_stale_addresses() const noexcept { return lookup_failure_.has_value(); }
 
 protected:
   dialer(shard& where, std::shared_ptr<resolver> names);
@@ -85,7 +85,7 @@ private:
   endpoint remote_;
   resolver::query query_;
   /// Why the look-up failed, where the addresses are those of an earlier one.
-  std::string lookup_failure_;
+  std::optional<std::string> lookup_failure_;
   std::optional<happy_eyeballs> race_;
   timer race_timer_;
   timer deadline_;
