@@ -6,6 +6,8 @@
 
 #include <fstream>
 #include <iterator>
+#include <optional>
+#include <utility>
 #include <vector>
 
 namespace actorwire::test {
@@ -179,21 +181,38 @@ TEST_CASE("a peer connects again after ncat was killed and restarted") {
   program here;
   witness me{here.system};
   const auto peer = here.net->acquire(uri(server.port()), lines()).value();
-  auto now = me.must_ask<connection_info>(peer, connect{});
   me.listen_to(peer, event_mask::data | event_mask::state);
-  for (std::uint64_t generation = 1; generation <= 3; ++generation) {
-    if (generation > 1)
-      now = me.await<opened>().info;
-    CHECK(now.generation == generation);
-    const auto line = "generation " + std::to_string(generation);
-    anonymous_tell(peer, cast{payload::copy_of(line), {}});
-    const auto answer = me.await<received>();
-    CHECK(answer.body.text() == line);
-    CHECK(answer.generation == generation);
+  auto count = 0;
+  // Says a line until it comes back. The socket of a server that dies may still take a connection, which then goes with it.
+  const auto converse = [&] {
+    for (;;) {
+      REQUIRE(++count < 1'000);
+      const auto line = "line " + std::to_string(count);
+      anonymous_tell(peer, cast{payload::copy_of(line), {}});
+      std::optional<received> answer;
+      for (auto is_lost = false; !answer && !is_lost;)
+        me.self()->receive(
+            [&](received& data) {
+              if (data.body.text() == line)
+                answer = std::move(data);
+            },
+            [&](const state_changed& change) {
+              is_lost = change.to == connection_state::backoff;
+              if (is_lost)
+                CHECK(change.reason.code != error_code::none);
+            },
+            [](const opened&) {}, [](const peer_closing&) {},
+            caf::after(patience) >> [] { FAIL("no line came back, and no loss was told"); });
+      if (answer)
+        return answer->generation;
+    }
+  };
+  std::uint64_t last = 0;
+  for (int round = 0; round < 3; ++round) {
+    const auto generation = converse();
+    CHECK(generation > last);
+    last = generation;
     server.kill();
-    const auto change = me.await<state_changed>(
-        [&](const auto& each) { return each.to == connection_state::backoff && each.generation == generation; });
-    CHECK((change.reason.code == error_code::peer_closed || change.reason.code == error_code::reset));
     server.restart();
   }
 }
