@@ -200,6 +200,11 @@ void channel_actor::flush_later() {
     where().flush_later(taker->flusher());
 }
 
+void channel_actor::abort_later(const transport_error& reason) {
+  if (wire_ != nullptr)
+    wire_->abort_later(reason);
+}
+
 void channel_actor::pump_later() {
   if (wire_ == nullptr)
     return;
@@ -437,6 +442,7 @@ stats channel_actor::statistics() const {
   all.transport = figures_.over_all(present ? &*present : nullptr, status_.generation);
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
+  all.losses = sending_.losses();
   return all;
 }
 

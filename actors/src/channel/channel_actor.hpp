@@ -101,6 +101,9 @@ public:
   void flush_later();
   void flush_later(stream_id stream);
 
+  /// Lets the wire, if there is one that is connected, end with `reason` at the end of the turn.
+  void abort_later(const transport_error& reason);
+
   /// Lets the wire, if there is one, see at the end of the turn how much data is wanted now, of all streams or of one.
   void pump_later();
   void pump_later(stream_id stream);

@@ -18,6 +18,11 @@ transport_error not_sendable(stream_id stream) {
                     "stream " + std::to_string(stream) + " is not open, or cannot be sent on any more");
 }
 
+transport_error too_slow() {
+  return make_error(error_code::queue_overflow, phase::established, origin::local,
+                    "the peer takes less than is sent to it: flow.overflow = disconnect");
+}
+
 loss& operator+=(loss& sum, const loss& other) noexcept {
   sum.not_sent += other.not_sent;
   sum.maybe_sent += other.maybe_sent;
@@ -43,20 +48,26 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   reserved_bytes_ += size;
   // What leaves with this turn need not know when it came.
   const auto can_expire = !target->is_ready() || options.ttl.count() > 0;
-  auto accepted =
-      target->accept(std::move(body), options, std::move(asker), can_expire ? owner_.where().now() : time_point::min());
+  const auto accepted = target->accept(std::move(body), options, std::move(asker),
+                                       can_expire ? owner_.where().now() : time_point::min(), settler());
   if (!accepted) {
     release_memory();
-    return accepted;
+    if (accepted.error().code == error_code::would_block && ledger_.limits().overflow == overflow_policy::disconnect)
+      owner_.abort_later(too_slow());
+    return accepted.error();
+  }
+  if (accepted->dropped != loss{}) {
+    release_memory();
+    report_loss(accepted->dropped, why_dropped(accepted->reason, target->is_ready()));
   }
   report_backpressure();
   owner_.flush_later(options.stream);
   follow_expiry(target->next_timeout());
-  return accepted;
+  return accepted->sequence;
 }
 
 std::uint64_t outbound::refuse(std::size_t size, const transport_error& why) {
-  const auto sequence = ledger_.drop(size);
+  const auto sequence = ledger_.drop(size, loss_reason::refused);
   tally refused;
   refused.add(size);
   report_loss({refused, {}}, why);

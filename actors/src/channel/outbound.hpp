@@ -39,7 +39,8 @@ public:
 
   // -- from senders -----------------------------------------------------------------------------------------------------
 
-  /// Takes a message, and whoever asked for its outcome, into the outbox of its stream.
+  /// Takes a message, and whoever asked for its outcome, into the outbox of its stream. For want of room the message, or others,
+  /// may be dropped, as `flow_limits::overflow` says.
   /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
   /// network's memory is used up; `body` and `asker` are left as they were then.
   result<std::uint64_t> accept(payload& body, const send_options& options, reply& asker);
@@ -80,6 +81,7 @@ public:
   void stop() noexcept { expiry_.reset(); }
 
   [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
+  [[nodiscard]] loss_totals losses() const noexcept { return ledger_.losses(); }
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
 
 private:

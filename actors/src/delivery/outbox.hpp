@@ -20,9 +20,11 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 
 namespace actorwire {
@@ -36,7 +38,7 @@ struct settled {
 };
 
 /// Tells a sender what became of its message. It must not throw, and may call `accept`, `drop` and the queries of the
-/// outbox that calls it, nothing else.
+/// outbox that calls it, nothing else. What `accept` itself tells must not even do that.
 template <class Settle, class Reply>
 concept settles = std::invocable<Settle&, Reply&&, const settled&>;
 
@@ -46,6 +48,14 @@ struct loss {
   tally maybe_sent{};
 
   friend constexpr bool operator==(const loss&, const loss&) = default;
+};
+
+/// What became of a message that was taken: its number, and which ones went for it, the message itself perhaps.
+struct admission {
+  std::uint64_t sequence = 0;
+  loss dropped{};
+  /// Why those did; without a meaning if there are none.
+  loss_reason reason = loss_reason::lost;
 };
 
 /// Where every accepted message stands until its outcome is known. It belongs to the stable handle of a remote endpoint
@@ -68,8 +78,9 @@ struct loss {
 /// `Reply` is whatever answers a sender; it is moved in by `accept` and handed out exactly once, to `settle`. Time is
 /// passed in and never goes back. An empty outbox holds no memory but itself.
 /// *Limits:* those of `flow_limits`, measured in bytes of messages over everything pending in its ledger, which several
-/// outboxes may share, one for each stream of a connection; at the bound `accept` refuses. What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's
-/// limits; nothing is added until it fits below them again.
+/// outboxes may share, one for each stream of a connection; at the bound `accept` does what `flow_limits::overflow` says.
+/// What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's limits; nothing
+/// is added until it fits below them again.
 /// *Thread:* shard only.
 template <class Reply>
 class outbox {
@@ -79,28 +90,52 @@ public:
 
   /// Accepts a message and returns its sequence number. Without a connection, `options.policy` must be `queue`: what
   /// `fail` and `drop` mean then is the caller's to do. `now` matters only without a connection, or to a `ttl`.
+  ///
+  /// By `flow_limits::overflow` other messages, or this one, may be dropped; their senders are told by `settle` when all is
+  /// done. To end the connection is the caller's to do.
   /// *Errors:* `message_too_large`, `invalid_value` or `would_block`, see `frame_encoder::frame` and
-  /// `outbox_ledger::admit`; `body` and `reply` are left as they were then.
-  [[nodiscard]] result<std::uint64_t> accept(payload&& body, const send_options& options, Reply&& reply,
-                                             time_point now) {
+  /// `outbox_ledger::check`; `body` and `reply` are left as they were then.
+  template <settles<Reply> Settle>
+  [[nodiscard]] result<admission> accept(payload&& body, const send_options& options, Reply&& reply, time_point now,
+                                         Settle&& settle) {
     assert(is_ready_ || options.policy == when_down::queue);
     const auto envelope = encoder_.frame(body.bytes());
     if (!envelope)
       return envelope.error();
     const std::size_t size = body.size();
     const auto wire_size = size + envelope->head_size + envelope->tail_size;
-    if (const auto admitted = ledger_.admit(size, wire_size, options, is_ready_); !admitted)
-      return admitted.error();
+    if (const auto checked = ledger_.check(size, wire_size, options, is_ready_); !checked)
+      return checked.error();
+    ring_queue<queued> gone;
+    if (auto* older = find_older(options.key)) {
+      if (const tally freed{1, older->message.size()}; !ledger_.has_room(size, is_ready_, freed))
+        return ledger_.why_full(size, is_ready_, freed);
+      const auto place = older->place;
+      gone.push_back(
+          std::exchange(*older, queued{framed_message{std::move(body), *envelope}, std::move(reply), options, now}));
+      older->place = place;
+      const auto sequence = enter(*older);
+      return tell_dropped(sequence, std::move(gone), loss_reason::superseded, settle);
+    }
+    if (!ledger_.has_room(size, is_ready_)) {
+      if (overflow() == overflow_policy::drop_newest)
+        return drop_newest(size, std::move(reply), settle);
+      const auto victims = overflow() == overflow_policy::drop_oldest ? victims_for(size) : 0;
+      if (victims == 0)
+        return ledger_.why_full(size, is_ready_);
+      for (std::size_t count = 0; count < victims; ++count)
+        gone.push_back(queue_.take(begun()));
+    }
     queue_.push_back({framed_message{std::move(body), *envelope}, std::move(reply), options, now});
-    auto& added = queue_.back();
-    added.sequence = ledger_.accept(size, wire_size) & sequence_max;
-    earliest_ = std::min(earliest_, deadline_of(added));
-    return added.sequence;
+    if (overflow() == overflow_policy::conflate)
+      note_place(queue_.back());
+    const auto sequence = enter(queue_.back());
+    return tell_dropped(sequence, std::move(gone), loss_reason::dropped_oldest, settle);
   }
 
   /// Counts a message of `size` bytes that its sender wanted dropped while there is no connection: accepted, and
   /// `not_sent` at once. Returns its sequence number; nobody is told through `settle`.
-  std::uint64_t drop(std::size_t size) noexcept { return ledger_.drop(size); }
+  std::uint64_t drop(std::size_t size) { return ledger_.drop(size, loss_reason::refused); }
 
   /// Describes the next bytes to write, beginning exactly where the transport stopped, and returns how many pieces that
   /// took; 0 when all was taken. Call `expire` before, in the same turn, so that nothing leaves too late.
@@ -119,25 +154,39 @@ public:
   void handed_over(std::size_t bytes, Settle&& settle) {
     assert(is_ready_ && bytes <= unwritten_bytes());
     const settling_scope scope{is_settling_};
+    const auto finish = [&](flying&& complete) {
+      // Settled one by one: at each call the account is that of a transport that has taken this much so far.
+      ledger_.settle(outcome::written, complete.size);
+      settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
+    };
+    // Where a sender that is told may send what changes the order, or takes the place of another, it has to find gone all that
+    // the transport has.
+    const auto tells_at_once = overflow() == overflow_policy::fail;
+    ring_queue<flying> complete;
     while (bytes > 0) {
       auto& front = queue_.front();
+      if (started_bytes_ == 0)
+        forget_place(front);
       const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
       bytes -= taken;
-      started_bytes_ += taken;
+      started_bytes_ += static_cast<std::uint32_t>(taken);
       stream_offset_ += taken;
       ledger_.left_queue(taken);
       if (started_bytes_ < front.message.wire_size())
-        return;
-      if (front.options.wanted == outcome::acked) {
+        break;
+      if (front.wanted == outcome::acked) {
         move_front_to_flight();
-      } else {
-        auto complete = front_to_flight_form();
-        pop_front();
-        // Settled one by one: at each call the account is that of a transport that has taken this much so far.
-        ledger_.settle(outcome::written, complete.size);
-        settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
+        continue;
       }
+      auto next = front_to_flight_form();
+      pop_front();
+      if (tells_at_once)
+        finish(std::move(next));
+      else
+        complete.push_back(std::move(next));
     }
+    while (!complete.empty())
+      finish(complete.take_front());
   }
 
   /// The peer's transport has acknowledged our stream up to `stream_offset`, counted from the beginning of this
@@ -163,7 +212,7 @@ public:
     auto lent = stream_offset_;
     for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index) {
       const auto& message = queue_[index].message;
-      if (!queue_[index].options.idempotent)
+      if (!queue_[index].is_idempotent)
         break;
       if (lent < message.wire_size())
         count += message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
@@ -176,7 +225,11 @@ public:
   /// `connection_ready` it counts as handed over, with `early_lost` as if nothing had been.
   void lend(std::size_t bytes) noexcept {
     assert(!is_ready_);
+    const auto before = lent_messages();
     stream_offset_ += bytes;
+    if (places_ != nullptr)
+      for (auto index = before; index < lent_messages(); ++index)
+        forget_place(queue_[index]);
   }
 
   /// The attempt has failed. What it took goes again with the next one, as its senders allow, and is not `not_sent` any more:
@@ -216,8 +269,8 @@ public:
     is_ready_ = false;
     lost_at_ = now;
     auto started = take_started();
-    auto unwilling = take_queued([](const queued& entry) { return entry.options.policy != when_down::queue; });
-    return settle_lost(std::move(started), std::move(unwilling), why, settle);
+    auto unwilling = take_queued([](const queued& entry) { return entry.policy != when_down::queue; });
+    return settle_lost(std::move(started), std::move(unwilling), why, loss_reason::lost, settle);
   }
 
   /// Gives up everything: what was queued is `not_sent`, what was started, lent or in flight, or was lent before,
@@ -232,7 +285,7 @@ public:
     is_ready_ = false;
     auto started = take_started();
     auto untouched = take_queued([](const queued&) { return true; });
-    return settle_lost(std::move(started), std::move(untouched), why, settle);
+    return settle_lost(std::move(started), std::move(untouched), why, loss_reason::lost, settle);
   }
 
   /// Settles queued messages whose time is over, with the error `expired`, and returns how much that was: `not_sent`, or
@@ -250,7 +303,7 @@ public:
       return {};
     const auto why = make_error(error_code::expired, is_ready_ ? phase::established : phase::connect, origin::local,
                                 "waited for longer than its ttl, or queue_age");
-    return settle_lost({}, std::move(expired), why, settle);
+    return settle_lost({}, std::move(expired), why, loss_reason::expired, settle);
   }
 
   /// When `expire` is due, if ever. Never later than the first message expires; earlier when that message was sent
@@ -286,18 +339,40 @@ private:
 
   /// A message of which at most a part was handed over.
   struct queued {
+    queued(framed_message&& whole, Reply&& whom, const send_options& options, time_point now) noexcept
+      : message(std::move(whole)),
+        reply(std::move(whom)),
+        accepted_at(now),
+        ttl(options.ttl),
+        key(options.key),
+        policy(options.policy),
+        wanted(options.wanted),
+        is_idempotent(options.idempotent) {}
+
     framed_message message;
     Reply reply;
-    send_options options;
     time_point accepted_at;
+    std::chrono::milliseconds ttl;
+    std::uint64_t key;
     std::uint64_t sequence : 63 = 0;
     /// An attempt that has failed since had taken some of it. In one word with the number, because there are as many as wait.
     std::uint64_t was_lent : 1 = 0;
+    /// Grows along the queue where messages may be found by their key; else 0.
+    std::uint32_t place = 0;
+    when_down policy;
+    outcome wanted;
+    bool is_idempotent;
 
     /// What becomes of it when it is not handed over any more.
     [[nodiscard]] outcome result_if_lost() const noexcept {
       return was_lent != 0 ? outcome::maybe_sent : outcome::not_sent;
     }
+  };
+
+  /// Where the last messages of each key stand that wait and have not begun.
+  struct places {
+    std::unordered_map<std::uint64_t, std::uint32_t> by_key;
+    std::uint32_t last = 0;
   };
 
   /// What is left of a message when the transport holds its bytes.
@@ -333,8 +408,8 @@ private:
   }
 
   [[nodiscard]] time_point deadline_of(const queued& entry) const noexcept {
-    if (entry.options.ttl.count() > 0)
-      return later(entry.accepted_at, entry.options.ttl);
+    if (entry.ttl.count() > 0)
+      return later(entry.accepted_at, entry.ttl);
     return is_ready_ ? never : later(std::max(entry.accepted_at, lost_at_), ledger_.limits().queue_age);
   }
 
@@ -354,8 +429,14 @@ private:
   void pop_front() noexcept {
     queue_.pop_front();
     started_bytes_ = 0;
-    if (queue_.empty())
-      earliest_ = never;
+    note_empty();
+  }
+
+  void note_empty() noexcept {
+    if (!queue_.empty())
+      return;
+    earliest_ = never;
+    places_ = nullptr;
   }
 
   void move_front_to_flight() {
@@ -378,12 +459,13 @@ private:
   template <std::predicate<const queued&> Chosen>
   [[nodiscard]] ring_queue<queued> take_queued(Chosen&& chosen) {
     ring_queue<queued> taken;
-    auto kept = started_bytes_ > 0 ? 1 : lent_messages();
+    auto kept = begun();
     earliest_ = never;
     for (auto index = kept; index < queue_.size(); ++index) {
       auto& entry = queue_[index];
       if (chosen(std::as_const(entry))) {
         ledger_.left_queue(entry.message.wire_size());
+        forget_place(entry);
         taken.push_back(std::move(entry));
         continue;
       }
@@ -393,20 +475,20 @@ private:
       ++kept;
     }
     queue_.truncate(kept);
+    note_empty();
     return taken;
   }
 
   /// Settles what has left both queues already. The whole account is up to date before the first sender is told, so
   /// that a sender who sends again at once finds the room that its loss has made.
   template <class Settle>
-  loss settle_lost(ring_queue<flying> started, ring_queue<queued> waiting, const transport_error& why, Settle& settle) {
+  loss settle_lost(ring_queue<flying> started, ring_queue<queued> waiting, const transport_error& why,
+                   loss_reason reason, Settle& settle) {
     loss lost;
     for (std::size_t index = 0; index < started.size(); ++index)
-      account(outcome::maybe_sent, started[index].size, lost.maybe_sent);
-    for (std::size_t index = 0; index < waiting.size(); ++index) {
-      const auto result = waiting[index].result_if_lost();
-      account(result, waiting[index].message.size(), result == outcome::not_sent ? lost.not_sent : lost.maybe_sent);
-    }
+      account(outcome::maybe_sent, started[index].size, reason, lost);
+    for (std::size_t index = 0; index < waiting.size(); ++index)
+      account(waiting[index].result_if_lost(), waiting[index].message.size(), reason, lost);
     for (std::size_t index = 0; index < started.size(); ++index)
       settle(std::move(started[index].reply), settled{started[index].sequence, outcome::maybe_sent, &why});
     for (std::size_t index = 0; index < waiting.size(); ++index) {
@@ -416,22 +498,113 @@ private:
     return lost;
   }
 
-  void account(outcome known, std::size_t size, tally& lost) noexcept {
-    ledger_.settle(known, size);
-    lost.add(size);
+  void account(outcome known, std::size_t size, loss_reason reason, loss& lost) {
+    ledger_.lose(known, size, reason);
+    (known == outcome::not_sent ? lost.not_sent : lost.maybe_sent).add(size);
+  }
+
+  // -- what goes for another --------------------------------------------------------------------------------------------
+
+  [[nodiscard]] overflow_policy overflow() const noexcept { return ledger_.limits().overflow; }
+
+  /// Messages at the front of which some may have left, so that they are neither moved nor dropped.
+  [[nodiscard]] std::size_t begun() const noexcept { return started_bytes_ > 0 ? 1 : lent_messages(); }
+
+  /// Takes a message into the account that stands in the queue, and returns its number.
+  std::uint64_t enter(queued& added) noexcept {
+    added.sequence = ledger_.accept(added.message.size(), added.message.wire_size()) & sequence_max;
+    earliest_ = std::min(earliest_, deadline_of(added));
+    return added.sequence;
+  }
+
+  /// Of the messages that wait, the oldest ones that have to go for one of `size` bytes; 0 if that does not help.
+  [[nodiscard]] std::size_t victims_for(std::size_t size) const noexcept {
+    tally freed;
+    for (auto index = begun(); index < queue_.size(); ++index) {
+      freed.add(queue_[index].message.size());
+      if (ledger_.has_room(size, is_ready_, freed))
+        return index + 1 - begun();
+    }
+    return 0;
+  }
+
+  template <class Settle>
+  admission drop_newest(std::size_t size, Reply&& reply, Settle& settle) {
+    const auto sequence = ledger_.drop(size, loss_reason::dropped_newest);
+    const auto why = why_dropped(loss_reason::dropped_newest, is_ready_);
+    settle(std::move(reply), settled{sequence, outcome::not_sent, &why});
+    return {sequence, {.not_sent = {1, size}}, loss_reason::dropped_newest};
+  }
+
+  /// Settles what has left the queue for a message that is in it.
+  template <class Settle>
+  admission tell_dropped(std::uint64_t sequence, ring_queue<queued> gone, loss_reason reason, Settle& settle) {
+    if (gone.empty())
+      return {sequence};
+    for (std::size_t index = 0; index < gone.size(); ++index)
+      ledger_.left_queue(gone[index].message.wire_size());
+    const auto why = why_dropped(reason, is_ready_);
+    return {sequence, settle_lost({}, std::move(gone), why, reason, settle), reason};
+  }
+
+  // -- keys -------------------------------------------------------------------------------------------------------------
+
+  /// The message with this key that waits and has not begun; null if there is none.
+  [[nodiscard]] queued* find_older(std::uint64_t key) noexcept {
+    if (places_ == nullptr || key == 0)
+      return nullptr;
+    const auto known = places_->by_key.find(key);
+    if (known == places_->by_key.end())
+      return nullptr;
+    // Places are compared from the front on, so that they may begin anew from 0.
+    const auto start = queue_.front().place;
+    std::size_t first = 0;
+    for (auto count = queue_.size(); count > 0;) {
+      const auto half = count / 2;
+      if (queue_[first + half].place - start < known->second - start) {
+        first += half + 1;
+        count -= half + 1;
+      } else {
+        count = half;
+      }
+    }
+    assert(queue_[first].place == known->second && queue_[first].key == key);
+    return &queue_[first];
+  }
+
+  /// Remembers where a message stands that was added at the end.
+  void note_place(queued& added) {
+    if (places_ == nullptr && added.key == 0)
+      return;
+    if (places_ == nullptr)
+      places_ = std::make_unique<places>();
+    if (added.key != 0)
+      places_->by_key.insert_or_assign(added.key, ++places_->last);
+    added.place = places_->last;
+  }
+
+  /// It has begun, or is gone: no other takes its place.
+  void forget_place(const queued& entry) noexcept {
+    if (places_ == nullptr || entry.key == 0)
+      return;
+    if (const auto known = places_->by_key.find(entry.key);
+        known != places_->by_key.end() && known->second == entry.place)
+      places_->by_key.erase(known);
   }
 
   outbox_ledger& ledger_;
   frame_encoder encoder_;
   ring_queue<queued> queue_;
   ring_queue<flying> in_flight_;
-  /// Bytes of the front that were handed over.
-  std::size_t started_bytes_ = 0;
   /// Bytes handed over on this connection; before there is one, lent to the attempt.
   std::uint64_t stream_offset_ = 0;
   time_point lost_at_ = time_point::min();
   /// No queued message expires before.
   time_point earliest_ = never;
+  /// Null while no message waits that may be found by its key.
+  std::unique_ptr<places> places_;
+  /// Bytes of the front that were handed over. `write_limit` is at most 1 GiB.
+  std::uint32_t started_bytes_ = 0;
   bool is_ready_ = false;
   bool is_settling_ = false;
 };

@@ -4,6 +4,7 @@
 #include <actorwire/messages/error.hpp>
 
 #include <cassert>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -24,15 +25,6 @@ transport_error refusal(error_code code, bool is_ready, std::string_view limit_n
   return make_error(code, phase_of(is_ready), origin::local, std::move(message));
 }
 
-result<void> fits(std::uint64_t pending, std::uint64_t size, std::string_view limit_name, std::uint64_t limit,
-                  bool is_ready) {
-  // Survivors of a lost connection may exceed the limits of the queue; the subtraction must not wrap then.
-  if (size <= limit && pending <= limit - size)
-    return {};
-  return refusal(error_code::would_block, is_ready, limit_name, limit,
-                 std::to_string(pending) + " pending, " + std::to_string(size) + " more do not fit");
-}
-
 tally& tally_of(delivery_totals& totals, outcome known) noexcept {
   switch (known) {
     case outcome::not_sent:
@@ -48,9 +40,45 @@ tally& tally_of(delivery_totals& totals, outcome known) noexcept {
   return totals.maybe_sent;
 }
 
+tally& tally_of(loss_totals& totals, loss_reason reason) noexcept {
+  switch (reason) {
+    case loss_reason::expired:
+      return totals.expired;
+    case loss_reason::dropped_newest:
+      return totals.dropped_newest;
+    case loss_reason::dropped_oldest:
+      return totals.dropped_oldest;
+    case loss_reason::superseded:
+      return totals.superseded;
+    case loss_reason::refused:
+      return totals.refused;
+    case loss_reason::lost:
+      return totals.lost;
+  }
+  assert(false);
+  return totals.lost;
+}
+
 } // namespace
 
-result<void> outbox_ledger::admit(std::size_t size, std::size_t wire_size, const send_options& options,
+transport_error why_dropped(loss_reason reason, bool is_ready) {
+  const auto where = phase_of(is_ready);
+  if (reason == loss_reason::superseded)
+    return make_error(error_code::superseded, where, origin::local, "a newer message with the same key took its place");
+  return make_error(error_code::queue_overflow, where, origin::local,
+                    reason == loss_reason::dropped_oldest ? "dropped for a newer message, as flow.overflow says"
+                                                          : "dropped for want of room, as flow.overflow says");
+}
+
+/// *Invariant:* where `name` is empty, nothing is exceeded.
+struct outbox_ledger::measure {
+  std::string_view name{};
+  std::uint64_t limit = 0;
+  std::uint64_t pending = 0;
+  std::uint64_t size = 0;
+};
+
+result<void> outbox_ledger::check(std::size_t size, std::size_t wire_size, const send_options& options,
                                   bool is_ready) const {
   if (options.wanted != outcome::written && options.wanted != outcome::acked)
     return make_invalid_value("wanted", name_of(options.wanted), "written or acked");
@@ -61,7 +89,17 @@ result<void> outbox_ledger::admit(std::size_t size, std::size_t wire_size, const
   if (size > limits_.write_limit)
     return refusal(error_code::message_too_large, is_ready, "write_limit", limits_.write_limit,
                    "message of " + std::to_string(size) + " bytes");
-  return check_room(size, is_ready);
+  return {};
+}
+
+bool outbox_ledger::has_room(std::size_t size, bool is_ready, const tally& freed) const noexcept {
+  return exceeded(size, is_ready, freed).name.empty();
+}
+
+transport_error outbox_ledger::why_full(std::size_t size, bool is_ready, const tally& freed) const {
+  const auto full = exceeded(size, is_ready, freed);
+  return refusal(error_code::would_block, is_ready, full.name, full.limit,
+                 std::to_string(full.pending) + " pending, " + std::to_string(full.size) + " more do not fit");
 }
 
 std::uint64_t outbox_ledger::accept(std::size_t size, std::size_t wire_size) noexcept {
@@ -71,7 +109,8 @@ std::uint64_t outbox_ledger::accept(std::size_t size, std::size_t wire_size) noe
   return totals_.accepted.messages;
 }
 
-std::uint64_t outbox_ledger::drop(std::size_t size) noexcept {
+std::uint64_t outbox_ledger::drop(std::size_t size, loss_reason reason) {
+  count_loss(size, reason);
   totals_.accepted.add(size);
   totals_.not_sent.add(size);
   return totals_.accepted.messages;
@@ -88,6 +127,11 @@ void outbox_ledger::settle(outcome known, std::size_t size) noexcept {
   tally_of(totals_, known).add(size);
 }
 
+void outbox_ledger::lose(outcome known, std::size_t size, loss_reason reason) {
+  count_loss(size, reason);
+  settle(known, size);
+}
+
 std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
   // A low-water mark of zero is never undercut; an empty queue is relief in any case.
   const auto turn = is_pressed_ ? unwritten_bytes_ < limits_.low_water || unwritten_bytes_ == 0
@@ -98,17 +142,28 @@ std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
   return is_pressed_;
 }
 
-result<void> outbox_ledger::check_room(std::size_t size, bool is_ready) const {
-  const auto& pending = totals_.pending;
-  if (!is_ready) {
-    if (auto room = fits(pending.messages, 1, "queue_messages", limits_.queue_messages, is_ready); !room)
-      return room;
-    return fits(pending.bytes, size, "queue_bytes", limits_.queue_bytes, is_ready);
-  }
+outbox_ledger::measure outbox_ledger::exceeded(std::size_t size, bool is_ready, const tally& freed) const noexcept {
+  const auto messages = totals_.pending.messages - freed.messages;
+  const auto bytes = totals_.pending.bytes - freed.bytes;
+  // Survivors of a lost connection may exceed the limits of the queue; the subtraction must not wrap then.
+  const auto fits = [](std::uint64_t pending, std::uint64_t more, std::uint64_t limit) {
+    return more <= limit && pending <= limit - more;
+  };
   // Counting messages like bytes bounds those that have none: an empty frame still costs memory.
-  if (auto room = fits(pending.messages, 1, "write_limit", limits_.write_limit, is_ready); !room)
-    return room;
-  return fits(pending.bytes, size, "write_limit", limits_.write_limit, is_ready);
+  const std::string_view messages_name = is_ready ? "write_limit" : "queue_messages";
+  const std::uint64_t messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
+  if (!fits(messages, 1, messages_max))
+    return {messages_name, messages_max, messages, 1};
+  const std::uint64_t bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
+  if (!fits(bytes, size, bytes_max))
+    return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes, size};
+  return {};
+}
+
+void outbox_ledger::count_loss(std::size_t size, loss_reason reason) {
+  if (losses_ == nullptr)
+    losses_ = std::make_unique<loss_totals>();
+  tally_of(*losses_, reason).add(size);
 }
 
 } // namespace actorwire

@@ -6,9 +6,16 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 namespace actorwire {
+
+/// Why a message was lost; for each there is a tally in `loss_totals`.
+enum class loss_reason : std::uint8_t { expired, dropped_newest, dropped_oldest, superseded, refused, lost };
+
+/// What the sender of a message is told that had to go for another, or for want of room.
+[[nodiscard]] transport_error why_dropped(loss_reason reason, bool is_ready);
 
 /// The figures behind an `outbox`, or the outboxes of several streams: which messages may come in, what became of them,
 /// how many bytes still wait. It holds no message. The account of `delivery_totals` adds up between any two calls.
@@ -18,24 +25,30 @@ public:
   /// *Lifetime:* `limits` must outlive the ledger.
   explicit outbox_ledger(const flow_limits& limits) noexcept : limits_(limits) {}
 
-  /// Says whether a message of `size` bytes, `wire_size` with framing, may be accepted now; changes nothing.
+  /// Says whether a message of `size` bytes, `wire_size` with framing, may ever be accepted; changes nothing.
   /// *Errors:* `invalid_value` for options that make no sense, and for a message that is nothing on the wire;
-  /// `message_too_large` for one that will never fit; `would_block` for one that does not fit now. The text names the
-  /// limit and the size.
-  [[nodiscard]] result<void> admit(std::size_t size, std::size_t wire_size, const send_options& options,
+  /// `message_too_large` for one that will never fit. The text names the limit and the size.
+  [[nodiscard]] result<void> check(std::size_t size, std::size_t wire_size, const send_options& options,
                                    bool is_ready) const;
+
+  /// Whether it fits now, if those that `freed` counts of the pending ones were not there.
+  [[nodiscard]] bool has_room(std::size_t size, bool is_ready, const tally& freed = {}) const noexcept;
+  /// Why it does not: `would_block`. The text names the limit and the sizes.
+  [[nodiscard]] transport_error why_full(std::size_t size, bool is_ready, const tally& freed = {}) const;
 
   /// Takes such a message into the account, and returns its sequence number.
   std::uint64_t accept(std::size_t size, std::size_t wire_size) noexcept;
 
   /// Takes a message into the account that is not sent at all, and returns its sequence number.
-  std::uint64_t drop(std::size_t size) noexcept;
+  std::uint64_t drop(std::size_t size, loss_reason reason);
 
   /// Counts bytes that no longer wait: the transport took them, or their message was given up.
   void left_queue(std::size_t wire_size) noexcept;
 
   /// Moves a message of `size` bytes from `pending` to its outcome.
   void settle(outcome known, std::size_t size) noexcept;
+  /// The same for one that is lost: `not_sent`, or `maybe_sent`.
+  void lose(outcome known, std::size_t size, loss_reason reason);
 
   /// Returns `true` once when more than `high_water` bytes wait, and `false` once when fewer than `low_water`, or none,
   /// do again.
@@ -43,15 +56,22 @@ public:
 
   [[nodiscard]] const flow_limits& limits() const noexcept { return limits_; }
   [[nodiscard]] const delivery_totals& totals() const noexcept { return totals_; }
+  [[nodiscard]] loss_totals losses() const noexcept { return losses_ != nullptr ? *losses_ : loss_totals{}; }
   /// Bytes, with framing, that have not left the queue.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
 
 private:
-  [[nodiscard]] result<void> check_room(std::size_t size, bool is_ready) const;
+  /// A limit, and what counts against it.
+  struct measure;
+  /// The limit that a message would exceed; without a name if there is none.
+  [[nodiscard]] measure exceeded(std::size_t size, bool is_ready, const tally& freed) const noexcept;
+  void count_loss(std::size_t size, loss_reason reason);
 
   const flow_limits& limits_;
   std::size_t unwritten_bytes_ = 0;
   delivery_totals totals_;
+  /// Null while nothing was lost.
+  std::unique_ptr<loss_totals> losses_;
   bool is_pressed_ = false;
 };
 

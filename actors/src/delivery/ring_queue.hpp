@@ -96,6 +96,23 @@ public:
     return taken;
   }
 
+  /// Removes the element `index` places behind the front and returns it. The others keep their order; those on the shorter
+  /// side of it move.
+  [[nodiscard]] T take(std::size_t index) noexcept {
+    static_assert(std::is_nothrow_move_assignable_v<T>);
+    T taken{std::move((*this)[index])};
+    if (index < size_ / 2) {
+      for (; index > 0; --index)
+        (*this)[index] = std::move((*this)[index - 1]);
+      pop_front();
+    } else {
+      for (; index + 1 < size_; ++index)
+        (*this)[index] = std::move((*this)[index + 1]);
+      truncate(index);
+    }
+    return taken;
+  }
+
   /// Removes from the back what is beyond the first `count` elements.
   void truncate(std::size_t count) noexcept {
     assert(count <= size_);

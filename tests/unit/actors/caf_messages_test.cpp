@@ -47,7 +47,7 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
   check(stop_stream{8, 2});
   check(prioritize_stream{12, {0, true}});
   check(send_datagram{body});
-  check(actorwire::send{body, {when_down::fail, outcome::acked, std::chrono::milliseconds{5}, 4, true}});
+  check(actorwire::send{body, {when_down::fail, outcome::acked, std::chrono::milliseconds{5}, 4, true, 6}});
   check(received{1, 2, 4, body});
   check(stream_opened{1, 2, 4, stream_direction::unidirectional, true});
   check(stream_reset{1, 2, 4, stream_half::sending, 9});
@@ -61,6 +61,7 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
                                            .pto_count = 3,
                                            .ecn = ecn_state::capable,
                                            .unidirectional_streams_left = 5};
+  figures.losses = {{1, 2}, {3, 4}, {5, 6}, {7, 8}, {9, 10}, {11, 12}};
   check(figures);
 }
 

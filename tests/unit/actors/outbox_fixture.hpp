@@ -90,6 +90,18 @@ class test_outbox : private ledger_of_its_own, public outbox<ticket> {
 public:
   test_outbox(const flow_limits& limits, const framing_config& framing) noexcept
     : ledger_of_its_own{outbox_ledger{limits}}, outbox(ledger, framing) {}
+
+  using outbox::accept;
+  /// The same where nothing is dropped for it.
+  result<std::uint64_t> accept(payload&& body, const send_options& options, ticket&& reply, time_point now) {
+    const auto taken = accept(std::move(body), options, std::move(reply), now,
+                              [](ticket&&, const settled&) { FAIL("a message was dropped"); });
+    if (!taken)
+      return taken.error();
+    return taken->sequence;
+  }
+
+  [[nodiscard]] loss_totals losses() const { return ledger.losses(); }
 };
 
 /// The bytes of a framed message, written down anew so that no error of the library hides here.
@@ -155,7 +167,10 @@ struct outbox_fixture {
     : limits(wanted), box(limits, framing_config{.mode = mode}) {}
 
   result<std::uint64_t> accept(std::string_view text, send_options options = {}) {
-    return box.accept(payload::copy_of(text), options, ticket{next_id++}, now);
+    const auto taken = box.accept(payload::copy_of(text), options, ticket{next_id++}, now, told);
+    if (!taken)
+      return taken.error();
+    return taken->sequence;
   }
   std::uint64_t must_accept(std::string_view text, send_options options = {}) {
     auto sequence = accept(text, options);

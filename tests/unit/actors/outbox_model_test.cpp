@@ -37,6 +37,8 @@ public:
     std::size_t handed_over = 0;
     std::uint64_t end = 0;
     std::optional<outcome> result{};
+    /// Where it is counted if it was lost.
+    tally loss_totals::*reason = nullptr;
 
     [[nodiscard]] bool is_open() const { return !result; }
     [[nodiscard]] bool is_whole() const { return handed_over == wire.size(); }
@@ -46,6 +48,39 @@ public:
 
   reference(const flow_limits& limits, const framing_config& framing) : limits_(limits), framing_(framing) {}
 
+  /// What is to become of a message that is offered: whether it is refused, and who is told because of it.
+  struct verdict {
+    error_code refusal = error_code::none;
+    expected told{};
+  };
+
+  verdict offer(int id, const std::string& body, const send_options& options, time_point now) {
+    if (const auto never_fits = refusal_of(body); never_fits != error_code::none)
+      return {never_fits};
+    if (const auto older = older_of(options))
+      return fits(body.size(), {1, all[*older].body.size()})
+               ? verdict{error_code::none, {replace(*older, id, body, options, now)}}
+               : verdict{error_code::would_block};
+    if (fits(body.size(), {}))
+      return accept(id, body, options, now), verdict{};
+    if (limits_.overflow == overflow_policy::drop_newest)
+      return {error_code::none, {drop_newest(id, body)}};
+    if (limits_.overflow == overflow_policy::drop_oldest) {
+      tally freed;
+      std::size_t count = 0;
+      for (const auto index : waiting()) {
+        freed.add(all[index].body.size());
+        ++count;
+        if (fits(body.size(), freed)) {
+          auto told = drop_oldest(count);
+          accept(id, body, options, now);
+          return {error_code::none, told};
+        }
+      }
+    }
+    return {error_code::would_block};
+  }
+
   [[nodiscard]] error_code refusal_of(std::string_view body) const {
     if (body.empty() && framing_.mode == framing_mode::none)
       return error_code::invalid_value;
@@ -53,32 +88,61 @@ public:
       return error_code::message_too_large;
     if (framing_.mode != framing_mode::none && body.size() > framing_.max_frame_size)
       return error_code::message_too_large;
-    const auto pending = totals().pending;
-    const auto messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
-    const auto bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
-    const auto fits = pending.messages + 1 <= messages_max && pending.bytes + body.size() <= bytes_max;
-    return fits ? error_code::none : error_code::would_block;
+    return error_code::none;
   }
 
   void accept(int id, std::string body, const send_options& options, time_point now) {
-    auto wire = wire_of(body, framing_.mode);
-    all.push_back({.id = id, .body = std::move(body), .wire = std::move(wire), .options = options, .accepted_at = now});
+    order.push_back(all.size());
+    add(id, std::move(body), options, now);
   }
 
-  void drop(std::size_t size) { all.push_back({.body = std::string(size, '.'), .result = outcome::not_sent}); }
+  /// The one with the same key that waits, if that counts.
+  [[nodiscard]] std::optional<std::size_t> older_of(const send_options& options) const {
+    std::optional<std::size_t> older;
+    if (options.key != 0 && limits_.overflow == overflow_policy::conflate)
+      for (const auto index : waiting())
+        if (all[index].options.key == options.key)
+          older = index;
+    return older;
+  }
+
+  answer replace(std::size_t older, int id, std::string body, const send_options& options, time_point now) {
+    *std::find(order.begin(), order.end(), older) = all.size();
+    add(id, std::move(body), options, now);
+    return settle(older, outcome::not_sent, error_code::superseded, &loss_totals::superseded);
+  }
+
+  answer drop_newest(int id, std::string body) {
+    add(id, std::move(body), {}, {});
+    return settle(all.size() - 1, outcome::not_sent, error_code::queue_overflow, &loss_totals::dropped_newest);
+  }
+
+  expected drop_oldest(std::size_t count) {
+    expected told;
+    const auto candidates = waiting();
+    for (std::size_t each = 0; each < count; ++each)
+      told.push_back(
+          settle(candidates.at(each), outcome::not_sent, error_code::queue_overflow, &loss_totals::dropped_oldest));
+    return told;
+  }
+
+  void drop(std::size_t size) {
+    all.push_back({.body = std::string(size, '.'), .result = outcome::not_sent, .reason = &loss_totals::refused});
+  }
 
   [[nodiscard]] std::string offered() const {
     std::string bytes;
-    for (const auto& each : all)
-      if (each.is_unwritten())
-        bytes += each.wire.substr(each.handed_over);
+    for (const auto index : order)
+      if (all[index].is_unwritten())
+        bytes += all[index].wire.substr(all[index].handed_over);
     return bytes;
   }
 
   expected hand_over(std::size_t count) {
     expected told;
-    for (std::size_t index = 0; count > 0; ++index) {
-      auto& each = all.at(index);
+    for (std::size_t position = 0; count > 0; ++position) {
+      const auto index = order.at(position);
+      auto& each = all[index];
       if (!each.is_unwritten())
         continue;
       const auto taken = std::min(count, each.wire.size() - each.handed_over);
@@ -87,7 +151,7 @@ public:
       each.handed_over += taken;
       each.end = stream_offset;
       if (each.is_whole() && each.options.wanted == outcome::written)
-        told.push_back(settle(index, outcome::written, error_code::none));
+        told.push_back(settle(index, outcome::written, error_code::none, nullptr));
     }
     return told;
   }
@@ -95,7 +159,7 @@ public:
   expected acknowledge(std::uint64_t offset) {
     return settle_where([offset](
                             const message& each) { return each.is_open() && each.is_whole() && each.end <= offset; },
-                        outcome::acked, error_code::none);
+                        outcome::acked, error_code::none, nullptr);
   }
 
   void connect() {
@@ -109,7 +173,7 @@ public:
     auto told = settle_started(error_code::reset);
     const auto refused =
         settle_where([](const message& each) { return each.is_open() && each.options.policy != when_down::queue; },
-                     outcome::not_sent, error_code::reset);
+                     outcome::not_sent, error_code::reset, &loss_totals::lost);
     told.insert(told.end(), refused.begin(), refused.end());
     return told;
   }
@@ -117,15 +181,15 @@ public:
   expected abandon() {
     is_ready = false;
     auto told = settle_started(error_code::closed);
-    const auto rest =
-        settle_where([](const message& each) { return each.is_open(); }, outcome::not_sent, error_code::closed);
+    const auto rest = settle_where([](const message& each) { return each.is_open(); }, outcome::not_sent,
+                                   error_code::closed, &loss_totals::lost);
     told.insert(told.end(), rest.begin(), rest.end());
     return told;
   }
 
   expected expire(time_point now) {
     return settle_where([this, now](const message& each) { return each.is_queued() && deadline_of(each) <= now; },
-                        outcome::not_sent, error_code::expired);
+                        outcome::not_sent, error_code::expired, &loss_totals::expired);
   }
 
   [[nodiscard]] time_point next_deadline() const {
@@ -154,6 +218,14 @@ public:
     return sum;
   }
 
+  [[nodiscard]] loss_totals losses() const {
+    loss_totals sum;
+    for (const auto& each : all)
+      if (each.reason != nullptr)
+        (sum.*each.reason).add(each.body.size());
+    return sum;
+  }
+
   [[nodiscard]] bool waits_for_acks() const {
     return std::any_of(all.begin(), all.end(), [](const message& each) { return each.is_open() && each.is_whole(); });
   }
@@ -169,6 +241,8 @@ public:
   }
 
   std::vector<message> all;
+  /// Those that were to be sent, as they leave.
+  std::vector<std::size_t> order;
   bool is_ready = false;
   std::uint64_t stream_offset = 0;
 
@@ -181,22 +255,45 @@ private:
     return (lost_at_ ? std::max(*lost_at_, each.accepted_at) : each.accepted_at) + limits_.queue_age;
   }
 
-  answer settle(std::size_t index, outcome result, error_code why) {
+  void add(int id, std::string body, const send_options& options, time_point now) {
+    auto wire = wire_of(body, framing_.mode);
+    all.push_back({.id = id, .body = std::move(body), .wire = std::move(wire), .options = options, .accepted_at = now});
+  }
+
+  [[nodiscard]] bool fits(std::size_t size, const tally& freed) const {
+    const auto pending = totals().pending;
+    const auto messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
+    const auto bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
+    return pending.messages - freed.messages + 1 <= messages_max && pending.bytes - freed.bytes + size <= bytes_max;
+  }
+
+  /// Those that may still be dropped, as they would leave.
+  [[nodiscard]] std::vector<std::size_t> waiting() const {
+    std::vector<std::size_t> found;
+    for (const auto index : order)
+      if (all[index].is_queued())
+        found.push_back(index);
+    return found;
+  }
+
+  answer settle(std::size_t index, outcome result, error_code why, tally loss_totals::*reason) {
     all[index].result = result;
+    all[index].reason = reason;
     return {all[index].id, index + 1, result, why};
   }
 
-  expected settle_where(const std::function<bool(const message&)>& chosen, outcome result, error_code why) {
+  expected settle_where(const std::function<bool(const message&)>& chosen, outcome result, error_code why,
+                        tally loss_totals::*reason) {
     expected told;
-    for (std::size_t index = 0; index < all.size(); ++index)
+    for (const auto index : order)
       if (chosen(all[index]))
-        told.push_back(settle(index, result, why));
+        told.push_back(settle(index, result, why, reason));
     return told;
   }
 
   expected settle_started(error_code why) {
     return settle_where([](const message& each) { return each.is_open() && each.handed_over > 0; }, outcome::maybe_sent,
-                        why);
+                        why, &loss_totals::lost);
   }
 
   flow_limits limits_;
@@ -239,6 +336,7 @@ private:
     limits.low_water = 1 + draw(20);
     limits.high_water = limits.low_water + draw(60);
     limits.queue_age = std::chrono::milliseconds{1 + draw(40)};
+    limits.overflow = static_cast<overflow_policy>(draw(names_of(overflow_policy{}).size()));
     return limits;
   }
 
@@ -282,6 +380,7 @@ private:
     options.wanted = draw(2) == 0 ? outcome::written : outcome::acked;
     if (draw(3) == 0)
       options.ttl = std::chrono::milliseconds{1 + draw(60)};
+    options.key = draw(4);
     return options;
   }
 
@@ -289,14 +388,18 @@ private:
     const auto id = ++last_id_;
     const auto body = new_body(id);
     const auto options = new_options();
-    const auto refusal = model_.refusal_of(body);
-    const auto sequence = box_.accept(payload::copy_of(body), options, ticket{id}, now_);
-    REQUIRE(sequence.has_value() == (refusal == error_code::none));
-    if (sequence) {
-      model_.accept(id, body, options, now_);
-      REQUIRE(*sequence == model_.all.size());
+    const auto verdict = model_.offer(id, body, options, now_);
+    answers told;
+    const auto taken = box_.accept(payload::copy_of(body), options, ticket{id}, now_, told);
+    const auto heard = told.take();
+    REQUIRE(heard == verdict.told);
+    all_answers_.insert(all_answers_.end(), heard.begin(), heard.end());
+    REQUIRE(taken.has_value() == (verdict.refusal == error_code::none));
+    if (taken) {
+      REQUIRE(taken->sequence == model_.all.size());
+      REQUIRE(taken->dropped.not_sent.messages == heard.size());
     } else {
-      REQUIRE(sequence.error().code == refusal);
+      REQUIRE(taken.error().code == verdict.refusal);
     }
   }
 
@@ -370,7 +473,7 @@ private:
   }
 
   /// Does something to the outbox and requires that exactly `wanted` is told meanwhile. Senders may send again from
-  /// within; the reference learns of that afterwards, which is the same because new messages come last.
+  /// within; the reference learns of that afterwards, which is the same because new messages touch only what waits.
   template <class Action>
   void expect(const expected& wanted, Action&& action) {
     answers told;
@@ -393,19 +496,32 @@ private:
     const auto id = ++last_id_;
     auto body = new_body(id);
     const auto options = new_options();
-    const auto sequence = box_.accept(payload::copy_of(body), options, ticket{id}, now_);
-    if (!sequence)
+    answers told;
+    const auto taken = box_.accept(payload::copy_of(body), options, ticket{id}, now_, told);
+    if (!taken)
       return;
-    REQUIRE(*sequence == model_.all.size() + sent_again.size() + 1);
-    REQUIRE(box_.pending().bytes <= (box_.is_ready() ? limits_.write_limit : limits_.queue_bytes));
-    REQUIRE((box_.is_ready() || box_.pending().messages <= limits_.queue_messages));
-    sent_again.emplace_back([this, id, body, options, at = now_] { model_.accept(id, body, options, at); });
+    REQUIRE(taken->sequence == model_.all.size() + sent_again.size() + 1);
+    const auto is_dropped = taken->reason == loss_reason::dropped_newest;
+    REQUIRE((is_dropped || box_.pending().bytes <= (box_.is_ready() ? limits_.write_limit : limits_.queue_bytes)));
+    REQUIRE((is_dropped || box_.is_ready() || box_.pending().messages <= limits_.queue_messages));
+    sent_again.emplace_back([this, id, body, options, at = now_, is_dropped, heard = told.take()] {
+      all_answers_.insert(all_answers_.end(), heard.begin(), heard.end());
+      if (is_dropped) {
+        REQUIRE(heard == expected{model_.drop_newest(id, body)});
+      } else if (const auto older = model_.older_of(options)) {
+        REQUIRE(heard == expected{model_.replace(*older, id, body, options, at)});
+      } else {
+        REQUIRE(heard == model_.drop_oldest(heard.size()));
+        model_.accept(id, body, options, at);
+      }
+    });
   }
 
   void compare() {
     const auto offered = model_.offered();
     REQUIRE(box_.totals() == model_.totals());
     REQUIRE(adds_up(box_.totals()));
+    REQUIRE(box_.losses() == model_.losses());
     REQUIRE(box_.unwritten_bytes() == offered.size());
     REQUIRE(box_.is_flushed() == offered.empty());
     REQUIRE(box_.waits_for_acks() == model_.waits_for_acks());
@@ -452,14 +568,14 @@ private:
   /// Judges by the bytes that transports took, without asking the reference what should have happened.
   void check_peer() const {
     // What arrived is what was accepted, with gaps: nothing twice, torn, merged or out of order.
-    auto next = model_.all.begin();
+    auto next = model_.order.begin();
     std::vector<const reference::message*> arrived;
     for (const auto& bytes : peer_)
       for (const auto& body : seen_in(bytes)) {
         next =
-            std::find_if(next, model_.all.end(), [&](const auto& each) { return each.id != 0 && each.body == body; });
-        REQUIRE(next != model_.all.end());
-        arrived.push_back(&*next++);
+            std::find_if(next, model_.order.end(), [&](std::size_t index) { return model_.all[index].body == body; });
+        REQUIRE(next != model_.order.end());
+        arrived.push_back(&model_.all[*next++]);
       }
 
     // And the outcomes are true of it. Empty messages cannot be told apart, so they are left out here.

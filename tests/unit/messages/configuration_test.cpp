@@ -322,6 +322,17 @@ TEST_CASE("flow: messages wait 1 ms to 24 h") {
   limited_field{"flow.queue_age", &flow_limits::queue_age, milliseconds{1}, day, any_time}.check({});
 }
 
+TEST_CASE("flow: what happens to a message that does not fit is one of what can") {
+  flow_limits limits;
+  for (std::size_t number = 0; number < names_of(overflow_policy{}).size(); ++number) {
+    limits.overflow = static_cast<overflow_policy>(number);
+    CHECK(validate(limits));
+  }
+  limits.overflow = static_cast<overflow_policy>(7);
+  check_refused(limits, error_code::invalid_value,
+                "flow.overflow = 7: must be one of fail, drop_newest, drop_oldest, conflate, disconnect");
+}
+
 TEST_CASE("flow: low water, high water and write limit rise or are equal") {
   flow_limits limits;
   limits.low_water = limits.high_water = limits.write_limit = 10;

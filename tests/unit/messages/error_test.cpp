@@ -51,6 +51,8 @@ const std::map<error_code, expectation> table{
     {error_code::expired, {error_kind::send, true}},
     {error_code::message_too_large, {error_kind::send, false}},
     {error_code::send_failed, {error_kind::send, true}},
+    {error_code::queue_overflow, {error_kind::send, true}},
+    {error_code::superseded, {error_kind::send, false}},
     {error_code::frame_too_large, {error_kind::receive, true}},
     {error_code::partial_frame_timeout, {error_kind::receive, true}},
     {error_code::truncated_frame, {error_kind::receive, true}},

@@ -266,6 +266,8 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::stream_reset))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::streams_available))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_change))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_event))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::loss_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::overflow_policy))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

@@ -35,6 +35,22 @@ constexpr std::array<std::string_view, 3> names_of(when_down) {
   return {"queue", "fail", "drop"};
 }
 
+/// What happens when a message does not fit within the limits of what may wait (`flow_limits::write_limit`, `queue_messages`,
+/// `queue_bytes`). What has begun to leave, or is on its way, is never dropped, nor what waits on another stream.
+/// - `fail`: the message is refused with `would_block`.
+/// - `drop_newest`: the message is dropped: `not_sent`, with `queue_overflow`.
+/// - `drop_oldest`: those that have waited longest are dropped until it fits: `not_sent`, with `queue_overflow`. If it would not
+///   fit even so, none is, and the message is refused with `would_block`.
+/// - `conflate`: a message with a `send_options::key` takes the place of the one with the same key that waits, whether there is
+///   room or not: the older one is `not_sent`, with `superseded`. What does not fit then is refused with `would_block`.
+/// - `disconnect`: the message is refused with `would_block`, and the connection is ended with `queue_overflow`, because its
+///   peer is too slow. Of a peer, what waits leaves with its next connection. Without a connection as `fail`.
+enum class overflow_policy : std::uint8_t { fail, drop_newest, drop_oldest, conflate, disconnect };
+
+constexpr std::array<std::string_view, 5> names_of(overflow_policy) {
+  return {"fail", "drop_newest", "drop_oldest", "conflate", "disconnect"};
+}
+
 /// How one message is to be sent.
 struct send_options {
   when_down policy = when_down::queue;
@@ -48,13 +64,16 @@ struct send_options {
   /// Says that the peer may get it twice without harm. With `quic_config::early_data` it may then leave before the
   /// handshake is over (0-RTT), and whoever records it can send it to the peer again (RFC 8446, 8).
   bool idempotent = false;
+  /// What it is a newer state of, for `overflow_policy::conflate`; 0 for nothing. A program that has names for its things
+  /// takes a hash of them.
+  std::uint64_t key = 0;
 
   friend bool operator==(const send_options&, const send_options&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("send_options", field{"policy", self.policy}, field{"wanted", self.wanted}, field{"ttl", self.ttl},
-                 field{"stream", self.stream}, field{"idempotent", self.idempotent});
+                 field{"stream", self.stream}, field{"idempotent", self.idempotent}, field{"key", self.key});
   }
 };
 
@@ -115,6 +134,32 @@ struct delivery_totals {
     return visit("delivery_totals", field{"accepted", self.accepted}, field{"pending", self.pending},
                  field{"not_sent", self.not_sent}, field{"maybe_sent", self.maybe_sent}, field{"written", self.written},
                  field{"acked", self.acked});
+  }
+};
+
+/// Why messages were not sent, or may not have been. Each that `delivery_totals` counts as `not_sent` or `maybe_sent` is
+/// counted here once.
+struct loss_totals {
+  /// Their `ttl`, or `queue_age`, was over.
+  tally expired{};
+  /// By `overflow_policy::drop_newest`.
+  tally dropped_newest{};
+  /// By `overflow_policy::drop_oldest`.
+  tally dropped_oldest{};
+  /// A newer one with the same key took their place.
+  tally superseded{};
+  /// They were never taken, and there was nobody to tell: `when_down::drop`, or a `cast` that was refused.
+  tally refused{};
+  /// Their connection or stream was lost, or nothing will be sent any more.
+  tally lost{};
+
+  friend constexpr bool operator==(const loss_totals&, const loss_totals&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("loss_totals", field{"expired", self.expired}, field{"dropped_newest", self.dropped_newest},
+                 field{"dropped_oldest", self.dropped_oldest}, field{"superseded", self.superseded},
+                 field{"refused", self.refused}, field{"lost", self.lost});
   }
 };
 

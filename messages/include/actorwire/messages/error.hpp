@@ -56,6 +56,8 @@ enum class error_code : std::uint8_t {
   expired,
   message_too_large,
   send_failed,
+  queue_overflow,
+  superseded,
   // receive
   frame_too_large,
   partial_frame_timeout,
@@ -71,7 +73,7 @@ enum class error_code : std::uint8_t {
   peer_error,
 };
 
-constexpr std::array<std::string_view, 43> names_of(error_code) {
+constexpr std::array<std::string_view, 45> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -105,6 +107,8 @@ constexpr std::array<std::string_view, 43> names_of(error_code) {
           "expired",
           "message_too_large",
           "send_failed",
+          "queue_overflow",
+          "superseded",
           "frame_too_large",
           "partial_frame_timeout",
           "truncated_frame",

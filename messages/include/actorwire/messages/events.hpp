@@ -374,6 +374,8 @@ struct stats {
   delivery_totals delivery;
   /// Bytes accepted and not yet taken by the transport.
   std::uint64_t queued_bytes = 0;
+  /// Why those of `delivery` were lost that were.
+  loss_totals losses;
 
   friend bool operator==(const stats&, const stats&) = default;
 
@@ -381,7 +383,7 @@ struct stats {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("stats", field{"source", self.source}, field{"generation", self.generation},
                  field{"state", self.state}, field{"transport", self.transport}, field{"delivery", self.delivery},
-                 field{"queued_bytes", self.queued_bytes});
+                 field{"queued_bytes", self.queued_bytes}, field{"losses", self.losses});
   }
 };
 
