@@ -61,6 +61,10 @@ struct line {
   void operator()(const streams_available& told) const { out << "more " << name_of(told.direction) << " streams"; }
   void operator()(const datagram_received& told) const { out << "datagram of " << told.body.size() << " bytes"; }
   void operator()(const address_changed& told) const { out << "now at " << told.remote_address; }
+  void operator()(const message_settled& told) const {
+    out << "cast " << told.tag << ' ' << name_of(told.result) << " as " << told.sequence << " in generation "
+        << told.generation;
+  }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -117,6 +121,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
           mine->unanswered.push_back(self->make_response_promise());
       },
       [keep](address_changed& told) { keep(told); },
+      [keep](message_settled& told) { keep(told); },
   };
 }
 

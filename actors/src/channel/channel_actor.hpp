@@ -222,10 +222,12 @@ private:
   void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
+  /// Takes a message for sending that nobody asks about.
+  void take(payload& body, const send_options& options);
   /// Takes a message for sending, or says why not.
-  result<std::uint64_t> accept(payload& body, const send_options& options, outbound::reply& asker);
+  result<std::uint64_t> accept(payload& body, const send_options& options, outbound::recipient& whom);
   /// The same for a stream other than 0.
-  result<std::uint64_t> accept_on_stream(payload& body, const send_options& options, outbound::reply& asker);
+  result<std::uint64_t> accept_on_stream(payload& body, const send_options& options, outbound::recipient& whom);
   /// Whether a stream other than 0 is there to be received from. *Errors:* what a `receive` is to be told.
   [[nodiscard]] result<void> check_receivable(stream_id stream) const;
   /// Whether a message with these options is to be dropped now.

@@ -114,11 +114,11 @@ streams::datagram_promise channel_actor::handle(send_datagram& request) {
 }
 
 result<std::uint64_t> channel_actor::accept_on_stream(payload& body, const send_options& options,
-                                                      outbound::reply& asker) {
+                                                      outbound::recipient& whom) {
   auto target = present_streams();
   if (!target || !(*target)->is_sendable(options.stream))
     return it_ends_with(options.stream);
-  return sending_.accept(body, options, asker);
+  return sending_.accept(body, options, whom);
 }
 
 result<void> channel_actor::check_receivable(stream_id stream) const {

@@ -36,7 +36,7 @@ outbound::outbound(channel_actor& owner)
 
 // -- from senders -------------------------------------------------------------------------------------------------------
 
-result<std::uint64_t> outbound::accept(payload& body, const send_options& options, reply& asker) {
+result<std::uint64_t> outbound::accept(payload& body, const send_options& options, recipient& whom) {
   auto* target = find(options.stream);
   if (target == nullptr)
     return not_sendable(options.stream);
@@ -48,7 +48,10 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   reserved_bytes_ += size;
   // What leaves with this turn need not know when it came.
   const auto can_expire = !target->is_ready() || options.ttl.count() > 0;
-  const auto accepted = target->accept(std::move(body), options, std::move(asker),
+  auto how = options;
+  if (options.report == message_report::acked && whom.reporter)
+    how.wanted = outcome::acked;
+  const auto accepted = target->accept(std::move(body), how, std::move(whom),
                                        can_expire ? owner_.where().now() : time_point::min(), settler());
   if (!accepted) {
     release_memory();
@@ -66,8 +69,9 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   return accepted->sequence;
 }
 
-std::uint64_t outbound::refuse(std::size_t size, const transport_error& why) {
+std::uint64_t outbound::refuse(std::size_t size, const transport_error& why, recipient whom) {
   const auto sequence = ledger_.drop(size, loss_reason::refused);
+  settle(std::move(whom), settled{sequence, outcome::not_sent, &why});
   tally refused;
   refused.add(size);
   report_loss({refused, {}}, why);
@@ -165,13 +169,17 @@ void outbound::abandon(const transport_error& why) {
 
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
-void outbound::settle(reply&& asker, const settled& what) {
+void outbound::settle(recipient&& whom, const settled& what) {
+  const auto& [asker, reporter, tag] = whom;
+  if (reporter)
+    owner_.send_to(reporter, message_settled{owner_.source(), owner_.generation(), what.sequence, tag, what.result,
+                                             what.why != nullptr ? *what.why : transport_error{}});
   if (!asker.pending())
     return;
   if (what.why == nullptr || what.result == outcome::maybe_sent)
-    asker.deliver(sent{what.sequence, owner_.generation(), what.result});
+    whom.asker.deliver(sent{what.sequence, owner_.generation(), what.result, tag});
   else
-    asker.deliver(to_caf_error(*what.why));
+    whom.asker.deliver(to_caf_error(*what.why));
 }
 
 outbound::box* outbound::find(stream_id stream) noexcept {

@@ -35,19 +35,26 @@ class outbound {
 public:
   using reply = caf::typed_response_promise<sent>;
 
+  /// Who is to be told what becomes of a message: whoever asked, whoever told it and wants a report, or nobody.
+  struct recipient {
+    reply asker{};
+    caf::strong_actor_ptr reporter{};
+    std::uint64_t tag = 0;
+  };
+
   explicit outbound(channel_actor& owner);
 
   // -- from senders -----------------------------------------------------------------------------------------------------
 
-  /// Takes a message, and whoever asked for its outcome, into the outbox of its stream. For want of room the message, or others,
+  /// Takes a message, and whoever is to be told its outcome, into the outbox of its stream. For want of room the message, or others,
   /// may be dropped, as `flow_limits::overflow` says.
   /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
-  /// network's memory is used up; `body` and `asker` are left as they were then.
-  result<std::uint64_t> accept(payload& body, const send_options& options, reply& asker);
+  /// network's memory is used up; `body` and `whom` are left as they were then.
+  result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom);
 
-  /// Accounts for a message of `size` bytes that could not be accepted, and reports it as lost; returns its sequence
-  /// number.
-  std::uint64_t refuse(std::size_t size, const transport_error& why);
+  /// Accounts for a message of `size` bytes that could not be accepted, tells `whom`, and reports it as lost; returns its
+  /// sequence number.
+  std::uint64_t refuse(std::size_t size, const transport_error& why, recipient whom);
 
   // -- from the wire ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +92,7 @@ public:
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
 
 private:
-  using box = outbox<reply>;
+  using box = outbox<recipient>;
 
   /// Null for a stream that cannot be sent on.
   [[nodiscard]] box* find(stream_id stream) noexcept;
@@ -95,9 +102,9 @@ private:
   /// Gives up the streams other than 0.
   [[nodiscard]] loss abandon_streams(const transport_error& why);
 
-  void settle(reply&& asker, const settled& what);
+  void settle(recipient&& whom, const settled& what);
   auto settler() {
-    return [this](reply&& asker, const settled& what) { settle(std::move(asker), what); };
+    return [this](recipient&& whom, const settled& what) { settle(std::move(whom), what); };
   }
   /// Settles what has waited too long.
   void expire(box& which);

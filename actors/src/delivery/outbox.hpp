@@ -3,6 +3,7 @@
 #include "delivery/framed_message.hpp"
 #include "delivery/outbox_ledger.hpp"
 #include "delivery/ring_queue.hpp"
+#include "delivery/waiting_line.hpp"
 
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/error.hpp>
@@ -20,11 +21,9 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
-#include <unordered_map>
 #include <utility>
 
 namespace actorwire {
@@ -70,6 +69,8 @@ struct admission {
 /// What an attempt to connect has taken already (0-RTT) stays queued when the attempt fails, but may have been read and acted
 /// on: where it ends without being handed over anew, it is `maybe_sent`.
 ///
+/// Messages leave by their priority, and in the order of acceptance within one, as long as they have not begun.
+///
 /// A message is *queued* while no byte of it was handed to a transport, *started* while some were (only the front can
 /// be), *in flight* when all were and its sender waits for `acked`. A lost connection settles what was started or in
 /// flight; what was queued stays, in order, and begins anew on the next one. Nothing that was started is ever repeated:
@@ -107,30 +108,35 @@ public:
     if (const auto checked = ledger_.check(size, wire_size, options, is_ready_); !checked)
       return checked.error();
     ring_queue<queued> gone;
-    if (auto* older = find_older(options.key)) {
+    auto reason = loss_reason::dropped_oldest;
+    queued* taken_place = nullptr;
+    if (auto* older = waiting_.find(options.key, begun())) {
       if (const tally freed{1, older->message.size()}; !ledger_.has_room(size, is_ready_, freed))
         return ledger_.why_full(size, is_ready_, freed);
-      const auto place = older->place;
-      gone.push_back(
-          std::exchange(*older, queued{framed_message{std::move(body), *envelope}, std::move(reply), options, now}));
-      older->place = place;
-      const auto sequence = enter(*older);
-      return tell_dropped(sequence, std::move(gone), loss_reason::superseded, settle);
-    }
-    if (!ledger_.has_room(size, is_ready_)) {
+      reason = loss_reason::superseded;
+      if (older->priority == options.priority)
+        taken_place = older;
+      else
+        gone.push_back(waiting_.take(options.key, begun()));
+    } else if (!ledger_.has_room(size, is_ready_)) {
       if (overflow() == overflow_policy::drop_newest)
         return drop_newest(size, std::move(reply), settle);
-      const auto victims = overflow() == overflow_policy::drop_oldest ? victims_for(size) : 0;
+      const auto victims = overflow() == overflow_policy::drop_oldest ? victims_for(size, options.priority) : 0;
       if (victims == 0)
         return ledger_.why_full(size, is_ready_);
       for (std::size_t count = 0; count < victims; ++count)
-        gone.push_back(queue_.take(begun()));
+        gone.push_back(waiting_.take_to_drop(begun()));
     }
-    queue_.push_back({framed_message{std::move(body), *envelope}, std::move(reply), options, now});
-    if (overflow() == overflow_policy::conflate)
-      note_place(queue_.back());
-    const auto sequence = enter(queue_.back());
-    return tell_dropped(sequence, std::move(gone), loss_reason::dropped_oldest, settle);
+    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
+    if (taken_place != nullptr) {
+      added.place = taken_place->place;
+      gone.push_back(std::exchange(*taken_place, std::move(added)));
+    } else {
+      taken_place = &waiting_.add(std::move(added), overflow() == overflow_policy::conflate);
+    }
+    taken_place->sequence = ledger_.accept(size, wire_size) & sequence_max;
+    earliest_ = std::min(earliest_, deadline_of(*taken_place));
+    return tell_dropped(taken_place->sequence, std::move(gone), reason, settle);
   }
 
   /// Counts a message of `size` bytes that its sender wanted dropped while there is no connection: accepted, and
@@ -143,8 +149,13 @@ public:
   [[nodiscard]] std::size_t gather(std::span<outgoing> pieces) const noexcept {
     assert(is_ready_);
     std::size_t count = 0;
-    for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index)
-      count += queue_[index].message.gather(index == 0 ? started_bytes_ : 0, pieces.subspan(count));
+    std::size_t begun_bytes = started_bytes_;
+    waiting_.for_each(begun(), [&](const queued& entry) {
+      if (count == pieces.size())
+        return false;
+      count += entry.message.gather(std::exchange(begun_bytes, 0), pieces.subspan(count));
+      return true;
+    });
     return count;
   }
 
@@ -152,41 +163,7 @@ public:
   /// last byte is among them.
   template <settles<Reply> Settle>
   void handed_over(std::size_t bytes, Settle&& settle) {
-    assert(is_ready_ && bytes <= unwritten_bytes());
-    const settling_scope scope{is_settling_};
-    const auto finish = [&](flying&& complete) {
-      // Settled one by one: at each call the account is that of a transport that has taken this much so far.
-      ledger_.settle(outcome::written, complete.size);
-      settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
-    };
-    // Where a sender that is told may send what changes the order, or takes the place of another, it has to find gone all that
-    // the transport has.
-    const auto tells_at_once = overflow() == overflow_policy::fail;
-    ring_queue<flying> complete;
-    while (bytes > 0) {
-      auto& front = queue_.front();
-      if (started_bytes_ == 0)
-        forget_place(front);
-      const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
-      bytes -= taken;
-      started_bytes_ += static_cast<std::uint32_t>(taken);
-      stream_offset_ += taken;
-      ledger_.left_queue(taken);
-      if (started_bytes_ < front.message.wire_size())
-        break;
-      if (front.wanted == outcome::acked) {
-        move_front_to_flight();
-        continue;
-      }
-      auto next = front_to_flight_form();
-      pop_front();
-      if (tells_at_once)
-        finish(std::move(next));
-      else
-        complete.push_back(std::move(next));
-    }
-    while (!complete.empty())
-      finish(complete.take_front());
+    take_over(bytes, waiting_.is_plain(), settle);
   }
 
   /// The peer's transport has acknowledged our stream up to `stream_offset`, counted from the beginning of this
@@ -210,39 +187,43 @@ public:
     assert(!is_ready_);
     std::size_t count = 0;
     auto lent = stream_offset_;
-    for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index) {
-      const auto& message = queue_[index].message;
-      if (!queue_[index].is_idempotent)
-        break;
-      if (lent < message.wire_size())
-        count += message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
-      lent -= std::min<std::uint64_t>(lent, message.wire_size());
-    }
+    waiting_.for_each(begun(), [&](const queued& entry) {
+      if (count == pieces.size() || !entry.is_idempotent)
+        return false;
+      if (lent < entry.message.wire_size())
+        count += entry.message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
+      lent -= std::min<std::uint64_t>(lent, entry.message.wire_size());
+      return true;
+    });
     return count;
   }
 
   /// The attempt took the next `bytes` bytes of that. What it has taken of stays queued, and does not expire: with
   /// `connection_ready` it counts as handed over, with `early_lost` as if nothing had been.
-  void lend(std::size_t bytes) noexcept {
+  void lend(std::size_t bytes) {
     assert(!is_ready_);
-    const auto before = lent_messages();
+    // It keeps its place, whatever comes.
+    auto count = lent_messages();
+    std::uint64_t lent = 0;
+    for (std::size_t index = 0; index < count; ++index)
+      lent += waiting_[index].message.wire_size();
     stream_offset_ += bytes;
-    if (places_ != nullptr)
-      for (auto index = before; index < lent_messages(); ++index)
-        forget_place(queue_[index]);
+    for (; lent < stream_offset_; ++count)
+      lent += waiting_.begin_next(count).message.wire_size();
   }
 
   /// The attempt has failed. What it took goes again with the next one, as its senders allow, and is not `not_sent` any more:
   /// it may have arrived.
-  void early_lost() noexcept {
+  void early_lost() {
     if (is_ready_)
       return;
     // What was lent may expire again. `next_timeout` has to be a time that somebody can count down to.
-    for (auto lent = lent_messages(); lent > 0; --lent) {
-      auto& entry = queue_[lent - 1];
-      entry.was_lent = 1;
-      earliest_ = std::min(earliest_, deadline_of(entry));
+    const auto lent = lent_messages();
+    for (std::size_t index = 0; index < lent; ++index) {
+      waiting_[index].was_lent = 1;
+      earliest_ = std::min(earliest_, deadline_of(waiting_[index]));
     }
+    waiting_.put_back(lent);
     stream_offset_ = 0;
   }
 
@@ -255,7 +236,8 @@ public:
     assert(!is_ready_);
     const auto expired = expire(now, settle);
     is_ready_ = true;
-    handed_over(static_cast<std::size_t>(std::exchange(stream_offset_, 0)), settle);
+    // What was lent stands in front of all else.
+    take_over(static_cast<std::size_t>(std::exchange(stream_offset_, 0)), true, settle);
     return expired;
   }
 
@@ -279,8 +261,9 @@ public:
   loss abandon(const transport_error& why, Settle&& settle) {
     const settling_scope scope{is_settling_};
     for (auto lent = lent_messages(); lent > 0; --lent) {
-      ledger_.left_queue(queue_.front().message.wire_size());
-      move_front_to_flight();
+      ledger_.left_queue(waiting_.front().message.wire_size());
+      in_flight_.push_back(front_to_flight_form());
+      waiting_.pop_front();
     }
     is_ready_ = false;
     auto started = take_started();
@@ -324,10 +307,10 @@ public:
   /// Bytes accepted that no transport has taken, with framing; of the ledger too.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
   /// Whether a transport has taken every byte of everything accepted and not given up.
-  [[nodiscard]] bool is_flushed() const noexcept { return queue_.empty(); }
+  [[nodiscard]] bool is_flushed() const noexcept { return waiting_.empty(); }
   /// Bytes of the message that a transport has taken in part, and not taken yet.
   [[nodiscard]] std::size_t started_rest() const noexcept {
-    return started_bytes_ > 0 ? queue_.front().message.wire_size() - started_bytes_ : 0;
+    return started_bytes_ > 0 ? waiting_.front().message.wire_size() - started_bytes_ : 0;
   }
   /// Whether a message is in flight, so that acknowledgements are worth asking for.
   [[nodiscard]] bool waits_for_acks() const noexcept { return !in_flight_.empty(); }
@@ -347,6 +330,7 @@ private:
         key(options.key),
         policy(options.policy),
         wanted(options.wanted),
+        priority(options.priority),
         is_idempotent(options.idempotent) {}
 
     framed_message message;
@@ -357,22 +341,17 @@ private:
     std::uint64_t sequence : 63 = 0;
     /// An attempt that has failed since had taken some of it. In one word with the number, because there are as many as wait.
     std::uint64_t was_lent : 1 = 0;
-    /// Grows along the queue where messages may be found by their key; else 0.
+    /// Where it stands, if messages may be found by their key; see `waiting_line`.
     std::uint32_t place = 0;
     when_down policy;
     outcome wanted;
+    std::uint8_t priority;
     bool is_idempotent;
 
     /// What becomes of it when it is not handed over any more.
     [[nodiscard]] outcome result_if_lost() const noexcept {
       return was_lent != 0 ? outcome::maybe_sent : outcome::not_sent;
     }
-  };
-
-  /// Where the last messages of each key stand that wait and have not begun.
-  struct places {
-    std::unordered_map<std::uint64_t, std::uint32_t> by_key;
-    std::uint32_t last = 0;
   };
 
   /// What is left of a message when the transport holds its bytes.
@@ -417,40 +396,71 @@ private:
   [[nodiscard]] std::size_t lent_messages() const noexcept {
     std::size_t count = 0;
     for (auto lent = is_ready_ ? 0 : stream_offset_; lent > 0; ++count)
-      lent -= std::min<std::uint64_t>(lent, queue_[count].message.wire_size());
+      lent -= std::min<std::uint64_t>(lent, waiting_[count].message.wire_size());
     return count;
   }
 
   [[nodiscard]] flying front_to_flight_form() noexcept {
-    auto& front = queue_.front();
+    auto& front = waiting_.front();
     return {std::move(front.reply), front.sequence, stream_offset_, front.message.size()};
   }
 
-  void pop_front() noexcept {
-    queue_.pop_front();
-    started_bytes_ = 0;
-    note_empty();
+  void note_if_empty() noexcept {
+    if (waiting_.tidy())
+      earliest_ = never;
   }
 
-  void note_empty() noexcept {
-    if (!queue_.empty())
-      return;
-    earliest_ = never;
-    places_ = nullptr;
-  }
-
-  void move_front_to_flight() {
-    in_flight_.push_back(front_to_flight_form());
-    pop_front();
+  /// The transport has the next `bytes` bytes. `is_in_front`: they are of messages in the queue of the usual priority, where
+  /// they stay in front of all that those add who are told.
+  template <class Settle>
+  void take_over(std::size_t bytes, bool is_in_front, Settle& settle) {
+    assert(is_ready_ && bytes <= unwritten_bytes());
+    const settling_scope scope{is_settling_};
+    const auto finish = [&](flying&& complete) {
+      // Settled one by one: at each call the account is that of a transport that has taken this much so far.
+      ledger_.settle(outcome::written, complete.size);
+      settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
+    };
+    // Where a sender that is told may send what takes the place of another, it has to find gone all that the transport has.
+    const auto tells_at_once = is_in_front && waiting_.is_plain() && overflow() == overflow_policy::fail;
+    ring_queue<flying> complete;
+    while (bytes > 0) {
+      if (started_bytes_ == 0 && !is_in_front)
+        waiting_.begin_next(0);
+      auto& front = waiting_.front();
+      const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
+      bytes -= taken;
+      started_bytes_ += static_cast<std::uint32_t>(taken);
+      stream_offset_ += taken;
+      ledger_.left_queue(taken);
+      if (started_bytes_ < front.message.wire_size())
+        break;
+      auto next = front_to_flight_form();
+      const auto is_awaited = front.wanted == outcome::acked;
+      waiting_.pop_front();
+      started_bytes_ = 0;
+      note_if_empty();
+      if (is_awaited)
+        in_flight_.push_back(std::move(next));
+      else if (tells_at_once)
+        finish(std::move(next));
+      else
+        complete.push_back(std::move(next));
+    }
+    while (!complete.empty())
+      finish(complete.take_front());
   }
 
   /// Removes what must not be repeated, oldest first, and ends the stream.
   [[nodiscard]] ring_queue<flying> take_started() {
     if (started_bytes_ > 0) {
-      ledger_.left_queue(queue_.front().message.wire_size() - started_bytes_);
-      move_front_to_flight();
+      ledger_.left_queue(waiting_.front().message.wire_size() - started_bytes_);
+      in_flight_.push_back(front_to_flight_form());
+      waiting_.pop_front();
+      started_bytes_ = 0;
     }
     stream_offset_ = 0;
+    note_if_empty();
     return std::move(in_flight_);
   }
 
@@ -458,24 +468,16 @@ private:
   /// sees anew when the first of them expires.
   template <std::predicate<const queued&> Chosen>
   [[nodiscard]] ring_queue<queued> take_queued(Chosen&& chosen) {
-    ring_queue<queued> taken;
-    auto kept = begun();
     earliest_ = never;
-    for (auto index = kept; index < queue_.size(); ++index) {
-      auto& entry = queue_[index];
-      if (chosen(std::as_const(entry))) {
+    auto taken = waiting_.take_if(begun(), [&](const queued& entry) {
+      if (chosen(entry)) {
         ledger_.left_queue(entry.message.wire_size());
-        forget_place(entry);
-        taken.push_back(std::move(entry));
-        continue;
+        return true;
       }
       earliest_ = std::min(earliest_, deadline_of(entry));
-      if (kept != index)
-        queue_[kept] = std::move(entry);
-      ++kept;
-    }
-    queue_.truncate(kept);
-    note_empty();
+      return false;
+    });
+    note_if_empty();
     return taken;
   }
 
@@ -510,22 +512,17 @@ private:
   /// Messages at the front of which some may have left, so that they are neither moved nor dropped.
   [[nodiscard]] std::size_t begun() const noexcept { return started_bytes_ > 0 ? 1 : lent_messages(); }
 
-  /// Takes a message into the account that stands in the queue, and returns its number.
-  std::uint64_t enter(queued& added) noexcept {
-    added.sequence = ledger_.accept(added.message.size(), added.message.wire_size()) & sequence_max;
-    earliest_ = std::min(earliest_, deadline_of(added));
-    return added.sequence;
-  }
-
-  /// Of the messages that wait, the oldest ones that have to go for one of `size` bytes; 0 if that does not help.
-  [[nodiscard]] std::size_t victims_for(std::size_t size) const noexcept {
+  /// Of the messages that wait, those that have to go for one of `size` bytes, the lowest and oldest first; 0 if that does not
+  /// help.
+  [[nodiscard]] std::size_t victims_for(std::size_t size, std::uint8_t priority) const noexcept {
     tally freed;
-    for (auto index = begun(); index < queue_.size(); ++index) {
-      freed.add(queue_[index].message.size());
-      if (ledger_.has_room(size, is_ready_, freed))
-        return index + 1 - begun();
-    }
-    return 0;
+    auto is_enough = false;
+    waiting_.for_each_to_drop(priority, begun(), [&](const queued& entry) {
+      freed.add(entry.message.size());
+      is_enough = ledger_.has_room(size, is_ready_, freed);
+      return !is_enough;
+    });
+    return is_enough ? static_cast<std::size_t>(freed.messages) : 0;
   }
 
   template <class Settle>
@@ -547,62 +544,15 @@ private:
     return {sequence, settle_lost({}, std::move(gone), why, reason, settle), reason};
   }
 
-  // -- keys -------------------------------------------------------------------------------------------------------------
-
-  /// The message with this key that waits and has not begun; null if there is none.
-  [[nodiscard]] queued* find_older(std::uint64_t key) noexcept {
-    if (places_ == nullptr || key == 0)
-      return nullptr;
-    const auto known = places_->by_key.find(key);
-    if (known == places_->by_key.end())
-      return nullptr;
-    // Places are compared from the front on, so that they may begin anew from 0.
-    const auto start = queue_.front().place;
-    std::size_t first = 0;
-    for (auto count = queue_.size(); count > 0;) {
-      const auto half = count / 2;
-      if (queue_[first + half].place - start < known->second - start) {
-        first += half + 1;
-        count -= half + 1;
-      } else {
-        count = half;
-      }
-    }
-    assert(queue_[first].place == known->second && queue_[first].key == key);
-    return &queue_[first];
-  }
-
-  /// Remembers where a message stands that was added at the end.
-  void note_place(queued& added) {
-    if (places_ == nullptr && added.key == 0)
-      return;
-    if (places_ == nullptr)
-      places_ = std::make_unique<places>();
-    if (added.key != 0)
-      places_->by_key.insert_or_assign(added.key, ++places_->last);
-    added.place = places_->last;
-  }
-
-  /// It has begun, or is gone: no other takes its place.
-  void forget_place(const queued& entry) noexcept {
-    if (places_ == nullptr || entry.key == 0)
-      return;
-    if (const auto known = places_->by_key.find(entry.key);
-        known != places_->by_key.end() && known->second == entry.place)
-      places_->by_key.erase(known);
-  }
-
   outbox_ledger& ledger_;
   frame_encoder encoder_;
-  ring_queue<queued> queue_;
+  waiting_line<queued> waiting_;
   ring_queue<flying> in_flight_;
   /// Bytes handed over on this connection; before there is one, lent to the attempt.
   std::uint64_t stream_offset_ = 0;
   time_point lost_at_ = time_point::min();
   /// No queued message expires before.
   time_point earliest_ = never;
-  /// Null while no message waits that may be found by its key.
-  std::unique_ptr<places> places_;
   /// Bytes of the front that were handed over. `write_limit` is at most 1 GiB.
   std::uint32_t started_bytes_ = 0;
   bool is_ready_ = false;

@@ -82,6 +82,12 @@ result<void> outbox_ledger::check(std::size_t size, std::size_t wire_size, const
                                   bool is_ready) const {
   if (options.wanted != outcome::written && options.wanted != outcome::acked)
     return make_invalid_value("wanted", name_of(options.wanted), "written or acked");
+  if (options.priority >= send_priorities)
+    return make_invalid_value("priority", std::to_string(options.priority),
+                              "0.." + std::to_string(send_priorities - 1));
+  if (!names_a_value<message_report>(static_cast<std::uint8_t>(options.report)))
+    return make_invalid_value("report", std::to_string(static_cast<unsigned>(options.report)),
+                              "none, written or acked");
   if (options.ttl.count() < 0)
     return make_invalid_value("ttl", std::to_string(options.ttl.count()) + " ms", "0 ms or more");
   if (wire_size == 0)

@@ -81,6 +81,24 @@ public:
     ++size_;
   }
 
+  /// Adds `value` in front of the element `index` places behind the front; those before it move.
+  void insert(std::size_t index, T value) {
+    static_assert(std::is_nothrow_move_assignable_v<T>);
+    assert(index <= size_);
+    if (size_ == capacity_)
+      grow();
+    head_ = (head_ - 1) & (capacity_ - 1);
+    ++size_;
+    if (index == 0) {
+      std::construct_at(slot(0), std::move(value));
+      return;
+    }
+    std::construct_at(slot(0), std::move((*this)[1]));
+    for (std::size_t next = 1; next < index; ++next)
+      (*this)[next] = std::move((*this)[next + 1]);
+    (*this)[index] = std::move(value);
+  }
+
   void pop_front() noexcept {
     assert(!empty());
     std::destroy_at(slot(0));

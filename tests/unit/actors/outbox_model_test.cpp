@@ -6,6 +6,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -36,13 +37,16 @@ public:
     /// Bytes handed over, and the offset of the stream behind the last of them.
     std::size_t handed_over = 0;
     std::uint64_t end = 0;
+    /// Bytes that an attempt to connect has taken, and whether one has that failed.
+    std::size_t lent = 0;
+    bool was_lent = false;
     std::optional<outcome> result{};
     /// Where it is counted if it was lost.
     tally loss_totals::*reason = nullptr;
 
     [[nodiscard]] bool is_open() const { return !result; }
     [[nodiscard]] bool is_whole() const { return handed_over == wire.size(); }
-    [[nodiscard]] bool is_queued() const { return is_open() && handed_over == 0; }
+    [[nodiscard]] bool is_queued() const { return is_open() && handed_over == 0 && lent == 0; }
     [[nodiscard]] bool is_unwritten() const { return is_open() && !is_whole(); }
   };
 
@@ -68,11 +72,11 @@ public:
     if (limits_.overflow == overflow_policy::drop_oldest) {
       tally freed;
       std::size_t count = 0;
-      for (const auto index : waiting()) {
+      for (const auto index : droppable(options.priority)) {
         freed.add(all[index].body.size());
         ++count;
         if (fits(body.size(), freed)) {
-          auto told = drop_oldest(count);
+          auto told = drop_oldest(count, options.priority);
           accept(id, body, options, now);
           return {error_code::none, told};
         }
@@ -101,14 +105,20 @@ public:
     std::optional<std::size_t> older;
     if (options.key != 0 && limits_.overflow == overflow_policy::conflate)
       for (const auto index : waiting())
-        if (all[index].options.key == options.key)
+        if (all[index].options.key == options.key && !all[index].was_lent)
           older = index;
     return older;
   }
 
   answer replace(std::size_t older, int id, std::string body, const send_options& options, time_point now) {
-    *std::find(order.begin(), order.end(), older) = all.size();
-    add(id, std::move(body), options, now);
+    const auto place = std::find(order.begin(), order.end(), older);
+    if (all[older].options.priority == options.priority) {
+      *place = all.size();
+      add(id, std::move(body), options, now);
+    } else {
+      order.erase(place);
+      accept(id, std::move(body), options, now);
+    }
     return settle(older, outcome::not_sent, error_code::superseded, &loss_totals::superseded);
   }
 
@@ -117,12 +127,13 @@ public:
     return settle(all.size() - 1, outcome::not_sent, error_code::queue_overflow, &loss_totals::dropped_newest);
   }
 
-  expected drop_oldest(std::size_t count) {
+  expected drop_oldest(std::size_t count, std::uint8_t priority) {
     expected told;
-    const auto candidates = waiting();
+    const auto candidates = droppable(priority);
     for (std::size_t each = 0; each < count; ++each)
-      told.push_back(
-          settle(candidates.at(each), outcome::not_sent, error_code::queue_overflow, &loss_totals::dropped_oldest));
+      told.push_back(settle(candidates.at(each),
+                            all[candidates.at(each)].was_lent ? outcome::maybe_sent : outcome::not_sent,
+                            error_code::queue_overflow, &loss_totals::dropped_oldest));
     return told;
   }
 
@@ -130,22 +141,72 @@ public:
     all.push_back({.body = std::string(size, '.'), .result = outcome::not_sent, .reason = &loss_totals::refused});
   }
 
-  [[nodiscard]] std::string offered() const {
-    std::string bytes;
+  /// Those that have not left whole, as they leave.
+  [[nodiscard]] std::vector<std::size_t> line() const {
+    std::vector<std::size_t> found;
     for (const auto index : order)
       if (all[index].is_unwritten())
-        bytes += all[index].wire.substr(all[index].handed_over);
+        found.push_back(index);
+    // In the line of those that an attempt has, each keeps the place in which it was taken.
+    std::stable_sort(found.begin(), found.end(), [this](std::size_t left, std::size_t right) {
+      const auto rank = [this](std::size_t index) {
+        const auto& each = all[index];
+        const auto taken = std::find(lent_order.begin(), lent_order.end(), index);
+        if (each.handed_over > 0)
+          return std::pair{0, std::ptrdiff_t{0}};
+        if (taken != lent_order.end())
+          return std::pair{1, taken - lent_order.begin()};
+        return std::pair{2, std::ptrdiff_t{send_priorities} - each.options.priority};
+      };
+      return rank(left) < rank(right);
+    });
+    return found;
+  }
+
+  [[nodiscard]] std::string offered() const {
+    std::string bytes;
+    for (const auto index : line())
+      bytes += all[index].wire.substr(all[index].handed_over);
     return bytes;
+  }
+
+  /// What an attempt to connect may have beside what it has.
+  [[nodiscard]] std::string offered_early() const {
+    std::string bytes;
+    for (const auto index : line()) {
+      if (!all[index].options.idempotent)
+        break;
+      bytes += all[index].wire.substr(all[index].lent);
+    }
+    return bytes;
+  }
+
+  void lend(std::size_t count) {
+    for (const auto index : line()) {
+      auto& each = all[index];
+      const auto taken = std::min(count, each.wire.size() - each.lent);
+      if (taken > 0 && each.lent == 0)
+        lent_order.push_back(index);
+      each.lent += taken;
+      count -= taken;
+    }
+  }
+
+  void early_lost() {
+    for (const auto index : std::exchange(lent_order, {})) {
+      all[index].was_lent = true;
+      all[index].lent = 0;
+    }
   }
 
   expected hand_over(std::size_t count) {
     expected told;
-    for (std::size_t position = 0; count > 0; ++position) {
-      const auto index = order.at(position);
+    while (count > 0) {
+      const auto index = line().front();
       auto& each = all[index];
-      if (!each.is_unwritten())
-        continue;
       const auto taken = std::min(count, each.wire.size() - each.handed_over);
+      if (each.handed_over == 0)
+        begun_order.push_back(index);
       count -= taken;
       stream_offset += taken;
       each.handed_over += taken;
@@ -162,9 +223,16 @@ public:
                         outcome::acked, error_code::none, nullptr);
   }
 
-  void connect() {
+  expected connect() {
     is_ready = true;
     stream_offset = 0;
+    std::size_t count = 0;
+    for (const auto index : lent_order)
+      count += all[index].lent;
+    auto told = hand_over(count);
+    for (const auto index : std::exchange(lent_order, {}))
+      all[index].lent = 0;
+    return told;
   }
 
   expected lose(time_point now) {
@@ -181,6 +249,7 @@ public:
   expected abandon() {
     is_ready = false;
     auto told = settle_started(error_code::closed);
+    lent_order.clear();
     const auto rest = settle_where([](const message& each) { return each.is_open(); }, outcome::not_sent,
                                    error_code::closed, &loss_totals::lost);
     told.insert(told.end(), rest.begin(), rest.end());
@@ -243,6 +312,9 @@ public:
   std::vector<message> all;
   /// Those that were to be sent, as they leave.
   std::vector<std::size_t> order;
+  /// Those that have begun, as they did; and those that the present attempt to connect has something of.
+  std::vector<std::size_t> begun_order;
+  std::vector<std::size_t> lent_order;
   bool is_ready = false;
   std::uint64_t stream_offset = 0;
 
@@ -269,10 +341,18 @@ private:
 
   /// Those that may still be dropped, as they would leave.
   [[nodiscard]] std::vector<std::size_t> waiting() const {
-    std::vector<std::size_t> found;
-    for (const auto index : order)
-      if (all[index].is_queued())
-        found.push_back(index);
+    auto found = line();
+    std::erase_if(found, [this](std::size_t index) { return !all[index].is_queued(); });
+    return found;
+  }
+
+  /// Those that may be dropped for one of this priority, the first to be dropped first.
+  [[nodiscard]] std::vector<std::size_t> droppable(std::uint8_t priority) const {
+    auto found = waiting();
+    std::erase_if(found, [&](std::size_t index) { return all[index].options.priority > priority; });
+    std::stable_sort(found.begin(), found.end(), [this](std::size_t left, std::size_t right) {
+      return all[left].options.priority < all[right].options.priority;
+    });
     return found;
   }
 
@@ -285,15 +365,22 @@ private:
   expected settle_where(const std::function<bool(const message&)>& chosen, outcome result, error_code why,
                         tally loss_totals::*reason) {
     expected told;
-    for (const auto index : order)
-      if (chosen(all[index]))
-        told.push_back(settle(index, result, why, reason));
+    // Those that have begun come first, as they began; the others as they would leave.
+    auto candidates = begun_order;
+    for (const auto index : line())
+      if (all[index].handed_over == 0)
+        candidates.push_back(index);
+    for (const auto index : candidates)
+      if (chosen(all[index])) {
+        const auto truth = result == outcome::not_sent && all[index].was_lent ? outcome::maybe_sent : result;
+        told.push_back(settle(index, truth, why, reason));
+      }
     return told;
   }
 
   expected settle_started(error_code why) {
-    return settle_where([](const message& each) { return each.is_open() && each.handed_over > 0; }, outcome::maybe_sent,
-                        why, &loss_totals::lost);
+    return settle_where([](const message& each) { return each.is_open() && (each.handed_over > 0 || each.lent > 0); },
+                        outcome::maybe_sent, why, &loss_totals::lost);
   }
 
   flow_limits limits_;
@@ -318,6 +405,7 @@ public:
       compare();
     }
     may_send_again_ = false;
+    failed_attempts_.push_back(std::exchange(attempt_, {}));
     expect(model_.abandon(), [&](auto& settle) { box_.abandon(closed_by_user(), settle); });
     compare();
     REQUIRE(box_.pending() == tally{});
@@ -341,7 +429,7 @@ private:
   }
 
   void take_step() {
-    switch (draw(12)) {
+    switch (draw(13)) {
       case 0:
       case 1:
       case 2:
@@ -358,6 +446,8 @@ private:
         return pass_time();
       case 9:
         return draw(20) == 0 ? abandon() : pass_time();
+      case 10:
+        return model_.is_ready ? hand_over() : try_early();
       default:
         return model_.is_ready ? lose() : connect();
     }
@@ -381,6 +471,9 @@ private:
     if (draw(3) == 0)
       options.ttl = std::chrono::milliseconds{1 + draw(60)};
     options.key = draw(4);
+    if (draw(2) == 0)
+      options.priority = static_cast<std::uint8_t>(draw(send_priorities));
+    options.idempotent = draw(2) == 0;
     return options;
   }
 
@@ -397,7 +490,7 @@ private:
     REQUIRE(taken.has_value() == (verdict.refusal == error_code::none));
     if (taken) {
       REQUIRE(taken->sequence == model_.all.size());
-      REQUIRE(taken->dropped.not_sent.messages == heard.size());
+      REQUIRE(taken->dropped.not_sent.messages + taken->dropped.maybe_sent.messages == heard.size());
     } else {
       REQUIRE(taken.error().code == verdict.refusal);
     }
@@ -428,6 +521,28 @@ private:
     expect(model_.acknowledge(offset), [&](auto& settle) { box_.acknowledged(offset, settle); });
   }
 
+  /// An attempt takes something, or fails.
+  void try_early() {
+    expire();
+    std::vector<outgoing> pieces(draw(8));
+    std::string offered;
+    const auto used = box_.gather_early(pieces);
+    for (std::size_t index = 0; index < used; ++index)
+      offered.append(reinterpret_cast<const char*>(pieces[index].data), pieces[index].size);
+    REQUIRE(model_.offered_early().starts_with(offered));
+    REQUIRE((offered.empty() == model_.offered_early().empty() || pieces.empty()));
+    if (draw(3) == 0) {
+      box_.early_lost();
+      model_.early_lost();
+      failed_attempts_.push_back(std::exchange(attempt_, {}));
+      return;
+    }
+    const auto count = draw(offered.size() + 1);
+    box_.lend(count);
+    model_.lend(count);
+    attempt_ += offered.substr(0, count);
+  }
+
   void pass_time() {
     now_ += std::chrono::milliseconds{draw(12)};
     // Sometimes to the point where something is due, exactly.
@@ -445,14 +560,19 @@ private:
   }
 
   void connect() {
-    peer_.emplace_back();
-    const auto expired = model_.expire(now_);
-    expect(expired, [&](auto& settle) {
+    peer_.push_back(std::exchange(attempt_, {}));
+    auto wanted = model_.expire(now_);
+    const auto after_expiry = model_.losses();
+    const auto written = model_.connect();
+    wanted.insert(wanted.end(), written.begin(), written.end());
+    const auto before = box_.losses();
+    expect(wanted, [&](auto& settle) {
       const auto cost = box_.connection_ready(now_, settle);
-      REQUIRE(cost.not_sent.messages == expired.size());
-      REQUIRE(cost.maybe_sent == tally{});
+      auto expired = before.expired;
+      expired += cost.not_sent;
+      expired += cost.maybe_sent;
+      REQUIRE(expired == after_expiry.expired);
     });
-    model_.connect();
   }
 
   void lose() {
@@ -469,6 +589,7 @@ private:
   }
 
   void abandon() {
+    failed_attempts_.push_back(std::exchange(attempt_, {}));
     expect(model_.abandon(), [&](auto& settle) { box_.abandon(closed_by_user(), settle); });
   }
 
@@ -511,7 +632,7 @@ private:
       } else if (const auto older = model_.older_of(options)) {
         REQUIRE(heard == expected{model_.replace(*older, id, body, options, at)});
       } else {
-        REQUIRE(heard == model_.drop_oldest(heard.size()));
+        REQUIRE(heard == model_.drop_oldest(heard.size(), options.priority));
         model_.accept(id, body, options, at);
       }
     });
@@ -567,18 +688,31 @@ private:
 
   /// Judges by the bytes that transports took, without asking the reference what should have happened.
   void check_peer() const {
-    // What arrived is what was accepted, with gaps: nothing twice, torn, merged or out of order.
-    auto next = model_.order.begin();
+    // What arrived is what was accepted, with gaps: nothing twice, torn, merged or, within a priority, out of order. Empty
+    // messages cannot be told apart, so they are left out here.
+    std::array<std::vector<std::size_t>, send_priorities> left;
+    for (const auto index : model_.order)
+      left.at(model_.all[index].options.priority).push_back(index);
+    std::array<std::size_t, send_priorities> next{};
     std::vector<const reference::message*> arrived;
     for (const auto& bytes : peer_)
       for (const auto& body : seen_in(bytes)) {
-        next =
-            std::find_if(next, model_.order.end(), [&](std::size_t index) { return model_.all[index].body == body; });
-        REQUIRE(next != model_.order.end());
-        arrived.push_back(&model_.all[*next++]);
+        if (body.empty())
+          continue;
+        const auto known = std::find_if(model_.order.begin(), model_.order.end(),
+                                        [&](std::size_t index) { return model_.all[index].body == body; });
+        REQUIRE(known != model_.order.end());
+        const auto priority = model_.all[*known].options.priority;
+        auto& lane = left.at(priority);
+        auto& place = next.at(priority);
+        while (place < lane.size() && lane[place] != *known)
+          ++place;
+        REQUIRE(place < lane.size());
+        ++place;
+        arrived.push_back(&model_.all[*known]);
       }
 
-    // And the outcomes are true of it. Empty messages cannot be told apart, so they are left out here.
+    // And the outcomes are true of it.
     for (const auto& told : all_answers_) {
       const auto& message = model_.all.at(static_cast<std::size_t>(told.sequence - 1));
       REQUIRE(message.id == told.id);
@@ -591,6 +725,8 @@ private:
       if (told.result == outcome::not_sent) {
         const auto label = message.body.substr(0, message.body.find(':') + 1);
         for (const auto& bytes : peer_)
+          REQUIRE(bytes.find(label) == std::string::npos);
+        for (const auto& bytes : failed_attempts_)
           REQUIRE(bytes.find(label) == std::string::npos);
       }
     }
@@ -605,6 +741,9 @@ private:
   int last_id_ = 0;
   bool may_send_again_ = true;
   std::vector<answer> all_answers_;
+  /// What the present attempt to connect has taken, and what those took that failed.
+  std::string attempt_;
+  std::vector<std::string> failed_attempts_;
   /// What transports took, connection by connection.
   std::vector<std::string> peer_;
 };

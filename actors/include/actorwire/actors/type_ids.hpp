@@ -268,6 +268,8 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_change))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::listener_event))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::loss_totals))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::overflow_policy))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::message_report))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::message_settled))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 
