@@ -64,6 +64,9 @@ public:
 
   answer_to<sent> send(const connection_actor& to, std::string_view text, send_options options = {});
   void cast(const connection_actor& to, std::string_view text, send_options options = {});
+  answer_to<batch_sent> send_batch(const connection_actor& to, const std::vector<std::string>& texts,
+                                   send_options options = {});
+  void cast_batch(const connection_actor& to, const std::vector<std::string>& texts, send_options options = {});
   answer_to<connection_info> connect(const connection_actor& to);
   answer_to<received> receive(const connection_actor& from, std::chrono::milliseconds timeout = {},
                               stream_id stream = 0);

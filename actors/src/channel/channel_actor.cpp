@@ -79,6 +79,7 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](connect request) { return at_work().handle(request); },
       [](actorwire::send& request) { return at_work().handle(request); },
       [](cast& request) { at_work().handle(request); },
+      [](send_batch& request) { return at_work().handle(request); },
       [](const receive& request) { return at_work().handle(request); },
       [](const subscribe& request) { return at_work().handle(request); },
       [](const unsubscribe& request) { at_work().handle(request); },
@@ -316,18 +317,43 @@ void channel_actor::take(payload& body, const send_options& options) {
     sending_.refuse(size, accepted.error(), std::move(whom));
 }
 
+outbound::batch_reply channel_actor::handle(send_batch& batch) {
+  const auto is_asked = is_request();
+  auto asker = is_asked ? make_response_promise<batch_sent>() : outbound::batch_reply{};
+  const auto reporter =
+      !is_asked && batch.options.report != message_report::none ? current_sender() : caf::strong_actor_ptr{};
+  auto outcome = validate(batch);
+  if (outcome)
+    outcome = may_accept(batch.options);
+  if (outcome)
+    outcome = sending_.accept(batch, asker, reporter);
+  if (!outcome) {
+    if (!is_asked || is_unwanted_now(batch.options))
+      sending_.refuse(batch, outcome.error(), asker, reporter);
+    else
+      asker.deliver(to_caf_error(outcome.error()));
+  }
+  return asker;
+}
+
 result<std::uint64_t> channel_actor::accept(payload& body, const send_options& options, outbound::recipient& whom) {
+  if (const auto allowed = may_accept(options); !allowed)
+    return allowed.error();
+  return sending_.accept(body, options, whom);
+}
+
+result<void> channel_actor::may_accept(const send_options& options) const {
   if (has_ended_)
     return closed_error();
   if (closing_ != nullptr)
     return make_error(error_code::draining, phase::close, origin::local, "the connection is being closed");
   if (options.stream != 0)
-    return accept_on_stream(body, options, whom);
+    return may_accept_on(options.stream);
   if (is_finishing_)
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
   if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
     return why_not_ready();
-  return sending_.accept(body, options, whom);
+  return {};
 }
 
 bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {

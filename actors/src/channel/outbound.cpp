@@ -5,9 +5,11 @@
 #include <actorwire/actors/errors.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace actorwire {
 
@@ -21,6 +23,25 @@ transport_error not_sendable(stream_id stream) {
 transport_error too_slow() {
   return make_error(error_code::queue_overflow, phase::established, origin::local,
                     "the peer takes less than is sent to it: flow.overflow = disconnect");
+}
+
+transport_error memory_used_up(std::uint64_t limit) {
+  return make_error(error_code::would_block, phase::established, origin::local,
+                    "the network's memory_limit of " + std::to_string(limit) + " bytes is used up");
+}
+
+/// The same error, saying which message of a batch it is about.
+transport_error about_message(std::size_t index, transport_error reason) {
+  reason.text = "bodies[" + std::to_string(index) + "]: " + reason.text;
+  return reason;
+}
+
+/// What is waited for is what is to be reported, if anybody hears of that.
+send_options options_for(const send_options& wanted, const caf::strong_actor_ptr& reporter) {
+  auto how = wanted;
+  if (wanted.report == message_report::acked && reporter)
+    how.wanted = outcome::acked;
+  return how;
 }
 
 loss& operator+=(loss& sum, const loss& other) noexcept {
@@ -43,14 +64,11 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   const auto size = body.size();
   auto& budget = owner_.where().buffers().budget();
   if (!budget.try_take(size))
-    return make_error(error_code::would_block, phase::established, origin::local,
-                      "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
+    return memory_used_up(budget.limit());
   reserved_bytes_ += size;
   // What leaves with this turn need not know when it came.
   const auto can_expire = !target->is_ready() || options.ttl.count() > 0;
-  auto how = options;
-  if (options.report == message_report::acked && whom.reporter)
-    how.wanted = outcome::acked;
+  const auto how = options_for(options, whom.reporter);
   const auto accepted = target->accept(std::move(body), how, std::move(whom),
                                        can_expire ? owner_.where().now() : time_point::min(), settler());
   if (!accepted) {
@@ -67,6 +85,61 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   owner_.flush_later(options.stream);
   follow_expiry(target->next_timeout());
   return accepted->sequence;
+}
+
+result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::strong_actor_ptr& reporter) {
+  auto* target = find(batch.options.stream);
+  if (target == nullptr)
+    return not_sendable(batch.options.stream);
+  tally all;
+  for (std::size_t index = 0; index < batch.bodies.size(); ++index) {
+    if (const auto checked = target->check(batch.bodies[index], batch.options); !checked)
+      return about_message(index, checked.error());
+    all.add(batch.bodies[index].size());
+  }
+  auto& budget = owner_.where().buffers().budget();
+  if (!budget.try_take(all.bytes))
+    return memory_used_up(budget.limit());
+  reserved_bytes_ += all.bytes;
+  const auto room = target->make_room(all, batch.options.priority, settler());
+  if (!room) {
+    release_memory();
+    if (ledger_.limits().overflow == overflow_policy::drop_newest) {
+      drop(batch, loss_reason::dropped_newest, why_dropped(loss_reason::dropped_newest, target->is_ready()), asker,
+           reporter);
+      return {};
+    }
+    if (ledger_.limits().overflow == overflow_policy::disconnect)
+      owner_.abort_later(too_slow());
+    return room.error();
+  }
+  if (room->dropped != loss{}) {
+    release_memory();
+    report_loss(room->dropped, why_dropped(room->reason, target->is_ready()));
+  }
+  if (asker.pending()) {
+    if (batches_ == nullptr)
+      batches_ = std::make_unique<std::map<std::uint64_t, open_batch>>();
+    const auto first = ledger_.totals().accepted.messages + 1;
+    batch_sent answer{first, 0, std::vector<outcome>(batch.bodies.size(), outcome::not_sent), {}, batch.options.tag};
+    batches_->try_emplace(first, open_batch{asker, std::move(answer), batch.bodies.size()});
+  }
+  const auto how = options_for(batch.options, reporter);
+  const auto now = owner_.where().now();
+  for (auto& body : batch.bodies) {
+    const auto taken = target->accept(std::move(body), how, {{}, reporter, batch.options.tag}, now, settler());
+    assert(taken);
+    static_cast<void>(taken);
+  }
+  report_backpressure();
+  owner_.flush_later(batch.options.stream);
+  follow_expiry(target->next_timeout());
+  return {};
+}
+
+void outbound::refuse(const send_batch& batch, const transport_error& why, batch_reply& asker,
+                      const caf::strong_actor_ptr& reporter) {
+  drop(batch, loss_reason::refused, why, asker, reporter);
 }
 
 std::uint64_t outbound::refuse(std::size_t size, const transport_error& why, recipient whom) {
@@ -174,12 +247,51 @@ void outbound::settle(recipient&& whom, const settled& what) {
   if (reporter)
     owner_.send_to(reporter, message_settled{owner_.source(), owner_.generation(), what.sequence, tag, what.result,
                                              what.why != nullptr ? *what.why : transport_error{}});
-  if (!asker.pending())
+  if (!asker.pending()) {
+    if (batches_ != nullptr)
+      note_in_batch(what);
     return;
+  }
   if (what.why == nullptr || what.result == outcome::maybe_sent)
     whom.asker.deliver(sent{what.sequence, owner_.generation(), what.result, tag});
   else
     whom.asker.deliver(to_caf_error(*what.why));
+}
+
+void outbound::drop(const send_batch& batch, loss_reason reason, const transport_error& why, batch_reply& asker,
+                    const caf::strong_actor_ptr& reporter) {
+  tally lost;
+  const auto first = ledger_.totals().accepted.messages + 1;
+  for (const auto& body : batch.bodies) {
+    const auto sequence = ledger_.drop(body.size(), reason);
+    lost.add(body.size());
+    settle({{}, reporter, batch.options.tag}, settled{sequence, outcome::not_sent, &why});
+  }
+  if (asker.pending())
+    asker.deliver(batch_sent{first, owner_.generation(), std::vector<outcome>(batch.bodies.size(), outcome::not_sent),
+                             why, batch.options.tag});
+  report_loss({lost, {}}, why);
+}
+
+void outbound::note_in_batch(const settled& what) {
+  auto found = batches_->upper_bound(what.sequence);
+  if (found == batches_->begin())
+    return;
+  --found;
+  auto& [asker, answer, open] = found->second;
+  const auto index = what.sequence - answer.first_sequence;
+  if (index >= answer.results.size())
+    return;
+  answer.results[static_cast<std::size_t>(index)] = what.result;
+  if (what.why != nullptr && answer.why.code == error_code::none)
+    answer.why = *what.why;
+  if (--open > 0)
+    return;
+  answer.generation = owner_.generation();
+  asker.deliver(std::move(answer));
+  batches_->erase(found);
+  if (batches_->empty())
+    batches_ = nullptr;
 }
 
 outbound::box* outbound::find(stream_id stream) noexcept {

@@ -6,7 +6,9 @@
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/events.hpp>
 #include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/stream.hpp>
 #include <actorwire/transports/timer.hpp>
@@ -34,6 +36,7 @@ class channel_actor;
 class outbound {
 public:
   using reply = caf::typed_response_promise<sent>;
+  using batch_reply = caf::typed_response_promise<batch_sent>;
 
   /// Who is to be told what becomes of a message: whoever asked, whoever told it and wants a report, or nobody.
   struct recipient {
@@ -51,6 +54,14 @@ public:
   /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
   /// network's memory is used up; `body` and `whom` are left as they were then.
   result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom);
+
+  /// Takes all messages of a batch, or none. `asker` is answered when the outcome of all is known, `reporter` told of each.
+  /// *Errors:* as for one, naming which it is about; nothing has changed then.
+  result<void> accept(send_batch& batch, batch_reply& asker, const caf::strong_actor_ptr& reporter);
+
+  /// Accounts for the messages of a batch that could not be accepted, tells whoever wants to know, and reports them as lost.
+  void refuse(const send_batch& batch, const transport_error& why, batch_reply& asker,
+              const caf::strong_actor_ptr& reporter);
 
   /// Accounts for a message of `size` bytes that could not be accepted, tells `whom`, and reports it as lost; returns its
   /// sequence number.
@@ -94,6 +105,19 @@ public:
 private:
   using box = outbox<recipient>;
 
+  /// One that is under way, and whose sender waits for its outcomes.
+  struct open_batch {
+    batch_reply asker;
+    batch_sent answer;
+    std::size_t open = 0;
+  };
+
+  /// Counts all messages of a batch as not sent, and tells whoever wants to know.
+  void drop(const send_batch& batch, loss_reason reason, const transport_error& why, batch_reply& asker,
+            const caf::strong_actor_ptr& reporter);
+  /// Writes down what became of a message of a batch, if it is one.
+  void note_in_batch(const settled& what);
+
   /// Null for a stream that cannot be sent on.
   [[nodiscard]] box* find(stream_id stream) noexcept;
   [[nodiscard]] const box* find(stream_id stream) const noexcept;
@@ -122,6 +146,8 @@ private:
   box outbox_;
   /// Of the streams other than 0; null without any.
   std::unique_ptr<std::map<stream_id, box>> streams_;
+  /// By the number of their first message; null without any.
+  std::unique_ptr<std::map<std::uint64_t, open_batch>> batches_;
   std::unique_ptr<timer> expiry_;
   /// Bytes of accepted messages that count against the network's memory.
   std::uint64_t reserved_bytes_ = 0;

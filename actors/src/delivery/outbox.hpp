@@ -111,21 +111,20 @@ public:
     auto reason = loss_reason::dropped_oldest;
     queued* taken_place = nullptr;
     if (auto* older = waiting_.find(options.key, begun())) {
-      if (const tally freed{1, older->message.size()}; !ledger_.has_room(size, is_ready_, freed))
-        return ledger_.why_full(size, is_ready_, freed);
+      if (const tally freed{1, older->message.size()}; !ledger_.has_room({1, size}, is_ready_, freed))
+        return ledger_.why_full({1, size}, is_ready_, freed);
       reason = loss_reason::superseded;
       if (older->priority == options.priority)
         taken_place = older;
       else
         gone.push_back(waiting_.take(options.key, begun()));
-    } else if (!ledger_.has_room(size, is_ready_)) {
+    } else if (!ledger_.has_room({1, size}, is_ready_)) {
       if (overflow() == overflow_policy::drop_newest)
         return drop_newest(size, std::move(reply), settle);
-      const auto victims = overflow() == overflow_policy::drop_oldest ? victims_for(size, options.priority) : 0;
+      const auto victims = victims_for({1, size}, options.priority);
       if (victims == 0)
-        return ledger_.why_full(size, is_ready_);
-      for (std::size_t count = 0; count < victims; ++count)
-        gone.push_back(waiting_.take_to_drop(begun()));
+        return ledger_.why_full({1, size}, is_ready_);
+      gone = take_victims(victims);
     }
     queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
     if (taken_place != nullptr) {
@@ -137,6 +136,26 @@ public:
     taken_place->sequence = ledger_.accept(size, wire_size) & sequence_max;
     earliest_ = std::min(earliest_, deadline_of(*taken_place));
     return tell_dropped(taken_place->sequence, std::move(gone), reason, settle);
+  }
+
+  /// Says whether a message may ever be accepted; changes nothing. *Errors:* those of `accept` but for `would_block`.
+  [[nodiscard]] result<void> check(const payload& body, const send_options& options) const {
+    const auto envelope = encoder_.frame(body.bytes());
+    if (!envelope)
+      return envelope.error();
+    return ledger_.check(body.size(), body.size() + envelope->head_size + envelope->tail_size, options, is_ready_);
+  }
+
+  /// Sees to it that `more` messages of this priority are accepted, if need be by `overflow_policy::drop_oldest`, and returns
+  /// which ones went for them. *Errors:* `would_block`, and none went.
+  template <settles<Reply> Settle>
+  [[nodiscard]] result<admission> make_room(const tally& more, std::uint8_t priority, Settle&& settle) {
+    if (ledger_.has_room(more, is_ready_))
+      return admission{};
+    const auto victims = victims_for(more, priority);
+    if (victims == 0)
+      return ledger_.why_full(more, is_ready_);
+    return tell_dropped(0, take_victims(victims), loss_reason::dropped_oldest, settle);
   }
 
   /// Counts a message of `size` bytes that its sender wanted dropped while there is no connection: accepted, and
@@ -512,17 +531,27 @@ private:
   /// Messages at the front of which some may have left, so that they are neither moved nor dropped.
   [[nodiscard]] std::size_t begun() const noexcept { return started_bytes_ > 0 ? 1 : lent_messages(); }
 
-  /// Of the messages that wait, those that have to go for one of `size` bytes, the lowest and oldest first; 0 if that does not
-  /// help.
-  [[nodiscard]] std::size_t victims_for(std::size_t size, std::uint8_t priority) const noexcept {
+  /// How many of the messages that wait have to go for `more` of this priority, the lowest and oldest first; 0 if that does not
+  /// help, or is not wanted.
+  [[nodiscard]] std::size_t victims_for(const tally& more, std::uint8_t priority) const noexcept {
+    if (overflow() != overflow_policy::drop_oldest)
+      return 0;
     tally freed;
     auto is_enough = false;
     waiting_.for_each_to_drop(priority, begun(), [&](const queued& entry) {
       freed.add(entry.message.size());
-      is_enough = ledger_.has_room(size, is_ready_, freed);
+      is_enough = ledger_.has_room(more, is_ready_, freed);
       return !is_enough;
     });
     return is_enough ? static_cast<std::size_t>(freed.messages) : 0;
+  }
+
+  [[nodiscard]] ring_queue<queued> take_victims(std::size_t count) {
+    ring_queue<queued> gone;
+    while (count-- > 0)
+      gone.push_back(waiting_.take_to_drop(begun()));
+    note_if_empty();
+    return gone;
   }
 
   template <class Settle>

@@ -98,12 +98,12 @@ result<void> outbox_ledger::check(std::size_t size, std::size_t wire_size, const
   return {};
 }
 
-bool outbox_ledger::has_room(std::size_t size, bool is_ready, const tally& freed) const noexcept {
-  return exceeded(size, is_ready, freed).name.empty();
+bool outbox_ledger::has_room(const tally& more, bool is_ready, const tally& freed) const noexcept {
+  return exceeded(more, is_ready, freed).name.empty();
 }
 
-transport_error outbox_ledger::why_full(std::size_t size, bool is_ready, const tally& freed) const {
-  const auto full = exceeded(size, is_ready, freed);
+transport_error outbox_ledger::why_full(const tally& more, bool is_ready, const tally& freed) const {
+  const auto full = exceeded(more, is_ready, freed);
   return refusal(error_code::would_block, is_ready, full.name, full.limit,
                  std::to_string(full.pending) + " pending, " + std::to_string(full.size) + " more do not fit");
 }
@@ -148,21 +148,21 @@ std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
   return is_pressed_;
 }
 
-outbox_ledger::measure outbox_ledger::exceeded(std::size_t size, bool is_ready, const tally& freed) const noexcept {
+outbox_ledger::measure outbox_ledger::exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept {
   const auto messages = totals_.pending.messages - freed.messages;
   const auto bytes = totals_.pending.bytes - freed.bytes;
   // Survivors of a lost connection may exceed the limits of the queue; the subtraction must not wrap then.
-  const auto fits = [](std::uint64_t pending, std::uint64_t more, std::uint64_t limit) {
-    return more <= limit && pending <= limit - more;
+  const auto fits = [](std::uint64_t pending, std::uint64_t added, std::uint64_t limit) {
+    return added <= limit && pending <= limit - added;
   };
   // Counting messages like bytes bounds those that have none: an empty frame still costs memory.
   const std::string_view messages_name = is_ready ? "write_limit" : "queue_messages";
   const std::uint64_t messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
-  if (!fits(messages, 1, messages_max))
-    return {messages_name, messages_max, messages, 1};
+  if (!fits(messages, more.messages, messages_max))
+    return {messages_name, messages_max, messages, more.messages};
   const std::uint64_t bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
-  if (!fits(bytes, size, bytes_max))
-    return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes, size};
+  if (!fits(bytes, more.bytes, bytes_max))
+    return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes, more.bytes};
   return {};
 }
 

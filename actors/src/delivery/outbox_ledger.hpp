@@ -31,10 +31,10 @@ public:
   [[nodiscard]] result<void> check(std::size_t size, std::size_t wire_size, const send_options& options,
                                    bool is_ready) const;
 
-  /// Whether it fits now, if those that `freed` counts of the pending ones were not there.
-  [[nodiscard]] bool has_room(std::size_t size, bool is_ready, const tally& freed = {}) const noexcept;
-  /// Why it does not: `would_block`. The text names the limit and the sizes.
-  [[nodiscard]] transport_error why_full(std::size_t size, bool is_ready, const tally& freed = {}) const;
+  /// Whether `more` messages fit now, if those that `freed` counts of the pending ones were not there.
+  [[nodiscard]] bool has_room(const tally& more, bool is_ready, const tally& freed = {}) const noexcept;
+  /// Why they do not: `would_block`. The text names the limit and the sizes.
+  [[nodiscard]] transport_error why_full(const tally& more, bool is_ready, const tally& freed = {}) const;
 
   /// Takes such a message into the account, and returns its sequence number.
   std::uint64_t accept(std::size_t size, std::size_t wire_size) noexcept;
@@ -63,8 +63,8 @@ public:
 private:
   /// A limit, and what counts against it.
   struct measure;
-  /// The limit that a message would exceed; without a name if there is none.
-  [[nodiscard]] measure exceeded(std::size_t size, bool is_ready, const tally& freed) const noexcept;
+  /// The limit that they would exceed; without a name if there is none.
+  [[nodiscard]] measure exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept;
   void count_loss(std::size_t size, loss_reason reason);
 
   const flow_limits& limits_;

@@ -52,6 +52,8 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
                          message_report::acked}});
   check(received{1, 2, 4, body});
   check(sent{1, 2, outcome::acked, 3});
+  check(send_batch{{body, payload::copy_of(""), body}, {.ttl = std::chrono::milliseconds{5}}});
+  check(batch_sent{1, 2, {outcome::acked, outcome::not_sent}, {}, 3});
   check(message_settled{1, 2, 3, 4, outcome::not_sent,
                         make_error(error_code::expired, phase::connect, origin::local, "late")});
   check(stream_opened{1, 2, 4, stream_direction::unidirectional, true});

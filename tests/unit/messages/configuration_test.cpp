@@ -344,6 +344,18 @@ TEST_CASE("flow: low water, high water and write limit rise or are equal") {
   check_refused(limits, error_code::conflicting_values, "flow.high_water = 11: must be at most flow.write_limit = 10");
 }
 
+TEST_CASE("send_batch: 1 to 65,536 messages without a key") {
+  for (const std::size_t count : {1U, 65'536U})
+    CHECK(validate(send_batch{std::vector<payload>(count), {}}));
+  for (const std::size_t count : {0U, 65'537U})
+    check_refused(send_batch{std::vector<payload>(count), {}}, error_code::invalid_value,
+                  "send_batch.bodies = " + std::to_string(count) + ": must be 1..65536");
+  send_options options;
+  options.key = 3;
+  check_refused(send_batch{std::vector<payload>(1), options}, error_code::invalid_value,
+                "send_batch.options.key = 3: must be 0 for a batch");
+}
+
 // -- transport_config -------------------------------------------------------------------------------------------------
 
 TEST_CASE("transport: a TCP segment has 536 to 32,767 bytes or what the path decides") {
