@@ -5,7 +5,10 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
+#include <cstddef>
+#include <cstdint>
 #include <map>
 #include <random>
 #include <set>
@@ -55,6 +58,7 @@ public:
     options_.transport.flow.write_limit = 100'000;
     options_.transport.flow.high_water = 20'000;
     options_.transport.flow.low_water = 5'000;
+    options_.transport.flow.overflow = static_cast<overflow_policy>(chance_() % names_of(overflow_policy{}).size());
     for_each_network([](simulated_network& hosts) {
       hosts.plan_by_chance({.refuse = 15,
                             .ignore = 5,
@@ -120,6 +124,13 @@ public:
     for (const auto& each : figures_) {
       REQUIRE(each->value);
       REQUIRE(adds_up(each->value->delivery));
+      auto lost = each->value->losses.expired;
+      for (const auto& more : {each->value->losses.dropped_newest, each->value->losses.dropped_oldest,
+                               each->value->losses.superseded, each->value->losses.refused, each->value->losses.lost})
+        lost += more;
+      auto not_written = each->value->delivery.not_sent;
+      not_written += each->value->delivery.maybe_sent;
+      REQUIRE(lost == not_written);
     }
     for (std::size_t index = 0; index < peer_count; ++index) {
       CAPTURE(index);
@@ -144,6 +155,9 @@ private:
     std::size_t messages = 0;
     /// By number of message.
     std::map<std::size_t, answer_to<sent>> sends{};
+    std::map<std::size_t, std::uint8_t> priorities{};
+    /// Those that were cast and are to be reported.
+    std::set<std::size_t> reported{};
   };
 
   template <class Function>
@@ -185,8 +199,12 @@ private:
     return std::string(8 - number.size(), '0') + number + std::string(chance_() % 500, 'x');
   }
 
-  send_options next_options() {
+  send_options next_options(member& who) {
     send_options options;
+    options.priority = static_cast<std::uint8_t>(chance_() % send_priorities);
+    options.key = chance_() % 10;
+    options.tag = who.messages;
+    who.priorities[who.messages] = options.priority;
     options.policy = static_cast<when_down>(chance_() % 3);
     options.wanted = chance_() % 2 == 0 ? outcome::written : outcome::acked;
     if (chance_() % 4 == 0)
@@ -196,12 +214,16 @@ private:
 
   void send(member& who) {
     const auto text = next_message(who);
-    who.sends[who.messages] = who.user.send(who.peer, text, next_options());
+    who.sends[who.messages] = who.user.send(who.peer, text, next_options(who));
   }
 
   void cast(member& who) {
     const auto text = next_message(who);
-    who.user.cast(who.peer, text, next_options());
+    auto options = next_options(who);
+    options.report = static_cast<message_report>(chance_() % 3);
+    if (options.report != message_report::none)
+      who.reported.insert(who.messages);
+    who.user.cast(who.peer, text, options);
   }
 
   void check_delivery(std::size_t index) {
@@ -209,41 +231,54 @@ private:
     const auto endpoints = endpoints_of(index);
     std::set<std::size_t> arrived;
     std::set<std::size_t> torn;
-    std::size_t last = 0;
+    std::array<std::size_t, send_priorities> last{};
+    const auto keeps_order = options_.transport.flow.overflow != overflow_policy::conflate;
     for (const auto* record : world_.hosts(index % shards_).records()) {
       if (std::ranges::find(endpoints, record->remote) == endpoints.end())
         continue;
       const auto cut = cut_frames(record->arrived_at_listener);
       for (const auto& message : cut.messages) {
         const auto number = std::stoul(message.substr(0, 8));
-        // Greater than all before: neither repeated nor out of order, over all connections.
-        CHECK(number > last);
+        // Not repeated, and greater than all before of its priority, over all connections; unless a newer one took the place
+        // of an older.
+        CHECK(arrived.insert(number).second);
+        auto& before = last.at(who.priorities.at(number));
+        CHECK((number > before || !keeps_order));
         CHECK(message.find_first_not_of('x', 8) == std::string::npos);
-        last = number;
-        arrived.insert(number);
+        before = number;
       }
       if (cut.rest.size() >= 12)
         torn.insert(std::stoul(cut.rest.substr(4, 8)));
     }
 
+    const auto check_truth = [&](std::size_t number, outcome told) {
+      if (told == outcome::not_sent) {
+        CHECK(!arrived.contains(number));
+        CHECK(!torn.contains(number));
+      } else if (told == outcome::acked) {
+        CHECK(arrived.contains(number));
+      }
+    };
     for (const auto& [number, answer] : who.sends) {
       CAPTURE(number);
       REQUIRE(answer->count == 1);
-      const auto is_sent = answer->value && answer->value->result != outcome::not_sent;
-      if (!is_sent) {
-        CHECK(!arrived.contains(number));
-        CHECK(!torn.contains(number));
-      } else if (answer->value->result == outcome::acked) {
-        CHECK(arrived.contains(number));
-      }
+      check_truth(number, answer->value ? answer->value->result : outcome::not_sent);
+      if (answer->value)
+        CHECK(answer->value->tag == number);
     }
+    std::set<std::size_t> settled;
+    for (const auto& each : who.user.all<message_settled>()) {
+      CAPTURE(each.tag);
+      CHECK(settled.insert(static_cast<std::size_t>(each.tag)).second);
+      check_truth(static_cast<std::size_t>(each.tag), each.result);
+    }
+    CHECK(settled == who.reported);
 
-    std::size_t last_back = 0;
+    std::set<std::size_t> came_back;
     for (const auto& back : who.user.all<received>()) {
       const auto number = std::stoul(std::string{back.body.text().substr(0, 8)});
-      CHECK(number > last_back);
+      CHECK(came_back.insert(number).second);
       CHECK(arrived.contains(number));
-      last_back = number;
     }
   }
 
