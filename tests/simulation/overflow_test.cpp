@@ -121,7 +121,8 @@ TEST_CASE("a peer that is too slow is disconnected, and what waits leaves with t
   auto user = world.make_probe();
   auto options = framed();
   options.transport.flow.overflow = overflow_policy::disconnect;
-  options.transport.flow.write_limit = options.transport.flow.high_water = options.transport.flow.low_water = 1'000;
+  options.transport.flow.write_limit = options.transport.flow.high_water = options.transport.flow.low_water =
+      1'000 + 9 * waiting_message_cost;
   const auto peer = world.acquire(server, options);
   user.subscribe(peer);
   world.run_for(1s);

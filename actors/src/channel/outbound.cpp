@@ -63,9 +63,9 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
     return not_sendable(options.stream);
   const auto size = body.size();
   auto& budget = owner_.where().buffers().budget();
-  if (!budget.try_take(size))
+  if (!budget.try_take(size + waiting_message_cost))
     return memory_used_up(budget.limit());
-  reserved_bytes_ += size;
+  reserved_bytes_ += size + waiting_message_cost;
   // What leaves with this turn need not know when it came.
   const auto can_expire = !target->is_ready() || options.ttl.count() > 0;
   const auto how = options_for(options, whom.reporter);
@@ -98,9 +98,10 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
     all.add(batch.bodies[index].size());
   }
   auto& budget = owner_.where().buffers().budget();
-  if (!budget.try_take(all.bytes))
+  const auto reserved = static_cast<std::size_t>(all.bytes + all.messages * waiting_message_cost);
+  if (!budget.try_take(reserved))
     return memory_used_up(budget.limit());
-  reserved_bytes_ += all.bytes;
+  reserved_bytes_ += reserved;
   const auto room = target->make_room(all, batch.options.priority, settler());
   if (!room) {
     release_memory();
@@ -370,12 +371,13 @@ void outbound::report_loss(const loss& lost, const transport_error& why) {
 
 void outbound::report_backpressure() {
   if (const auto change = ledger_.poll_backpressure())
-    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, ledger_.unwritten_bytes()});
+    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, ledger_.unwritten_load()});
 }
 
 void outbound::release_memory() noexcept {
   // What was accepted counts against the network's memory until its outcome is known.
-  const auto pending = ledger_.totals().pending.bytes;
+  const auto& waiting = ledger_.totals().pending;
+  const auto pending = waiting.bytes + waiting.messages * waiting_message_cost;
   if (pending < reserved_bytes_)
     owner_.where().buffers().budget().give_back(
         static_cast<std::size_t>(std::exchange(reserved_bytes_, pending) - pending));

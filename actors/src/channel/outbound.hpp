@@ -49,8 +49,8 @@ public:
 
   // -- from senders -----------------------------------------------------------------------------------------------------
 
-  /// Takes a message, and whoever is to be told its outcome, into the outbox of its stream. For want of room the message, or others,
-  /// may be dropped, as `flow_limits::overflow` says.
+  /// Takes a message, and whoever is to be told its outcome, into the outbox of its stream. For want of room the message, or
+  /// others, may be dropped, as `flow_limits::overflow` says.
   /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
   /// network's memory is used up; `body` and `whom` are left as they were then.
   result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom);
@@ -149,7 +149,7 @@ private:
   /// By the number of their first message; null without any.
   std::unique_ptr<std::map<std::uint64_t, open_batch>> batches_;
   std::unique_ptr<timer> expiry_;
-  /// Bytes of accepted messages that count against the network's memory.
+  /// Bytes of accepted messages, with `waiting_message_cost` for each, that count against the network's memory.
   std::uint64_t reserved_bytes_ = 0;
 };
 

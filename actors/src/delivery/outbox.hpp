@@ -78,7 +78,7 @@ struct admission {
 ///
 /// `Reply` is whatever answers a sender; it is moved in by `accept` and handed out exactly once, to `settle`. Time is
 /// passed in and never goes back. An empty outbox holds no memory but itself.
-/// *Limits:* those of `flow_limits`, measured in bytes of messages over everything pending in its ledger, which several
+/// *Limits:* those of `flow_limits`, measured in bytes of messages and `waiting_message_cost` over everything pending in its ledger, which several
 /// outboxes may share, one for each stream of a connection; at the bound `accept` does what `flow_limits::overflow` says.
 /// What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's limits; nothing
 /// is added until it fits below them again.
@@ -280,7 +280,7 @@ public:
   loss abandon(const transport_error& why, Settle&& settle) {
     const settling_scope scope{is_settling_};
     for (auto lent = lent_messages(); lent > 0; --lent) {
-      ledger_.left_queue(waiting_.front().message.wire_size());
+      ledger_.left_queue(waiting_.front().message.wire_size(), true);
       in_flight_.push_back(front_to_flight_form());
       waiting_.pop_front();
     }
@@ -451,7 +451,7 @@ private:
       bytes -= taken;
       started_bytes_ += static_cast<std::uint32_t>(taken);
       stream_offset_ += taken;
-      ledger_.left_queue(taken);
+      ledger_.left_queue(taken, started_bytes_ == front.message.wire_size());
       if (started_bytes_ < front.message.wire_size())
         break;
       auto next = front_to_flight_form();
@@ -473,7 +473,7 @@ private:
   /// Removes what must not be repeated, oldest first, and ends the stream.
   [[nodiscard]] ring_queue<flying> take_started() {
     if (started_bytes_ > 0) {
-      ledger_.left_queue(waiting_.front().message.wire_size() - started_bytes_);
+      ledger_.left_queue(waiting_.front().message.wire_size() - started_bytes_, true);
       in_flight_.push_back(front_to_flight_form());
       waiting_.pop_front();
       started_bytes_ = 0;
@@ -490,7 +490,7 @@ private:
     earliest_ = never;
     auto taken = waiting_.take_if(begun(), [&](const queued& entry) {
       if (chosen(entry)) {
-        ledger_.left_queue(entry.message.wire_size());
+        ledger_.left_queue(entry.message.wire_size(), true);
         return true;
       }
       earliest_ = std::min(earliest_, deadline_of(entry));
@@ -568,7 +568,7 @@ private:
     if (gone.empty())
       return {sequence};
     for (std::size_t index = 0; index < gone.size(); ++index)
-      ledger_.left_queue(gone[index].message.wire_size());
+      ledger_.left_queue(gone[index].message.wire_size(), true);
     const auto why = why_dropped(reason, is_ready_);
     return {sequence, settle_lost({}, std::move(gone), why, reason, settle), reason};
   }

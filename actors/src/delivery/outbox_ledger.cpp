@@ -112,6 +112,7 @@ std::uint64_t outbox_ledger::accept(std::size_t size, std::size_t wire_size) noe
   totals_.accepted.add(size);
   totals_.pending.add(size);
   unwritten_bytes_ += wire_size;
+  ++unwritten_messages_;
   return totals_.accepted.messages;
 }
 
@@ -122,9 +123,10 @@ std::uint64_t outbox_ledger::drop(std::size_t size, loss_reason reason) {
   return totals_.accepted.messages;
 }
 
-void outbox_ledger::left_queue(std::size_t wire_size) noexcept {
-  assert(wire_size <= unwritten_bytes_);
+void outbox_ledger::left_queue(std::size_t wire_size, bool is_last) noexcept {
+  assert(wire_size <= unwritten_bytes_ && unwritten_messages_ > 0);
   unwritten_bytes_ -= wire_size;
+  unwritten_messages_ -= is_last ? 1 : 0;
 }
 
 void outbox_ledger::settle(outcome known, std::size_t size) noexcept {
@@ -140,8 +142,8 @@ void outbox_ledger::lose(outcome known, std::size_t size, loss_reason reason) {
 
 std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
   // A low-water mark of zero is never undercut; an empty queue is relief in any case.
-  const auto turn = is_pressed_ ? unwritten_bytes_ < limits_.low_water || unwritten_bytes_ == 0
-                                : unwritten_bytes_ > limits_.high_water;
+  const auto load = unwritten_load();
+  const auto turn = is_pressed_ ? load < limits_.low_water || load == 0 : load > limits_.high_water;
   if (!turn)
     return std::nullopt;
   is_pressed_ = !is_pressed_;
@@ -149,20 +151,15 @@ std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
 }
 
 outbox_ledger::measure outbox_ledger::exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept {
-  const auto messages = totals_.pending.messages - freed.messages;
-  const auto bytes = totals_.pending.bytes - freed.bytes;
-  // Survivors of a lost connection may exceed the limits of the queue; the subtraction must not wrap then.
-  const auto fits = [](std::uint64_t pending, std::uint64_t added, std::uint64_t limit) {
-    return added <= limit && pending <= limit - added;
-  };
-  // Counting messages like bytes bounds those that have none: an empty frame still costs memory.
-  const std::string_view messages_name = is_ready ? "write_limit" : "queue_messages";
-  const std::uint64_t messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
-  if (!fits(messages, more.messages, messages_max))
-    return {messages_name, messages_max, messages, more.messages};
+  const tally stay{totals_.pending.messages - freed.messages, totals_.pending.bytes - freed.bytes};
+  // Survivors of a lost connection may exceed the limits of the queue already.
+  if (!is_ready && stay.messages + more.messages > limits_.queue_messages)
+    return {"queue_messages", limits_.queue_messages, stay.messages, more.messages};
+  auto all = stay;
+  all += more;
   const std::uint64_t bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
-  if (!fits(bytes, more.bytes, bytes_max))
-    return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes, more.bytes};
+  if (const auto held = bytes_held_by(all); held > bytes_max)
+    return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes_held_by(stay), held - bytes_held_by(stay)};
   return {};
 }
 

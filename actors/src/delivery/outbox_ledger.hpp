@@ -14,6 +14,11 @@ namespace actorwire {
 /// Why a message was lost; for each there is a tally in `loss_totals`.
 enum class loss_reason : std::uint8_t { expired, dropped_newest, dropped_oldest, superseded, refused, lost };
 
+/// What messages take of a limit of bytes.
+[[nodiscard]] constexpr std::uint64_t bytes_held_by(const tally& messages) noexcept {
+  return messages.bytes + (messages.messages > 1 ? messages.messages - 1 : 0) * waiting_message_cost;
+}
+
 /// What the sender of a message is told that had to go for another, or for want of room.
 [[nodiscard]] transport_error why_dropped(loss_reason reason, bool is_ready);
 
@@ -42,8 +47,9 @@ public:
   /// Takes a message into the account that is not sent at all, and returns its sequence number.
   std::uint64_t drop(std::size_t size, loss_reason reason);
 
-  /// Counts bytes that no longer wait: the transport took them, or their message was given up.
-  void left_queue(std::size_t wire_size) noexcept;
+  /// Counts bytes that no longer wait: the transport took them, or their message was given up. `is_last`: no more of that
+  /// message waits.
+  void left_queue(std::size_t wire_size, bool is_last) noexcept;
 
   /// Moves a message of `size` bytes from `pending` to its outcome.
   void settle(outcome known, std::size_t size) noexcept;
@@ -59,6 +65,10 @@ public:
   [[nodiscard]] loss_totals losses() const noexcept { return losses_ != nullptr ? *losses_ : loss_totals{}; }
   /// Bytes, with framing, that have not left the queue.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
+  /// The same with `waiting_message_cost`: what back-pressure is measured by.
+  [[nodiscard]] std::uint64_t unwritten_load() const noexcept {
+    return bytes_held_by({unwritten_messages_, unwritten_bytes_});
+  }
 
 private:
   /// A limit, and what counts against it.
@@ -69,6 +79,7 @@ private:
 
   const flow_limits& limits_;
   std::size_t unwritten_bytes_ = 0;
+  std::uint64_t unwritten_messages_ = 0;
   delivery_totals totals_;
   /// Null while nothing was lost.
   std::unique_ptr<loss_totals> losses_;

@@ -20,7 +20,7 @@ namespace actorwire {
 ///
 /// As long as all have the usual priority and no key, this is one queue. How many at its front have begun is the caller's to
 /// know: `begun` below.
-/// *Units:* what is asked for is constant time, but for `find` (logarithmic), and for what says `begun`, which is linear in that.
+/// *Time:* constant for each message, but logarithmic to `find` one, and linear in `begun` where that is given.
 template <class Message>
 class waiting_line {
 public:
@@ -116,7 +116,8 @@ public:
     return found.lane->take(found.index);
   }
 
-  /// Calls `visit` for each that has not begun and is of no higher priority, the lowest and oldest first, until it returns false.
+  /// Calls `visit` for each that has not begun and is of no higher priority, the lowest and oldest first, until it returns
+  /// false.
   template <class Visit>
   void for_each_to_drop(std::uint8_t priority_max, std::size_t begun, Visit&& visit) const {
     for (std::uint8_t priority = 0; priority <= priority_max; ++priority) {

@@ -300,7 +300,8 @@ public:
   }
 
   std::optional<bool> poll_backpressure() {
-    const auto unwritten = offered().size();
+    const auto messages = line().size();
+    const auto unwritten = offered().size() + (messages > 1 ? messages - 1 : 0) * waiting_message_cost;
     const auto was_pressed = is_pressed_;
     if (unwritten > limits_.high_water)
       is_pressed_ = true;
@@ -334,9 +335,10 @@ private:
 
   [[nodiscard]] bool fits(std::size_t size, const tally& freed) const {
     const auto pending = totals().pending;
-    const auto messages_max = is_ready ? limits_.write_limit : limits_.queue_messages;
-    const auto bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
-    return pending.messages - freed.messages + 1 <= messages_max && pending.bytes - freed.bytes + size <= bytes_max;
+    const auto messages = pending.messages - freed.messages + 1;
+    const auto bytes = pending.bytes - freed.bytes + size + (messages - 1) * waiting_message_cost;
+    return bytes <= (is_ready ? limits_.write_limit : limits_.queue_bytes)
+        && (is_ready || messages <= limits_.queue_messages);
   }
 
   /// Those that may still be dropped, as they would leave.
@@ -418,11 +420,11 @@ private:
 
   flow_limits random_limits() {
     flow_limits limits;
-    limits.write_limit = 60 + draw(100);
+    limits.write_limit = 60 + draw(100) + draw(8) * waiting_message_cost;
     limits.queue_messages = static_cast<std::uint32_t>(1 + draw(8));
-    limits.queue_bytes = 20 + draw(80);
+    limits.queue_bytes = 20 + draw(80) + draw(8) * waiting_message_cost;
     limits.low_water = 1 + draw(20);
-    limits.high_water = limits.low_water + draw(60);
+    limits.high_water = limits.low_water + draw(60) + draw(4) * waiting_message_cost;
     limits.queue_age = std::chrono::milliseconds{1 + draw(40)};
     limits.overflow = static_cast<overflow_policy>(draw(names_of(overflow_policy{}).size()));
     return limits;
@@ -623,7 +625,8 @@ private:
       return;
     REQUIRE(taken->sequence == model_.all.size() + sent_again.size() + 1);
     const auto is_dropped = taken->reason == loss_reason::dropped_newest;
-    REQUIRE((is_dropped || box_.pending().bytes <= (box_.is_ready() ? limits_.write_limit : limits_.queue_bytes)));
+    REQUIRE(
+        (is_dropped || bytes_held_by(box_.pending()) <= (box_.is_ready() ? limits_.write_limit : limits_.queue_bytes)));
     REQUIRE((is_dropped || box_.is_ready() || box_.pending().messages <= limits_.queue_messages));
     sent_again.emplace_back([this, id, body, options, at = now_, is_dropped, heard = told.take()] {
       all_answers_.insert(all_answers_.end(), heard.begin(), heard.end());

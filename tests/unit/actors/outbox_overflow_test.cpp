@@ -65,7 +65,7 @@ TEST_CASE("by drop_newest a message that does not fit is taken, and not sent at 
 }
 
 TEST_CASE("by drop_oldest as many of those that wait go as have to, oldest first", "[outbox][D1][D2][D5][D6]") {
-  outbox_fixture f{framing_mode::none, limits_of_writing(overflow_policy::drop_oldest, 10)};
+  outbox_fixture f{framing_mode::none, limits_of_writing(overflow_policy::drop_oldest, 10 + 2 * waiting_message_cost)};
   f.ready();
   f.must_accept("123");
   f.must_accept("456");
@@ -82,7 +82,7 @@ TEST_CASE("by drop_oldest as many of those that wait go as have to, oldest first
 }
 
 TEST_CASE("by drop_oldest nothing goes that has begun to leave, or is on its way", "[outbox][D3][D4][D6]") {
-  outbox_fixture f{framing_mode::none, limits_of_writing(overflow_policy::drop_oldest, 10)};
+  outbox_fixture f{framing_mode::none, limits_of_writing(overflow_policy::drop_oldest, 10 + 2 * waiting_message_cost)};
   f.ready();
   f.must_accept("12", want_acked);
   f.must_accept("345");
@@ -187,7 +187,7 @@ TEST_CASE("by conflate nothing takes the place of what left early", "[outbox][D4
 
 TEST_CASE("by conflate a newer message that does not fit leaves the older one where it is", "[outbox][D6]") {
   auto limits = limits_with(overflow_policy::conflate);
-  limits.queue_bytes = 10;
+  limits.queue_bytes = 10 + waiting_message_cost;
   outbox_fixture f{framing_mode::none, limits};
   f.must_accept("12345", about(1));
   f.must_accept("678", about(2));
