@@ -13,6 +13,8 @@ error_kind kind_of(error_code code) noexcept {
   // later, because numbers are stable.
   if (code == error_code::name_unknown || code == error_code::breaker_open || code == error_code::lease_ended)
     return error_kind::connection;
+  if (code == error_code::queue_overflow || code == error_code::superseded)
+    return error_kind::send;
   if (code <= error_code::address_in_use)
     return error_kind::initialization;
   if (code <= error_code::connection_failed)
@@ -43,6 +45,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::no_common_protocol:
     case error_code::no_common_version:
     case error_code::stream_closed:
+    case error_code::superseded:
       return false;
     case error_code::descriptor_limit:
     case error_code::memory_limit:
@@ -68,6 +71,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::would_block:
     case error_code::expired:
     case error_code::send_failed:
+    case error_code::queue_overflow:
     case error_code::frame_too_large:
     case error_code::partial_frame_timeout:
     case error_code::truncated_frame:

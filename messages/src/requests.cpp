@@ -35,6 +35,13 @@ constexpr std::string_view byte_stream_ends_otherwise = "another than 0, which e
 
 } // namespace
 
+result<void> validate(const send_batch& request) {
+  return range_check{"send_batch"}
+      .within("bodies", request.bodies.size(), 1, batch_messages_max)
+      .allowed("options.key", std::to_string(request.options.key), request.options.key == 0, "0 for a batch")
+      .verdict();
+}
+
 result<void> validate(const receive& request) {
   return range_check{"receive"}
       .zero_or_within("timeout", request.timeout, "for ever", shortest_time, longest_time)

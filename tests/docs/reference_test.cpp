@@ -134,6 +134,8 @@ int main(int, char** argv) {
   check_names<connection_state>(reference);
   check_names<outcome>(reference);
   check_names<when_down>(reference);
+  check_names<overflow_policy>(reference);
+  check_names<message_report>(reference);
   check_names<credit_mode>(reference);
   check_names<close_mode>(reference);
   check_names<framing_mode>(reference);

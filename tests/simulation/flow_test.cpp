@@ -411,6 +411,30 @@ TEST_CASE("many peers that are held up hold no more than their limits", "[simula
   }
 }
 
+TEST_CASE("messages without bytes count against the network's memory limit, and give it back", "[simulation][F3]") {
+  constexpr std::size_t limit = std::size_t{1} << 20U;
+  simulated_system world{{.memory_limit = limit}};
+  auto user = world.make_probe();
+  auto options = framed();
+  options.transport.flow.queue_messages = 1'000'000;
+  options.transport.flow.queue_bytes = std::size_t{1} << 30U;
+  options.transport.flow.queue_age = 1h;
+  const auto peer = world.acquire(server, options);
+  world.run_now();
+  for (int count = 0; count < 10'000; ++count)
+    user.cast(peer, "");
+  world.run_now();
+  CHECK(world.net().memory_used() <= limit);
+  const auto figures = user.get_stats(peer);
+  world.run_now();
+  CHECK(figures->value->delivery.pending == tally{limit / waiting_message_cost, 0});
+  CHECK(figures->value->delivery.accepted == tally{10'000, 0});
+  CHECK(adds_up(figures->value->delivery));
+  user.close(peer, close_mode::abort);
+  world.run_now();
+  CHECK(world.net().memory_used() == 0);
+}
+
 TEST_CASE("peers that are held up together hold no more than the network's memory limit", "[simulation][F3]") {
   constexpr std::size_t limit = std::size_t{1} << 20U;
   constexpr std::size_t count = 30;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -52,7 +53,10 @@ tally operator-(const tally& whole, const tally& part) {
 
 server_log read_log(const simulated_network& hosts, const std::vector<endpoint>& endpoints) {
   server_log log;
-  std::size_t last = 0;
+  const auto note = [&log](std::size_t number) {
+    expect(!log.arrived.contains(number) && !log.torn.contains(number), number, "arrived twice, or again when torn");
+    log.order.push_back(number);
+  };
   for (const auto* record : hosts.records()) {
     if (std::ranges::find(endpoints, record->remote) == endpoints.end())
       continue;
@@ -60,9 +64,8 @@ server_log read_log(const simulated_network& hosts, const std::vector<endpoint>&
     for (const auto& message : cut.messages) {
       const auto number = number_of(message);
       REQUIRE(number);
-      expect(*number > last, *number, "arrived twice or too late");
+      note(*number);
       expect(message.find_first_not_of('x', digit_count) == std::string::npos, *number, "arrived changed");
-      last = *number;
       log.arrived.emplace(*number, message.size());
     }
     if (cut.rest.empty())
@@ -71,30 +74,40 @@ server_log read_log(const simulated_network& hosts, const std::vector<endpoint>&
     const auto torn = number_of(std::string_view{cut.rest}.substr(std::min(cut.rest.size(), prefix_size)));
     if (!torn)
       continue;
-    expect(*torn > last, *torn, "was torn after it or a later one had arrived");
-    last = *torn;
+    note(*torn);
     log.torn.insert(*torn);
   }
   return log;
 }
 
 std::string message_book::next_text(std::size_t filling) {
-  const auto number = std::to_string(entries_.size() + 1);
+  const auto number = std::to_string(next_number());
   auto text = std::string(digit_count - number.size(), '0') + number + std::string(filling, 'x');
   last_size_ = text.size();
   return text;
 }
 
 void message_book::note_send(const send_options& how, answer_to<sent> answer) {
-  entries_.push_back({last_size_, how.wanted, std::move(answer)});
+  entries_.push_back({.size = last_size_,
+                      .wanted = how.wanted,
+                      .priority = how.priority,
+                      .key = how.key,
+                      .answer = std::move(answer)});
 }
 
 void message_book::note_cast(const send_options& how) {
-  entries_.push_back({last_size_, how.wanted, nullptr});
+  // What is to be reported as acknowledged is waited for like that.
+  entries_.push_back({.size = last_size_,
+                      .wanted = how.report == message_report::acked ? outcome::acked : how.wanted,
+                      .priority = how.priority,
+                      .key = how.key,
+                      .is_reported = how.report != message_report::none});
 }
 
 void message_book::check(const probe& user, const delivery_totals& totals, const server_log& log) const {
+  check_order(log);
   check_answers(log);
+  check_reports(user, log);
   check_totals(totals, log);
 
   delivery_totals told;
@@ -106,13 +119,28 @@ void message_book::check(const probe& user, const delivery_totals& totals, const
   CHECK(told.maybe_sent == totals.maybe_sent);
 
   // What is echoed had arrived, and comes back in its order.
-  std::size_t last = 0;
+  auto next = log.order.begin();
   for (const auto& back : user.all<received>()) {
     const auto number = number_of(back.body.text());
     REQUIRE(number);
-    expect(*number > last, *number, "came back twice or too late");
     expect(log.arrived.contains(*number), *number, "came back and had never arrived");
-    last = *number;
+    const auto place = std::find(next, log.order.end(), *number);
+    expect(place != log.order.end(), *number, "came back twice or too late");
+    if (place != log.order.end())
+      next = place + 1;
+  }
+}
+
+/// Each priority keeps its order over all connections. Where a newer message takes the place of an older one, those of one
+/// key do, and those without.
+void message_book::check_order(const server_log& log) const {
+  std::map<std::pair<std::uint8_t, std::uint64_t>, std::size_t> last;
+  for (const auto number : log.order) {
+    REQUIRE((number > 0 && number <= entries_.size()));
+    const auto& found = entries_[number - 1];
+    auto& before = last[{found.priority, overflow_ == overflow_policy::conflate ? found.key : 0}];
+    expect(number > before, number, "arrived too late");
+    before = number;
   }
 }
 
@@ -131,7 +159,27 @@ void message_book::check_answers(const server_log& log) const {
       expect(!log.arrived.contains(number) && !log.torn.contains(number), number, "was not sent, and arrived");
     else if (answer->value->result == outcome::acked)
       expect(log.arrived.contains(number), number, "was acknowledged, and never arrived");
+    if (answer->value)
+      expect(answer->value->tag == number, number, "was answered with another tag");
   }
+}
+
+void message_book::check_reports(const probe& user, const server_log& log) const {
+  std::set<std::size_t> reported;
+  for (const auto& each : user.all<message_settled>()) {
+    const auto number = static_cast<std::size_t>(each.tag);
+    REQUIRE((number > 0 && number <= entries_.size()));
+    expect(entries_[number - 1].is_reported, number, "was reported, and nobody asked");
+    expect(reported.insert(number).second, number, "was reported twice");
+    if (each.result == outcome::not_sent)
+      expect(!log.arrived.contains(number) && !log.torn.contains(number), number,
+             "is reported as not sent, and arrived");
+    else if (each.result == outcome::acked)
+      expect(log.arrived.contains(number), number, "is reported as acknowledged, and never arrived");
+  }
+  for (std::size_t index = 0; index < entries_.size(); ++index)
+    if (entries_[index].is_reported)
+      expect(reported.contains(index + 1), index + 1, "was never reported");
 }
 
 /// The user knows the outcome of each message that it asked about; the rest of the peer's account is that of the others,
@@ -149,7 +197,10 @@ void message_book::check_totals(const delivery_totals& totals, const server_log&
   tally arrived;
   delivery_totals known;
   for (std::size_t index = 0; index < entries_.size(); ++index) {
-    const auto& [size, wanted, answer] = entries_[index];
+    const auto& found = entries_[index];
+    const auto size = found.size;
+    const auto wanted = found.wanted;
+    const auto& answer = found.answer;
     const auto has_arrived = log.arrived.contains(index + 1);
     if (has_arrived)
       arrived.add(size);

@@ -7,6 +7,7 @@
 #include <actorwire/messages/endpoint.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <string>
@@ -21,15 +22,22 @@ struct server_log {
   /// The beginnings of messages that a connection ended in, as far as they can be told apart.
   std::set<std::size_t> torn;
   std::size_t torn_count = 0;
+  /// All of those, as they came.
+  std::vector<std::size_t> order;
 };
 
-/// Reads what arrived at `endpoints`, and checks that it is whole messages of a message book, none twice and in order
-/// over all connections, each of which may end with the beginning of one.
+/// Reads what arrived at `endpoints`, and checks that it is whole messages of a message book, none twice over all
+/// connections, each of which may end with the beginning of one.
 [[nodiscard]] server_log read_log(const simulated_network& hosts, const std::vector<endpoint>& endpoints);
 
 /// What one user knows of its messages to one peer.
 class message_book {
 public:
+  /// `overflow` is that of its peer.
+  explicit message_book(overflow_policy overflow) noexcept : overflow_(overflow) {}
+
+  /// The number of the next message; it is its tag.
+  [[nodiscard]] std::size_t next_number() const noexcept { return entries_.size() + 1; }
   /// The next message: its number in eight digits, so that even a torn one can be recognised, and `filling` bytes.
   [[nodiscard]] std::string next_text(std::size_t filling);
   /// The message that was made last is on its way.
@@ -46,13 +54,19 @@ private:
   struct entry {
     std::size_t size = 0;
     outcome wanted = outcome::written;
-    /// Null for a cast, of which the user knows the sum only.
-    answer_to<sent> answer;
+    std::uint8_t priority = usual_send_priority;
+    std::uint64_t key = 0;
+    /// Null for a cast, of which the user knows the sum only, unless it is reported.
+    answer_to<sent> answer{};
+    bool is_reported = false;
   };
 
+  void check_order(const server_log& log) const;
   void check_answers(const server_log& log) const;
+  void check_reports(const probe& user, const server_log& log) const;
   void check_totals(const delivery_totals& totals, const server_log& log) const;
 
+  overflow_policy overflow_;
   std::size_t last_size_ = 0;
   /// The entry of message n is at n - 1.
   std::vector<entry> entries_;

@@ -19,6 +19,13 @@ std::vector<endpoint> endpoints_of(std::string_view uris) {
   return *std::move(parsed);
 }
 
+actorwire::send_batch batch_of(const std::vector<std::string>& texts, const send_options& options) {
+  actorwire::send_batch batch{{}, options};
+  for (const auto& text : texts)
+    batch.bodies.push_back(payload::copy_of(text));
+  return batch;
+}
+
 /// Renders one event for a trace.
 struct line {
   std::ostringstream& out;
@@ -61,6 +68,10 @@ struct line {
   void operator()(const streams_available& told) const { out << "more " << name_of(told.direction) << " streams"; }
   void operator()(const datagram_received& told) const { out << "datagram of " << told.body.size() << " bytes"; }
   void operator()(const address_changed& told) const { out << "now at " << told.remote_address; }
+  void operator()(const message_settled& told) const {
+    out << "cast " << told.tag << ' ' << name_of(told.result) << " as " << told.sequence << " in generation "
+        << told.generation;
+  }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -117,6 +128,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
           mine->unanswered.push_back(self->make_response_promise());
       },
       [keep](address_changed& told) { keep(told); },
+      [keep](message_settled& told) { keep(told); },
   };
 }
 
@@ -188,6 +200,15 @@ void probe::cast(const connection_actor& to, std::string_view text, send_options
   run([to, message = actorwire::cast{payload::copy_of(text), options}](caf::event_based_actor* self) {
     tell(self, to, message);
   });
+}
+
+answer_to<batch_sent> probe::send_batch(const connection_actor& to, const std::vector<std::string>& texts,
+                                        send_options options) {
+  return request<batch_sent>(to, batch_of(texts, options));
+}
+
+void probe::cast_batch(const connection_actor& to, const std::vector<std::string>& texts, send_options options) {
+  run([to, message = batch_of(texts, options)](caf::event_based_actor* self) { tell(self, to, message); });
 }
 
 answer_to<connection_info> probe::connect(const connection_actor& to) {

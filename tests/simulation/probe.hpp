@@ -44,7 +44,7 @@ struct receipt {
 struct note {
   using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
                                stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
-                               streams_available, datagram_received, address_changed>;
+                               streams_available, datagram_received, address_changed, message_settled>;
   time_point when;
   content what;
 };
@@ -64,6 +64,9 @@ public:
 
   answer_to<sent> send(const connection_actor& to, std::string_view text, send_options options = {});
   void cast(const connection_actor& to, std::string_view text, send_options options = {});
+  answer_to<batch_sent> send_batch(const connection_actor& to, const std::vector<std::string>& texts,
+                                   send_options options = {});
+  void cast_batch(const connection_actor& to, const std::vector<std::string>& texts, send_options options = {});
   answer_to<connection_info> connect(const connection_actor& to);
   answer_to<received> receive(const connection_actor& from, std::chrono::milliseconds timeout = {},
                               stream_id stream = 0);

@@ -101,6 +101,8 @@ random_story::random_story(std::uint64_t seed)
 }
 
 void random_story::set_up() {
+  auto& overflow = options_.transport.flow.overflow;
+  overflow = static_cast<overflow_policy>(chance_() % names_of(overflow_policy{}).size());
   for_each_network([](simulated_network& hosts) {
     hosts.plan_by_chance(chances_of_all());
     for (std::size_t index = 0; index < peer_count; ++index)
@@ -108,8 +110,8 @@ void random_story::set_up() {
         hosts.listen(actorwire::to_string(each), echo_service());
   });
   for (std::size_t index = 0; index < peer_count; ++index) {
-    auto& made =
-        members_.emplace_back(member{world_.make_probe(index % shards_), world_.acquire(uris_of(index), options_)});
+    auto& made = members_.emplace_back(
+        member{world_.make_probe(index % shards_), world_.acquire(uris_of(index), options_), message_book{overflow}});
     const auto answer = made.user.subscribe(made.peer);
     world_.run_now();
     made.snapshot = answer->value.value();
@@ -185,8 +187,11 @@ void random_story::go_wrong_somewhere() {
   }
 }
 
-send_options random_story::next_options() {
+send_options random_story::next_options(const member& who) {
   send_options options;
+  options.tag = who.book.next_number();
+  options.priority = static_cast<std::uint8_t>(chance_() % send_priorities);
+  options.key = chance_() % 10;
   options.policy = static_cast<when_down>(chance_() % 3);
   options.wanted = chance_() % 2 == 0 ? outcome::written : outcome::acked;
   if (chance_() % 4 == 0)
@@ -196,13 +201,14 @@ send_options random_story::next_options() {
 
 void random_story::send(member& who) {
   const auto text = who.book.next_text(chance_() % 500);
-  const auto how = next_options();
+  const auto how = next_options(who);
   who.book.note_send(how, who.user.send(who.peer, text, how));
 }
 
 void random_story::cast(member& who) {
   const auto text = who.book.next_text(chance_() % 500);
-  const auto how = next_options();
+  auto how = next_options(who);
+  how.report = static_cast<message_report>(chance_() % names_of(message_report{}).size());
   who.user.cast(who.peer, text, how);
   who.book.note_cast(how);
 }
@@ -247,10 +253,11 @@ void random_story::check_ready(std::size_t index) const {
 
 /// A peer that calls itself ready and carries nothing is none.
 void random_story::send_proof() {
-  const send_options how{.policy = when_down::fail, .wanted = outcome::acked};
+  send_options how{.policy = when_down::fail, .wanted = outcome::acked};
   std::vector<answer_to<sent>> answers;
   for (auto& each : members_) {
     const auto text = each.book.next_text(0);
+    how.tag = each.book.next_number();
     answers.push_back(each.user.send(each.peer, text, how));
     each.book.note_send(how, answers.back());
   }

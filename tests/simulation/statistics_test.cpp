@@ -92,6 +92,21 @@ TEST_CASE("one message in sixteen is measured", "[simulation]") {
   }
 }
 
+TEST_CASE("messages of a batch are measured like others", "[simulation]") {
+  simulated_system world;
+  measured_peer with{world};
+  world.run_for(50ms);
+  const auto accepted = world.now();
+  const auto answer = with.user.send_batch(with.peer, std::vector<std::string>(40, "x"));
+  world.hosts().listen(server, sink_service());
+  REQUIRE(world.run_until([&] { return answer->count > 0; }));
+  const auto waited = std::chrono::floor<std::chrono::microseconds>(world.now() - accepted);
+  const auto told = with.lifetime();
+  CHECK(told.send_latency.count() == 3);
+  CHECK(told.send_latency.max() == waited);
+  CHECK(told.queue_age == told.send_latency);
+}
+
 TEST_CASE("a message that the transport takes in parts has left the queue with its first byte", "[simulation]") {
   simulated_system world;
   world.hosts().listen(server, sink_service());

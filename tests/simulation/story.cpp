@@ -54,6 +54,10 @@ public:
   }
   void operator()(const received& told) { see(told.generation); }
   void operator()(const peer_closing& told) { see(told.generation); }
+  void operator()(const message_settled& told) {
+    see(told.generation);
+    CHECK((told.why.code == error_code::none) == (told.result == outcome::written || told.result == outcome::acked));
+  }
   void operator()(const data_lost& told) {
     see(told.generation);
     expect(told.not_sent.messages + told.maybe_sent.messages > 0, "nothing was lost");

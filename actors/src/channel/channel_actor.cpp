@@ -79,6 +79,7 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](connect request) { return at_work().handle(request); },
       [](actorwire::send& request) { return at_work().handle(request); },
       [](cast& request) { at_work().handle(request); },
+      [](send_batch& request) { return at_work().handle(request); },
       [](const receive& request) { return at_work().handle(request); },
       [](const subscribe& request) { return at_work().handle(request); },
       [](const unsubscribe& request) { at_work().handle(request); },
@@ -204,6 +205,11 @@ void channel_actor::flush_later() {
     where().flush_later(taker->flusher());
 }
 
+void channel_actor::abort_later(const transport_error& reason) {
+  if (wire_ != nullptr)
+    wire_->abort_later(reason);
+}
+
 void channel_actor::pump_later() {
   if (wire_ == nullptr)
     return;
@@ -293,45 +299,75 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
 }
 
 outbound::reply channel_actor::handle(actorwire::send& message) {
-  // A `send` that is not a request has nobody to tell, so a refusal is reported like that of a `cast`.
-  const auto is_asked = is_request();
-  const auto size = message.body.size();
-  auto asker = is_asked ? make_response_promise<sent>() : outbound::reply{};
-  auto handle_for_refusal = asker;
-  if (const auto accepted = accept(message.body, message.options, asker); !accepted) {
-    if (is_unwanted_now(message.options)) {
-      const auto sequence = sending_.refuse(size, accepted.error());
-      if (is_asked)
-        handle_for_refusal.deliver(sent{sequence, status_.generation, outcome::not_sent});
-      return handle_for_refusal;
-    }
-    if (is_asked)
-      handle_for_refusal.deliver(to_caf_error(accepted.error()));
-    else
-      sending_.refuse(size, accepted.error());
+  // A `send` that is not a request has nobody to answer, so it is like a `cast`.
+  if (!is_request()) {
+    take(message.body, message.options);
+    return {};
   }
-  return handle_for_refusal;
+  const auto size = message.body.size();
+  outbound::recipient whom{make_response_promise<sent>(), {}, message.options.tag};
+  auto asker = whom.asker;
+  if (const auto accepted = accept(message.body, message.options, whom); !accepted) {
+    if (is_unwanted_now(message.options)) {
+      const auto sequence = sending_.refuse(size, accepted.error(), {});
+      asker.deliver(sent{sequence, status_.generation, outcome::not_sent, message.options.tag});
+    } else {
+      asker.deliver(to_caf_error(accepted.error()));
+    }
+  }
+  return asker;
 }
 
 void channel_actor::handle(cast& message) {
-  const auto size = message.body.size();
-  outbound::reply nobody;
-  if (const auto accepted = accept(message.body, message.options, nobody); !accepted)
-    sending_.refuse(size, accepted.error());
+  take(message.body, message.options);
 }
 
-result<std::uint64_t> channel_actor::accept(payload& body, const send_options& options, outbound::reply& asker) {
+void channel_actor::take(payload& body, const send_options& options) {
+  const auto size = body.size();
+  outbound::recipient whom{{},
+                           options.report != message_report::none ? current_sender() : caf::strong_actor_ptr{},
+                           options.tag};
+  if (const auto accepted = accept(body, options, whom); !accepted)
+    sending_.refuse(size, accepted.error(), std::move(whom));
+}
+
+outbound::batch_reply channel_actor::handle(send_batch& batch) {
+  const auto is_asked = is_request();
+  auto asker = is_asked ? make_response_promise<batch_sent>() : outbound::batch_reply{};
+  const auto reporter =
+      !is_asked && batch.options.report != message_report::none ? current_sender() : caf::strong_actor_ptr{};
+  auto outcome = validate(batch);
+  if (outcome)
+    outcome = may_accept(batch.options);
+  if (outcome)
+    outcome = sending_.accept(batch, asker, reporter);
+  if (!outcome) {
+    if (!is_asked || is_unwanted_now(batch.options))
+      sending_.refuse(batch, outcome.error(), asker, reporter);
+    else
+      asker.deliver(to_caf_error(outcome.error()));
+  }
+  return asker;
+}
+
+result<std::uint64_t> channel_actor::accept(payload& body, const send_options& options, outbound::recipient& whom) {
+  if (const auto allowed = may_accept(options); !allowed)
+    return allowed.error();
+  return sending_.accept(body, options, whom);
+}
+
+result<void> channel_actor::may_accept(const send_options& options) const {
   if (has_ended_)
     return closed_error();
   if (closing_ != nullptr)
     return make_error(error_code::draining, phase::close, origin::local, "the connection is being closed");
   if (options.stream != 0)
-    return accept_on_stream(body, options, asker);
+    return may_accept_on(options.stream);
   if (is_finishing_)
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
   if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
     return why_not_ready();
-  return sending_.accept(body, options, asker);
+  return {};
 }
 
 bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {

@@ -106,6 +106,9 @@ public:
   void flush_later();
   void flush_later(stream_id stream);
 
+  /// Lets the wire, if there is one that is connected, end with `reason` at the end of the turn.
+  void abort_later(const transport_error& reason);
+
   /// Lets the wire, if there is one, see at the end of the turn how much data is wanted now, of all streams or of one.
   void pump_later();
   void pump_later(stream_id stream);
@@ -216,6 +219,7 @@ private:
   caf::typed_response_promise<connection_info> handle(connect);
   outbound::reply handle(actorwire::send& message);
   void handle(cast& message);
+  outbound::batch_reply handle(send_batch& batch);
   caf::typed_response_promise<received> handle(const receive& request);
   connection_status handle(subscribe request);
   void handle(const unsubscribe&);
@@ -234,10 +238,14 @@ private:
   void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
+  /// Takes a message for sending that nobody asks about.
+  void take(payload& body, const send_options& options);
+  /// What is to be said to whoever sends a message at present; nothing while it may be accepted.
+  [[nodiscard]] result<void> may_accept(const send_options& options) const;
   /// Takes a message for sending, or says why not.
-  result<std::uint64_t> accept(payload& body, const send_options& options, outbound::reply& asker);
-  /// The same for a stream other than 0.
-  result<std::uint64_t> accept_on_stream(payload& body, const send_options& options, outbound::reply& asker);
+  result<std::uint64_t> accept(payload& body, const send_options& options, outbound::recipient& whom);
+  /// The same as `may_accept` for a stream other than 0.
+  [[nodiscard]] result<void> may_accept_on(stream_id stream) const;
   /// Whether a stream other than 0 is there to be received from. *Errors:* what a `receive` is to be told.
   [[nodiscard]] result<void> check_receivable(stream_id stream) const;
   /// Whether a message with these options is to be dropped now.

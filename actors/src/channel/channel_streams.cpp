@@ -113,12 +113,11 @@ streams::datagram_promise channel_actor::handle(send_datagram& request) {
   return asker;
 }
 
-result<std::uint64_t> channel_actor::accept_on_stream(payload& body, const send_options& options,
-                                                      outbound::reply& asker) {
+result<void> channel_actor::may_accept_on(stream_id stream) const {
   auto target = present_streams();
-  if (!target || !(*target)->is_sendable(options.stream))
-    return it_ends_with(options.stream);
-  return sending_.accept(body, options, asker);
+  if (!target || !(*target)->is_sendable(stream))
+    return it_ends_with(stream);
+  return {};
 }
 
 result<void> channel_actor::check_receivable(stream_id stream) const {

@@ -5,9 +5,11 @@
 #include <actorwire/actors/errors.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace actorwire {
 
@@ -16,6 +18,30 @@ namespace {
 transport_error not_sendable(stream_id stream) {
   return make_error(error_code::stream_closed, phase::established, origin::local,
                     "stream " + std::to_string(stream) + " is not open, or cannot be sent on any more");
+}
+
+transport_error too_slow() {
+  return make_error(error_code::queue_overflow, phase::established, origin::local,
+                    "the peer takes less than is sent to it: flow.overflow = disconnect");
+}
+
+transport_error memory_used_up(std::uint64_t limit) {
+  return make_error(error_code::would_block, phase::established, origin::local,
+                    "the network's memory_limit of " + std::to_string(limit) + " bytes is used up");
+}
+
+/// The same error, saying which message of a batch it is about.
+transport_error about_message(std::size_t index, transport_error reason) {
+  reason.text = "bodies[" + std::to_string(index) + "]: " + reason.text;
+  return reason;
+}
+
+/// What is waited for is what is to be reported, if anybody hears of that.
+send_options options_for(const send_options& wanted, const caf::strong_actor_ptr& reporter) {
+  auto how = wanted;
+  if (wanted.report == message_report::acked && reporter)
+    how.wanted = outcome::acked;
+  return how;
 }
 
 loss& operator+=(loss& sum, const loss& other) noexcept {
@@ -31,29 +57,102 @@ outbound::outbound(channel_actor& owner)
 
 // -- from senders -------------------------------------------------------------------------------------------------------
 
-result<std::uint64_t> outbound::accept(payload& body, const send_options& options, reply& asker) {
+result<std::uint64_t> outbound::accept(payload& body, const send_options& options, recipient& whom) {
   auto* target = find(options.stream);
   if (target == nullptr)
     return not_sendable(options.stream);
   const auto size = body.size();
   auto& budget = owner_.where().buffers().budget();
-  if (!budget.try_take(size))
-    return make_error(error_code::would_block, phase::established, origin::local,
-                      "the network's memory_limit of " + std::to_string(budget.limit()) + " bytes is used up");
-  reserved_bytes_ += size;
-  auto accepted = target->accept(std::move(body), options, std::move(asker), time_of_acceptance(*target, options));
+  if (!budget.try_take(size + waiting_message_cost))
+    return memory_used_up(budget.limit());
+  reserved_bytes_ += size + waiting_message_cost;
+  const auto how = options_for(options, whom.reporter);
+  const auto accepted =
+      target->accept(std::move(body), how, std::move(whom), time_of_acceptance(*target, how), settler());
   if (!accepted) {
     release_memory();
-    return accepted;
+    if (accepted.error().code == error_code::would_block && ledger_.limits().overflow == overflow_policy::disconnect)
+      owner_.abort_later(too_slow());
+    return accepted.error();
+  }
+  if (accepted->dropped != loss{}) {
+    release_memory();
+    report_loss(accepted->dropped, why_dropped(accepted->reason, target->is_ready()));
   }
   report_backpressure();
   owner_.flush_later(options.stream);
   follow_expiry(target->next_timeout());
-  return accepted;
+  return accepted->sequence;
 }
 
-std::uint64_t outbound::refuse(std::size_t size, const transport_error& why) {
+result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::strong_actor_ptr& reporter) {
+  auto* target = find(batch.options.stream);
+  if (target == nullptr)
+    return not_sendable(batch.options.stream);
+  tally all;
+  for (std::size_t index = 0; index < batch.bodies.size(); ++index) {
+    if (const auto checked = target->check(batch.bodies[index], batch.options); !checked)
+      return about_message(index, checked.error());
+    all.add(batch.bodies[index].size());
+  }
+  auto& budget = owner_.where().buffers().budget();
+  const auto reserved = static_cast<std::size_t>(all.bytes + all.messages * waiting_message_cost);
+  if (!budget.try_take(reserved))
+    return memory_used_up(budget.limit());
+  reserved_bytes_ += reserved;
+  const auto room = target->make_room(all, batch.options.priority, settler());
+  if (!room) {
+    release_memory();
+    if (ledger_.limits().overflow == overflow_policy::drop_newest) {
+      refuse(batch, why_dropped(loss_reason::dropped_newest, target->is_ready()), asker, reporter);
+      return {};
+    }
+    if (ledger_.limits().overflow == overflow_policy::disconnect)
+      owner_.abort_later(too_slow());
+    return room.error();
+  }
+  if (room->dropped != loss{}) {
+    release_memory();
+    report_loss(room->dropped, why_dropped(room->reason, target->is_ready()));
+  }
+  if (asker.pending()) {
+    if (batches_ == nullptr)
+      batches_ = std::make_unique<std::map<std::uint64_t, open_batch>>();
+    const auto first = ledger_.totals().accepted.messages + 1;
+    batch_sent answer{first, 0, std::vector<outcome>(batch.bodies.size(), outcome::not_sent), {}, batch.options.tag};
+    batches_->try_emplace(first, open_batch{asker, std::move(answer), batch.bodies.size()});
+  }
+  const auto how = options_for(batch.options, reporter);
+  for (auto& body : batch.bodies) {
+    const auto taken = target->accept(std::move(body), how, {{}, reporter, batch.options.tag},
+                                      time_of_acceptance(*target, how), settler());
+    assert(taken);
+    static_cast<void>(taken);
+  }
+  report_backpressure();
+  owner_.flush_later(batch.options.stream);
+  follow_expiry(target->next_timeout());
+  return {};
+}
+
+void outbound::refuse(const send_batch& batch, const transport_error& why, batch_reply& asker,
+                      const caf::strong_actor_ptr& reporter) {
+  tally lost;
+  const auto first = ledger_.totals().accepted.messages + 1;
+  for (const auto& body : batch.bodies) {
+    const auto sequence = ledger_.drop(body.size());
+    lost.add(body.size());
+    settle({{}, reporter, batch.options.tag}, settled{sequence, outcome::not_sent, &why});
+  }
+  if (asker.pending())
+    asker.deliver(batch_sent{first, owner_.generation(), std::vector<outcome>(batch.bodies.size(), outcome::not_sent),
+                             why, batch.options.tag});
+  report_loss({lost, {}}, why);
+}
+
+std::uint64_t outbound::refuse(std::size_t size, const transport_error& why, recipient whom) {
   const auto sequence = ledger_.drop(size);
+  settle(std::move(whom), settled{sequence, outcome::not_sent, &why});
   tally refused;
   refused.add(size);
   report_loss({refused, {}}, why);
@@ -158,13 +257,41 @@ time_point outbound::time_of_acceptance(const box& target, const send_options& o
   return !target.is_ready() || options.ttl.count() > 0 ? owner_.where().now() : time_point::min();
 }
 
-void outbound::settle(reply&& asker, const settled& what) {
-  if (!asker.pending())
+void outbound::settle(recipient&& whom, const settled& what) {
+  const auto& [asker, reporter, tag] = whom;
+  if (reporter)
+    owner_.send_to(reporter, message_settled{owner_.source(), owner_.generation(), what.sequence, tag, what.result,
+                                             what.why != nullptr ? *what.why : transport_error{}});
+  if (!asker.pending()) {
+    if (batches_ != nullptr)
+      note_in_batch(what);
     return;
+  }
   if (what.why == nullptr || what.result == outcome::maybe_sent)
-    asker.deliver(sent{what.sequence, owner_.generation(), what.result});
+    whom.asker.deliver(sent{what.sequence, owner_.generation(), what.result, tag});
   else
-    asker.deliver(to_caf_error(*what.why));
+    whom.asker.deliver(to_caf_error(*what.why));
+}
+
+void outbound::note_in_batch(const settled& what) {
+  auto found = batches_->upper_bound(what.sequence);
+  if (found == batches_->begin())
+    return;
+  --found;
+  auto& [asker, answer, open] = found->second;
+  const auto index = what.sequence - answer.first_sequence;
+  if (index >= answer.results.size())
+    return;
+  answer.results[static_cast<std::size_t>(index)] = what.result;
+  if (what.why != nullptr && answer.why.code == error_code::none)
+    answer.why = *what.why;
+  if (--open > 0)
+    return;
+  answer.generation = owner_.generation();
+  asker.deliver(std::move(answer));
+  batches_->erase(found);
+  if (batches_->empty())
+    batches_ = nullptr;
 }
 
 outbound::box* outbound::find(stream_id stream) noexcept {
@@ -244,12 +371,13 @@ void outbound::report_loss(const loss& lost, const transport_error& why) {
 
 void outbound::report_backpressure() {
   if (const auto change = ledger_.poll_backpressure())
-    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, ledger_.unwritten_bytes()});
+    owner_.publish(event_mask::backpressure, backpressure{owner_.source(), *change, ledger_.unwritten_load()});
 }
 
 void outbound::release_memory() noexcept {
   // What was accepted counts against the network's memory until its outcome is known.
-  const auto pending = ledger_.totals().pending.bytes;
+  const auto& waiting = ledger_.totals().pending;
+  const auto pending = waiting.bytes + waiting.messages * waiting_message_cost;
   if (pending < reserved_bytes_)
     owner_.where().buffers().budget().give_back(
         static_cast<std::size_t>(std::exchange(reserved_bytes_, pending) - pending));

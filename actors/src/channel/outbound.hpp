@@ -6,7 +6,9 @@
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/events.hpp>
 #include <actorwire/messages/payload.hpp>
+#include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/stream.hpp>
 #include <actorwire/transports/timer.hpp>
@@ -34,19 +36,36 @@ class channel_actor;
 class outbound {
 public:
   using reply = caf::typed_response_promise<sent>;
+  using batch_reply = caf::typed_response_promise<batch_sent>;
+
+  /// Who is to be told what becomes of a message: whoever asked, whoever told it and wants a report, or nobody.
+  struct recipient {
+    reply asker{};
+    caf::strong_actor_ptr reporter{};
+    std::uint64_t tag = 0;
+  };
 
   explicit outbound(channel_actor& owner);
 
   // -- from senders -----------------------------------------------------------------------------------------------------
 
-  /// Takes a message, and whoever asked for its outcome, into the outbox of its stream.
+  /// Takes a message, and whoever is to be told its outcome, into the outbox of its stream. For want of room the message, or
+  /// others, may be dropped, as `flow_limits::overflow` says.
   /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
-  /// network's memory is used up; `body` and `asker` are left as they were then.
-  result<std::uint64_t> accept(payload& body, const send_options& options, reply& asker);
+  /// network's memory is used up; `body` and `whom` are left as they were then.
+  result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom);
 
-  /// Accounts for a message of `size` bytes that could not be accepted, and reports it as lost; returns its sequence
-  /// number.
-  std::uint64_t refuse(std::size_t size, const transport_error& why);
+  /// Takes all messages of a batch, or none. `asker` is answered when the outcome of all is known, `reporter` told of each.
+  /// *Errors:* as for one, naming which it is about; nothing has changed then.
+  result<void> accept(send_batch& batch, batch_reply& asker, const caf::strong_actor_ptr& reporter);
+
+  /// Accounts for the messages of a batch that could not be accepted, tells whoever wants to know, and reports them as lost.
+  void refuse(const send_batch& batch, const transport_error& why, batch_reply& asker,
+              const caf::strong_actor_ptr& reporter);
+
+  /// Accounts for a message of `size` bytes that could not be accepted, tells `whom`, and reports it as lost; returns its
+  /// sequence number.
+  std::uint64_t refuse(std::size_t size, const transport_error& why, recipient whom);
 
   // -- from the wire ----------------------------------------------------------------------------------------------------
 
@@ -83,7 +102,17 @@ public:
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
 
 private:
-  using box = outbox<reply>;
+  using box = outbox<recipient>;
+
+  /// One that is under way, and whose sender waits for its outcomes.
+  struct open_batch {
+    batch_reply asker;
+    batch_sent answer;
+    std::size_t open = 0;
+  };
+
+  /// Writes down what became of a message of a batch, if it is one.
+  void note_in_batch(const settled& what);
 
   /// Null for a stream that cannot be sent on.
   [[nodiscard]] box* find(stream_id stream) noexcept;
@@ -94,9 +123,9 @@ private:
   [[nodiscard]] loss abandon_streams(const transport_error& why);
 
   [[nodiscard]] time_point time_of_acceptance(const box& target, const send_options& options) const;
-  void settle(reply&& asker, const settled& what);
+  void settle(recipient&& whom, const settled& what);
   auto settler() {
-    return [this](reply&& asker, const settled& what) { settle(std::move(asker), what); };
+    return [this](recipient&& whom, const settled& what) { settle(std::move(whom), what); };
   }
   /// Settles what has waited too long.
   void expire(box& which);
@@ -114,8 +143,10 @@ private:
   box outbox_;
   /// Of the streams other than 0; null without any.
   std::unique_ptr<std::map<stream_id, box>> streams_;
+  /// By the number of their first message; null without any.
+  std::unique_ptr<std::map<std::uint64_t, open_batch>> batches_;
   std::unique_ptr<timer> expiry_;
-  /// Bytes of accepted messages that count against the network's memory.
+  /// Bytes of accepted messages, with `waiting_message_cost` for each, that count against the network's memory.
   std::uint64_t reserved_bytes_ = 0;
 };
 

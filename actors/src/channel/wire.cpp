@@ -173,6 +173,10 @@ void wire::handle_timeout() {
 // -- from the channel ---------------------------------------------------------------------------------------------------
 
 void wire::flush() {
+  if (const auto reason = std::exchange(abort_wanted_, nullptr); reason != nullptr && user_ != nullptr) {
+    abort(*reason);
+    return;
+  }
   if (std::exchange(pump_wanted_, false))
     pump();
   flush_streams();
@@ -302,6 +306,12 @@ void wire::abort(const transport_error& reason) {
     give_up(reason);
   else
     bearer_->close(reason);
+}
+
+void wire::abort_later(const transport_error& reason) {
+  if (abort_wanted_ == nullptr)
+    abort_wanted_ = std::make_unique<const transport_error>(reason);
+  where_.flush_later(flusher_);
 }
 
 void wire::cut(const transport_error& reason) {

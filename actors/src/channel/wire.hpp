@@ -99,6 +99,9 @@ public:
   /// Ends the transport at once.
   void abort(const transport_error& reason);
 
+  /// The same at the end of the turn; the first reason counts.
+  void abort_later(const transport_error& reason);
+
   /// The channel ends first: it is not called any more, and the transport ends at once.
   void cut(const transport_error& reason);
 
@@ -167,6 +170,8 @@ private:
   std::unique_ptr<const transport_error> ending_;
   std::size_t unread_at_end_ = 0;
   std::unique_ptr<const transport_error> end_;
+  /// Why the transport is to be ended with this turn; null if it is not.
+  std::unique_ptr<const transport_error> abort_wanted_;
   bool takes_early_data_ = false;
   bool is_connected_ = false;
   bool is_blocked_ = false;

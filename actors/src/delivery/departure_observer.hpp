@@ -14,7 +14,7 @@ enum class departure : std::uint8_t {
   completed,
   /// The transport took all of it at once.
   whole,
-  /// It expired, or was given up, before it had begun.
+  /// It expired, was given up, or went for another message, before it had begun.
   given_up,
 };
 

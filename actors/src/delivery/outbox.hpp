@@ -3,6 +3,7 @@
 #include "delivery/framed_message.hpp"
 #include "delivery/outbox_ledger.hpp"
 #include "delivery/ring_queue.hpp"
+#include "delivery/waiting_line.hpp"
 
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/error.hpp>
@@ -36,7 +37,7 @@ struct settled {
 };
 
 /// Tells a sender what became of its message. It must not throw, and may call `accept`, `drop` and the queries of the
-/// outbox that calls it, nothing else.
+/// outbox that calls it, nothing else. What `accept` itself tells must not even do that.
 template <class Settle, class Reply>
 concept settles = std::invocable<Settle&, Reply&&, const settled&>;
 
@@ -46,6 +47,14 @@ struct loss {
   tally maybe_sent{};
 
   friend constexpr bool operator==(const loss&, const loss&) = default;
+};
+
+/// What became of a message that was taken: its number, and which ones went for it, the message itself perhaps.
+struct admission {
+  std::uint64_t sequence = 0;
+  loss dropped{};
+  /// Why those did; without a meaning if there are none.
+  loss_reason reason = loss_reason::dropped_newest;
 };
 
 /// Where every accepted message stands until its outcome is known. It belongs to the stable handle of a remote endpoint
@@ -60,6 +69,8 @@ struct loss {
 /// What an attempt to connect has taken already (0-RTT) stays queued when the attempt fails, but may have been read and acted
 /// on: where it ends without being handed over anew, it is `maybe_sent`.
 ///
+/// Messages leave by their priority, and in the order of acceptance within one, as long as they have not begun.
+///
 /// A message is *queued* while no byte of it was handed to a transport, *started* while some were (only the front can
 /// be), *in flight* when all were and its sender waits for `acked`. A lost connection settles what was started or in
 /// flight; what was queued stays, in order, and begins anew on the next one. Nothing that was started is ever repeated:
@@ -67,9 +78,10 @@ struct loss {
 ///
 /// `Reply` is whatever answers a sender; it is moved in by `accept` and handed out exactly once, to `settle`. Time is
 /// passed in and never goes back. An empty outbox holds no memory but itself.
-/// *Limits:* those of `flow_limits`, measured in bytes of messages over everything pending in its ledger, which several
-/// outboxes may share, one for each stream of a connection; at the bound `accept` refuses. What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's
-/// limits; nothing is added until it fits below them again.
+/// *Limits:* those of `flow_limits`, measured in bytes of messages and `waiting_message_cost` over everything pending in its ledger, which several
+/// outboxes may share, one for each stream of a connection; at the bound `accept` does what `flow_limits::overflow` says.
+/// What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's limits; nothing
+/// is added until it fits below them again.
 /// *Thread:* shard only.
 template <class Reply>
 class outbox {
@@ -80,23 +92,71 @@ public:
   /// Accepts a message and returns its sequence number. Without a connection, `options.policy` must be `queue`: what
   /// `fail` and `drop` mean then is the caller's to do. `now` matters only without a connection, to a `ttl`, and for what
   /// `outbox_ledger::samples_next` tells of.
+  ///
+  /// By `flow_limits::overflow` other messages, or this one, may be dropped; their senders are told by `settle` when all is
+  /// done. To end the connection is the caller's to do.
   /// *Errors:* `message_too_large`, `invalid_value` or `would_block`, see `frame_encoder::frame` and
-  /// `outbox_ledger::admit`; `body` and `reply` are left as they were then.
-  [[nodiscard]] result<std::uint64_t> accept(payload&& body, const send_options& options, Reply&& reply,
-                                             time_point now) {
+  /// `outbox_ledger::check`; `body` and `reply` are left as they were then.
+  template <settles<Reply> Settle>
+  [[nodiscard]] result<admission> accept(payload&& body, const send_options& options, Reply&& reply, time_point now,
+                                         Settle&& settle) {
     assert(is_ready_ || options.policy == when_down::queue);
     const auto envelope = encoder_.frame(body.bytes());
     if (!envelope)
       return envelope.error();
     const std::size_t size = body.size();
     const auto wire_size = size + envelope->head_size + envelope->tail_size;
-    if (const auto admitted = ledger_.admit(size, wire_size, options, is_ready_); !admitted)
-      return admitted.error();
-    queue_.push_back({framed_message{std::move(body), *envelope}, std::move(reply), options, now});
-    auto& added = queue_.back();
-    added.sequence = ledger_.accept(size, wire_size) & sequence_max;
-    earliest_ = std::min(earliest_, deadline_of(added));
-    return added.sequence;
+    if (const auto checked = ledger_.check(size, wire_size, options, is_ready_); !checked)
+      return checked.error();
+    ring_queue<queued> gone;
+    auto reason = loss_reason::dropped_oldest;
+    queued* taken_place = nullptr;
+    if (auto* older = waiting_.find(options.key, begun())) {
+      if (const tally freed{1, older->message.size()}; !ledger_.has_room({1, size}, is_ready_, freed))
+        return ledger_.why_full({1, size}, is_ready_, freed);
+      reason = loss_reason::superseded;
+      if (older->priority == options.priority)
+        taken_place = older;
+      else
+        gone.push_back(waiting_.take(options.key, begun()));
+    } else if (!ledger_.has_room({1, size}, is_ready_)) {
+      if (overflow() == overflow_policy::drop_newest)
+        return drop_newest(size, std::move(reply), settle);
+      const auto victims = victims_for({1, size}, options.priority);
+      if (victims == 0)
+        return ledger_.why_full({1, size}, is_ready_);
+      gone = take_victims(victims);
+    }
+    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
+    if (taken_place != nullptr) {
+      added.place = taken_place->place;
+      gone.push_back(std::exchange(*taken_place, std::move(added)));
+    } else {
+      taken_place = &waiting_.add(std::move(added), overflow() == overflow_policy::conflate);
+    }
+    taken_place->sequence = ledger_.accept(size, wire_size) & sequence_max;
+    earliest_ = std::min(earliest_, deadline_of(*taken_place));
+    return tell_dropped(taken_place->sequence, std::move(gone), reason, settle);
+  }
+
+  /// Says whether a message may ever be accepted; changes nothing. *Errors:* those of `accept` but for `would_block`.
+  [[nodiscard]] result<void> check(const payload& body, const send_options& options) const {
+    const auto envelope = encoder_.frame(body.bytes());
+    if (!envelope)
+      return envelope.error();
+    return ledger_.check(body.size(), body.size() + envelope->head_size + envelope->tail_size, options, is_ready_);
+  }
+
+  /// Sees to it that `more` messages of this priority are accepted, if need be by `overflow_policy::drop_oldest`, and returns
+  /// which ones went for them. *Errors:* `would_block`, and none went.
+  template <settles<Reply> Settle>
+  [[nodiscard]] result<admission> make_room(const tally& more, std::uint8_t priority, Settle&& settle) {
+    if (ledger_.has_room(more, is_ready_))
+      return admission{};
+    const auto victims = victims_for(more, priority);
+    if (victims == 0)
+      return ledger_.why_full(more, is_ready_);
+    return tell_dropped(0, take_victims(victims), loss_reason::dropped_oldest, settle);
   }
 
   /// Counts a message of `size` bytes that its sender wanted dropped while there is no connection: accepted, and
@@ -109,8 +169,13 @@ public:
   [[nodiscard]] std::size_t gather(std::span<outgoing> pieces) const noexcept {
     assert(is_ready_);
     std::size_t count = 0;
-    for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index)
-      count += queue_[index].message.gather(index == 0 ? started_bytes_ : 0, pieces.subspan(count));
+    std::size_t begun_bytes = started_bytes_;
+    waiting_.for_each(begun(), [&](const queued& entry) {
+      if (count == pieces.size())
+        return false;
+      count += entry.message.gather(std::exchange(begun_bytes, 0), pieces.subspan(count));
+      return true;
+    });
     return count;
   }
 
@@ -118,32 +183,7 @@ public:
   /// last byte is among them.
   template <settles<Reply> Settle>
   void handed_over(std::size_t bytes, Settle&& settle) {
-    assert(is_ready_ && bytes <= unwritten_bytes());
-    const settling_scope scope{is_settling_};
-    while (bytes > 0) {
-      auto& front = queue_.front();
-      const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
-      bytes -= taken;
-      const auto has_begun = started_bytes_ > 0;
-      started_bytes_ += taken;
-      stream_offset_ += taken;
-      ledger_.left_queue(taken);
-      if (started_bytes_ < front.message.wire_size()) {
-        if (!has_begun)
-          ledger_.note_departure(front.sequence, front.accepted_at, departure::begun);
-        return;
-      }
-      ledger_.note_departure(front.sequence, front.accepted_at, has_begun ? departure::completed : departure::whole);
-      if (front.options.wanted == outcome::acked) {
-        move_front_to_flight();
-      } else {
-        auto complete = front_to_flight_form();
-        pop_front();
-        // Settled one by one: at each call the account is that of a transport that has taken this much so far.
-        ledger_.settle(outcome::written, complete.size);
-        settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
-      }
-    }
+    take_over(bytes, waiting_.is_plain(), settle);
   }
 
   /// The peer's transport has acknowledged our stream up to `stream_offset`, counted from the beginning of this
@@ -167,35 +207,43 @@ public:
     assert(!is_ready_);
     std::size_t count = 0;
     auto lent = stream_offset_;
-    for (std::size_t index = 0; index < queue_.size() && count < pieces.size(); ++index) {
-      const auto& message = queue_[index].message;
-      if (!queue_[index].options.idempotent)
-        break;
-      if (lent < message.wire_size())
-        count += message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
-      lent -= std::min<std::uint64_t>(lent, message.wire_size());
-    }
+    waiting_.for_each(begun(), [&](const queued& entry) {
+      if (count == pieces.size() || !entry.is_idempotent)
+        return false;
+      if (lent < entry.message.wire_size())
+        count += entry.message.gather(static_cast<std::size_t>(lent), pieces.subspan(count));
+      lent -= std::min<std::uint64_t>(lent, entry.message.wire_size());
+      return true;
+    });
     return count;
   }
 
   /// The attempt took the next `bytes` bytes of that. What it has taken of stays queued, and does not expire: with
   /// `connection_ready` it counts as handed over, with `early_lost` as if nothing had been.
-  void lend(std::size_t bytes) noexcept {
+  void lend(std::size_t bytes) {
     assert(!is_ready_);
+    // It keeps its place, whatever comes.
+    auto count = lent_messages();
+    std::uint64_t lent = 0;
+    for (std::size_t index = 0; index < count; ++index)
+      lent += waiting_[index].message.wire_size();
     stream_offset_ += bytes;
+    for (; lent < stream_offset_; ++count)
+      lent += waiting_.begin_next(count).message.wire_size();
   }
 
   /// The attempt has failed. What it took goes again with the next one, as its senders allow, and is not `not_sent` any more:
   /// it may have arrived.
-  void early_lost() noexcept {
+  void early_lost() {
     if (is_ready_)
       return;
     // What was lent may expire again. `next_timeout` has to be a time that somebody can count down to.
-    for (auto lent = lent_messages(); lent > 0; --lent) {
-      auto& entry = queue_[lent - 1];
-      entry.was_lent = 1;
-      earliest_ = std::min(earliest_, deadline_of(entry));
+    const auto lent = lent_messages();
+    for (std::size_t index = 0; index < lent; ++index) {
+      waiting_[index].was_lent = 1;
+      earliest_ = std::min(earliest_, deadline_of(waiting_[index]));
     }
+    waiting_.put_back(lent);
     stream_offset_ = 0;
   }
 
@@ -208,7 +256,8 @@ public:
     assert(!is_ready_);
     const auto expired = expire(now, settle);
     is_ready_ = true;
-    handed_over(static_cast<std::size_t>(std::exchange(stream_offset_, 0)), settle);
+    // What was lent stands in front of all else.
+    take_over(static_cast<std::size_t>(std::exchange(stream_offset_, 0)), true, settle);
     return expired;
   }
 
@@ -222,7 +271,7 @@ public:
     is_ready_ = false;
     lost_at_ = now;
     auto started = take_started();
-    auto unwilling = take_queued([](const queued& entry) { return entry.options.policy != when_down::queue; });
+    auto unwilling = take_queued([](const queued& entry) { return entry.policy != when_down::queue; });
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
 
@@ -232,8 +281,9 @@ public:
   loss abandon(const transport_error& why, Settle&& settle) {
     const settling_scope scope{is_settling_};
     for (auto lent = lent_messages(); lent > 0; --lent) {
-      ledger_.left_queue(queue_.front().message.wire_size());
-      move_front_to_flight();
+      ledger_.left_queue(waiting_.front().message.wire_size(), true);
+      in_flight_.push_back(front_to_flight_form());
+      waiting_.pop_front();
     }
     is_ready_ = false;
     auto started = take_started();
@@ -277,10 +327,10 @@ public:
   /// Bytes accepted that no transport has taken, with framing; of the ledger too.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
   /// Whether a transport has taken every byte of everything accepted and not given up.
-  [[nodiscard]] bool is_flushed() const noexcept { return queue_.empty(); }
+  [[nodiscard]] bool is_flushed() const noexcept { return waiting_.empty(); }
   /// Bytes of the message that a transport has taken in part, and not taken yet.
   [[nodiscard]] std::size_t started_rest() const noexcept {
-    return started_bytes_ > 0 ? queue_.front().message.wire_size() - started_bytes_ : 0;
+    return started_bytes_ > 0 ? waiting_.front().message.wire_size() - started_bytes_ : 0;
   }
   /// Whether a message is in flight, so that acknowledgements are worth asking for.
   [[nodiscard]] bool waits_for_acks() const noexcept { return !in_flight_.empty(); }
@@ -292,13 +342,31 @@ private:
 
   /// A message of which at most a part was handed over.
   struct queued {
+    queued(framed_message&& whole, Reply&& whom, const send_options& options, time_point now) noexcept
+      : message(std::move(whole)),
+        reply(std::move(whom)),
+        accepted_at(now),
+        ttl(options.ttl),
+        key(options.key),
+        policy(options.policy),
+        wanted(options.wanted),
+        priority(options.priority),
+        is_idempotent(options.idempotent) {}
+
     framed_message message;
     Reply reply;
-    send_options options;
     time_point accepted_at;
+    std::chrono::milliseconds ttl;
+    std::uint64_t key;
     std::uint64_t sequence : 63 = 0;
     /// An attempt that has failed since had taken some of it. In one word with the number, because there are as many as wait.
     std::uint64_t was_lent : 1 = 0;
+    /// Where it stands, if messages may be found by their key; see `waiting_line`.
+    std::uint32_t place = 0;
+    when_down policy;
+    outcome wanted;
+    std::uint8_t priority;
+    bool is_idempotent;
 
     /// What becomes of it when it is not handed over any more.
     [[nodiscard]] outcome result_if_lost() const noexcept {
@@ -339,8 +407,8 @@ private:
   }
 
   [[nodiscard]] time_point deadline_of(const queued& entry) const noexcept {
-    if (entry.options.ttl.count() > 0)
-      return later(entry.accepted_at, entry.options.ttl);
+    if (entry.ttl.count() > 0)
+      return later(entry.accepted_at, entry.ttl);
     return is_ready_ ? never : later(std::max(entry.accepted_at, lost_at_), ledger_.limits().queue_age);
   }
 
@@ -348,34 +416,76 @@ private:
   [[nodiscard]] std::size_t lent_messages() const noexcept {
     std::size_t count = 0;
     for (auto lent = is_ready_ ? 0 : stream_offset_; lent > 0; ++count)
-      lent -= std::min<std::uint64_t>(lent, queue_[count].message.wire_size());
+      lent -= std::min<std::uint64_t>(lent, waiting_[count].message.wire_size());
     return count;
   }
 
   [[nodiscard]] flying front_to_flight_form() noexcept {
-    auto& front = queue_.front();
+    auto& front = waiting_.front();
     return {std::move(front.reply), front.sequence, stream_offset_, front.message.size()};
   }
 
-  void pop_front() noexcept {
-    queue_.pop_front();
-    started_bytes_ = 0;
-    if (queue_.empty())
+  void note_if_empty() noexcept {
+    if (waiting_.tidy())
       earliest_ = never;
   }
 
-  void move_front_to_flight() {
-    in_flight_.push_back(front_to_flight_form());
-    pop_front();
+  /// The transport has the next `bytes` bytes. `is_in_front`: they are of messages in the queue of the usual priority, where
+  /// they stay in front of all that those add who are told.
+  template <class Settle>
+  void take_over(std::size_t bytes, bool is_in_front, Settle& settle) {
+    assert(is_ready_ && bytes <= unwritten_bytes());
+    const settling_scope scope{is_settling_};
+    const auto finish = [&](flying&& complete) {
+      // Settled one by one: at each call the account is that of a transport that has taken this much so far.
+      ledger_.settle(outcome::written, complete.size);
+      settle(std::move(complete.reply), settled{complete.sequence, outcome::written, nullptr});
+    };
+    // Where a sender that is told may send what takes the place of another, it has to find gone all that the transport has.
+    const auto tells_at_once = is_in_front && waiting_.is_plain() && overflow() == overflow_policy::fail;
+    ring_queue<flying> complete;
+    while (bytes > 0) {
+      if (started_bytes_ == 0 && !is_in_front)
+        waiting_.begin_next(0);
+      auto& front = waiting_.front();
+      const auto taken = std::min(bytes, front.message.wire_size() - started_bytes_);
+      bytes -= taken;
+      const auto had_begun = started_bytes_ > 0;
+      started_bytes_ += static_cast<std::uint32_t>(taken);
+      stream_offset_ += taken;
+      ledger_.left_queue(taken, started_bytes_ == front.message.wire_size());
+      if (started_bytes_ < front.message.wire_size()) {
+        if (!had_begun)
+          ledger_.note_departure(front.sequence, front.accepted_at, departure::begun);
+        break;
+      }
+      ledger_.note_departure(front.sequence, front.accepted_at, had_begun ? departure::completed : departure::whole);
+      auto next = front_to_flight_form();
+      const auto is_awaited = front.wanted == outcome::acked;
+      waiting_.pop_front();
+      started_bytes_ = 0;
+      note_if_empty();
+      if (is_awaited)
+        in_flight_.push_back(std::move(next));
+      else if (tells_at_once)
+        finish(std::move(next));
+      else
+        complete.push_back(std::move(next));
+    }
+    while (!complete.empty())
+      finish(complete.take_front());
   }
 
   /// Removes what must not be repeated, oldest first, and ends the stream.
   [[nodiscard]] ring_queue<flying> take_started() {
     if (started_bytes_ > 0) {
-      ledger_.left_queue(queue_.front().message.wire_size() - started_bytes_);
-      move_front_to_flight();
+      ledger_.left_queue(waiting_.front().message.wire_size() - started_bytes_, true);
+      in_flight_.push_back(front_to_flight_form());
+      waiting_.pop_front();
+      started_bytes_ = 0;
     }
     stream_offset_ = 0;
+    note_if_empty();
     return std::move(in_flight_);
   }
 
@@ -383,22 +493,16 @@ private:
   /// sees anew when the first of them expires.
   template <std::predicate<const queued&> Chosen>
   [[nodiscard]] ring_queue<queued> take_queued(Chosen&& chosen) {
-    ring_queue<queued> taken;
-    auto kept = started_bytes_ > 0 ? 1 : lent_messages();
     earliest_ = never;
-    for (auto index = kept; index < queue_.size(); ++index) {
-      auto& entry = queue_[index];
-      if (chosen(std::as_const(entry))) {
-        ledger_.left_queue(entry.message.wire_size());
-        taken.push_back(std::move(entry));
-        continue;
+    auto taken = waiting_.take_if(begun(), [&](const queued& entry) {
+      if (chosen(entry)) {
+        ledger_.left_queue(entry.message.wire_size(), true);
+        return true;
       }
       earliest_ = std::min(earliest_, deadline_of(entry));
-      if (kept != index)
-        queue_[kept] = std::move(entry);
-      ++kept;
-    }
-    queue_.truncate(kept);
+      return false;
+    });
+    note_if_empty();
     return taken;
   }
 
@@ -408,11 +512,9 @@ private:
   loss settle_lost(ring_queue<flying> started, ring_queue<queued> waiting, const transport_error& why, Settle& settle) {
     loss lost;
     for (std::size_t index = 0; index < started.size(); ++index)
-      account(outcome::maybe_sent, started[index].size, lost.maybe_sent);
-    for (std::size_t index = 0; index < waiting.size(); ++index) {
-      const auto result = waiting[index].result_if_lost();
-      account(result, waiting[index].message.size(), result == outcome::not_sent ? lost.not_sent : lost.maybe_sent);
-    }
+      account(outcome::maybe_sent, started[index].size, lost);
+    for (std::size_t index = 0; index < waiting.size(); ++index)
+      account(waiting[index].result_if_lost(), waiting[index].message.size(), lost);
     for (std::size_t index = 0; index < started.size(); ++index)
       settle(std::move(started[index].reply), settled{started[index].sequence, outcome::maybe_sent, &why});
     for (std::size_t index = 0; index < waiting.size(); ++index) {
@@ -423,22 +525,71 @@ private:
     return lost;
   }
 
-  void account(outcome known, std::size_t size, tally& lost) noexcept {
+  void account(outcome known, std::size_t size, loss& lost) noexcept {
     ledger_.settle(known, size);
-    lost.add(size);
+    (known == outcome::not_sent ? lost.not_sent : lost.maybe_sent).add(size);
+  }
+
+  // -- what goes for another --------------------------------------------------------------------------------------------
+
+  [[nodiscard]] overflow_policy overflow() const noexcept { return ledger_.limits().overflow; }
+
+  /// Messages at the front of which some may have left, so that they are neither moved nor dropped.
+  [[nodiscard]] std::size_t begun() const noexcept { return started_bytes_ > 0 ? 1 : lent_messages(); }
+
+  /// How many of the messages that wait have to go for `more` of this priority, the lowest and oldest first; 0 if that does not
+  /// help, or is not wanted.
+  [[nodiscard]] std::size_t victims_for(const tally& more, std::uint8_t priority) const noexcept {
+    if (overflow() != overflow_policy::drop_oldest)
+      return 0;
+    tally freed;
+    auto is_enough = false;
+    waiting_.for_each_to_drop(priority, begun(), [&](const queued& entry) {
+      freed.add(entry.message.size());
+      is_enough = ledger_.has_room(more, is_ready_, freed);
+      return !is_enough;
+    });
+    return is_enough ? static_cast<std::size_t>(freed.messages) : 0;
+  }
+
+  [[nodiscard]] ring_queue<queued> take_victims(std::size_t count) {
+    ring_queue<queued> gone;
+    while (count-- > 0)
+      gone.push_back(waiting_.take_to_drop(begun()));
+    note_if_empty();
+    return gone;
+  }
+
+  template <class Settle>
+  admission drop_newest(std::size_t size, Reply&& reply, Settle& settle) {
+    const auto sequence = ledger_.drop(size);
+    const auto why = why_dropped(loss_reason::dropped_newest, is_ready_);
+    settle(std::move(reply), settled{sequence, outcome::not_sent, &why});
+    return {sequence, {.not_sent = {1, size}}, loss_reason::dropped_newest};
+  }
+
+  /// Settles what has left the queue for a message that is in it.
+  template <class Settle>
+  admission tell_dropped(std::uint64_t sequence, ring_queue<queued> gone, loss_reason reason, Settle& settle) {
+    if (gone.empty())
+      return {sequence};
+    for (std::size_t index = 0; index < gone.size(); ++index)
+      ledger_.left_queue(gone[index].message.wire_size(), true);
+    const auto why = why_dropped(reason, is_ready_);
+    return {sequence, settle_lost({}, std::move(gone), why, settle), reason};
   }
 
   outbox_ledger& ledger_;
   frame_encoder encoder_;
-  ring_queue<queued> queue_;
+  waiting_line<queued> waiting_;
   ring_queue<flying> in_flight_;
-  /// Bytes of the front that were handed over.
-  std::size_t started_bytes_ = 0;
   /// Bytes handed over on this connection; before there is one, lent to the attempt.
   std::uint64_t stream_offset_ = 0;
   time_point lost_at_ = time_point::min();
   /// No queued message expires before.
   time_point earliest_ = never;
+  /// Bytes of the front that were handed over. `write_limit` is at most 1 GiB.
+  std::uint32_t started_bytes_ = 0;
   bool is_ready_ = false;
   bool is_settling_ = false;
 };

@@ -24,15 +24,6 @@ transport_error refusal(error_code code, bool is_ready, std::string_view limit_n
   return make_error(code, phase_of(is_ready), origin::local, std::move(message));
 }
 
-result<void> fits(std::uint64_t pending, std::uint64_t size, std::string_view limit_name, std::uint64_t limit,
-                  bool is_ready) {
-  // Survivors of a lost connection may exceed the limits of the queue; the subtraction must not wrap then.
-  if (size <= limit && pending <= limit - size)
-    return {};
-  return refusal(error_code::would_block, is_ready, limit_name, limit,
-                 std::to_string(pending) + " pending, " + std::to_string(size) + " more do not fit");
-}
-
 tally& tally_of(delivery_totals& totals, outcome known) noexcept {
   switch (known) {
     case outcome::not_sent:
@@ -50,10 +41,33 @@ tally& tally_of(delivery_totals& totals, outcome known) noexcept {
 
 } // namespace
 
-result<void> outbox_ledger::admit(std::size_t size, std::size_t wire_size, const send_options& options,
+transport_error why_dropped(loss_reason reason, bool is_ready) {
+  const auto where = phase_of(is_ready);
+  if (reason == loss_reason::superseded)
+    return make_error(error_code::superseded, where, origin::local, "a newer message with the same key took its place");
+  return make_error(error_code::queue_overflow, where, origin::local,
+                    reason == loss_reason::dropped_oldest ? "dropped for a newer message, as flow.overflow says"
+                                                          : "dropped for want of room, as flow.overflow says");
+}
+
+/// *Invariant:* where `name` is empty, nothing is exceeded.
+struct outbox_ledger::measure {
+  std::string_view name{};
+  std::uint64_t limit = 0;
+  std::uint64_t pending = 0;
+  std::uint64_t size = 0;
+};
+
+result<void> outbox_ledger::check(std::size_t size, std::size_t wire_size, const send_options& options,
                                   bool is_ready) const {
   if (options.wanted != outcome::written && options.wanted != outcome::acked)
     return make_invalid_value("wanted", name_of(options.wanted), "written or acked");
+  if (options.priority >= send_priorities)
+    return make_invalid_value("priority", std::to_string(options.priority),
+                              "0.." + std::to_string(send_priorities - 1));
+  if (!names_a_value<message_report>(static_cast<std::uint8_t>(options.report)))
+    return make_invalid_value("report", std::to_string(static_cast<unsigned>(options.report)),
+                              "none, written or acked");
   if (options.ttl.count() < 0)
     return make_invalid_value("ttl", std::to_string(options.ttl.count()) + " ms", "0 ms or more");
   if (wire_size == 0)
@@ -61,13 +75,24 @@ result<void> outbox_ledger::admit(std::size_t size, std::size_t wire_size, const
   if (size > limits_.write_limit)
     return refusal(error_code::message_too_large, is_ready, "write_limit", limits_.write_limit,
                    "message of " + std::to_string(size) + " bytes");
-  return check_room(size, is_ready);
+  return {};
+}
+
+bool outbox_ledger::has_room(const tally& more, bool is_ready, const tally& freed) const noexcept {
+  return exceeded(more, is_ready, freed).name.empty();
+}
+
+transport_error outbox_ledger::why_full(const tally& more, bool is_ready, const tally& freed) const {
+  const auto full = exceeded(more, is_ready, freed);
+  return refusal(error_code::would_block, is_ready, full.name, full.limit,
+                 std::to_string(full.pending) + " pending, " + std::to_string(full.size) + " more do not fit");
 }
 
 std::uint64_t outbox_ledger::accept(std::size_t size, std::size_t wire_size) noexcept {
   totals_.accepted.add(size);
   totals_.pending.add(size);
   unwritten_bytes_ += wire_size;
+  ++unwritten_messages_;
   return totals_.accepted.messages;
 }
 
@@ -77,9 +102,10 @@ std::uint64_t outbox_ledger::drop(std::size_t size) noexcept {
   return totals_.accepted.messages;
 }
 
-void outbox_ledger::left_queue(std::size_t wire_size) noexcept {
-  assert(wire_size <= unwritten_bytes_);
+void outbox_ledger::left_queue(std::size_t wire_size, bool is_last) noexcept {
+  assert(wire_size <= unwritten_bytes_ && unwritten_messages_ > 0);
   unwritten_bytes_ -= wire_size;
+  unwritten_messages_ -= is_last ? 1 : 0;
 }
 
 void outbox_ledger::settle(outcome known, std::size_t size) noexcept {
@@ -90,25 +116,25 @@ void outbox_ledger::settle(outcome known, std::size_t size) noexcept {
 
 std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
   // A low-water mark of zero is never undercut; an empty queue is relief in any case.
-  const auto turn = is_pressed_ ? unwritten_bytes_ < limits_.low_water || unwritten_bytes_ == 0
-                                : unwritten_bytes_ > limits_.high_water;
+  const auto load = unwritten_load();
+  const auto turn = is_pressed_ ? load < limits_.low_water || load == 0 : load > limits_.high_water;
   if (!turn)
     return std::nullopt;
   is_pressed_ = !is_pressed_;
   return is_pressed_;
 }
 
-result<void> outbox_ledger::check_room(std::size_t size, bool is_ready) const {
-  const auto& pending = totals_.pending;
-  if (!is_ready) {
-    if (auto room = fits(pending.messages, 1, "queue_messages", limits_.queue_messages, is_ready); !room)
-      return room;
-    return fits(pending.bytes, size, "queue_bytes", limits_.queue_bytes, is_ready);
-  }
-  // Counting messages like bytes bounds those that have none: an empty frame still costs memory.
-  if (auto room = fits(pending.messages, 1, "write_limit", limits_.write_limit, is_ready); !room)
-    return room;
-  return fits(pending.bytes, size, "write_limit", limits_.write_limit, is_ready);
+outbox_ledger::measure outbox_ledger::exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept {
+  const tally stay{totals_.pending.messages - freed.messages, totals_.pending.bytes - freed.bytes};
+  // Survivors of a lost connection may exceed the limits of the queue already.
+  if (!is_ready && stay.messages + more.messages > limits_.queue_messages)
+    return {"queue_messages", limits_.queue_messages, stay.messages, more.messages};
+  auto all = stay;
+  all += more;
+  const std::uint64_t bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
+  if (const auto held = bytes_held_by(all); held > bytes_max)
+    return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes_held_by(stay), held - bytes_held_by(stay)};
+  return {};
 }
 
 } // namespace actorwire

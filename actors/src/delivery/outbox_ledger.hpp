@@ -12,6 +12,17 @@
 
 namespace actorwire {
 
+/// Why a message went for another, or for want of room.
+enum class loss_reason : std::uint8_t { dropped_newest, dropped_oldest, superseded };
+
+/// What messages take of a limit of bytes.
+[[nodiscard]] constexpr std::uint64_t bytes_held_by(const tally& messages) noexcept {
+  return messages.bytes + (messages.messages > 1 ? messages.messages - 1 : 0) * waiting_message_cost;
+}
+
+/// What the sender of a message is told that had to go for another, or for want of room.
+[[nodiscard]] transport_error why_dropped(loss_reason reason, bool is_ready);
+
 /// The figures behind an `outbox`, or the outboxes of several streams: which messages may come in, what became of them,
 /// how many bytes still wait. It holds no message. The account of `delivery_totals` adds up between any two calls.
 /// *Thread:* shard only.
@@ -21,12 +32,16 @@ public:
   explicit outbox_ledger(const flow_limits& limits, departure_observer* observer = nullptr) noexcept
     : limits_(limits), observer_(observer) {}
 
-  /// Says whether a message of `size` bytes, `wire_size` with framing, may be accepted now; changes nothing.
+  /// Says whether a message of `size` bytes, `wire_size` with framing, may ever be accepted; changes nothing.
   /// *Errors:* `invalid_value` for options that make no sense, and for a message that is nothing on the wire;
-  /// `message_too_large` for one that will never fit; `would_block` for one that does not fit now. The text names the
-  /// limit and the size.
-  [[nodiscard]] result<void> admit(std::size_t size, std::size_t wire_size, const send_options& options,
+  /// `message_too_large` for one that will never fit. The text names the limit and the size.
+  [[nodiscard]] result<void> check(std::size_t size, std::size_t wire_size, const send_options& options,
                                    bool is_ready) const;
+
+  /// Whether `more` messages fit now, if those that `freed` counts of the pending ones were not there.
+  [[nodiscard]] bool has_room(const tally& more, bool is_ready, const tally& freed = {}) const noexcept;
+  /// Why they do not: `would_block`. The text names the limit and the sizes.
+  [[nodiscard]] transport_error why_full(const tally& more, bool is_ready, const tally& freed = {}) const;
 
   /// Takes such a message into the account, and returns its sequence number.
   std::uint64_t accept(std::size_t size, std::size_t wire_size) noexcept;
@@ -34,8 +49,9 @@ public:
   /// Takes a message into the account that is not sent at all, and returns its sequence number.
   std::uint64_t drop(std::size_t size) noexcept;
 
-  /// Counts bytes that no longer wait: the transport took them, or their message was given up.
-  void left_queue(std::size_t wire_size) noexcept;
+  /// Counts bytes that no longer wait: the transport took them, or their message was given up. `is_last`: no more of that
+  /// message waits.
+  void left_queue(std::size_t wire_size, bool is_last) noexcept;
 
   /// Whether the next message that is accepted is a sample, so that its time of acceptance matters.
   [[nodiscard]] bool samples_next() const noexcept {
@@ -59,13 +75,21 @@ public:
   [[nodiscard]] const delivery_totals& totals() const noexcept { return totals_; }
   /// Bytes, with framing, that have not left the queue.
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return unwritten_bytes_; }
+  /// The same with `waiting_message_cost`: what back-pressure is measured by.
+  [[nodiscard]] std::uint64_t unwritten_load() const noexcept {
+    return bytes_held_by({unwritten_messages_, unwritten_bytes_});
+  }
 
 private:
-  [[nodiscard]] result<void> check_room(std::size_t size, bool is_ready) const;
+  /// A limit, and what counts against it.
+  struct measure;
+  /// The limit that they would exceed; without a name if there is none.
+  [[nodiscard]] measure exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept;
 
   const flow_limits& limits_;
   departure_observer* observer_;
   std::size_t unwritten_bytes_ = 0;
+  std::uint64_t unwritten_messages_ = 0;
   delivery_totals totals_;
   bool is_pressed_ = false;
 };

@@ -81,6 +81,24 @@ public:
     ++size_;
   }
 
+  /// Adds `value` in front of the element `index` places behind the front; those before it move.
+  void insert(std::size_t index, T value) {
+    static_assert(std::is_nothrow_move_assignable_v<T>);
+    assert(index <= size_);
+    if (size_ == capacity_)
+      grow();
+    head_ = (head_ - 1) & (capacity_ - 1);
+    ++size_;
+    if (index == 0) {
+      std::construct_at(slot(0), std::move(value));
+      return;
+    }
+    std::construct_at(slot(0), std::move((*this)[1]));
+    for (std::size_t next = 1; next < index; ++next)
+      (*this)[next] = std::move((*this)[next + 1]);
+    (*this)[index] = std::move(value);
+  }
+
   void pop_front() noexcept {
     assert(!empty());
     std::destroy_at(slot(0));
@@ -93,6 +111,23 @@ public:
   [[nodiscard]] T take_front() noexcept {
     T taken{std::move(front())};
     pop_front();
+    return taken;
+  }
+
+  /// Removes the element `index` places behind the front and returns it. The others keep their order; those on the shorter
+  /// side of it move.
+  [[nodiscard]] T take(std::size_t index) noexcept {
+    static_assert(std::is_nothrow_move_assignable_v<T>);
+    T taken{std::move((*this)[index])};
+    if (index < size_ / 2) {
+      for (; index > 0; --index)
+        (*this)[index] = std::move((*this)[index - 1]);
+      pop_front();
+    } else {
+      for (; index + 1 < size_; ++index)
+        (*this)[index] = std::move((*this)[index + 1]);
+      truncate(index);
+    }
     return taken;
   }
 

@@ -92,8 +92,15 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
   check(stop_stream{8, 2});
   check(prioritize_stream{12, {0, true}});
   check(send_datagram{body});
-  check(actorwire::send{body, {when_down::fail, outcome::acked, std::chrono::milliseconds{5}, 4, true}});
+  check(actorwire::send{body,
+                        {when_down::fail, outcome::acked, std::chrono::milliseconds{5}, 4, true, 6, 3, 7,
+                         message_report::acked}});
   check(received{1, 2, 4, body});
+  check(sent{1, 2, outcome::acked, 3});
+  check(send_batch{{body, payload::copy_of(""), body}, {.ttl = std::chrono::milliseconds{5}}});
+  check(batch_sent{1, 2, {outcome::acked, outcome::not_sent}, {}, 3});
+  check(message_settled{1, 2, 3, 4, outcome::not_sent,
+                        make_error(error_code::expired, phase::connect, origin::local, "late")});
   check(stream_opened{1, 2, 4, stream_direction::unidirectional, true});
   check(stream_reset{1, 2, 4, stream_half::sending, 9});
   check(stream_closed{1, 2, 4, true, 9});

@@ -42,9 +42,9 @@ private:
 struct observed_outbox {
   std::uint64_t accept(std::string_view text, send_options options = {}) {
     now += 1s;
-    auto sequence = box.accept(payload::copy_of(text), options, ticket{1}, now);
-    REQUIRE(sequence);
-    return *sequence;
+    const auto taken = box.accept(payload::copy_of(text), options, ticket{1}, now, told);
+    REQUIRE(taken);
+    return taken->sequence;
   }
   void accept_until_next_sample() {
     while (!ledger.samples_next()) {
@@ -81,7 +81,7 @@ TEST_CASE("the first message and each 16th after it are samples, wherever they w
     }
     auto& box = sequence % 3 == 0 ? other : f.box;
     f.now += 1s;
-    REQUIRE(box.accept(payload::copy_of("x"), {}, ticket{1}, f.now));
+    REQUIRE(box.accept(payload::copy_of("x"), {}, ticket{1}, f.now, f.told));
     box.handed_over(1, f.told);
     // One that was dropped never waited.
     if (is_sample && sequence % 5 != 0)
@@ -144,4 +144,50 @@ TEST_CASE("a sample that outlives a connection is told of once, with the time si
   CHECK(f.seen.take() == std::vector{departed{accepted_at, departure::whole}});
   f.box.acknowledged(4, f.told);
   CHECK(f.seen.take().empty());
+}
+
+TEST_CASE("a sample that goes for a newer message has left the queue, and one that never was in it has not",
+          "[outbox]") {
+  observed_outbox f;
+  f.limits.queue_messages = 1;
+  f.limits.overflow = overflow_policy::drop_oldest;
+  f.accept("oldest");
+  auto accepted_at = f.now;
+  f.accept("newer");
+  CHECK(f.seen.take() == std::vector{departed{accepted_at, departure::given_up}});
+
+  f.limits.overflow = overflow_policy::drop_newest;
+  while (!f.ledger.samples_next())
+    f.accept("does not fit");
+  f.accept("does not fit, and would be a sample");
+  CHECK(f.seen.take().empty());
+
+  f.ready();
+  f.box.handed_over(f.box.unwritten_bytes(), f.told);
+  f.limits.overflow = overflow_policy::conflate;
+  f.accept_until_next_sample();
+  send_options about_it;
+  about_it.key = 7;
+  f.accept("a state", about_it);
+  accepted_at = f.now;
+  f.accept("a newer state", about_it);
+  CHECK(f.seen.take() == std::vector{departed{accepted_at, departure::given_up}});
+}
+
+TEST_CASE("a sample that is more urgent than what waits is told of when it leaves", "[outbox]") {
+  observed_outbox f;
+  f.ready();
+  f.accept("ab");
+  const auto accepted_at = f.now;
+  send_options urgent;
+  urgent.priority = 3;
+  for (int count = 0; count < 15; ++count)
+    f.accept("c", urgent);
+  f.accept("de", urgent);
+  const auto urgent_accepted_at = f.now;
+  f.box.handed_over(16, f.told);
+  CHECK(f.seen.take() == std::vector{departed{urgent_accepted_at, departure::begun}});
+  f.box.handed_over(3, f.told);
+  CHECK(f.seen.take()
+        == std::vector{departed{urgent_accepted_at, departure::completed}, departed{accepted_at, departure::whole}});
 }

@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <ostream>
 #include <string>
 #include <string_view>
@@ -90,6 +91,35 @@ class test_outbox : private ledger_of_its_own, public outbox<ticket> {
 public:
   test_outbox(const flow_limits& limits, const framing_config& framing) noexcept
     : ledger_of_its_own{outbox_ledger{limits}}, outbox(ledger, framing) {}
+
+  using outbox::accept;
+  /// The same where nothing is dropped for it.
+  result<std::uint64_t> accept(payload&& body, const send_options& options, ticket&& reply, time_point now) {
+    const auto taken = accept(std::move(body), options, std::move(reply), now,
+                              [](ticket&&, const settled&) { FAIL("a message was dropped"); });
+    if (!taken)
+      return taken.error();
+    return taken->sequence;
+  }
+};
+
+/// What was lost, by reason, as whoever drives an outbox has to count it.
+class loss_book {
+public:
+  void add(error_code why, const loss& lost) {
+    if (lost == loss{})
+      return;
+    all_[why].not_sent += lost.not_sent;
+    all_[why].maybe_sent += lost.maybe_sent;
+  }
+  /// Adds what went for a message that was taken.
+  void add(const admission& taken, bool is_ready) { add(why_dropped(taken.reason, is_ready).code, taken.dropped); }
+
+  [[nodiscard]] const std::map<error_code, loss>& all() const noexcept { return all_; }
+  friend bool operator==(const loss_book&, const loss_book&) = default;
+
+private:
+  std::map<error_code, loss> all_;
 };
 
 /// The bytes of a framed message, written down anew so that no error of the library hides here.
@@ -155,7 +185,11 @@ struct outbox_fixture {
     : limits(wanted), box(limits, framing_config{.mode = mode}) {}
 
   result<std::uint64_t> accept(std::string_view text, send_options options = {}) {
-    return box.accept(payload::copy_of(text), options, ticket{next_id++}, now);
+    const auto taken = box.accept(payload::copy_of(text), options, ticket{next_id++}, now, told);
+    if (!taken)
+      return taken.error();
+    losses.add(*taken, box.is_ready());
+    return taken->sequence;
   }
   std::uint64_t must_accept(std::string_view text, send_options options = {}) {
     auto sequence = accept(text, options);
@@ -177,6 +211,8 @@ struct outbox_fixture {
   flow_limits limits;
   test_outbox box;
   answers told;
+  /// What went for messages that were accepted.
+  loss_book losses;
   int next_id = 1;
 };
 

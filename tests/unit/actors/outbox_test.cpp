@@ -93,12 +93,12 @@ TEST_CASE("without a connection exactly queue_messages messages are accepted", "
 }
 
 TEST_CASE("without a connection exactly queue_bytes bytes are accepted, framing not counted", "[outbox][D6]") {
-  outbox_fixture f{framing_mode::length_prefixed, limits_of_queue(100, 10)};
+  outbox_fixture f{framing_mode::length_prefixed, limits_of_queue(100, 10 + waiting_message_cost)};
   f.must_accept("123456789");
   const auto refused = f.accept("ab");
   REQUIRE(!refused);
   CHECK(refused.error().code == error_code::would_block);
-  CHECK(refused.error().text == "queue_bytes = 10: 9 pending, 2 more do not fit");
+  CHECK(refused.error().text == "queue_bytes = 138: 9 pending, 130 more do not fit");
   f.must_accept("a");
   CHECK(f.refusal_of("a") == error_code::would_block);
 }
@@ -111,14 +111,14 @@ TEST_CASE("a message larger than the queue is worth another try when the connect
 }
 
 TEST_CASE("on a ready connection exactly write_limit bytes are accepted, in flight included", "[outbox][D6]") {
-  outbox_fixture f{framing_mode::none, limits_of_writing(10)};
+  outbox_fixture f{framing_mode::none, limits_of_writing(10 + waiting_message_cost)};
   f.ready();
   f.must_accept("12345", want_acked);
   f.must_accept("12345");
   const auto refused = f.accept("a");
   REQUIRE(!refused);
   CHECK(refused.error().code == error_code::would_block);
-  CHECK(refused.error().text == "write_limit = 10: 10 pending, 1 more do not fit");
+  CHECK(refused.error().text == "write_limit = 138: 138 pending, 129 more do not fit");
 
   f.take(5);
   CHECK(f.refusal_of("a") == error_code::would_block);
@@ -127,12 +127,31 @@ TEST_CASE("on a ready connection exactly write_limit bytes are accepted, in flig
   CHECK(f.refusal_of("a") == error_code::would_block);
 }
 
-TEST_CASE("messages without bytes are bounded by write_limit too", "[outbox][D6]") {
-  outbox_fixture f{framing_mode::line, limits_of_writing(5)};
+TEST_CASE("messages without bytes are bounded by the limits of bytes too", "[outbox][D6][F3]") {
+  for (const auto is_ready : {false, true}) {
+    CAPTURE(is_ready);
+    auto limits = limits_of_queue(1'000'000, 4 * waiting_message_cost);
+    limits.write_limit = 4 * waiting_message_cost;
+    outbox_fixture f{framing_mode::line, limits};
+    if (is_ready)
+      f.ready();
+    // The first takes no more than its bytes, so that a limit below the cost still lets one through.
+    for (int index = 0; index < 5; ++index)
+      f.must_accept("");
+    CHECK(f.refusal_of("") == error_code::would_block);
+  }
+}
+
+TEST_CASE("small messages press back before they are refused", "[outbox][F2]") {
+  outbox_fixture f{framing_mode::line};
   f.ready();
-  for (int index = 0; index < 5; ++index)
-    f.must_accept("");
-  CHECK(f.refusal_of("") == error_code::would_block);
+  auto is_pressed = false;
+  while (f.accept(""))
+    is_pressed = is_pressed || f.box.poll_backpressure() == true;
+  CHECK(is_pressed);
+  CHECK(f.box.pending().messages == f.limits.write_limit / waiting_message_cost + 1);
+  f.take_all();
+  CHECK(f.box.poll_backpressure() == false);
 }
 
 TEST_CASE("a message that will never fit is too large, not a matter of waiting", "[outbox][D6]") {
@@ -470,15 +489,16 @@ TEST_CASE("a timeout that came too early moves on to the exact time", "[outbox]"
 
 TEST_CASE("back-pressure turns on once above the high mark and off once below the low mark", "[outbox][F2]") {
   flow_limits limits;
-  limits.high_water = 10;
+  limits.high_water = 10 + waiting_message_cost;
   limits.low_water = 4;
   outbox_fixture f{framing_mode::none, limits};
   f.ready();
-  f.must_accept("1234567890");
+  f.must_accept("123456789");
+  f.must_accept("0");
   CHECK(f.box.poll_backpressure() == std::nullopt);
   f.must_accept("1");
   CHECK(f.box.poll_backpressure() == true);
-  f.must_accept("2");
+  f.must_accept("2345");
   CHECK(f.box.poll_backpressure() == std::nullopt);
 
   f.take(f.box.unwritten_bytes() - 4);
@@ -547,7 +567,7 @@ TEST_CASE("a message in flight does not keep its bytes: the transport does", "[o
 }
 
 TEST_CASE("a sender that is told its outcome may send again at once", "[outbox][D1][D2]") {
-  outbox_fixture f{framing_mode::none, limits_of_writing(2)};
+  outbox_fixture f{framing_mode::none, limits_of_writing(2 + waiting_message_cost)};
   std::vector<std::uint64_t> sent_again;
   const auto resend = [&](ticket&& reply, const settled& outcome_told) {
     CHECK(adds_up(f.box.totals()));

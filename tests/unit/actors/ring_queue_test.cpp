@@ -107,6 +107,37 @@ TEST_CASE("a ring queue shortened from the back keeps its front", "[ring_queue]"
       }
 }
 
+TEST_CASE("an element is taken from any place, and the others keep their order", "[ring_queue]") {
+  for (int offset = 0; offset < 8; ++offset)
+    for (int size = 1; size < 10; ++size)
+      for (int index = 0; index < size; ++index) {
+        CAPTURE(offset, size, index);
+        auto queue = queue_at(offset, size);
+        REQUIRE(queue.take(static_cast<std::size_t>(index)).value() == index);
+        REQUIRE(queue.size() == static_cast<std::size_t>(size - 1));
+        for (int left = 0; left < size - 1; ++left)
+          REQUIRE(queue[static_cast<std::size_t>(left)].value() == (left < index ? left : left + 1));
+        REQUIRE(counted::alive == size - 1);
+      }
+}
+
+TEST_CASE("an element is put in at any place, and the others keep their order", "[ring_queue]") {
+  for (int offset = 0; offset < 8; ++offset)
+    for (int size = 1; size < 10; ++size)
+      for (int index = 0; index <= size; ++index) {
+        CAPTURE(offset, size, index);
+        auto queue = queue_at(offset, size);
+        queue.insert(static_cast<std::size_t>(index), counted{100});
+        REQUIRE(queue.size() == static_cast<std::size_t>(size + 1));
+        for (int place = 0; place <= size; ++place)
+          REQUIRE(queue[static_cast<std::size_t>(place)].value()
+                  == (place == index  ? 100
+                      : place < index ? place
+                                      : place - 1));
+        REQUIRE(counted::alive == size + 1);
+      }
+}
+
 TEST_CASE("a ring queue gives the memory of a burst back while it drains", "[ring_queue]") {
   ring_queue<int> queue;
   for (int value = 0; value < 1'000; ++value)

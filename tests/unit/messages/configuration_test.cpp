@@ -322,6 +322,17 @@ TEST_CASE("flow: messages wait 1 ms to 24 h") {
   limited_field{"flow.queue_age", &flow_limits::queue_age, milliseconds{1}, day, any_time}.check({});
 }
 
+TEST_CASE("flow: what happens to a message that does not fit is one of what can") {
+  flow_limits limits;
+  for (std::size_t number = 0; number < names_of(overflow_policy{}).size(); ++number) {
+    limits.overflow = static_cast<overflow_policy>(number);
+    CHECK(validate(limits));
+  }
+  limits.overflow = static_cast<overflow_policy>(7);
+  check_refused(limits, error_code::invalid_value,
+                "flow.overflow = 7: must be one of fail, drop_newest, drop_oldest, conflate, disconnect");
+}
+
 TEST_CASE("flow: low water, high water and write limit rise or are equal") {
   flow_limits limits;
   limits.low_water = limits.high_water = limits.write_limit = 10;
@@ -331,6 +342,18 @@ TEST_CASE("flow: low water, high water and write limit rise or are equal") {
   limits.low_water = 10;
   limits.high_water = 11;
   check_refused(limits, error_code::conflicting_values, "flow.high_water = 11: must be at most flow.write_limit = 10");
+}
+
+TEST_CASE("send_batch: 1 to 65,536 messages without a key") {
+  for (const std::size_t count : {1U, 65'536U})
+    CHECK(validate(send_batch{std::vector<payload>(count), {}}));
+  for (const std::size_t count : {0U, 65'537U})
+    check_refused(send_batch{std::vector<payload>(count), {}}, error_code::invalid_value,
+                  "send_batch.bodies = " + std::to_string(count) + ": must be 1..65536");
+  send_options options;
+  options.key = 3;
+  check_refused(send_batch{std::vector<payload>(1), options}, error_code::invalid_value,
+                "send_batch.options.key = 3: must be 0 for a batch");
 }
 
 // -- transport_config -------------------------------------------------------------------------------------------------

@@ -88,4 +88,7 @@ TEST_CASE("a message waits by default, and is done when the system has it") {
   CHECK(send_options{}.ttl == std::chrono::milliseconds{0});
   CHECK(send_options{}.stream == 0);
   CHECK_FALSE(send_options{}.idempotent);
+  CHECK(send_options{}.key == 0);
+  CHECK(send_options{}.priority == 1);
+  CHECK(send_options{}.report == message_report::none);
 }

@@ -93,13 +93,14 @@ TEST_CASE("a visitor sees the type's name and every member with its name") {
   CHECK(printer::print(where) == R"(endpoint{proto=quic, host="example.org", port=443})");
   CHECK(printer::print(actorwire::connect{}) == "connect{}");
   CHECK(printer::print(send_options{when_down::drop, outcome::acked, std::chrono::milliseconds{5}})
-        == "send_options{policy=drop, wanted=acked, ttl=5ms, stream=0, idempotent=false}");
+        == "send_options{policy=drop, wanted=acked, ttl=5ms, stream=0, idempotent=false, key=0, priority=1, tag=0, "
+           "report=none}");
 }
 
 TEST_CASE("a visitor reaches the members of nested messages and variants") {
   CHECK(printer::print(actorwire::send{payload::copy_of("abc"), {}})
         == "send{body=payload(3 bytes), options=send_options{policy=queue, wanted=written, ttl=0ms, stream=0, "
-           "idempotent=false}}");
+           "idempotent=false, key=0, priority=1, tag=0, report=none}}");
   transport_config config;
   config.protocol_settings = quic_config{};
   const auto text = printer::print(config);

@@ -64,6 +64,8 @@ const std::map<error_code, expectation> table{
     {error_code::name_unknown, {error_kind::connection, true}},
     {error_code::breaker_open, {error_kind::connection, true}},
     {error_code::lease_ended, {error_kind::connection, true}},
+    {error_code::queue_overflow, {error_kind::send, true}},
+    {error_code::superseded, {error_kind::send, false}},
 };
 
 } // namespace

@@ -27,12 +27,12 @@ namespace actorwire {
 /// not care which of them it holds. Requests are described in `messages/requests.hpp`, what subscribers get in
 /// `messages/events.hpp`.
 using connection_actor =
-    caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<received(receive)>,
-                     sig<connection_status(subscribe)>, sig<void(unsubscribe)>, sig<void(grant)>,
-                     sig<void(finish_stream)>, sig<stream_opened(open_stream)>, sig<void(reset_stream)>,
-                     sig<void(stop_stream)>, sig<void(prioritize_stream)>, sig<datagram_sent(send_datagram)>,
-                     sig<stats(get_stats)>, sig<void(stream_stats)>, sig<connection_status(get_state)>,
-                     sig<close_report(close)>>;
+    caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<batch_sent(send_batch)>,
+                     sig<received(receive)>, sig<connection_status(subscribe)>, sig<void(unsubscribe)>,
+                     sig<void(grant)>, sig<void(finish_stream)>, sig<stream_opened(open_stream)>,
+                     sig<void(reset_stream)>, sig<void(stop_stream)>, sig<void(prioritize_stream)>,
+                     sig<datagram_sent(send_datagram)>, sig<stats(get_stats)>, sig<void(stream_stats)>,
+                     sig<connection_status(get_state)>, sig<close_report(close)>>;
 
 /// A listener has accepted a connection. Its bytes wait until somebody subscribes.
 ///
@@ -294,6 +294,11 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::state_times))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::checkout))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::lease))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::release))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::overflow_policy))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::message_report))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::message_settled))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::batch_sent))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::send_batch))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

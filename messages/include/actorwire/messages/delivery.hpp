@@ -36,6 +36,40 @@ constexpr std::array<std::string_view, 3> names_of(when_down) {
   return {"queue", "fail", "drop"};
 }
 
+/// What happens when a message does not fit within the limits of what may wait (`flow_limits::write_limit`, `queue_messages`,
+/// `queue_bytes`). What has begun to leave, or is on its way, is never dropped, nor what waits on another stream.
+/// - `fail`: the message is refused with `would_block`.
+/// - `drop_newest`: the message is dropped: `not_sent`, with `queue_overflow`.
+/// - `drop_oldest`: those that have waited longest are dropped until it fits: `not_sent`, with `queue_overflow`. Lower priorities
+///   go first, and none that is higher than its own. If it would not fit even so, none is, and the message is refused with
+///   `would_block`.
+/// - `conflate`: a message with a `send_options::key` takes the place of the one with the same key that waits, whether there is
+///   room or not: the older one is `not_sent`, with `superseded`. With another priority it does not take over the place. What
+///   does not fit then is refused with `would_block`.
+/// - `disconnect`: the message is refused with `would_block`, and the connection is ended with `queue_overflow`, because its
+///   peer is too slow. Of a peer, what waits leaves with its next connection. Without a connection as `fail`.
+enum class overflow_policy : std::uint8_t { fail, drop_newest, drop_oldest, conflate, disconnect };
+
+constexpr std::array<std::string_view, 5> names_of(overflow_policy) {
+  return {"fail", "drop_newest", "drop_oldest", "conflate", "disconnect"};
+}
+
+/// Whether whoever tells a message, and does not ask, is told what became of it, by one `message_settled`. Who asks is
+/// answered in any case.
+/// - `none`: no.
+/// - `written`: when it was written, or when it is known that it was not.
+/// - `acked`: when it was acknowledged, or when it is known that it will not be; as if `send_options::wanted` were `acked`.
+enum class message_report : std::uint8_t { none, written, acked };
+
+constexpr std::array<std::string_view, 3> names_of(message_report) {
+  return {"none", "written", "acked"};
+}
+
+/// Priorities of messages are 0 up to one less than this.
+inline constexpr std::uint8_t send_priorities = 4;
+/// That of a message whose sender says nothing.
+inline constexpr std::uint8_t usual_send_priority = 1;
+
 /// How one message is to be sent.
 struct send_options {
   when_down policy = when_down::queue;
@@ -49,13 +83,24 @@ struct send_options {
   /// Says that the peer may get it twice without harm. With `quic_config::early_data` it may then leave before the
   /// handshake is over (0-RTT), and whoever records it can send it to the peer again (RFC 8446, 8).
   bool idempotent = false;
+  /// What it is a newer state of, for `overflow_policy::conflate`; 0 for nothing. A program that has names for its things
+  /// takes a hash of them.
+  std::uint64_t key = 0;
+  /// Which messages of one stream leave first: 0 .. 3, from what can wait (0) over the usual (1) to what is urgent (2) and what
+  /// keeps all else working (3). Of those that have not begun, the higher ones go first, however long the lower ones
+  /// wait. Order is kept within a priority only.
+  std::uint8_t priority = usual_send_priority;
+  /// What comes back in `sent` and `message_settled`, so that whoever sent it knows which one is meant.
+  std::uint64_t tag = 0;
+  message_report report = message_report::none;
 
   friend bool operator==(const send_options&, const send_options&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("send_options", field{"policy", self.policy}, field{"wanted", self.wanted}, field{"ttl", self.ttl},
-                 field{"stream", self.stream}, field{"idempotent", self.idempotent});
+                 field{"stream", self.stream}, field{"idempotent", self.idempotent}, field{"key", self.key},
+                 field{"priority", self.priority}, field{"tag", self.tag}, field{"report", self.report});
   }
 };
 

@@ -73,9 +73,11 @@ enum class error_code : std::uint8_t {
   name_unknown,
   breaker_open,
   lease_ended,
+  queue_overflow,
+  superseded,
 };
 
-constexpr std::array<std::string_view, 46> names_of(error_code) {
+constexpr std::array<std::string_view, 48> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -121,7 +123,9 @@ constexpr std::array<std::string_view, 46> names_of(error_code) {
           "peer_error",
           "name_unknown",
           "breaker_open",
-          "lease_ended"};
+          "lease_ended",
+          "queue_overflow",
+          "superseded"};
 }
 
 /// What the connection was doing when it failed.

@@ -304,13 +304,60 @@ struct sent {
   std::uint64_t sequence = 0;
   std::uint64_t generation = 0;
   outcome result = outcome::written;
+  /// That of its `send_options`.
+  std::uint64_t tag = 0;
 
   friend bool operator==(const sent&, const sent&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("sent", field{"sequence", self.sequence}, field{"generation", self.generation},
-                 field{"result", self.result});
+                 field{"result", self.result}, field{"tag", self.tag});
+  }
+};
+
+/// What became of a `send_batch`; the answer to it.
+struct batch_sent {
+  /// Of the first message, as in `sent`; those of the others follow it.
+  std::uint64_t first_sequence = 0;
+  /// That in which the last outcome became known.
+  std::uint64_t generation = 0;
+  /// For each message, in the order of the batch.
+  std::vector<outcome> results;
+  /// Why the first of those was lost that were; `error_code::none` if none was.
+  transport_error why;
+  /// That of its `send_options`.
+  std::uint64_t tag = 0;
+
+  friend bool operator==(const batch_sent&, const batch_sent&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("batch_sent", field{"first_sequence", self.first_sequence}, field{"generation", self.generation},
+                 field{"results", self.results}, field{"why", self.why}, field{"tag", self.tag});
+  }
+};
+
+/// What became of one message that was told with a `send_options::report`. It goes to whoever sent that, subscribed or not,
+/// once for each such message, also for one that was refused.
+struct message_settled {
+  connection_id source = 0;
+  std::uint64_t generation = 0;
+  /// As in `sent`.
+  std::uint64_t sequence = 0;
+  /// That of its `send_options`.
+  std::uint64_t tag = 0;
+  outcome result = outcome::written;
+  /// Why it did not, or may not, arrive; `error_code::none` for `written` and `acked`.
+  transport_error why;
+
+  friend bool operator==(const message_settled&, const message_settled&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("message_settled", field{"source", self.source}, field{"generation", self.generation},
+                 field{"sequence", self.sequence}, field{"tag", self.tag}, field{"result", self.result},
+                 field{"why", self.why});
   }
 };
 

@@ -78,12 +78,12 @@ struct state_times {
 /// that the difference of two is what happened between. Those of many add up.
 ///
 /// Times are measured of samples: of the first message and each 16th after it. *Source:* a message is accepted when the
-/// connection or peer handles its `send` or `cast`. Datagrams of QUIC are not among them.
+/// connection or peer handles its `send`, `cast` or `send_batch`. Datagrams of QUIC are not among them.
 struct lifetime_stats {
   /// From accepting a message until the transport had all of it, which is when `written` becomes its outcome.
   histogram send_latency;
-  /// From accepting a message until it left the queue: when the transport took its first byte, and also when it expired or
-  /// was given up.
+  /// From accepting a message until it left the queue: when the transport took its first byte, and also when it expired, was
+  /// given up, or went for another by `flow_limits::overflow`. What is not taken into the queue at all has no age.
   histogram queue_age;
   /// `transport_stats::latency`, looked at when a message is measured and when `stream_stats` is due, at most every 100 ms,
   /// while it is known.

@@ -14,6 +14,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -57,6 +58,33 @@ struct cast {
     return visit("cast", field{"body", self.body}, field{"options", self.options});
   }
 };
+
+/// Most messages of one `send_batch`.
+inline constexpr std::size_t batch_messages_max = 65'536;
+
+/// Sends many messages at once, each a message of its own on the wire; answered with one `batch_sent` when the outcome of all is
+/// known. Either all are accepted, with consecutive sequence numbers, or none is, and the answer is an error. By
+/// `overflow_policy::drop_oldest` others make room for all of them; by `drop_newest` all or none are dropped.
+///
+/// `options` are those of each; a `report` comes for each too, if nobody asks. A `key` would let each take the place of the
+/// one before, so a batch has none.
+/// *Errors:* as for `send`, naming which message it is about; `invalid_value` for a batch that is empty, too large, or has a
+/// `key`.
+struct send_batch {
+  /// 1 .. 65,536 of them.
+  std::vector<payload> bodies;
+  send_options options;
+
+  friend bool operator==(const send_batch&, const send_batch&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("send_batch", field{"bodies", self.bodies}, field{"options", self.options});
+  }
+};
+
+/// Checks what does not depend on the connection. *Errors:* `invalid_value` naming field, value and allowed range.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const send_batch& request);
 
 /// Pulls the next bytes or frame; answered with `received`. Only while nobody subscribes to data. With
 /// `transport_config::allow_half_open`, `peer_closed` is the answer when the peer has ended its side.
