@@ -8,6 +8,7 @@
 #include "supervision/lease_book.hpp"
 #include "supervision/pool.hpp"
 
+#include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport_factory.hpp>
@@ -70,6 +71,14 @@ private:
     checkout request;
     caf::typed_response_promise<lease> asker;
   };
+
+  /// The answer to a request that cannot be granted; nothing for whoever did not ask.
+  template <class Result>
+  [[nodiscard]] caf::result<Result> refuse(const transport_error& reason) {
+    if (is_request())
+      return to_caf_error(reason);
+    return caf::delegated<Result>{};
+  }
 
   caf::result<connection_actor> handle(const acquire& request);
   caf::result<connection_actor> handle(const lookup& request);

@@ -55,7 +55,7 @@ caf::typed_response_promise<lease> supervisor::handle(const checkout& request) {
 caf::result<void> supervisor::handle(const release& request) {
   const auto given_back = leases_.release(request.id, request.reuse, where().now());
   if (!given_back)
-    return to_caf_error(
+    return refuse<void>(
         make_invalid_value("id", std::to_string(request.id), "the id of a lease that has not ended in any way"));
   if (const auto found = members_.find(given_back->peer); found != members_.end()) {
     if (given_back->leaves) {

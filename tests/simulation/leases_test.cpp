@@ -373,6 +373,42 @@ TEST_CASE("a peer that nobody wants for long is closed in order", "[simulation][
   CHECK(figures(world, user).losses == 0);
 }
 
+TEST_CASE("whoever tells of a lease or a peer that is no more, and does not ask, lives on", "[simulation]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto mine = borrow(world, user, wanted(server, 30s, 10s));
+  const auto other = borrow(world, user, wanted(server, 30s, 5min));
+  world.run_for(11s);
+  REQUIRE(figures(world, user).leases_taken_back == 1);
+  const auto at = world.supervisor();
+  SECTION("a lease that was taken back") {
+    user.run([=](caf::event_based_actor* self) { tell(self, at, actorwire::release{mine.id, true}); });
+  }
+  SECTION("a reset") {
+    user.reset(at, 4'711);
+  }
+  SECTION("a policy") {
+    user.set_policy(at, 4'711, {});
+  }
+  SECTION("a policy that is not valid") {
+    user.set_policy(at, 4'711, {.jitter = 7.0});
+  }
+  SECTION("a look-up") {
+    user.run([=](caf::event_based_actor* self) { tell(self, at, actorwire::lookup{4'711}); });
+  }
+  SECTION("an acquire") {
+    user.run([=](caf::event_based_actor* self) { tell(self, at, actorwire::acquire{}); });
+  }
+  world.run_for(1s);
+  // Its end would have given back what it has.
+  CHECK(figures(world, user).leased == 1);
+  CHECK(figures(world, user).leases_taken_back == 1);
+  const auto given_back = user.release(world.supervisor(), other.id);
+  world.run_now();
+  CHECK(given_back->value);
+}
+
 TEST_CASE("a lease and a subscription of one actor end one by one", "[simulation][S5]") {
   simulated_system world;
   world.hosts().listen(server, echo_service());
