@@ -274,7 +274,7 @@ private:
 
   /// The record of the peer's endpoint if its breaker is open; null otherwise.
   [[nodiscard]] endpoint_book::record* find_open(const entry& peer) noexcept;
-  void send_to_line(dial_queue& queue, time_point now);
+  [[nodiscard]] bool send_to_line(dial_queue& queue, time_point now);
   void stand_in_line(entry& peer, endpoint_book::record& where);
   void park(entry& peer);
   void make_candidate(entry& peer, endpoint_book::breaker& line);

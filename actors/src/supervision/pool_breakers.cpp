@@ -30,16 +30,19 @@ endpoint_book::record* pool::find_open(const entry& peer) noexcept {
 }
 
 /// Those at the head of a queue that are due while the breaker of their endpoint is open go where they belong. A breaker
-/// opens without a look at who waits already.
-void pool::send_to_line(dial_queue& queue, time_point now) {
+/// opens without a look at who waits already. Returns whether anybody went.
+bool pool::send_to_line(dial_queue& queue, time_point now) {
+  auto has_sent = false;
   while (!queue.empty() && (*queue.begin())->due <= now) {
     auto& head = **queue.begin();
     auto* where = find_open(head);
     if (where == nullptr || (where->open->candidate.id == head.id && where->open->not_before <= now))
-      return;
+      break;
     queue.erase(queue.begin());
     stand_in_line(head, *where);
+    has_sent = true;
   }
+  return has_sent;
 }
 
 /// Makes a waiting peer, which is in no queue, the candidate of its endpoint, or parks it.

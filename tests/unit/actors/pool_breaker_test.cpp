@@ -252,6 +252,58 @@ TEST_CASE("a probe that goes away lets the next one go, and nobody waits for eve
   }
 }
 
+TEST_CASE("whoever comes to the head because another has to stand in line is held back as well", "[P4]") {
+  pool_limits limits;
+  limits.breaker_failures = 2;
+  limits.reconnect_burst = 1;
+  limits.reconnects_per_second = 0.001;
+  pool_fixture with{limits};
+  std::size_t number = 0;
+  const auto join = [&](std::uint16_t port, std::uint32_t max_attempts, std::chrono::milliseconds delay) {
+    acquire_options options;
+    options.reconnection = without_jitter();
+    options.reconnection.max_attempts = max_attempts;
+    options.reconnection.base_delay = delay;
+    options.transport.mtu = 1'000 + ++number;
+    return with.peers.acquire(pool_fixture::server(port), options, with.now).value().id;
+  };
+  const auto fail = [&](const dial& order) {
+    REQUIRE(with.peers.ended(order.id, order.attempt, pool_fixture::refused(), with.now));
+  };
+  // The only token of the gate goes to an endpoint of its own.
+  join(9, 0, 1ms);
+  fail(with.next_dial());
+  with.next_dial();
+  // One endpoint has an open breaker, its next probe may come soon, and nobody stands in line but one that is due later.
+  const auto later = join(1, 0, 1'000ms);
+  const auto first = with.next_dial();
+  join(1, 1, 100ms);
+  const auto second = with.next_dial();
+  join(2, 1, 10s);
+  join(2, 1, 10s);
+  const auto third = with.next_dial();
+  const auto fourth = with.next_dial();
+  fail(first);
+  fail(second);
+  REQUIRE(with.peers.breaker(pool_fixture::server(1)));
+  with.now += 2s;
+  // A newcomer is at the head, and behind it one whose breaker opens only then.
+  join(1, 0, 1'000ms);
+  const auto behind = join(2, 0, 1'000ms);
+  fail(third);
+  fail(fourth);
+  REQUIRE(with.peers.breaker(pool_fixture::server(2)));
+  const auto opened = with.now;
+  REQUIRE_FALSE(with.peers.poll_dial(with.now));
+  const auto after = join(2, 0, 1'000ms);
+  const auto probe = with.next_dial();
+  REQUIRE(probe.id == behind);
+  REQUIRE(with.now > opened);
+  REQUIRE(with.peers.crashed(probe.id, probe.attempt, pool_fixture::crash(), with.now));
+  REQUIRE(with.next_dial().id == after);
+  static_cast<void>(later);
+}
+
 TEST_CASE("a parked peer that goes away is missed by nobody", "[P4]") {
   crowd with;
   (void)with.open(3);
