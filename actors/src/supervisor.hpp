@@ -118,6 +118,8 @@ private:
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);
   void answer(waiter_id waiter, const transport_error& reason);
+  /// Has a peer that was given back forget its last owner, and lends it to others when it has.
+  void clear(connection_id id, const connection_actor& peer);
   /// Closes a peer that was lent and not given back.
   void take_back(connection_id peer, const transport_error& reason);
   /// A peer will not connect any more: nobody is to wait for it.

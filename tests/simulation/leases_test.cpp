@@ -360,6 +360,34 @@ TEST_CASE("a lent peer that its owner closes ends the lease, and makes room for 
   CHECK(late->code() == error_code::invalid_value);
 }
 
+TEST_CASE("a peer that closes when it is given back is lent to nobody any more", "[simulation][P2]") {
+  simulated_system world{{.pool = {.max_leased = 1}, .shards = GENERATE(std::size_t{1}, std::size_t{2})}};
+  for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard)
+    world.hosts(shard).listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto mine = borrow(world, user);
+  const auto next = user.checkout(world.supervisor(), wanted());
+  world.run_now();
+  const auto at = world.supervisor();
+  if (GENERATE(true, false))
+    user.run([=](caf::event_based_actor* self) {
+      tell(self, mine.peer, actorwire::close{close_mode::drain});
+      tell(self, at, actorwire::release{mine.id, true});
+    });
+  else
+    user.run([=](caf::event_based_actor* self) {
+      tell(self, mine.peer, actorwire::finish_stream{});
+      tell(self, at, actorwire::release{mine.id, true});
+    });
+  world.run_for(1s);
+  REQUIRE(next->value);
+  CHECK(next->value->peer != mine.peer);
+  const auto answer = user.send(next->value->peer, "mine");
+  world.run_for(1s);
+  CHECK(answer->value);
+  CHECK(figures(world, user).leased == 1);
+}
+
 TEST_CASE("a peer that nobody wants for long is closed in order", "[simulation][P5]") {
   simulated_system world{{.pool = {.lease_idle_timeout = 1min}}};
   world.hosts().listen(server, echo_service());

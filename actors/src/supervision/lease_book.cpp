@@ -27,7 +27,7 @@ std::optional<waiter_id> lease_book::ask(const checkout& request, owner_id owner
   return id;
 }
 
-std::optional<lease_book::returned> lease_book::release(lease_id id, bool reuse, time_point now) {
+std::optional<lease_book::returned> lease_book::release(lease_id id, bool reuse) {
   if (!leases_.contains(id))
     return std::nullopt;
   const auto peer = end_lease(id).peer;
@@ -35,12 +35,12 @@ std::optional<lease_book::returned> lease_book::release(lease_id id, bool reuse,
   auto& entry = position->second;
   const auto home = entry.home;
   const auto leaves = !reuse || entry.has_given_up;
-  if (leaves)
+  if (leaves) {
     members_.erase(position);
-  else if (entry.is_away)
+  } else {
+    entry.is_cleared = false;
     groups_.at(home).away.insert(peer);
-  else
-    make_free(peer, entry, now);
+  }
   to_serve_.insert(home);
   return returned{peer, leaves};
 }
@@ -91,7 +91,7 @@ std::vector<waiter_id> lease_book::withdraw_all() {
 
 void lease_book::joined(waiter_id waiter, connection_id peer) {
   const auto home = waiters_.at(waiter).home;
-  [[maybe_unused]] const auto [position, is_new] = members_.emplace(peer, member{home, 0, true, false, {}});
+  [[maybe_unused]] const auto [position, is_new] = members_.emplace(peer, member{home, 0, true, true, false, {}});
   assert(is_new);
   groups_.at(home).away.insert(peer);
 }
@@ -108,11 +108,7 @@ void lease_book::note_ready(connection_id peer, time_point now) {
   auto& entry = position->second;
   entry.is_away = false;
   entry.has_given_up = false;
-  if (entry.lease != 0)
-    return;
-  groups_.at(entry.home).away.erase(peer);
   make_free(peer, entry, now);
-  to_serve_.insert(entry.home);
 }
 
 void lease_book::note_away(connection_id peer) {
@@ -120,11 +116,20 @@ void lease_book::note_away(connection_id peer) {
   if (position == members_.end() || position->second.is_away)
     return;
   auto& entry = position->second;
+  const auto was_free = entry.lease == 0 && is_lendable(entry);
   entry.is_away = true;
-  if (entry.lease != 0)
+  if (!was_free)
     return;
   take_from_free(peer, entry);
   groups_.at(entry.home).away.insert(peer);
+}
+
+void lease_book::note_cleared(connection_id peer, time_point now) {
+  const auto position = members_.find(peer);
+  if (position == members_.end() || position->second.is_cleared)
+    return;
+  position->second.is_cleared = true;
+  make_free(peer, position->second, now);
 }
 
 void lease_book::remove(connection_id peer) {
@@ -134,10 +139,10 @@ void lease_book::remove(connection_id peer) {
   const auto entry = position->second;
   if (entry.lease != 0)
     end_lease(entry.lease);
-  else if (entry.is_away)
-    groups_.at(entry.home).away.erase(peer);
-  else
+  else if (is_lendable(entry))
     take_from_free(peer, entry);
+  else
+    groups_.at(entry.home).away.erase(peer);
   members_.erase(position);
   to_serve_.insert(entry.home);
 }
@@ -304,9 +309,14 @@ void lease_book::drop_if_empty(group_id id) {
 }
 
 void lease_book::make_free(connection_id id, member& entry, time_point now) {
+  if (entry.lease != 0 || !is_lendable(entry))
+    return;
+  auto& home = groups_.at(entry.home);
+  home.away.erase(id);
+  home.free.push_back(id);
   entry.free_since = now;
   free_since_.emplace(now, id);
-  groups_.at(entry.home).free.push_back(id);
+  to_serve_.insert(entry.home);
 }
 
 void lease_book::take_from_free(connection_id id, const member& entry) {

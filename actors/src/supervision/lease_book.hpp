@@ -47,7 +47,7 @@ struct lease_step {
 
 /// Who has leased which peer, who waits for one, and until when: a data structure that is told what happened and what time
 /// it is, and starts nothing. Peers belong to a *group*, the one of their endpoints and options, for life; each is either
-/// away (not connected), free, or leased. A waiter belongs to a group, too, and each group serves its own in the order in
+/// away (not connected, or given back a moment ago), free, or leased. A waiter belongs to a group, too, and each group serves its own in the order in
 /// which they came.
 ///
 /// Rules that hold after a `poll` that returns nothing: no group has both a waiter and a free peer; the ends of all waits
@@ -77,9 +77,9 @@ public:
     bool leaves = false;
   };
 
-  /// Gives a lease back; nothing if there is no such lease. The peer stays in its group, free or away, unless it is not to
-  /// be used again or has given up.
-  std::optional<returned> release(lease_id id, bool reuse, time_point now);
+  /// Gives a lease back; nothing if there is no such lease. The peer stays in its group, unless it is not to be used again
+  /// or has given up: away until `note_cleared`, connected or not.
+  std::optional<returned> release(lease_id id, bool reuse);
 
   /// Takes a waiter out of its line. Returns whether there was one.
   bool withdraw(waiter_id id);
@@ -109,6 +109,10 @@ public:
   /// The peer is connected, or not any more. Both ignore peers that are not here.
   void note_ready(connection_id peer, time_point now);
   void note_away(connection_id peer);
+
+  /// The peer that was given back says that nothing is left of its last owner, and that it does not close. Ignores peers
+  /// that are not here.
+  void note_cleared(connection_id peer, time_point now);
 
   /// The peer leaves its group, and a lease of it ends. Ignores peers that are not here.
   void remove(connection_id peer);
@@ -181,6 +185,8 @@ private:
     /// 0 if nobody has it.
     lease_id lease = 0;
     bool is_away = true;
+    /// It was given back, and has not said yet that it can be lent again.
+    bool is_cleared = true;
     bool has_given_up = false;
     time_point free_since{};
   };
@@ -212,6 +218,8 @@ private:
   void block(group_id id, group& home);
   void unblock(group& home) noexcept;
   void drop_if_empty(group_id id);
+  [[nodiscard]] static bool is_lendable(const member& entry) noexcept { return !entry.is_away && entry.is_cleared; }
+  /// One that may have become free.
   void make_free(connection_id id, member& entry, time_point now);
   void take_from_free(connection_id id, const member& entry);
   /// Ends a lease; its peer belongs to nobody, and is in neither list of its group.

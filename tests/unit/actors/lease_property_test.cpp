@@ -76,6 +76,7 @@ private:
   struct machine {
     std::uint16_t group = 0;
     bool is_ready = false;
+    bool is_cleared = true;
     bool has_given_up = false;
     lease_id lease = 0;
     time_point free_since;
@@ -98,7 +99,7 @@ private:
   // -- what happens ---------------------------------------------------------------------------------------------------
 
   void something_happens() {
-    switch (below(12)) {
+    switch (below(14)) {
       case 0:
       case 1:
       case 2:
@@ -112,6 +113,11 @@ private:
       case 6:
         if (!peers_.empty())
           connect(any_of(peers_)->first);
+        return;
+      case 12:
+      case 13:
+        if (!peers_.empty())
+          clear(any_of(peers_)->first);
         return;
       case 7:
         if (!peers_.empty())
@@ -141,7 +147,7 @@ private:
         return;
       default:
         // The past speaks.
-        REQUIRE_FALSE(book_.release(1'000'000 + below(10), true, now_));
+        REQUIRE_FALSE(book_.release(1'000'000 + below(10), true));
         REQUIRE_FALSE(book_.withdraw(1'000'000));
         book_.note_ready(1'000'000, now_);
         book_.note_away(1'000'000);
@@ -169,25 +175,33 @@ private:
   void give_back(lease_id id, bool reuse) {
     const auto ended = leases_.at(id);
     auto& peer = peers_.at(ended.peer);
-    const auto back = book_.release(id, reuse, now_);
+    const auto back = book_.release(id, reuse);
     REQUIRE(back);
     REQUIRE(back->peer == ended.peer);
     REQUIRE(back->leaves == (!reuse || peer.has_given_up));
-    REQUIRE_FALSE(book_.release(id, reuse, now_));
+    REQUIRE_FALSE(book_.release(id, reuse));
     leases_.erase(id);
     peer.lease = 0;
-    peer.free_since = now_;
+    peer.is_cleared = false;
     if (back->leaves)
       retire(ended.peer);
   }
 
   void connect(connection_id id) {
     auto& peer = peers_.at(id);
-    if (!peer.is_ready && peer.lease == 0)
+    if (!peer.is_ready && peer.is_cleared && peer.lease == 0)
       peer.free_since = now_;
     peer.is_ready = true;
     peer.has_given_up = false;
     book_.note_ready(id, now_);
+  }
+
+  void clear(connection_id id) {
+    auto& peer = peers_.at(id);
+    if (!peer.is_cleared && peer.is_ready)
+      peer.free_since = now_;
+    peer.is_cleared = true;
+    book_.note_cleared(id, now_);
   }
 
   void disconnect(connection_id id) {
@@ -283,6 +297,7 @@ private:
           auto& peer = peers_.at(step->peer);
           REQUIRE(peer.group == who.group);
           REQUIRE(peer.is_ready);
+          REQUIRE(peer.is_cleared);
           REQUIRE(peer.lease == 0);
           REQUIRE(step->lease > last_lease_);
           last_lease_ = step->lease;
@@ -304,7 +319,7 @@ private:
             break;
           }
           ++in_use_;
-          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, false, 0, {}};
+          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, true, false, 0, {}};
           book_.joined(step->waiter, last_peer_);
           break;
         }
@@ -317,7 +332,7 @@ private:
         case kind::retire: {
           const auto& peer = peers_.at(step->peer);
           REQUIRE(peer.lease == 0);
-          REQUIRE(peer.is_ready);
+          REQUIRE((peer.is_ready && peer.is_cleared));
           const auto is_old = limits_.lease_idle_timeout > 0ms && peer.free_since + limits_.lease_idle_timeout <= now_;
           REQUIRE((is_old || book_.is_full()));
           retire(step->peer);
@@ -340,7 +355,7 @@ private:
     tally sum;
     for (const auto& [id, peer] : peers_)
       if (peer.group == group)
-        ++(peer.lease != 0 ? sum.leased : peer.is_ready ? sum.free : sum.away);
+        ++(peer.lease != 0 ? sum.leased : peer.is_ready && peer.is_cleared ? sum.free : sum.away);
     for (const auto& [id, entry] : waiters_)
       sum.waiting += entry.group == group ? 1U : 0U;
     return sum;
@@ -378,7 +393,7 @@ private:
       REQUIRE(book_.knows(entry.owner));
     }
     for (const auto& [id, peer] : peers_)
-      if (peer.is_ready && peer.lease == 0 && limits_.lease_idle_timeout > 0ms)
+      if (peer.is_ready && peer.is_cleared && peer.lease == 0 && limits_.lease_idle_timeout > 0ms)
         consider(peer.free_since + limits_.lease_idle_timeout);
     REQUIRE(book_.next_timeout() == earliest);
     // P3: whatever is over was decided.
