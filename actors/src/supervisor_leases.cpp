@@ -54,7 +54,7 @@ caf::typed_response_promise<lease> supervisor::handle(const checkout& request) {
 }
 
 caf::result<void> supervisor::handle(const release& request) {
-  const auto given_back = leases_.release(request.id, request.reuse);
+  const auto given_back = leases_.release(request.id, request.reuse, where().now());
   if (!given_back)
     return refuse<void>(
         make_invalid_value("id", std::to_string(request.id), "the id of a lease that has not ended in any way"));

@@ -56,7 +56,7 @@ struct desk {
 
   /// Gives a lease back, and lets its peer say that it can be lent again.
   std::optional<lease_book::returned> give_back(lease_id lease, bool reuse) {
-    const auto back = book.release(lease, reuse);
+    const auto back = book.release(lease, reuse, now);
     if (back)
       book.note_cleared(back->peer, now);
     return back;
@@ -126,7 +126,7 @@ TEST_CASE("a peer that was given back is lent to nobody before it says that it c
   const auto held = at.connect(1);
   const auto next = at.ask();
   REQUIRE_FALSE(at.step());
-  REQUIRE(at.book.release(held.lease, true));
+  REQUIRE(at.book.release(held.lease, true, at.now));
   REQUIRE_FALSE(at.step());
   SECTION("it says so") {
     at.book.note_cleared(1, at.now);
@@ -400,6 +400,70 @@ TEST_CASE("a peer that nobody wants for long retires, the one that has been free
   CHECK(at.step()->peer == 1);
   CHECK_FALSE(at.step());
   at.check_is_empty();
+}
+
+TEST_CASE("a peer that nobody waits for any more retires, connected or not", "[P5]") {
+  desk at{2, 1min};
+  SECTION("one that never connected") {
+    const auto waiter = at.ask(desk::want(1, 10s));
+    REQUIRE_FALSE(at.step());
+    at.now += 10s;
+    REQUIRE(at.step()->waiter == waiter);
+    at.book.withdraw(waiter);
+  }
+  SECTION("one that was given back while it was away") {
+    at.ask();
+    REQUIRE_FALSE(at.step());
+    const auto held = at.connect(1);
+    at.book.note_away(1);
+    REQUIRE(at.give_back(held.lease, true));
+  }
+  SECTION("one that was lost and came back meanwhile") {
+    at.ask();
+    REQUIRE_FALSE(at.step());
+    REQUIRE(at.give_back(at.connect(1).lease, true));
+    REQUIRE_FALSE(at.step());
+    at.book.note_away(1);
+    REQUIRE_FALSE(at.step());
+    at.now += 30s;
+    at.book.note_ready(1, at.now);
+    REQUIRE_FALSE(at.step());
+    at.now -= 30s;
+  }
+  REQUIRE_FALSE(at.step());
+  CHECK(at.book.next_timeout() == at.now + 1min);
+  at.now += 1min;
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  CHECK(gone->peer == 1);
+  CHECK_FALSE(at.step());
+  at.check_is_empty();
+}
+
+TEST_CASE("a peer that somebody waits for does not retire, however long it is away", "[P5]") {
+  desk at{2, 1min};
+  const auto waiter = at.ask(desk::want(1, 24h));
+  REQUIRE_FALSE(at.step());
+  CHECK(at.book.next_timeout() == at.now + 24h);
+  at.now += 1h;
+  CHECK_FALSE(at.step());
+  CHECK(at.connect(1).waiter == waiter);
+}
+
+TEST_CASE("one that is away and that nobody waits for makes room, too", "[P1][P3]") {
+  desk at{2};
+  at.places = 1;
+  at.book.withdraw(at.ask(desk::want(1)));
+  const auto first = at.ask(desk::want(2));
+  REQUIRE_FALSE(at.step());
+  at.book.withdraw(first);
+  REQUIRE_FALSE(at.step());
+  at.ask(desk::want(3));
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  CHECK(gone->peer == 1);
 }
 
 TEST_CASE("without a time a free peer stays for ever", "[P5]") {

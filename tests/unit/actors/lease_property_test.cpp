@@ -79,7 +79,8 @@ private:
     bool is_cleared = true;
     bool has_given_up = false;
     lease_id lease = 0;
-    time_point free_since;
+    /// Since when nobody has had it or waited for it.
+    std::optional<time_point> idle_since;
   };
 
   pool_limits draw_limits() {
@@ -147,7 +148,7 @@ private:
         return;
       default:
         // The past speaks.
-        REQUIRE_FALSE(book_.release(1'000'000 + below(10), true));
+        REQUIRE_FALSE(book_.release(1'000'000 + below(10), true, now_));
         REQUIRE_FALSE(book_.withdraw(1'000'000));
         book_.note_ready(1'000'000, now_);
         book_.note_away(1'000'000);
@@ -175,11 +176,11 @@ private:
   void give_back(lease_id id, bool reuse) {
     const auto ended = leases_.at(id);
     auto& peer = peers_.at(ended.peer);
-    const auto back = book_.release(id, reuse);
+    const auto back = book_.release(id, reuse, now_);
     REQUIRE(back);
     REQUIRE(back->peer == ended.peer);
     REQUIRE(back->leaves == (!reuse || peer.has_given_up));
-    REQUIRE_FALSE(book_.release(id, reuse));
+    REQUIRE_FALSE(book_.release(id, reuse, now_));
     leases_.erase(id);
     peer.lease = 0;
     peer.is_cleared = false;
@@ -189,8 +190,6 @@ private:
 
   void connect(connection_id id) {
     auto& peer = peers_.at(id);
-    if (!peer.is_ready && peer.is_cleared && peer.lease == 0)
-      peer.free_since = now_;
     peer.is_ready = true;
     peer.has_given_up = false;
     book_.note_ready(id, now_);
@@ -198,8 +197,6 @@ private:
 
   void clear(connection_id id) {
     auto& peer = peers_.at(id);
-    if (!peer.is_cleared && peer.is_ready)
-      peer.free_since = now_;
     peer.is_cleared = true;
     book_.note_cleared(id, now_);
   }
@@ -286,6 +283,16 @@ private:
   // -- decisions ------------------------------------------------------------------------------------------------------
 
   void settle() {
+    decide();
+    for (auto& [id, peer] : peers_) {
+      if (peer.lease != 0 || count(peer.group).waiting > 0)
+        peer.idle_since.reset();
+      else if (!peer.idle_since)
+        peer.idle_since = now_;
+    }
+  }
+
+  void decide() {
     while (const auto step = book_.poll(now_)) {
       switch (step->what) {
         case kind::grant: {
@@ -302,6 +309,7 @@ private:
           REQUIRE(step->lease > last_lease_);
           last_lease_ = step->lease;
           peer.lease = step->lease;
+          peer.idle_since.reset();
           leases_[step->lease] = {step->peer, who.owner, now_ + who.hold};
           waiters_.erase(step->waiter);
           ++granted_;
@@ -310,6 +318,10 @@ private:
         case kind::refuse:
           REQUIRE(waiters_.at(step->waiter).deadline <= now_);
           REQUIRE(count(waiters_.at(step->waiter).group).free == 0);
+          // They were waited for until now.
+          for (auto& [id, peer] : peers_)
+            if (peer.group == waiters_.at(step->waiter).group)
+              peer.idle_since.reset();
           REQUIRE(book_.withdraw(step->waiter));
           answered(step->waiter);
           break;
@@ -319,7 +331,7 @@ private:
             break;
           }
           ++in_use_;
-          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, true, false, 0, {}};
+          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, true, false, 0, std::nullopt};
           book_.joined(step->waiter, last_peer_);
           break;
         }
@@ -332,8 +344,9 @@ private:
         case kind::retire: {
           const auto& peer = peers_.at(step->peer);
           REQUIRE(peer.lease == 0);
-          REQUIRE((peer.is_ready && peer.is_cleared));
-          const auto is_old = limits_.lease_idle_timeout > 0ms && peer.free_since + limits_.lease_idle_timeout <= now_;
+          REQUIRE(count(peer.group).waiting == 0);
+          const auto is_old = limits_.lease_idle_timeout > 0ms && peer.idle_since
+                           && *peer.idle_since + limits_.lease_idle_timeout <= now_;
           REQUIRE((is_old || book_.is_full()));
           retire(step->peer);
           break;
@@ -393,8 +406,8 @@ private:
       REQUIRE(book_.knows(entry.owner));
     }
     for (const auto& [id, peer] : peers_)
-      if (peer.is_ready && peer.is_cleared && peer.lease == 0 && limits_.lease_idle_timeout > 0ms)
-        consider(peer.free_since + limits_.lease_idle_timeout);
+      if (peer.idle_since && limits_.lease_idle_timeout > 0ms)
+        consider(*peer.idle_since + limits_.lease_idle_timeout);
     REQUIRE(book_.next_timeout() == earliest);
     // P3: whatever is over was decided.
     REQUIRE((!earliest || *earliest > now_));
