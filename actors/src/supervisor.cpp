@@ -316,15 +316,19 @@ void supervisor::tell_of_breakers() {
     else
       publish(pool_change::breaker_closed, 0, change->remote, {});
   }
-  while (auto held = pool_.poll_held_back()) {
-    const auto found = members_.find(held->id);
+  const auto tell_peer = [this](held_back&& told) {
+    const auto found = members_.find(told.id);
     if (found == members_.end())
-      continue;
+      return;
     peer_directive directive;
     directive.what = peer_directive::kind::hold;
-    directive.reason = std::move(held->reason);
+    directive.reason = std::move(told.reason);
     send_to(found->second.peer, std::move(directive));
-  }
+  };
+  while (auto free = pool_.poll_let_go())
+    tell_peer(*std::move(free));
+  while (auto held = pool_.poll_held_back())
+    tell_peer(*std::move(held));
 }
 
 void supervisor::start_attempt(const dial& order) {

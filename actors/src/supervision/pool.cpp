@@ -110,6 +110,7 @@ bool pool::remove(connection_id id, time_point now) {
   end_probe(*peer);
   leave_trouble(*peer);
   held_back_.erase(id);
+  let_go_.erase(id);
   options_.release(peer->options);
   --count_by_state_[static_cast<std::size_t>(peer->state)];
   entries_.erase(id);

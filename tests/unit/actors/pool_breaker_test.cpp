@@ -367,6 +367,26 @@ TEST_CASE("whoever is held back is named once after each failure, with the break
   REQUIRE(told == with.peers.breaker(pool_fixture::server(1)));
 }
 
+TEST_CASE("whoever was held back is named once when the breaker has closed, with what it failed of itself",
+          "[P4][S3]") {
+  crowd with;
+  const auto known = with.open(3);
+  const auto newcomer = with.join(10);
+  const auto gone = with.join(11);
+  REQUIRE_FALSE(with.peers.poll_let_go());
+  REQUIRE(with.peers.remove(gone, with.now));
+  REQUIRE(with.peers.reset(known.front(), with.now));
+  const auto first = with.peers.poll_let_go();
+  const auto second = with.peers.poll_let_go();
+  REQUIRE(first);
+  REQUIRE(first->id == known.back());
+  REQUIRE(first->reason.code == error_code::refused);
+  REQUIRE(second);
+  REQUIRE(second->id == newcomer);
+  REQUIRE(second->reason.code == error_code::none);
+  REQUIRE_FALSE(with.peers.poll_let_go());
+}
+
 TEST_CASE("a breaker with nobody left is remembered as long as its last peer, and holds back whoever comes", "[P4]") {
   crowd with;
   const auto policy = without_jitter();
