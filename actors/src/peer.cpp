@@ -126,8 +126,7 @@ void peer::obey(peer_directive& directive) {
       dismiss(directive.reason);
       break;
     case peer_directive::kind::take_back:
-      cut(directive.reason);
-      end(directive.reason);
+      cut_and_end(directive.reason);
       break;
   }
 }

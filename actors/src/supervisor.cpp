@@ -75,12 +75,13 @@ supervisor::behavior_type supervisor::make_behavior() {
 
 caf::result<connection_actor> supervisor::handle(const acquire& request) {
   if (closing_.has_begun())
-    return to_caf_error(make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
+    return refuse<connection_actor>(
+        make_error(error_code::draining, phase::setup, origin::local, "the supervisor is closing"));
   if (const auto valid = validate(request); !valid)
-    return to_caf_error(valid.error());
+    return refuse<connection_actor>(valid.error());
   const auto found = pool_.acquire(request.remote, request.options, where().now(), request.alternatives);
   if (!found)
-    return to_caf_error(found.error());
+    return refuse<connection_actor>(found.error());
   if (!found->is_new)
     return members_.at(found->id).peer;
   auto made = make_peer(found->id, request.remote);
@@ -105,21 +106,21 @@ connection_actor supervisor::make_peer(connection_id id, const endpoint& remote)
 caf::result<connection_actor> supervisor::handle(const lookup& request) {
   const auto found = members_.find(request.id);
   if (found == members_.end())
-    return to_caf_error(no_such_peer(request.id));
+    return refuse<connection_actor>(no_such_peer(request.id));
   return found->second.peer;
 }
 
 caf::result<void> supervisor::handle(const set_policy& request) {
   if (const auto valid = validate(request.policy); !valid)
-    return to_caf_error(valid.error());
+    return refuse<void>(valid.error());
   if (!pool_.set_policy(request.id, request.policy))
-    return to_caf_error(no_such_peer(request.id));
+    return refuse<void>(no_such_peer(request.id));
   return caf::unit;
 }
 
 caf::result<void> supervisor::handle(const reset& request) {
   if (!pool_.reset(request.id, where().now()))
-    return to_caf_error(no_such_peer(request.id));
+    return refuse<void>(no_such_peer(request.id));
   if (const auto found = members_.find(request.id); found != members_.end()) {
     peer_directive directive;
     directive.what = peer_directive::kind::revive;
@@ -315,15 +316,19 @@ void supervisor::tell_of_breakers() {
     else
       publish(pool_change::breaker_closed, 0, change->remote, {});
   }
-  while (auto held = pool_.poll_held_back()) {
-    const auto found = members_.find(held->id);
+  const auto tell_peer = [this](held_back&& told) {
+    const auto found = members_.find(told.id);
     if (found == members_.end())
-      continue;
+      return;
     peer_directive directive;
     directive.what = peer_directive::kind::hold;
-    directive.reason = std::move(held->reason);
+    directive.reason = std::move(told.reason);
     send_to(found->second.peer, std::move(directive));
-  }
+  };
+  while (auto free = pool_.poll_let_go())
+    tell_peer(*std::move(free));
+  while (auto held = pool_.poll_held_back())
+    tell_peer(*std::move(held));
 }
 
 void supervisor::start_attempt(const dial& order) {

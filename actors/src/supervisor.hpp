@@ -8,6 +8,7 @@
 #include "supervision/lease_book.hpp"
 #include "supervision/pool.hpp"
 
+#include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport_factory.hpp>
@@ -71,6 +72,14 @@ private:
     caf::typed_response_promise<lease> asker;
   };
 
+  /// The answer to a request that cannot be granted; nothing for whoever did not ask.
+  template <class Result>
+  [[nodiscard]] caf::result<Result> refuse(const transport_error& reason) {
+    if (is_request())
+      return to_caf_error(reason);
+    return caf::delegated<Result>{};
+  }
+
   caf::result<connection_actor> handle(const acquire& request);
   caf::result<connection_actor> handle(const lookup& request);
   caf::result<void> handle(const set_policy& request);
@@ -109,6 +118,8 @@ private:
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);
   void answer(waiter_id waiter, const transport_error& reason);
+  /// Has a peer that was given back forget its last owner, and lends it to others when it has.
+  void clear(connection_id id, const connection_actor& peer);
   /// Closes a peer that was lent and not given back.
   void take_back(connection_id peer, const transport_error& reason);
   /// A peer will not connect any more: nobody is to wait for it.

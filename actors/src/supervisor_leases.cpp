@@ -1,5 +1,6 @@
 // How a supervisor lends its peers: what its `lease_book` decides is carried out here.
 
+#include "channel/audience.hpp"
 #include "supervisor.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -55,17 +56,13 @@ caf::typed_response_promise<lease> supervisor::handle(const checkout& request) {
 caf::result<void> supervisor::handle(const release& request) {
   const auto given_back = leases_.release(request.id, request.reuse, where().now());
   if (!given_back)
-    return to_caf_error(
+    return refuse<void>(
         make_invalid_value("id", std::to_string(request.id), "the id of a lease that has not ended in any way"));
   if (const auto found = members_.find(given_back->peer); found != members_.end()) {
     if (given_back->leaves) {
       send_to(found->second.peer, close{close_mode::flush});
     } else {
-      // Told before the next owner is, who may subscribe at once.
-      peer_directive directive;
-      directive.what = peer_directive::kind::clear;
-      directive.reason = lease_ended("the lease was given back");
-      send_to(found->second.peer, std::move(directive));
+      clear(given_back->peer, found->second.peer);
     }
   }
   proceed();
@@ -143,6 +140,21 @@ void supervisor::answer(waiter_id waiter, const transport_error& reason) {
   if (!refused)
     return;
   refused.mapped().asker.deliver(to_caf_error(reason));
+}
+
+void supervisor::clear(connection_id id, const connection_actor& peer) {
+  // Its last owner may have asked it to close: then it says so before it answers, and is lent to nobody. One that has ended
+  // is removed when that is known.
+  peer_directive directive;
+  directive.what = peer_directive::kind::clear;
+  directive.reason = lease_ended("the lease was given back");
+  ask(this, caf::actor_cast<channel_interface>(peer), caf::infinite, std::move(directive))
+      .then(
+          [this, id] {
+            leases_.note_cleared(id, where().now());
+            proceed();
+          },
+          [](const caf::error&) {});
 }
 
 void supervisor::take_back(connection_id peer, const transport_error& reason) {

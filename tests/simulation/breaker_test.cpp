@@ -127,6 +127,27 @@ TEST_CASE("a message that may not wait is told of the open breaker and of the la
   CHECK(patient->value.value().result == outcome::written);
 }
 
+TEST_CASE("a message that may not wait is not told of a breaker that has closed", "[simulation][P4][D7]") {
+  // So that most still wait for the gate when the breaker closes.
+  simulated_system world{{.pool = {.reconnects_per_second = 1.0, .reconnect_burst = 1}}};
+  auto user = world.make_probe();
+  const auto peers = acquire_many(world, 30);
+  world.run_for(1min);
+  REQUIRE(figures(world, user).open_breakers == 1);
+  world.hosts().listen(server, echo_service());
+  REQUIRE(world.run_until([&] { return figures(world, user).open_breakers == 0; }));
+  world.run_for(10ms);
+  REQUIRE(figures(world, user).waiting > 0);
+  std::size_t refused = 0;
+  for (const auto& peer : peers) {
+    const auto answer = user.send(peer, "now or never", {.policy = when_down::fail});
+    world.run_now();
+    CHECK(answer->code() != error_code::breaker_open);
+    refused += answer->error ? 1U : 0U;
+  }
+  CHECK(refused > 0);
+}
+
 TEST_CASE("a reset of one peer lets all peers of its endpoint try again", "[simulation][P4]") {
   simulated_system world{{.pool = {.reconnects_per_second = 1'000, .reconnect_burst = 100}}};
   auto user = world.make_probe();

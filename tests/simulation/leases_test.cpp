@@ -19,6 +19,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -360,6 +361,34 @@ TEST_CASE("a lent peer that its owner closes ends the lease, and makes room for 
   CHECK(late->code() == error_code::invalid_value);
 }
 
+TEST_CASE("a peer that closes when it is given back is lent to nobody any more", "[simulation][P2]") {
+  simulated_system world{{.pool = {.max_leased = 1}, .shards = GENERATE(std::size_t{1}, std::size_t{2})}};
+  for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard)
+    world.hosts(shard).listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto mine = borrow(world, user);
+  const auto next = user.checkout(world.supervisor(), wanted());
+  world.run_now();
+  const auto at = world.supervisor();
+  if (GENERATE(true, false))
+    user.run([=](caf::event_based_actor* self) {
+      tell(self, mine.peer, actorwire::close{close_mode::drain});
+      tell(self, at, actorwire::release{mine.id, true});
+    });
+  else
+    user.run([=](caf::event_based_actor* self) {
+      tell(self, mine.peer, actorwire::finish_stream{});
+      tell(self, at, actorwire::release{mine.id, true});
+    });
+  world.run_for(1s);
+  REQUIRE(next->value);
+  CHECK(next->value->peer != mine.peer);
+  const auto answer = user.send(next->value->peer, "mine");
+  world.run_for(1s);
+  CHECK(answer->value);
+  CHECK(figures(world, user).leased == 1);
+}
+
 TEST_CASE("a peer that nobody wants for long is closed in order", "[simulation][P5]") {
   simulated_system world{{.pool = {.lease_idle_timeout = 1min}}};
   world.hosts().listen(server, echo_service());
@@ -371,6 +400,42 @@ TEST_CASE("a peer that nobody wants for long is closed in order", "[simulation][
   world.run_for(2s);
   CHECK(figures(world, user).peers == 0);
   CHECK(figures(world, user).losses == 0);
+}
+
+TEST_CASE("whoever tells of a lease or a peer that is no more, and does not ask, lives on", "[simulation]") {
+  simulated_system world;
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  const auto mine = borrow(world, user, wanted(server, 30s, 10s));
+  const auto other = borrow(world, user, wanted(server, 30s, 5min));
+  world.run_for(11s);
+  REQUIRE(figures(world, user).leases_taken_back == 1);
+  const auto at = world.supervisor();
+  SECTION("a lease that was taken back") {
+    user.run([=](caf::event_based_actor* self) { tell(self, at, actorwire::release{mine.id, true}); });
+  }
+  SECTION("a reset") {
+    user.reset(at, 4'711);
+  }
+  SECTION("a policy") {
+    user.set_policy(at, 4'711, {});
+  }
+  SECTION("a policy that is not valid") {
+    user.set_policy(at, 4'711, {.jitter = 7.0});
+  }
+  SECTION("a look-up") {
+    user.run([=](caf::event_based_actor* self) { tell(self, at, actorwire::lookup{4'711}); });
+  }
+  SECTION("an acquire") {
+    user.run([=](caf::event_based_actor* self) { tell(self, at, actorwire::acquire{}); });
+  }
+  world.run_for(1s);
+  // Its end would have given back what it has.
+  CHECK(figures(world, user).leased == 1);
+  CHECK(figures(world, user).leases_taken_back == 1);
+  const auto given_back = user.release(world.supervisor(), other.id);
+  world.run_now();
+  CHECK(given_back->value);
 }
 
 TEST_CASE("a lease and a subscription of one actor end one by one", "[simulation][S5]") {
@@ -436,40 +501,71 @@ TEST_CASE("in any random story of leases each checkout is answered once, and no 
     for (int number = 0; number < 4; ++number)
       users.push_back(world.make_probe());
     std::vector<answer_to<lease>> answers;
-    std::set<lease_id> released;
+    /// Who asked, and how often that user had been replaced by another then.
+    std::vector<std::pair<std::size_t, std::size_t>> askers;
+    std::vector<std::size_t> ends(users.size());
+    /// Those that were given back, and whether their peers may be lent again.
+    std::map<lease_id, bool> released;
+    std::map<caf::actor_id, lease_id> last_lease_of;
+    std::set<lease_id> ids;
+    const auto check_grants = [&] {
+      std::map<lease_id, caf::actor_id> fresh;
+      for (const auto& each : answers)
+        if (each->value && ids.insert(each->value->id).second)
+          fresh.emplace(each->value->id, each->value->peer.id());
+      for (const auto& [id, peer] : fresh) {
+        // Every other lease of the peer has ended before, in the one way after which it may be lent again.
+        if (const auto known = last_lease_of.find(peer); known != last_lease_of.end()) {
+          const auto ended = released.find(known->second);
+          REQUIRE(ended != released.end());
+          REQUIRE(ended->second);
+        }
+        last_lease_of[peer] = id;
+      }
+    };
     for (int step = 0; step < 200; ++step) {
-      auto& user = users[below(users.size())];
+      const auto who = below(users.size());
+      auto& user = users[who];
       const auto wish = below(10);
       if (wish < 5) {
+        askers.emplace_back(who, ends[who]);
         answers.push_back(
             user.checkout(world.supervisor(), wanted(uris[below(uris.size())], std::chrono::milliseconds{below(2'000)},
                                                      std::chrono::milliseconds{1 + below(2'000)})));
       } else if (wish < 8 && !answers.empty()) {
         // Some have ended by themselves meanwhile.
-        if (const auto& some = answers[below(answers.size())]; some->value && released.insert(some->value->id).second)
-          user.release(world.supervisor(), some->value->id, below(3) != 0);
+        if (const auto& some = answers[below(answers.size())]; some->value && !released.contains(some->value->id)) {
+          const auto reuse = below(3) != 0;
+          released.emplace(some->value->id, reuse);
+          user.release(world.supervisor(), some->value->id, reuse);
+        }
       } else if (wish == 8 && !answers.empty()) {
         if (const auto& some = answers[below(answers.size())]; some->value)
           caf::anon_send_exit(some->value->peer, caf::exit_reason::kill);
       } else {
         user.end();
+        ++ends[who];
         user = world.make_probe();
       }
       world.run_for(std::chrono::milliseconds{below(200)});
+      check_grants();
       const auto now = figures(world, users.front());
       REQUIRE(now.peers <= 7);
       REQUIRE(now.leased + now.leasable <= now.peers);
     }
     world.run_for(10s);
-    std::set<lease_id> ids;
+    check_grants();
     std::size_t granted = 0;
-    for (const auto& each : answers) {
+    for (std::size_t index = 0; index < answers.size(); ++index) {
+      const auto& each = answers[index];
+      const auto& [who, ended_before] = askers[index];
+      // Whoever has ended may miss the answer.
       REQUIRE(each->count <= 1);
-      if (each->value) {
-        ++granted;
-        REQUIRE(ids.insert(each->value->id).second);
-      }
+      if (ends[who] == ended_before)
+        REQUIRE(each->count == 1);
+      granted += each->value ? 1U : 0U;
     }
+    REQUIRE(ids.size() == granted);
     REQUIRE(figures(world, users.front()).lease_waiters == 0);
     REQUIRE(figures(world, users.front()).leased == 0);
     REQUIRE(granted <= figures(world, users.front()).leases);

@@ -315,6 +315,30 @@ TEST_CASE("the totals of a pool are the sum of its peers, on all shards", "[simu
   CHECK(told.lifetime.send_latency.count() == 1 + 2 + 3 + 4 + 6 + 7);
 }
 
+TEST_CASE("what a lent peer had counted that was taken back stays in the totals", "[simulation]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  world.hosts().listen(server, deaf_service());
+  const auto answer = user.checkout(world.supervisor(), {.remote = parse_endpoint(server).value(),
+                                                         .options = framed(),
+                                                         .alternatives = {},
+                                                         .wait = 10s,
+                                                         .hold = 10s});
+  REQUIRE(world.run_until([&] { return answer->count > 0; }));
+  const auto peer = answer->value.value().peer;
+  user.send(peer, "abc");
+  user.send(peer, std::string(200'000, 'x'));
+  world.run_for(10ms);
+  const auto last = user.get_stats(peer);
+  world.run_now();
+  const auto bytes = last->value.value().transport.bytes_sent;
+  REQUIRE(bytes > 0);
+  world.run_for(11s);
+  const auto told = totals_of(world, user);
+  CHECK(told.peers == 1);
+  CHECK(told.bytes_sent == bytes);
+}
+
 TEST_CASE("what peers had counted that are no more stays in the totals, however they ended", "[simulation]") {
   simulated_system world;
   auto user = world.make_probe();

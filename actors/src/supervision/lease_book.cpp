@@ -35,12 +35,15 @@ std::optional<lease_book::returned> lease_book::release(lease_id id, bool reuse,
   auto& entry = position->second;
   const auto home = entry.home;
   const auto leaves = !reuse || entry.has_given_up;
-  if (leaves)
+  if (leaves) {
     members_.erase(position);
-  else if (entry.is_away)
-    groups_.at(home).away.insert(peer);
-  else
-    make_free(peer, entry, now);
+  } else {
+    auto& former = groups_.at(home);
+    entry.is_cleared = false;
+    former.away.insert(peer);
+    if (former.is_idle)
+      begin_to_idle(peer, entry, now);
+  }
   to_serve_.insert(home);
   return returned{peer, leaves};
 }
@@ -91,7 +94,8 @@ std::vector<waiter_id> lease_book::withdraw_all() {
 
 void lease_book::joined(waiter_id waiter, connection_id peer) {
   const auto home = waiters_.at(waiter).home;
-  [[maybe_unused]] const auto [position, is_new] = members_.emplace(peer, member{home, 0, true, false, {}});
+  [[maybe_unused]] const auto [position, is_new] =
+      members_.emplace(peer, member{home, 0, true, true, false, false, {}});
   assert(is_new);
   groups_.at(home).away.insert(peer);
 }
@@ -108,11 +112,7 @@ void lease_book::note_ready(connection_id peer, time_point now) {
   auto& entry = position->second;
   entry.is_away = false;
   entry.has_given_up = false;
-  if (entry.lease != 0)
-    return;
-  groups_.at(entry.home).away.erase(peer);
   make_free(peer, entry, now);
-  to_serve_.insert(entry.home);
 }
 
 void lease_book::note_away(connection_id peer) {
@@ -120,26 +120,40 @@ void lease_book::note_away(connection_id peer) {
   if (position == members_.end() || position->second.is_away)
     return;
   auto& entry = position->second;
+  const auto was_free = entry.lease == 0 && is_lendable(entry);
   entry.is_away = true;
-  if (entry.lease != 0)
+  if (!was_free)
     return;
-  take_from_free(peer, entry);
-  groups_.at(entry.home).away.insert(peer);
+  auto& home = groups_.at(entry.home);
+  std::erase(home.free, peer);
+  home.away.insert(peer);
+  if (!home.is_idle)
+    cease_to_idle(peer, entry);
+}
+
+void lease_book::note_cleared(connection_id peer, time_point now) {
+  const auto position = members_.find(peer);
+  if (position == members_.end() || position->second.is_cleared)
+    return;
+  position->second.is_cleared = true;
+  make_free(peer, position->second, now);
 }
 
 void lease_book::remove(connection_id peer) {
   const auto position = members_.find(peer);
   if (position == members_.end())
     return;
-  const auto entry = position->second;
+  auto& entry = position->second;
+  const auto home = entry.home;
+  cease_to_idle(peer, entry);
   if (entry.lease != 0)
     end_lease(entry.lease);
-  else if (entry.is_away)
-    groups_.at(entry.home).away.erase(peer);
+  else if (is_lendable(entry))
+    std::erase(groups_.at(home).free, peer);
   else
-    take_from_free(peer, entry);
+    groups_.at(home).away.erase(peer);
   members_.erase(position);
-  to_serve_.insert(entry.home);
+  to_serve_.insert(home);
 }
 
 lease_book::surrender lease_book::give_up(connection_id peer) {
@@ -186,16 +200,16 @@ std::optional<lease_step> lease_book::poll(time_point now) {
   }
   if (!waiting_until_.empty() && waiting_until_.begin()->first <= now)
     return lease_step{lease_step::kind::refuse, waiting_until_.begin()->second, 0, 0};
-  if (free_since_.empty())
+  if (idle_since_.empty())
     return std::nullopt;
-  const auto [since, longest_free] = *free_since_.begin();
+  const auto [since, longest_idle] = *idle_since_.begin();
   const auto has_idled = idle_timeout_ > duration{0} && since + idle_timeout_ <= now;
   const auto is_in_the_way = !blocked_.empty() && !is_making_room_;
   if (!has_idled && !is_in_the_way)
     return std::nullopt;
   is_making_room_ = is_making_room_ || is_in_the_way;
-  remove(longest_free);
-  return lease_step{lease_step::kind::retire, 0, 0, longest_free};
+  remove(longest_idle);
+  return lease_step{lease_step::kind::retire, 0, 0, longest_idle};
 }
 
 std::optional<time_point> lease_book::next_timeout() const {
@@ -205,8 +219,8 @@ std::optional<time_point> lease_book::next_timeout() const {
     consider(leased_until_.begin()->first);
   if (!waiting_until_.empty())
     consider(waiting_until_.begin()->first);
-  if (!free_since_.empty() && idle_timeout_ > duration{0})
-    consider(free_since_.begin()->first + idle_timeout_);
+  if (!idle_since_.empty() && idle_timeout_ > duration{0})
+    consider(idle_since_.begin()->first + idle_timeout_);
   return earliest;
 }
 
@@ -214,6 +228,7 @@ std::optional<lease_step> lease_book::serve(group_id id, time_point now) {
   auto& home = groups_.at(id);
   if (!home.line.empty() && !home.free.empty())
     return grant(home, now);
+  note_demand(home, now);
   if (home.line.size() <= home.away.size() || size_of(home) >= group_max_) {
     unblock(home);
     return std::nullopt;
@@ -231,7 +246,7 @@ lease_step lease_book::grant(group& home, time_point now) {
   const auto peer = home.free.back();
   auto& entry = members_.at(peer);
   home.free.pop_back();
-  free_since_.erase({entry.free_since, peer});
+  cease_to_idle(peer, entry);
   const auto lease = ++last_lease_;
   entry.lease = lease;
   ++home.leased;
@@ -304,14 +319,36 @@ void lease_book::drop_if_empty(group_id id) {
 }
 
 void lease_book::make_free(connection_id id, member& entry, time_point now) {
-  entry.free_since = now;
-  free_since_.emplace(now, id);
-  groups_.at(entry.home).free.push_back(id);
+  if (entry.lease != 0 || !is_lendable(entry))
+    return;
+  auto& home = groups_.at(entry.home);
+  home.away.erase(id);
+  home.free.push_back(id);
+  begin_to_idle(id, entry, now);
+  to_serve_.insert(entry.home);
 }
 
-void lease_book::take_from_free(connection_id id, const member& entry) {
-  free_since_.erase({entry.free_since, id});
-  std::erase(groups_.at(entry.home).free, id);
+void lease_book::begin_to_idle(connection_id id, member& entry, time_point now) {
+  if (std::exchange(entry.is_idle, true))
+    return;
+  entry.idle_since = now;
+  idle_since_.emplace(now, id);
+}
+
+void lease_book::cease_to_idle(connection_id id, member& entry) {
+  if (std::exchange(entry.is_idle, false))
+    idle_since_.erase({entry.idle_since, id});
+}
+
+void lease_book::note_demand(group& home, time_point now) {
+  if (std::exchange(home.is_idle, home.line.empty()) == home.line.empty())
+    return;
+  for (const auto id : home.away) {
+    if (home.is_idle)
+      begin_to_idle(id, members_.at(id), now);
+    else
+      cease_to_idle(id, members_.at(id));
+  }
 }
 
 lease_book::loan lease_book::end_lease(lease_id id) {

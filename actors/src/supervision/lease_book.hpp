@@ -36,7 +36,7 @@ struct lease_step {
     make,
     /// The time of `lease` is over: `peer` is to be closed.
     expire,
-    /// Nobody has wanted `peer` for long, or others want its place: it is to be closed.
+    /// Nobody has wanted `peer` for long, connected or not, or others want its place: it is to be closed.
     retire,
   };
   kind what = kind::grant;
@@ -47,13 +47,14 @@ struct lease_step {
 
 /// Who has leased which peer, who waits for one, and until when: a data structure that is told what happened and what time
 /// it is, and starts nothing. Peers belong to a *group*, the one of their endpoints and options, for life; each is either
-/// away (not connected), free, or leased. A waiter belongs to a group, too, and each group serves its own in the order in
+/// away (not connected, or given back a moment ago), free, or leased. A waiter belongs to a group, too, and each group serves its own in the order in
 /// which they came.
 ///
 /// Rules that hold after a `poll` that returns nothing: no group has both a waiter and a free peer; the ends of all waits
 /// and leases lie ahead; a group with more waiters than peers that are away has as many peers as it may, or there is no
 /// place for more. No call takes time that grows with the number of peers or waiters, but for those of one owner when that
-/// ends, and those of one group when nothing is left to wait for.
+/// ends, and those of one group when nothing is left to wait for, or when the first begins and the last ceases to wait for
+/// peers that are away.
 /// *Thread:* shard only.
 class lease_book {
 public:
@@ -77,8 +78,8 @@ public:
     bool leaves = false;
   };
 
-  /// Gives a lease back; nothing if there is no such lease. The peer stays in its group, free or away, unless it is not to
-  /// be used again or has given up.
+  /// Gives a lease back; nothing if there is no such lease. The peer stays in its group, unless it is not to be used again
+  /// or has given up: away until `note_cleared`, connected or not.
   std::optional<returned> release(lease_id id, bool reuse, time_point now);
 
   /// Takes a waiter out of its line. Returns whether there was one.
@@ -109,6 +110,10 @@ public:
   /// The peer is connected, or not any more. Both ignore peers that are not here.
   void note_ready(connection_id peer, time_point now);
   void note_away(connection_id peer);
+
+  /// The peer that was given back says that nothing is left of its last owner, and that it does not close. Ignores peers
+  /// that are not here.
+  void note_cleared(connection_id peer, time_point now);
 
   /// The peer leaves its group, and a lease of it ends. Ignores peers that are not here.
   void remove(connection_id peer);
@@ -172,6 +177,8 @@ private:
     /// The last one goes first: those that are not needed then retire.
     std::vector<connection_id> free;
     std::size_t leased = 0;
+    /// Nobody waits, as far as `serve` has seen: those that are away are idle as well.
+    bool is_idle = false;
     /// Its place among those that wait until there is a place for another peer; 0 if it does not.
     std::uint64_t blocked_as = 0;
   };
@@ -181,8 +188,12 @@ private:
     /// 0 if nobody has it.
     lease_id lease = 0;
     bool is_away = true;
+    /// It was given back, and has not said yet that it can be lent again.
+    bool is_cleared = true;
     bool has_given_up = false;
-    time_point free_since{};
+    /// Whether nobody has it and nobody waits for it: all that are free, and those that are away where nobody waits.
+    bool is_idle = false;
+    time_point idle_since{};
   };
 
   struct applicant {
@@ -212,8 +223,14 @@ private:
   void block(group_id id, group& home);
   void unblock(group& home) noexcept;
   void drop_if_empty(group_id id);
+  [[nodiscard]] static bool is_lendable(const member& entry) noexcept { return !entry.is_away && entry.is_cleared; }
+  /// One that may have become free.
   void make_free(connection_id id, member& entry, time_point now);
-  void take_from_free(connection_id id, const member& entry);
+  /// One that has become idle, unless it was before: whether it is connected makes no difference.
+  void begin_to_idle(connection_id id, member& entry, time_point now);
+  void cease_to_idle(connection_id id, member& entry);
+  /// Those that are away are idle while nobody waits.
+  void note_demand(group& home, time_point now);
   /// Ends a lease; its peer belongs to nobody, and is in neither list of its group.
   loan end_lease(lease_id id);
   applicant leave_line(waiter_id id);
@@ -236,8 +253,8 @@ private:
   std::map<std::uint64_t, group_id> blocked_;
   std::set<instant> waiting_until_;
   std::set<instant> leased_until_;
-  /// Free peers by when they became so.
-  std::set<instant> free_since_;
+  /// Idle peers by when they became so.
+  std::set<instant> idle_since_;
   group_id last_group_ = 0;
   waiter_id last_waiter_ = 0;
   lease_id last_lease_ = 0;

@@ -110,6 +110,7 @@ bool pool::remove(connection_id id, time_point now) {
   end_probe(*peer);
   leave_trouble(*peer);
   held_back_.erase(id);
+  let_go_.erase(id);
   options_.release(peer->options);
   --count_by_state_[static_cast<std::size_t>(peer->state)];
   entries_.erase(id);
@@ -120,8 +121,14 @@ bool pool::remove(connection_id id, time_point now) {
 
 std::optional<dial> pool::poll_dial(time_point now) {
   book_.forget_until(now);
-  for (auto* queue : {&first_dials_, &redials_})
-    send_to_line(*queue, now);
+  // Whoever goes to the line from one queue may push one aside that was at the head of the other.
+  auto is_settled = false;
+  while (!is_settled) {
+    is_settled = true;
+    for (auto* queue : {&first_dials_, &redials_})
+      if (send_to_line(*queue, now))
+        is_settled = false;
+  }
   entry* chosen = nullptr;
   for (const auto* queue : {&first_dials_, &redials_}) {
     if (queue->empty() || (*queue->begin())->due > now)
@@ -138,6 +145,7 @@ std::optional<dial> pool::poll_dial(time_point now) {
   assert(is_admitted && peer.attempt == 0);
   static_cast<void>(is_admitted);
   if (auto* where = find_open(peer)) {
+    assert(peer.trouble == where && where->open->candidate.id == peer.id && where->open->probe == 0);
     where->open->probe = peer.id;
     where->open->candidate = {};
   }

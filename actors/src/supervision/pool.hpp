@@ -68,10 +68,10 @@ struct verdict {
   transport_error reason;
 };
 
-/// A peer that the breaker of its endpoint holds back.
+/// A peer that the breaker of its endpoint holds back, or does no longer.
 struct held_back {
   connection_id id = 0;
-  /// `breaker_open`, naming the last failure of the endpoint.
+  /// `breaker_open`, naming the last failure of the endpoint; afterwards what the peer itself failed of.
   transport_error reason;
 };
 
@@ -143,6 +143,10 @@ public:
   /// Returns the next peer that the breaker of its endpoint has begun to hold back, or goes on to after a failure, and that
   /// was not told of here since. Ask after each call that changes the pool.
   [[nodiscard]] std::optional<held_back> poll_held_back();
+
+  /// Returns the next peer that a breaker which has closed holds back no longer, and that was not told of here since, with its
+  /// own last failure; `none` if it has none. Ask before `poll_held_back`, after each call that changes the pool.
+  [[nodiscard]] std::optional<held_back> poll_let_go();
 
   /// Returns the next breaker that has opened or closed.
   [[nodiscard]] std::optional<breaker_change> poll_breaker_change() { return book_.poll_change(); }
@@ -274,7 +278,7 @@ private:
 
   /// The record of the peer's endpoint if its breaker is open; null otherwise.
   [[nodiscard]] endpoint_book::record* find_open(const entry& peer) noexcept;
-  void send_to_line(dial_queue& queue, time_point now);
+  [[nodiscard]] bool send_to_line(dial_queue& queue, time_point now);
   void stand_in_line(entry& peer, endpoint_book::record& where);
   void park(entry& peer);
   void make_candidate(entry& peer, endpoint_book::breaker& line);
@@ -302,6 +306,8 @@ private:
   std::uint32_t parked_ = 0;
   /// Those that `poll_held_back` has not returned yet.
   std::set<connection_id> held_back_;
+  /// The same for `poll_let_go`.
+  std::set<connection_id> let_go_;
   std::array<std::uint32_t, names_of(connection_state{}).size()> count_by_state_{};
   std::uint64_t connects_ = 0;
   std::uint64_t losses_ = 0;

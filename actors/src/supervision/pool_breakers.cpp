@@ -17,6 +17,15 @@ std::optional<held_back> pool::poll_held_back() {
   return std::nullopt;
 }
 
+std::optional<held_back> pool::poll_let_go() {
+  while (!let_go_.empty()) {
+    const auto id = let_go_.extract(let_go_.begin()).value();
+    if (const auto* peer = find(id))
+      return held_back{id, peer->last_error};
+  }
+  return std::nullopt;
+}
+
 std::optional<transport_error> pool::breaker(const endpoint& remote) {
   const auto* known = book_.look_up(remote);
   return known != nullptr && known->open ? std::optional{endpoint_book::describe(*known)} : std::nullopt;
@@ -30,16 +39,19 @@ endpoint_book::record* pool::find_open(const entry& peer) noexcept {
 }
 
 /// Those at the head of a queue that are due while the breaker of their endpoint is open go where they belong. A breaker
-/// opens without a look at who waits already.
-void pool::send_to_line(dial_queue& queue, time_point now) {
+/// opens without a look at who waits already. Returns whether anybody went.
+bool pool::send_to_line(dial_queue& queue, time_point now) {
+  auto has_sent = false;
   while (!queue.empty() && (*queue.begin())->due <= now) {
     auto& head = **queue.begin();
     auto* where = find_open(head);
     if (where == nullptr || (where->open->candidate.id == head.id && where->open->not_before <= now))
-      return;
+      break;
     queue.erase(queue.begin());
     stand_in_line(head, *where);
+    has_sent = true;
   }
+  return has_sent;
 }
 
 /// Makes a waiting peer, which is in no queue, the candidate of its endpoint, or parks it.
@@ -115,12 +127,14 @@ void pool::close_breaker(endpoint_book::record& where) {
     return;
   if (line->candidate.id != 0) {
     auto& peer = entries_.at(line->candidate.id);
+    let_go_.insert(peer.id);
     queue_of(peer.cause).erase(&peer);
     peer.due = line->candidate.due;
     queue_of(peer.cause).insert(&peer);
   }
   for (const auto& place : line->parked) {
     auto& peer = entries_.at(place.id);
+    let_go_.insert(peer.id);
     peer.is_parked = false;
     --parked_;
     queue_of(peer.cause).insert(&peer);

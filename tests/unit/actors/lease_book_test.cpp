@@ -54,6 +54,14 @@ struct desk {
     return *next;
   }
 
+  /// Gives a lease back, and lets its peer say that it can be lent again.
+  std::optional<lease_book::returned> give_back(lease_id lease, bool reuse) {
+    const auto back = book.release(lease, reuse, now);
+    if (back)
+      book.note_cleared(back->peer, now);
+    return back;
+  }
+
   void check_is_empty() {
     CHECK(book.waiter_count() == 0);
     CHECK(book.lease_count() == 0);
@@ -96,7 +104,7 @@ TEST_CASE("a peer that is given back goes to the one who has waited the longest"
     line.push_back(at.ask());
   REQUIRE_FALSE(at.step());
   for (const auto next : line) {
-    const auto back = at.book.release(present.lease, true, at.now);
+    const auto back = at.give_back(present.lease, true);
     REQUIRE(back);
     CHECK(back->peer == 1);
     CHECK_FALSE(back->leaves);
@@ -110,14 +118,49 @@ TEST_CASE("a peer that is given back goes to the one who has waited the longest"
   CHECK(at.last_peer == 1);
 }
 
+TEST_CASE("a peer that was given back is lent to nobody before it says that it can be, and never if it closes",
+          "[P2]") {
+  desk at{1};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto held = at.connect(1);
+  const auto next = at.ask();
+  REQUIRE_FALSE(at.step());
+  REQUIRE(at.book.release(held.lease, true, at.now));
+  REQUIRE_FALSE(at.step());
+  SECTION("it says so") {
+    at.book.note_cleared(1, at.now);
+    CHECK(at.step()->waiter == next);
+  }
+  SECTION("it says so after its connection was lost and came back") {
+    at.book.note_away(1);
+    at.book.note_ready(1, at.now);
+    CHECK_FALSE(at.step());
+    at.book.note_cleared(1, at.now);
+    CHECK(at.step()->waiter == next);
+  }
+  SECTION("it says so while its connection is lost") {
+    at.book.note_away(1);
+    at.book.note_cleared(1, at.now);
+    CHECK_FALSE(at.step());
+    CHECK(at.connect(1).waiter == next);
+  }
+  SECTION("it closes") {
+    at.book.remove(1);
+    at.book.note_cleared(1, at.now);
+    CHECK_FALSE(at.step());
+    CHECK(at.connect(2).waiter == next);
+  }
+}
+
 TEST_CASE("a lease ends once: given back twice, or after its time, it is not known any more", "[P2]") {
   desk at;
   at.ask();
   REQUIRE_FALSE(at.step());
   const auto mine = at.connect(1);
-  CHECK_FALSE(at.book.release(mine.lease + 1, true, at.now));
+  CHECK_FALSE(at.give_back(mine.lease + 1, true));
   SECTION("given back") {
-    REQUIRE(at.book.release(mine.lease, true, at.now));
+    REQUIRE(at.give_back(mine.lease, true));
   }
   SECTION("over") {
     at.now += 5min;
@@ -133,7 +176,7 @@ TEST_CASE("a lease ends once: given back twice, or after its time, it is not kno
   SECTION("gone with its owner") {
     CHECK(at.book.bury(1).peers == std::vector<connection_id>{1});
   }
-  CHECK_FALSE(at.book.release(mine.lease, true, at.now));
+  CHECK_FALSE(at.give_back(mine.lease, true));
   CHECK(at.book.lease_count() == 0);
 }
 
@@ -174,7 +217,7 @@ TEST_CASE("a wait ends exactly when its time is over, and whoever comes behind m
   CHECK(at.book.withdraw(hasty));
   CHECK_FALSE(at.book.withdraw(hasty));
   CHECK_FALSE(at.step());
-  REQUIRE(at.book.release(held.lease, true, at.now));
+  REQUIRE(at.give_back(held.lease, true));
   CHECK(at.step()->waiter == patient);
 }
 
@@ -234,7 +277,7 @@ TEST_CASE("a peer that is not to be used again, or has given up, leaves with its
   }
   const auto next = at.ask();
   CHECK_FALSE(at.step());
-  const auto back = at.book.release(mine.lease, reuse, at.now);
+  const auto back = at.give_back(mine.lease, reuse);
   REQUIRE(back);
   CHECK(back->leaves);
   CHECK_FALSE(at.book.has(1));
@@ -252,20 +295,20 @@ TEST_CASE("a peer that is lost while it is lent stays with its owner, and is len
   const auto next = at.ask();
   CHECK_FALSE(at.step());
   SECTION("given back before") {
-    REQUIRE_FALSE(at.book.release(mine.lease, true, at.now)->leaves);
+    REQUIRE_FALSE(at.give_back(mine.lease, true)->leaves);
     CHECK_FALSE(at.step());
     CHECK(at.connect(1).waiter == next);
   }
   SECTION("given back after") {
     at.book.note_ready(1, at.now);
     CHECK_FALSE(at.step());
-    REQUIRE_FALSE(at.book.release(mine.lease, true, at.now)->leaves);
+    REQUIRE_FALSE(at.give_back(mine.lease, true)->leaves);
     CHECK(at.step()->waiter == next);
   }
   SECTION("revived after it had given up") {
     CHECK_FALSE(at.book.give_up(1).leaves);
     at.book.note_ready(1, at.now);
-    REQUIRE_FALSE(at.book.release(mine.lease, true, at.now)->leaves);
+    REQUIRE_FALSE(at.give_back(mine.lease, true)->leaves);
     CHECK(at.step()->waiter == next);
   }
   CHECK(at.last_peer == 1);
@@ -275,7 +318,7 @@ TEST_CASE("a free peer that is lost is lent to nobody until it is back", "[P2]")
   desk at{1};
   at.ask();
   REQUIRE_FALSE(at.step());
-  REQUIRE(at.book.release(at.connect(1).lease, true, at.now));
+  REQUIRE(at.give_back(at.connect(1).lease, true));
   at.book.note_away(1);
   const auto next = at.ask();
   CHECK_FALSE(at.step());
@@ -341,10 +384,10 @@ TEST_CASE("a peer that nobody wants for long retires, the one that has been free
   REQUIRE_FALSE(at.step());
   const auto one = at.connect(1);
   const auto other = at.connect(2);
-  REQUIRE(at.book.release(other.lease, true, at.now));
+  REQUIRE(at.give_back(other.lease, true));
   CHECK_FALSE(at.step());
   at.now += 10s;
-  REQUIRE(at.book.release(one.lease, true, at.now));
+  REQUIRE(at.give_back(one.lease, true));
   CHECK_FALSE(at.step());
   CHECK(at.book.next_timeout() == at.now + 50s);
   at.now += 50s;
@@ -359,11 +402,75 @@ TEST_CASE("a peer that nobody wants for long retires, the one that has been free
   at.check_is_empty();
 }
 
+TEST_CASE("a peer that nobody waits for any more retires, connected or not", "[P5]") {
+  desk at{2, 1min};
+  SECTION("one that never connected") {
+    const auto waiter = at.ask(desk::want(1, 10s));
+    REQUIRE_FALSE(at.step());
+    at.now += 10s;
+    REQUIRE(at.step()->waiter == waiter);
+    at.book.withdraw(waiter);
+  }
+  SECTION("one that was given back while it was away") {
+    at.ask();
+    REQUIRE_FALSE(at.step());
+    const auto held = at.connect(1);
+    at.book.note_away(1);
+    REQUIRE(at.give_back(held.lease, true));
+  }
+  SECTION("one that was lost and came back meanwhile") {
+    at.ask();
+    REQUIRE_FALSE(at.step());
+    REQUIRE(at.give_back(at.connect(1).lease, true));
+    REQUIRE_FALSE(at.step());
+    at.book.note_away(1);
+    REQUIRE_FALSE(at.step());
+    at.now += 30s;
+    at.book.note_ready(1, at.now);
+    REQUIRE_FALSE(at.step());
+    at.now -= 30s;
+  }
+  REQUIRE_FALSE(at.step());
+  CHECK(at.book.next_timeout() == at.now + 1min);
+  at.now += 1min;
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  CHECK(gone->peer == 1);
+  CHECK_FALSE(at.step());
+  at.check_is_empty();
+}
+
+TEST_CASE("a peer that somebody waits for does not retire, however long it is away", "[P5]") {
+  desk at{2, 1min};
+  const auto waiter = at.ask(desk::want(1, 24h));
+  REQUIRE_FALSE(at.step());
+  CHECK(at.book.next_timeout() == at.now + 24h);
+  at.now += 1h;
+  CHECK_FALSE(at.step());
+  CHECK(at.connect(1).waiter == waiter);
+}
+
+TEST_CASE("one that is away and that nobody waits for makes room, too", "[P1][P3]") {
+  desk at{2};
+  at.places = 1;
+  at.book.withdraw(at.ask(desk::want(1)));
+  const auto first = at.ask(desk::want(2));
+  REQUIRE_FALSE(at.step());
+  at.book.withdraw(first);
+  REQUIRE_FALSE(at.step());
+  at.ask(desk::want(3));
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  CHECK(gone->peer == 1);
+}
+
 TEST_CASE("without a time a free peer stays for ever", "[P5]") {
   desk at{1, 0ms};
   at.ask();
   REQUIRE_FALSE(at.step());
-  REQUIRE(at.book.release(at.connect(1).lease, true, at.now));
+  REQUIRE(at.give_back(at.connect(1).lease, true));
   at.now += 1'000h;
   CHECK_FALSE(at.step());
   CHECK_FALSE(at.book.next_timeout());
@@ -381,7 +488,7 @@ TEST_CASE("where there is no place for another peer, one that is free elsewhere 
   const auto fourth = at.ask(desk::want(4));
   CHECK_FALSE(at.step());
   CHECK(at.book.is_full());
-  REQUIRE(at.book.release(one.lease, true, at.now));
+  REQUIRE(at.give_back(one.lease, true));
   const auto gone = at.step();
   REQUIRE(gone);
   CHECK(gone->what == kind::retire);

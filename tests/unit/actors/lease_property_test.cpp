@@ -76,9 +76,11 @@ private:
   struct machine {
     std::uint16_t group = 0;
     bool is_ready = false;
+    bool is_cleared = true;
     bool has_given_up = false;
     lease_id lease = 0;
-    time_point free_since;
+    /// Since when nobody has had it or waited for it.
+    std::optional<time_point> idle_since;
   };
 
   pool_limits draw_limits() {
@@ -98,7 +100,7 @@ private:
   // -- what happens ---------------------------------------------------------------------------------------------------
 
   void something_happens() {
-    switch (below(12)) {
+    switch (below(14)) {
       case 0:
       case 1:
       case 2:
@@ -112,6 +114,11 @@ private:
       case 6:
         if (!peers_.empty())
           connect(any_of(peers_)->first);
+        return;
+      case 12:
+      case 13:
+        if (!peers_.empty())
+          clear(any_of(peers_)->first);
         return;
       case 7:
         if (!peers_.empty())
@@ -176,18 +183,22 @@ private:
     REQUIRE_FALSE(book_.release(id, reuse, now_));
     leases_.erase(id);
     peer.lease = 0;
-    peer.free_since = now_;
+    peer.is_cleared = false;
     if (back->leaves)
       retire(ended.peer);
   }
 
   void connect(connection_id id) {
     auto& peer = peers_.at(id);
-    if (!peer.is_ready && peer.lease == 0)
-      peer.free_since = now_;
     peer.is_ready = true;
     peer.has_given_up = false;
     book_.note_ready(id, now_);
+  }
+
+  void clear(connection_id id) {
+    auto& peer = peers_.at(id);
+    peer.is_cleared = true;
+    book_.note_cleared(id, now_);
   }
 
   void disconnect(connection_id id) {
@@ -272,6 +283,16 @@ private:
   // -- decisions ------------------------------------------------------------------------------------------------------
 
   void settle() {
+    decide();
+    for (auto& [id, peer] : peers_) {
+      if (peer.lease != 0 || count(peer.group).waiting > 0)
+        peer.idle_since.reset();
+      else if (!peer.idle_since)
+        peer.idle_since = now_;
+    }
+  }
+
+  void decide() {
     while (const auto step = book_.poll(now_)) {
       switch (step->what) {
         case kind::grant: {
@@ -283,10 +304,12 @@ private:
           auto& peer = peers_.at(step->peer);
           REQUIRE(peer.group == who.group);
           REQUIRE(peer.is_ready);
+          REQUIRE(peer.is_cleared);
           REQUIRE(peer.lease == 0);
           REQUIRE(step->lease > last_lease_);
           last_lease_ = step->lease;
           peer.lease = step->lease;
+          peer.idle_since.reset();
           leases_[step->lease] = {step->peer, who.owner, now_ + who.hold};
           waiters_.erase(step->waiter);
           ++granted_;
@@ -295,6 +318,10 @@ private:
         case kind::refuse:
           REQUIRE(waiters_.at(step->waiter).deadline <= now_);
           REQUIRE(count(waiters_.at(step->waiter).group).free == 0);
+          // They were waited for until now.
+          for (auto& [id, peer] : peers_)
+            if (peer.group == waiters_.at(step->waiter).group)
+              peer.idle_since.reset();
           REQUIRE(book_.withdraw(step->waiter));
           answered(step->waiter);
           break;
@@ -304,7 +331,7 @@ private:
             break;
           }
           ++in_use_;
-          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, false, 0, {}};
+          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, true, false, 0, std::nullopt};
           book_.joined(step->waiter, last_peer_);
           break;
         }
@@ -317,8 +344,9 @@ private:
         case kind::retire: {
           const auto& peer = peers_.at(step->peer);
           REQUIRE(peer.lease == 0);
-          REQUIRE(peer.is_ready);
-          const auto is_old = limits_.lease_idle_timeout > 0ms && peer.free_since + limits_.lease_idle_timeout <= now_;
+          REQUIRE(count(peer.group).waiting == 0);
+          const auto is_old = limits_.lease_idle_timeout > 0ms && peer.idle_since
+                           && *peer.idle_since + limits_.lease_idle_timeout <= now_;
           REQUIRE((is_old || book_.is_full()));
           retire(step->peer);
           break;
@@ -340,7 +368,7 @@ private:
     tally sum;
     for (const auto& [id, peer] : peers_)
       if (peer.group == group)
-        ++(peer.lease != 0 ? sum.leased : peer.is_ready ? sum.free : sum.away);
+        ++(peer.lease != 0 ? sum.leased : peer.is_ready && peer.is_cleared ? sum.free : sum.away);
     for (const auto& [id, entry] : waiters_)
       sum.waiting += entry.group == group ? 1U : 0U;
     return sum;
@@ -378,8 +406,8 @@ private:
       REQUIRE(book_.knows(entry.owner));
     }
     for (const auto& [id, peer] : peers_)
-      if (peer.is_ready && peer.lease == 0 && limits_.lease_idle_timeout > 0ms)
-        consider(peer.free_since + limits_.lease_idle_timeout);
+      if (peer.idle_since && limits_.lease_idle_timeout > 0ms)
+        consider(*peer.idle_since + limits_.lease_idle_timeout);
     REQUIRE(book_.next_timeout() == earliest);
     // P3: whatever is over was decided.
     REQUIRE((!earliest || *earliest > now_));

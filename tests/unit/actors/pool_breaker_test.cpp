@@ -252,6 +252,58 @@ TEST_CASE("a probe that goes away lets the next one go, and nobody waits for eve
   }
 }
 
+TEST_CASE("whoever comes to the head because another has to stand in line is held back as well", "[P4]") {
+  pool_limits limits;
+  limits.breaker_failures = 2;
+  limits.reconnect_burst = 1;
+  limits.reconnects_per_second = 0.001;
+  pool_fixture with{limits};
+  std::size_t number = 0;
+  const auto join = [&](std::uint16_t port, std::uint32_t max_attempts, std::chrono::milliseconds delay) {
+    acquire_options options;
+    options.reconnection = without_jitter();
+    options.reconnection.max_attempts = max_attempts;
+    options.reconnection.base_delay = delay;
+    options.transport.mtu = 1'000 + ++number;
+    return with.peers.acquire(pool_fixture::server(port), options, with.now).value().id;
+  };
+  const auto fail = [&](const dial& order) {
+    REQUIRE(with.peers.ended(order.id, order.attempt, pool_fixture::refused(), with.now));
+  };
+  // The only token of the gate goes to an endpoint of its own.
+  join(9, 0, 1ms);
+  fail(with.next_dial());
+  with.next_dial();
+  // One endpoint has an open breaker, its next probe may come soon, and nobody stands in line but one that is due later.
+  const auto later = join(1, 0, 1'000ms);
+  const auto first = with.next_dial();
+  join(1, 1, 100ms);
+  const auto second = with.next_dial();
+  join(2, 1, 10s);
+  join(2, 1, 10s);
+  const auto third = with.next_dial();
+  const auto fourth = with.next_dial();
+  fail(first);
+  fail(second);
+  REQUIRE(with.peers.breaker(pool_fixture::server(1)));
+  with.now += 2s;
+  // A newcomer is at the head, and behind it one whose breaker opens only then.
+  join(1, 0, 1'000ms);
+  const auto behind = join(2, 0, 1'000ms);
+  fail(third);
+  fail(fourth);
+  REQUIRE(with.peers.breaker(pool_fixture::server(2)));
+  const auto opened = with.now;
+  REQUIRE_FALSE(with.peers.poll_dial(with.now));
+  const auto after = join(2, 0, 1'000ms);
+  const auto probe = with.next_dial();
+  REQUIRE(probe.id == behind);
+  REQUIRE(with.now > opened);
+  REQUIRE(with.peers.crashed(probe.id, probe.attempt, pool_fixture::crash(), with.now));
+  REQUIRE(with.next_dial().id == after);
+  static_cast<void>(later);
+}
+
 TEST_CASE("a parked peer that goes away is missed by nobody", "[P4]") {
   crowd with;
   (void)with.open(3);
@@ -313,6 +365,26 @@ TEST_CASE("whoever is held back is named once after each failure, with the break
           == "the breaker of tcp://server.example:1 is open after 3 failed attempts in a row, the last one: "
              "connection refused");
   REQUIRE(told == with.peers.breaker(pool_fixture::server(1)));
+}
+
+TEST_CASE("whoever was held back is named once when the breaker has closed, with what it failed of itself",
+          "[P4][S3]") {
+  crowd with;
+  const auto known = with.open(3);
+  const auto newcomer = with.join(10);
+  const auto gone = with.join(11);
+  REQUIRE_FALSE(with.peers.poll_let_go());
+  REQUIRE(with.peers.remove(gone, with.now));
+  REQUIRE(with.peers.reset(known.front(), with.now));
+  const auto first = with.peers.poll_let_go();
+  const auto second = with.peers.poll_let_go();
+  REQUIRE(first);
+  REQUIRE(first->id == known.back());
+  REQUIRE(first->reason.code == error_code::refused);
+  REQUIRE(second);
+  REQUIRE(second->id == newcomer);
+  REQUIRE(second->reason.code == error_code::none);
+  REQUIRE_FALSE(with.peers.poll_let_go());
 }
 
 TEST_CASE("a breaker with nobody left is remembered as long as its last peer, and holds back whoever comes", "[P4]") {
