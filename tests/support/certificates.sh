@@ -185,6 +185,10 @@ make_key foreign-client
 rm -f template log revoked-alone.pem
 cp "$script" made-by
 cd /
-rm -rf "$folder"
-# Another run may have been quicker; its world is as good.
-mv -T "$work" "$folder" || is_made
+# One run at a time takes the old world away. Another may have been quicker; its world is as good.
+exec 9< "$(dirname "$folder")"
+flock 9
+is_made || {
+  rm -rf "$folder"
+  mv -T "$work" "$folder"
+}
