@@ -306,6 +306,7 @@ public:
   connection_actor connect(const settings& wanted) {
     acquire_options options;
     options.transport = wanted.transport;
+    options.transport.flow.write_limit = 2 * window;
     // A pool has one peer for equal options.
     options.reconnection.base_delay = std::chrono::milliseconds{1'000 + ++peers};
     auto peer = net.acquire(wanted.uri, options);

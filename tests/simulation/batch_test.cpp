@@ -106,6 +106,40 @@ TEST_CASE("a batch with a message that is never accepted is refused, naming whic
   CHECK(figures->value->delivery.accepted == tally{});
 }
 
+TEST_CASE("a batch that never fits is too large, and ends no connection", "[simulation]") {
+  simulated_system world;
+  world.hosts().listen(tcp_server, sink_service());
+  auto options = framed();
+  options.transport.flow.write_limit = 1'000;
+  options.transport.flow.high_water = 900;
+  options.transport.flow.low_water = 100;
+  options.transport.flow.overflow = overflow_policy::disconnect;
+  auto user = world.make_probe();
+  const auto peer = world.acquire(tcp_server, options);
+  user.subscribe(peer);
+  REQUIRE(world.run_until([&] { return user.last_state() == connection_state::ready; }));
+  // The first message is free of the charge for each.
+  const auto too_large = user.send_batch(peer, {std::string(500, 'a'), std::string(373, 'b')});
+  const auto fits = user.send_batch(peer, {std::string(500, 'a'), std::string(372, 'b')});
+  world.run_for(1s);
+  CHECK(too_large->code() == error_code::message_too_large);
+  REQUIRE(fits->value);
+  CHECK(fits->value->results == std::vector<outcome>(2, outcome::written));
+  CHECK(user.last_state() == connection_state::ready);
+}
+
+TEST_CASE("a batch for which others were dropped counts against the memory limit like any message",
+          "[simulation][F3]") {
+  batched_peer with{overflow_policy::drop_oldest};
+  for (int count = 0; count < 5; ++count)
+    with.user.cast(with.peer, std::string(100, 'x'));
+  with.user.send_batch(with.peer, std::vector<std::string>(4, std::string(1'000, 'y')));
+  with.world.run_now();
+  const auto pending = with.figures().delivery.pending;
+  CHECK(pending == tally{5, 4'100});
+  CHECK(with.world.net().memory_used() >= pending.bytes + pending.messages * 128);
+}
+
 TEST_CASE("by drop_newest all of a batch is dropped, by drop_oldest others go for all of it",
           "[simulation][D1][D2][D6]") {
   {

@@ -336,13 +336,14 @@ outbound::batch_reply channel_actor::handle(send_batch& batch) {
   auto asker = is_asked ? make_response_promise<batch_sent>() : outbound::batch_reply{};
   const auto reporter =
       !is_asked && batch.options.report != message_report::none ? current_sender() : caf::strong_actor_ptr{};
-  auto outcome = validate(batch);
+  const auto valid = validate(batch);
+  auto outcome = valid;
   if (outcome)
     outcome = may_accept(batch.options);
   if (outcome)
     outcome = sending_.accept(batch, asker, reporter);
   if (!outcome) {
-    if (!is_asked || is_unwanted_now(batch.options))
+    if (!is_asked || (valid && is_unwanted_now(batch.options)))
       sending_.refuse(batch, outcome.error(), asker, reporter);
     else
       asker.deliver(to_caf_error(outcome.error()));

@@ -95,6 +95,12 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
       return about_message(index, checked.error());
     all.add(batch.bodies[index].size());
   }
+  const auto load = all.bytes + (std::max<std::uint64_t>(all.messages, 1) - 1) * waiting_message_cost;
+  if (const auto limit = ledger_.limits().write_limit; load > limit)
+    return make_error(error_code::message_too_large, phase::established, origin::local,
+                      "a batch that takes " + std::to_string(load) + " bytes with "
+                          + std::to_string(waiting_message_cost) + " for each message: flow.write_limit is "
+                          + std::to_string(limit));
   auto& budget = owner_.where().buffers().budget();
   const auto reserved = static_cast<std::size_t>(all.bytes + all.messages * waiting_message_cost);
   if (!budget.try_take(reserved))
@@ -111,10 +117,8 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
       owner_.abort_later(too_slow());
     return room.error();
   }
-  if (room->dropped != loss{}) {
-    release_memory();
+  if (room->dropped != loss{})
     report_loss(room->dropped, why_dropped(room->reason, target->is_ready()));
-  }
   if (asker.pending()) {
     if (batches_ == nullptr)
       batches_ = std::make_unique<std::map<std::uint64_t, open_batch>>();
@@ -129,6 +133,9 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
     assert(taken);
     static_cast<void>(taken);
   }
+  // Only now: what was reserved counts as used no earlier.
+  if (room->dropped != loss{})
+    release_memory();
   report_backpressure();
   owner_.flush_later(batch.options.stream);
   follow_expiry(target->next_timeout());

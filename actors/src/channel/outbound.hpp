@@ -71,7 +71,7 @@ public:
 
   /// What may leave on stream 0 before it is connected.
   [[nodiscard]] std::size_t gather_early(std::span<outgoing> pieces);
-  void lend(std::size_t bytes) noexcept { outbox_.lend(bytes); }
+  void lend(std::size_t bytes) { outbox_.lend(bytes); }
   [[nodiscard]] std::size_t gather(stream_id stream, std::span<outgoing> pieces);
   void hand_over(stream_id stream, std::size_t bytes);
   void settle_acknowledged(stream_id stream, std::uint64_t stream_offset);

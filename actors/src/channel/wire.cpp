@@ -309,6 +309,9 @@ void wire::abort(const transport_error& reason) {
 }
 
 void wire::abort_later(const transport_error& reason) {
+  // The transport has ended, and what it brought is still to be read.
+  if (ending_)
+    return;
   if (abort_wanted_ == nullptr)
     abort_wanted_ = std::make_unique<const transport_error>(reason);
   where_.flush_later(flusher_);

@@ -165,8 +165,8 @@ namespace {
 
 /// Of one page, so that a server that is killed has written a message or not.
 constexpr std::size_t message_bytes = 4'096;
-/// Less than `write_limit`, and more than a server that does not read takes.
-constexpr std::size_t message_count = 1'000;
+/// Less than `write_limit` with what each message takes beside, and more than a server that does not read takes.
+constexpr std::size_t message_count = 900;
 
 /// Each begins with its number.
 std::vector<std::string> numbered_messages(std::mt19937_64 chance) {
