@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <initializer_list>
 #include <iterator>
 #include <string>
 
@@ -51,7 +52,7 @@ TEST_CASE("a log keeps every record in its order, whether it is larger than what
   std::string expected;
   {
     qlog_file log{create(file)};
-    for (const std::size_t size : {10, 60'000, 10'000, 200'000, 1, 65'536, 65'537, 0, 30}) {
+    for (const auto size : std::initializer_list<std::size_t>{10, 60'000, 10'000, 200'000, 1, 65'536, 65'537, 0, 30}) {
       const std::string record(size, static_cast<char>('a' + expected.size() % 26));
       log.write(record);
       expected += record;
