@@ -48,7 +48,7 @@ public:
     std::uint64_t queue_position = 0;
     connection_id id = 0;
 
-    friend auto operator<=>(const place&, const place&) = default;
+    friend auto operator<=>(const place&, const place&) = default; // NOLINT(modernize-use-nullptr)
   };
 
   struct breaker {
