@@ -447,7 +447,7 @@ private:
   void acquire(std::uint16_t key) {
     acquire_options options;
     options.reconnection = settings_.policy;
-    options.transport.mtu = static_cast<std::size_t>(1'000 + (key - 1) / settings_.endpoints);
+    options.transport.mtu = std::size_t{1'000} + static_cast<std::size_t>((key - 1) / settings_.endpoints);
     const auto got = with_.peers.acquire(pool_fixture::server(endpoint_of(key)), options, with_.now);
     if (!got) {
       REQUIRE(got.error().code == error_code::pool_exhausted);
