@@ -1,7 +1,7 @@
 #pragma once
 
 #include "pattern.hpp"
-#include "virtual_clock.hpp"
+#include "stepped_shard.hpp"
 
 #include <actorwire/transports/acceptor.hpp>
 #include <actorwire/transports/resolver.hpp>
@@ -29,42 +29,6 @@
 #include <vector>
 
 namespace actorwire::test {
-
-/// A shard in stepped mode on real sockets. Time stands still until a test moves it, so nothing times out by accident.
-class stepped_shard {
-public:
-  explicit stepped_shard(std::size_t memory_limit = std::size_t{64} << 20U)
-    : budget(std::make_shared<memory_budget>(memory_limit)), run({0, shard::mode::stepped, &time, budget}) {
-    run.start();
-  }
-
-  ~stepped_shard() { run.stop(); }
-
-  stepped_shard(const stepped_shard&) = delete;
-  stepped_shard& operator=(const stepped_shard&) = delete;
-
-  /// Runs the shard until `reached` holds; fails the test if that takes 20 s of real time.
-  void until(const std::function<bool()>& reached) {
-    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-    while (!reached()) {
-      if (!run.run_ready())
-        std::this_thread::yield();
-      if (std::chrono::steady_clock::now() > give_up_at)
-        FAIL("what the test waits for did not happen");
-    }
-  }
-
-  /// Runs what is ready, and what the kernel has ready for loopback sockets, until nothing is.
-  void settle() {
-    for (int quiet = 0; quiet < 50; ++quiet)
-      if (run.run_ready())
-        quiet = 0;
-  }
-
-  virtual_clock time;
-  std::shared_ptr<memory_budget> budget;
-  shard run;
-};
 
 /// Writes down what a transport tells, and acts on it where a test asks for that.
 class recording_observer final : public transport_observer {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "virtual_clock.hpp"
+#include "stepped_shard.hpp"
 
 #include <actorwire/transports/resolver.hpp>
 
@@ -103,37 +103,10 @@ inline transport_error no_name() {
   return make_error(error_code::name_unknown, phase::resolve, origin::system, "there is no such name");
 }
 
-/// A shard whose time and turns belong to the test.
-class stepped {
-public:
-  stepped() : run({0, shard::mode::stepped, &time, std::make_shared<memory_budget>(1U << 20U)}) { run.start(); }
-  ~stepped() { run.stop(); }
-  stepped(const stepped&) = delete;
-  stepped& operator=(const stepped&) = delete;
-
-  void until(const std::function<bool()>& reached) {
-    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-    while (!reached()) {
-      if (!run.run_ready())
-        std::this_thread::yield();
-      REQUIRE(std::chrono::steady_clock::now() < give_up_at);
-    }
-  }
-
-  void advance(duration step) {
-    time.advance(step);
-    while (run.run_ready())
-      continue;
-  }
-
-  test::virtual_clock time;
-  shard run;
-};
-
 /// A question and what came of it.
 class asking {
 public:
-  asking(resolver& names, stepped& where, const std::string& host, duration patience = resolver::lookup_timeout)
+  asking(resolver& names, stepped_shard& where, const std::string& host, duration patience = resolver::lookup_timeout)
     : where_(&where),
       query_(names.resolve(
           host, where.run, [got = got_](const resolver::resolved& found) { *got = found; }, patience)) {}
@@ -159,7 +132,7 @@ public:
   }
 
 private:
-  stepped* where_;
+  stepped_shard* where_;
   std::shared_ptr<std::optional<resolver::resolved>> got_ = std::make_shared<std::optional<resolver::resolved>>();
   resolver::query query_;
 };

@@ -15,7 +15,7 @@ resolver::lookup_function hanging_by_name(const std::shared_ptr<gate>& way) {
   };
 }
 
-std::vector<std::unique_ptr<asking>> hang(resolver& names, stepped& here, gate& way, std::size_t count) {
+std::vector<std::unique_ptr<asking>> hang(resolver& names, stepped_shard& here, gate& way, std::size_t count) {
   std::vector<std::unique_ptr<asking>> all;
   const auto before = way.asked().size();
   for (std::size_t number = 0; number < count; ++number)
@@ -27,7 +27,7 @@ std::vector<std::unique_ptr<asking>> hang(resolver& names, stepped& here, gate& 
 
 TEST_CASE("look-ups that hang on every thread let others through while these have time left", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{hanging_by_name(way)};
   const auto hanging = hang(names, here, *way, 4);
   way->wait_for_asked(4);
@@ -48,7 +48,7 @@ TEST_CASE("when as many look-ups hang as there may be threads, every question st
   constexpr std::size_t usual = 4;
   constexpr auto most = usual + resolver::hung_threads_max;
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{hanging_by_name(way), usual};
   std::vector<std::vector<std::unique_ptr<asking>>> hanging;
   for (std::size_t begun = 0; begun < most; begun += usual) {
@@ -74,7 +74,7 @@ TEST_CASE("threads that took the place of others that hung are gone when these a
   constexpr std::size_t usual = 2;
   const auto way = std::make_shared<gate>();
   const auto crowd = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{[way, crowd](const std::string& host) {
                    return host.starts_with('h') ? way->pass(host) : crowd->pass(host);
                  },
@@ -102,7 +102,7 @@ TEST_CASE("threads that took the place of others that hung are gone when these a
 
 TEST_CASE("of a name that hangs for ever two look-ups run at most, however often it is asked for", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{hanging_by_name(way)};
   for (int attempt = 0; attempt < 20; ++attempt) {
     asking again{names, here, "hangs.example"};
@@ -122,7 +122,7 @@ TEST_CASE("of a name that hangs for ever two look-ups run at most, however often
 
 TEST_CASE("a name whose first look-up hangs is found by the second", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{[way](const std::string& host) {
     return way->asked().empty() ? way->pass(host) : resolver::answer{numeric({"192.0.2.7"})};
   }};
@@ -136,7 +136,7 @@ TEST_CASE("a name whose first look-up hangs is found by the second", "[P6]") {
 
 TEST_CASE("a question whose resolver has ended is answered when its time is over", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   std::optional<asking> open;
   {
     resolver names{through(way)};

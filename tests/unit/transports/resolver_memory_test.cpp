@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 
 TEST_CASE("questions for a name that is being looked up wait for that look-up", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(way)};
   asking first{names, here, "one.example"};
   way->wait_for_asked(1);
@@ -28,7 +28,7 @@ TEST_CASE("questions for a name that is being looked up wait for that look-up", 
 
 TEST_CASE("a question that is dropped takes the look-up from no other", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(way)};
   std::optional<asking> dropped{std::in_place, names, here, "one.example"};
   way->wait_for_asked(1);
@@ -40,7 +40,7 @@ TEST_CASE("a question that is dropped takes the look-up from no other", "[P6]") 
 
 TEST_CASE("a name is looked up anew for each question, however well it is remembered", "[P6]") {
   const auto service = std::make_shared<name_service>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(service)};
   CHECK(asking{names, here, "moves.example"}.found().addresses == numeric({"192.0.2.1"}));
   service->set(numeric({"192.0.2.2", "2001:db8::2"}));
@@ -52,7 +52,7 @@ TEST_CASE("a name is looked up anew for each question, however well it is rememb
 
 TEST_CASE("while look-ups fail the last addresses are told, with why, until they are ten minutes old", "[P6]") {
   const auto service = std::make_shared<name_service>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(service)};
   CHECK(asking{names, here, "a.example"}.found().addresses == numeric({"192.0.2.1"}));
   service->set(no_service());
@@ -74,7 +74,7 @@ TEST_CASE("while look-ups fail the last addresses are told, with why, until they
 
 TEST_CASE("a name that does not exist any more is no failure, and its addresses are forgotten", "[P6]") {
   const auto service = std::make_shared<name_service>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(service)};
   CHECK(asking{names, here, "a.example"}.answer());
   service->set(GENERATE(resolver::answer{no_name()}, resolver::answer{std::vector<ip_address>{}}));
@@ -85,7 +85,7 @@ TEST_CASE("a name that does not exist any more is no failure, and its addresses 
 
 TEST_CASE("a name that was never found fails with what the look-up said, whatever others are remembered", "[P6]") {
   const auto service = std::make_shared<name_service>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(service)};
   CHECK(asking{names, here, "a.example"}.answer());
   service->set(no_service());
@@ -95,7 +95,7 @@ TEST_CASE("a name that was never found fails with what the look-up said, whateve
 TEST_CASE("a look-up that takes longer than its time is answered from memory, and told why", "[P6]") {
   const auto way = std::make_shared<gate>();
   auto is_hanging = std::make_shared<std::atomic<bool>>(false);
-  stepped here;
+  stepped_shard here;
   resolver names{[way, is_hanging](const std::string& host) {
     return *is_hanging ? way->pass(host) : resolver::answer{numeric({"192.0.2.9"})};
   }};
@@ -118,7 +118,7 @@ TEST_CASE("a look-up that takes longer than its time is answered from memory, an
 
 TEST_CASE("a look-up that takes longer than its time is an error where nothing is remembered", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(way)};
   asking late{names, here, "a.example"};
   way->wait_for_asked(1);
@@ -132,7 +132,7 @@ TEST_CASE("a look-up that takes longer than its time is an error where nothing i
 
 TEST_CASE("what a look-up finds after all patience is remembered", "[P6]") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{[way](const std::string& host) {
     // The first one is slow, and all later ones fail.
     return way->asked().empty() ? way->pass(host) : resolver::answer{no_service()};

@@ -17,7 +17,7 @@ using namespace actorwire;
 using namespace actorwire::test;
 
 TEST_CASE("a numeric address is answered without a look-up, and not before the question returns") {
-  stepped here;
+  stepped_shard here;
   resolver names{[](const std::string&) -> resolver::answer { std::abort(); }};
   std::optional<resolver::resolved> got;
   const auto query = names.resolve("2001:db8::1", here.run, [&](resolver::resolved found) { got = std::move(found); });
@@ -44,7 +44,7 @@ TEST_CASE("addresses are parsed strictly and rendered as they were read") {
 
 TEST_CASE("a look-up that hangs stops neither the shard nor other look-ups") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{[way](const std::string& host) -> resolver::answer {
     if (host == "hangs")
       return way->pass(host);
@@ -63,7 +63,7 @@ TEST_CASE("a look-up that hangs stops neither the shard nor other look-ups") {
 
 TEST_CASE("the answer to a question that was dropped is not delivered") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(way)};
   auto delivered = 0;
   auto dropped = names.resolve("a.example", here.run, [&](const resolver::resolved&) { delivered += 100; });
@@ -77,7 +77,7 @@ TEST_CASE("the answer to a question that was dropped is not delivered") {
 }
 
 TEST_CASE("an answer on its way is taken back with its question") {
-  stepped here;
+  stepped_shard here;
   resolver names;
   auto delivered = false;
   auto query = names.resolve("127.0.0.1", here.run, [&](const resolver::resolved&) { delivered = true; });
@@ -90,13 +90,13 @@ TEST_CASE("an answer that comes after the shard ended touches nothing") {
   const auto way = std::make_shared<gate>();
   resolver names{through(way), 1};
   {
-    stepped here;
+    stepped_shard here;
     const auto query = names.resolve("late.example", here.run, [](const resolver::resolved&) { std::abort(); });
     way->wait_for_asked(1);
   }
   way->open();
   // A further question on the only thread shows that the late answer is dealt with.
-  stepped next;
+  stepped_shard next;
   auto done = false;
   const auto query = names.resolve("next.example", next.run, [&](const resolver::resolved&) { done = true; });
   next.until([&] { return done; });
@@ -104,7 +104,7 @@ TEST_CASE("an answer that comes after the shard ended touches nothing") {
 
 TEST_CASE("a resolver ends while a look-up hangs") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver::query query;
   {
     resolver names{through(way)};
@@ -117,7 +117,7 @@ TEST_CASE("a resolver ends while a look-up hangs") {
 
 TEST_CASE("questions beyond the limit are refused with its number, and dropped ones make room") {
   const auto way = std::make_shared<gate>();
-  stepped here;
+  stepped_shard here;
   resolver names{through(way), 1};
   std::vector<resolver::query> queries;
   std::optional<resolver::resolved> refused;
@@ -148,7 +148,7 @@ TEST_CASE("questions beyond the limit are refused with its number, and dropped o
 TEST_CASE("no more threads are used than allowed") {
   std::atomic<int> running{0};
   std::atomic<int> most{0};
-  stepped here;
+  stepped_shard here;
   auto answered = 0;
   std::vector<resolver::query> queries;
   {
@@ -170,7 +170,7 @@ TEST_CASE("no more threads are used than allowed") {
 }
 
 TEST_CASE("a look-up without addresses is an error, never an empty answer") {
-  stepped here;
+  stepped_shard here;
   resolver names{[](const std::string&) -> resolver::answer { return std::vector<ip_address>{}; }};
   std::optional<resolver::resolved> got;
   const auto query =
@@ -182,7 +182,7 @@ TEST_CASE("a look-up without addresses is an error, never an empty answer") {
 }
 
 TEST_CASE("the system's resolver knows localhost and explains a name that cannot exist") {
-  stepped here;
+  stepped_shard here;
   resolver names;
   std::optional<resolver::resolved> local;
   std::optional<resolver::resolved> invalid;
@@ -233,7 +233,7 @@ TEST_CASE("addresses beyond the limit of their family are dropped, and those of 
   for (std::size_t count = 0; count < most + 5; ++count)
     many.push_back("2001:db8::" + std::to_string(count));
   many.insert(many.end(), {"192.0.2.1", "192.0.2.2"});
-  stepped here;
+  stepped_shard here;
   resolver names{[many](const std::string&) -> resolver::answer { return numeric(many); }};
   const auto found = asking{names, here, "many.example"}.found().addresses;
   REQUIRE(found.size() == most + 2);

@@ -3,8 +3,8 @@
 #include "certificates.hpp"
 #include "edge/tls_files.hpp"
 #include "edge/tls_store.hpp"
+#include "stepped_shard.hpp"
 #include "temporary_directory.hpp"
-#include "virtual_clock.hpp"
 
 #include <actorwire/transports/memory_budget.hpp>
 
@@ -63,31 +63,10 @@ private:
   temporary_directory directory_;
 };
 
-/// A shard that the test steps.
-class stepped {
-public:
-  stepped() : run({0, shard::mode::stepped, &time, std::make_shared<memory_budget>(1U << 20U)}) { run.start(); }
-  ~stepped() { run.stop(); }
-  stepped(const stepped&) = delete;
-  stepped& operator=(const stepped&) = delete;
-
-  void until(const std::function<bool()>& reached) {
-    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-    while (!reached()) {
-      if (!run.run_ready())
-        std::this_thread::yield();
-      REQUIRE(std::chrono::steady_clock::now() < give_up_at);
-    }
-  }
-
-  virtual_clock time;
-  shard run;
-};
-
 /// What a question was answered with.
 class inquiry {
 public:
-  tls_store::answer wait(stepped& where) {
+  tls_store::answer wait(stepped_shard& where) {
     where.until([this] { return got_.has_value(); });
     return *got_;
   }
@@ -331,7 +310,7 @@ TEST_CASE("threads that ask for the same settings at once get the same identity"
 }
 
 TEST_CASE("an answer comes in a turn of its own, whether files must be read or not", "[tls_store]") {
-  stepped here;
+  stepped_shard here;
   tls_store store;
   inquiry first;
   first.question = store.find(tls_role::client, trusting_root(), here.run, first.taker());
@@ -358,7 +337,7 @@ TEST_CASE("settings that are not valid are refused before a file is read", "[tls
 
 TEST_CASE("whoever asks for a missing file gets an answer, however many ask", "[tls_store]") {
   const folder place;
-  stepped here;
+  stepped_shard here;
   tls_store store;
   tls_config config;
   config.trust.file = place.file("missing.pem");
@@ -379,7 +358,7 @@ TEST_CASE("whoever asks for a missing file gets an answer, however many ask", "[
 }
 
 TEST_CASE("concurrent questions about the same settings get the same identity", "[tls_store]") {
-  stepped here;
+  stepped_shard here;
   tls_store store;
   std::vector<inquiry> inquiries(100);
   for (auto& each : inquiries)
@@ -391,7 +370,7 @@ TEST_CASE("concurrent questions about the same settings get the same identity", 
 }
 
 TEST_CASE("a question that was dropped is not answered", "[tls_store]") {
-  stepped here;
+  stepped_shard here;
   tls_store store;
   std::vector<inquiry> dropped(100);
   for (auto& each : dropped)
@@ -406,7 +385,7 @@ TEST_CASE("a question that was dropped is not answered", "[tls_store]") {
 }
 
 TEST_CASE("a store may end while questions are open", "[tls_store]") {
-  stepped here;
+  stepped_shard here;
   std::vector<inquiry> inquiries(100);
   {
     tls_store store;
@@ -420,7 +399,7 @@ TEST_CASE("a store may end while questions are open", "[tls_store]") {
 
 TEST_CASE("a reload takes what the files hold now", "[tls_store]") {
   const folder place;
-  stepped here;
+  stepped_shard here;
   tls_store store;
   const auto config = place.server("server-ec");
   const auto identity = store.load(tls_role::server, config).value();
@@ -439,7 +418,7 @@ TEST_CASE("a reload takes what the files hold now", "[tls_store]") {
 
 TEST_CASE("a reload that finds something wrong leaves all as it was, and says what", "[tls_store]") {
   const folder place;
-  stepped here;
+  stepped_shard here;
   tls_store store;
   const auto config = place.server("server-ec");
   const auto identity = store.load(tls_role::server, config).value();
@@ -480,7 +459,7 @@ TEST_CASE("a reload that finds something wrong leaves all as it was, and says wh
 }
 
 TEST_CASE("settings that nobody uses are read like new ones by a reload", "[tls_store]") {
-  stepped here;
+  stepped_shard here;
   tls_store store;
   inquiry reload;
   reload.question = store.reload(tls_role::client, trusting_root(), here.run, reload.taker());
