@@ -56,8 +56,6 @@ struct figures::kept {
   std::unique_ptr<past> generations;
   std::vector<std::unique_ptr<stream>> streams;
   lifetime_stats lifetime;
-  /// When the round-trip time may be looked at again.
-  time_point round_trip_due = time_point::min();
 };
 
 figures::figures(channel_actor& owner) : owner_(owner) {}
@@ -93,26 +91,55 @@ transport_stats figures::over_all(const transport_stats* present, std::uint64_t 
 // -- what only grows ----------------------------------------------------------------------------------------------------
 
 void figures::note_departure(time_point accepted_at, departure how) noexcept {
+  const auto now = owner_.where().read_clock();
+  if (how != departure::completed)
+    record(measure::queue_age, now - accepted_at);
+  if (how == departure::completed || how == departure::whole)
+    record(measure::send_latency, now - accepted_at);
+  note_round_trip(now);
+}
+
+void figures::note_round_trip(time_point now) noexcept {
+  if (now < round_trip_due_)
+    return;
+  round_trip_due_ = now + shortest_round_trip_interval;
+  if (const auto latency = owner_.round_trip(); latency.count() > 0)
+    record(measure::round_trip, latency);
+}
+
+void figures::record(measure which, duration taken) noexcept {
+  const auto index = static_cast<std::size_t>(which);
+  if (kept_ == nullptr && !has_first_sample_[index]) {
+    first_samples_[index] = static_cast<std::uint32_t>(
+        std::clamp(in_microseconds(taken), std::chrono::microseconds{0}, histogram::longest).count());
+    has_first_sample_[index] = true;
+    return;
+  }
   if (kept_ == nullptr) {
     // What looks on must not bring down what it looks at: without memory this sample is left out.
     kept_.reset(new (std::nothrow) kept);
     if (kept_ == nullptr)
       return;
   }
-  const auto now = owner_.where().read_clock();
-  if (how != departure::completed)
-    kept_->lifetime.queue_age.record(now - accepted_at);
-  if (how == departure::completed || how == departure::whole)
-    kept_->lifetime.send_latency.record(now - accepted_at);
-  note_round_trip(now);
+  of(kept_->lifetime, which).record(taken);
 }
 
-void figures::note_round_trip(time_point now) noexcept {
-  if (kept_ == nullptr || now < kept_->round_trip_due)
-    return;
-  kept_->round_trip_due = now + shortest_round_trip_interval;
-  if (const auto latency = owner_.round_trip(); latency.count() > 0)
-    kept_->lifetime.round_trip.record(latency);
+histogram& figures::of(lifetime_stats& all, measure which) noexcept {
+  switch (which) {
+    case measure::send_latency:
+      return all.send_latency;
+    case measure::queue_age:
+      return all.queue_age;
+    case measure::round_trip:
+      break;
+  }
+  return all.round_trip;
+}
+
+void figures::add_first_samples(lifetime_stats& sum) const noexcept {
+  for (const auto which : {measure::send_latency, measure::queue_age, measure::round_trip})
+    if (const auto index = static_cast<std::size_t>(which); has_first_sample_[index])
+      of(sum, which).record(std::chrono::microseconds{first_samples_[index]});
 }
 
 void figures::note_stay(connection_state state, duration stay) {
@@ -140,6 +167,7 @@ lifetime_stats figures::lifetime(connection_state state, duration stay) const {
   auto sum = kept_ != nullptr ? kept_->lifetime : lifetime_stats{};
   for (std::size_t index = 0; index < early_times_.size(); ++index)
     sum.time_in.all[index] += std::chrono::microseconds{early_times_[index]};
+  add_first_samples(sum);
   sum.time_in[state] += in_microseconds(stay);
   return sum;
 }

@@ -17,8 +17,8 @@ namespace actorwire {
 
 class channel_actor;
 
-/// The figures of a channel over all its generations, and who is sent them at an interval. What a channel that is only
-/// connected and idle has takes no memory beside this object.
+/// The figures of a channel over all its generations, and who is sent them at an interval. What a channel has that connected
+/// and sent a message or few, or none, takes no memory beside this object.
 /// *Thread:* shard only.
 class figures final : public departure_observer {
 public:
@@ -61,20 +61,34 @@ private:
   struct stream;
   struct kept;
 
+  /// What is measured of samples.
+  enum class measure : std::uint8_t { send_latency, queue_age, round_trip };
+  static constexpr std::size_t measures = 3;
+
   /// States that every channel goes through at least once, the first ones of the enumeration.
   static constexpr std::size_t early_states = 4;
 
   /// What is kept of this channel, made if need be.
   [[nodiscard]] kept& more();
+  void record(measure which, duration taken) noexcept;
   void note_round_trip(time_point now) noexcept;
+  /// The histogram of a measure.
+  [[nodiscard]] static histogram& of(lifetime_stats& all, measure which) noexcept;
+  /// Adds what was measured before there was a place for more.
+  void add_first_samples(lifetime_stats& sum) const noexcept;
 
   channel_actor& owner_;
-  /// Null for a channel that has sent nothing, lost nothing, and told nobody.
+  /// Null for a channel that has sent little, lost nothing, and told nobody.
   std::unique_ptr<kept> kept_;
+  /// When the round-trip time may be looked at again.
+  time_point round_trip_due_ = time_point::min();
   /// Microseconds in these states, as long as they fit.
   std::array<std::uint32_t, early_states> early_times_{};
+  /// The first sample of each measure, in microseconds, until there is a second: most of what is idle has no more.
+  std::array<std::uint32_t, measures> first_samples_{};
+  std::array<bool, measures> has_first_sample_{};
 };
 
-static_assert(sizeof(figures) <= 40, "each connection and each peer has one");
+static_assert(sizeof(figures) <= 64, "each connection and each peer has one");
 
 } // namespace actorwire
