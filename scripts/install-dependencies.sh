@@ -2,8 +2,8 @@
 # Installs the packages that building and testing need, from Debian or a relative of it. Does nothing when nothing is
 # missing, and changes nothing before it knows that it can finish.
 #
-#   scripts/install-dependencies.sh [build|test|lint|fuzz]...    default: build test
-#   scripts/install-dependencies.sh --print-backports       shows the apt source that it would add, adds nothing
+#   scripts/install-dependencies.sh [build|demo|test|lint|fuzz]...    default: build test
+#   scripts/install-dependencies.sh --print-backports            shows the apt source that it would add, adds nothing
 #
 # Debian 12 has Catch2 2 and an ngtcp2 from before 1.0, so there these two come from the release's own backports suite, on
 # the mirror that apt uses already, with the libraries that they are made for. Nothing else is taken from it. ROOT is a folder to read instead of / (for the tests of this script).
@@ -12,6 +12,8 @@ set -eu
 
 build_packages='g++ cmake ninja-build pkg-config ccache libcaf-dev libboost-dev libcli11-dev nettle-dev libgnutls28-dev'
 build_packages="$build_packages libngtcp2-dev libngtcp2-crypto-gnutls-dev"
+# certtool is in it.
+demo_packages='gnutls-bin'
 # libssl-dev is for the benchmark's rival alone: the library has nothing of OpenSSL. The last two hold gtlsclient and
 # gtlsserver, which QUIC is tried against.
 test_packages='catch2 librapidcheck-dev ncat redis-server nginx gnutls-bin openssl libssl-dev ngtcp2-client ngtcp2-server iproute2'
@@ -235,11 +237,12 @@ wanted=
 for argument in "$@"; do
   case $argument in
   build) wanted="$wanted $build_packages" ;;
+  demo) wanted="$wanted $demo_packages" ;;
   test) wanted="$wanted $test_packages" ;;
   lint) wanted="$wanted $lint_packages" ;;
   fuzz) wanted="$wanted $fuzz_packages" ;;
   --print-backports) print_backports=yes ;;
-  *) die "unknown argument '$argument'" 'usage: install-dependencies.sh [build|test|lint|fuzz]... | --print-backports' ;;
+  *) die "unknown argument '$argument'" 'usage: install-dependencies.sh [build|demo|test|lint|fuzz]... | --print-backports' ;;
   esac
 done
 

@@ -138,7 +138,7 @@ fake apt-cache 'echo " $2 | 99.0 | made up"'
 
 bookworm_machine nothing_missing
 fake dpkg-query 'echo "installed 99.0"'
-run build test lint fuzz
+run build demo test lint fuzz
 expect 'exit status' 0 "$status"
 expect 'apt is not asked' '' "$apt_calls"
 expect 'no source added' '' "$(added)"
