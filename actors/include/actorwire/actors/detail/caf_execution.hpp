@@ -237,13 +237,51 @@ void enqueue_to(const caf::strong_actor_ptr& dest, const caf::strong_actor_ptr& 
 #endif
 }
 
+#if ACTORWIRE_CAF_0_17
+template <class Base>
+using departing = Base;
+#else
+/// CAF 1.x tells those who watch an actor that it has ended before it lets the actor do its last. What an actor sends in
+/// `leave` is to come before that news, as it does on 0.17.
+class departing_actor {
+public:
+  virtual void leave(const caf::error& reason) noexcept = 0;
+
+  /// Has `who` leave before whoever watches it so far is told.
+  static void leave_first(const caf::strong_actor_ptr& who) {
+    struct first final : caf::attachable {
+      explicit first(departing_actor& leaves) : actor(leaves) {}
+      /// Without a scheduler it is over already, or ends because nobody knows it any more.
+      void actor_exited(const caf::error& reason, caf::scheduler* here) override {
+        if (here != nullptr)
+          actor.leave(reason);
+      }
+      departing_actor& actor;
+    };
+    // The latest is called first.
+    if (auto* own = dynamic_cast<departing_actor*>(who->get()))
+      who->get()->attach(std::make_unique<first>(*own));
+  }
+
+protected:
+  ~departing_actor() = default;
+};
+
+template <class Base>
+class departing : public Base, public departing_actor {
+public:
+  using Base::Base;
+};
+#endif
+
 /// The base of actors that run on a context of our own: overrides the few functions in which CAF chooses where an actor
 /// runs, and offers what event loops need to enter an actor from outside a message handler.
 template <class Base>
-class hosted_actor : public Base {
+class hosted_actor : public departing<Base> {
 public:
-  using Base::Base;
+  using super = departing<Base>;
   using Base::enqueue;
+  using super::super;
 
 #if ACTORWIRE_CAF_0_17
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
@@ -315,6 +353,7 @@ protected:
                             std::erase_if(watches_, [&address](const auto& entry) { return entry.first == address; });
                             on_down(address, reason);
                           }));
+    departing_actor::leave_first(whom);
 #endif
   }
 
