@@ -5,7 +5,6 @@
 #include <actorwire/actors/errors.hpp>
 
 #include <algorithm>
-#include <cassert>
 #include <optional>
 #include <string>
 #include <utility>
@@ -127,12 +126,8 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
     batches_->try_emplace(first, open_batch{asker, std::move(answer), batch.bodies.size()});
   }
   const auto how = options_for(batch.options, reporter);
-  for (auto& body : batch.bodies) {
-    const auto taken = target->accept(std::move(body), how, {{}, reporter, batch.options.tag},
-                                      time_of_acceptance(*target, how), settler());
-    assert(taken);
-    static_cast<void>(taken);
-  }
+  for (auto& body : batch.bodies)
+    target->add(std::move(body), how, {{}, reporter, batch.options.tag}, time_of_acceptance(*target, how));
   // Only now: what was reserved counts as used no earlier.
   if (room->dropped != loss{})
     release_memory();

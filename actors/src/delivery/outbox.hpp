@@ -3,6 +3,7 @@
 #include "delivery/framed_message.hpp"
 #include "delivery/outbox_ledger.hpp"
 #include "delivery/ring_queue.hpp"
+#include "delivery/settled.hpp"
 #include "delivery/waiting_line.hpp"
 
 #include <actorwire/messages/delivery.hpp>
@@ -28,35 +29,6 @@
 
 namespace actorwire {
 
-/// The outcome of one message, as told to its sender.
-struct settled {
-  std::uint64_t sequence = 0;
-  outcome result = outcome::written;
-  /// Why it did not, or may not, arrive; null for `written` and `acked`. Valid during the call only.
-  const transport_error* why = nullptr;
-};
-
-/// Tells a sender what became of its message. It must not throw, and may call `accept`, `drop` and the queries of the
-/// outbox that calls it, nothing else. What `accept` itself tells must not even do that.
-template <class Settle, class Reply>
-concept settles = std::invocable<Settle&, Reply&&, const settled&>;
-
-/// What one event cost: messages and bytes of messages.
-struct loss {
-  tally not_sent{};
-  tally maybe_sent{};
-
-  friend constexpr bool operator==(const loss&, const loss&) = default;
-};
-
-/// What became of a message that was taken: its number, and which ones went for it, the message itself perhaps.
-struct admission {
-  std::uint64_t sequence = 0;
-  loss dropped{};
-  /// Why those did; without a meaning if there are none.
-  loss_reason reason = loss_reason::dropped_newest;
-};
-
 /// Where every accepted message stands until its outcome is known. It belongs to the stable handle of a remote endpoint
 /// and outlives the transport connections that drain it one after another.
 ///
@@ -80,8 +52,8 @@ struct admission {
 /// passed in and never goes back. An empty outbox holds no memory but itself.
 /// *Limits:* those of `flow_limits`, measured in bytes of messages and `waiting_message_cost` over everything pending in its ledger, which several
 /// outboxes may share, one for each stream of a connection; at the bound `accept` does what `flow_limits::overflow` says.
-/// What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's limits; nothing
-/// is added until it fits below them again.
+/// What was accepted on a ready connection is kept when it is lost, even where that is more than the queue's limits: until it
+/// is below them again nothing is added, and what others go for takes no more than they did.
 /// *Thread:* shard only.
 template <class Reply>
 class outbox {
@@ -134,9 +106,16 @@ public:
     } else {
       taken_place = &waiting_.add(std::move(added), overflow() == overflow_policy::conflate);
     }
-    taken_place->sequence = ledger_.accept(size, wire_size) & sequence_max;
-    earliest_ = std::min(earliest_, deadline_of(*taken_place));
-    return tell_dropped(taken_place->sequence, std::move(gone), reason, settle);
+    return tell_dropped(note_accepted(*taken_place), std::move(gone), reason, settle);
+  }
+
+  /// Accepts one of the messages that `make_room` has made room for, and returns its sequence number. It has passed `check`,
+  /// and has no key.
+  std::uint64_t add(payload&& body, const send_options& options, Reply&& reply, time_point now) {
+    assert(options.key == 0 && check(body, options));
+    const auto envelope = encoder_.frame(body.bytes());
+    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
+    return note_accepted(waiting_.add(std::move(added), overflow() == overflow_policy::conflate));
   }
 
   /// Says whether a message may ever be accepted; changes nothing. *Errors:* those of `accept` but for `would_block`.
@@ -147,8 +126,8 @@ public:
     return ledger_.check(body.size(), body.size() + envelope->head_size + envelope->tail_size, options, is_ready_);
   }
 
-  /// Sees to it that `more` messages of this priority are accepted, if need be by `overflow_policy::drop_oldest`, and returns
-  /// which ones went for them. *Errors:* `would_block`, and none went.
+  /// Sees to it that there is room to `add` `more` messages of this priority, if need be by `overflow_policy::drop_oldest`, and
+  /// returns which ones went for them. *Errors:* `would_block`, and none went.
   template <settles<Reply> Settle>
   [[nodiscard]] result<admission> make_room(const tally& more, std::uint8_t priority, Settle&& settle) {
     if (ledger_.has_room(more, is_ready_))
@@ -528,6 +507,13 @@ private:
   void account(outcome known, std::size_t size, loss& lost) noexcept {
     ledger_.settle(known, size);
     (known == outcome::not_sent ? lost.not_sent : lost.maybe_sent).add(size);
+  }
+
+  /// Takes a message into the account that is in the queue, and returns its sequence number.
+  std::uint64_t note_accepted(queued& added) noexcept {
+    added.sequence = ledger_.accept(added.message.size(), added.message.wire_size()) & sequence_max;
+    earliest_ = std::min(earliest_, deadline_of(added));
+    return added.sequence;
   }
 
   // -- what goes for another --------------------------------------------------------------------------------------------

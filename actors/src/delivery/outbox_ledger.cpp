@@ -125,14 +125,19 @@ std::optional<bool> outbox_ledger::poll_backpressure() noexcept {
 }
 
 outbox_ledger::measure outbox_ledger::exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept {
-  const tally stay{totals_.pending.messages - freed.messages, totals_.pending.bytes - freed.bytes};
-  // Survivors of a lost connection may exceed the limits of the queue already.
-  if (!is_ready && stay.messages + more.messages > limits_.queue_messages)
-    return {"queue_messages", limits_.queue_messages, stay.messages, more.messages};
+  const auto& before = totals_.pending;
+  const tally stay{before.messages - freed.messages, before.bytes - freed.bytes};
   auto all = stay;
   all += more;
+  // Survivors of a lost connection may exceed the limits of the queue already. What takes no more than those did that go for
+  // it makes that no worse, and none of the others has to go before its time.
+  const auto is_beyond = [](std::uint64_t after, std::uint64_t limit, std::uint64_t now) {
+    return after > limit && after > now;
+  };
+  if (!is_ready && is_beyond(all.messages, limits_.queue_messages, before.messages))
+    return {"queue_messages", limits_.queue_messages, stay.messages, more.messages};
   const std::uint64_t bytes_max = is_ready ? limits_.write_limit : limits_.queue_bytes;
-  if (const auto held = bytes_held_by(all); held > bytes_max)
+  if (const auto held = bytes_held_by(all); is_beyond(held, bytes_max, bytes_held_by(before)))
     return {is_ready ? "write_limit" : "queue_bytes", bytes_max, bytes_held_by(stay), held - bytes_held_by(stay)};
   return {};
 }

@@ -38,7 +38,8 @@ public:
   [[nodiscard]] result<void> check(std::size_t size, std::size_t wire_size, const send_options& options,
                                    bool is_ready) const;
 
-  /// Whether `more` messages fit now, if those that `freed` counts of the pending ones were not there.
+  /// Whether `more` messages fit now, if those that `freed` counts of the pending ones were not there: below the limits, or,
+  /// where these are exceeded already, in no more than what is pending takes.
   [[nodiscard]] bool has_room(const tally& more, bool is_ready, const tally& freed = {}) const noexcept;
   /// Why they do not: `would_block`. The text names the limit and the sizes.
   [[nodiscard]] transport_error why_full(const tally& more, bool is_ready, const tally& freed = {}) const;

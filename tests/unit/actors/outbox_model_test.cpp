@@ -61,7 +61,7 @@ private:
   }
 
   void take_step() {
-    switch (draw(13)) {
+    switch (draw(14)) {
       case 0:
       case 1:
       case 2:
@@ -80,6 +80,8 @@ private:
         return draw(20) == 0 ? give_up() : pass_time();
       case 10:
         return model_.is_ready ? hand_over() : try_early();
+      case 11:
+        return accept_many();
       default:
         return model_.is_ready ? lose() : connect();
     }
@@ -114,6 +116,7 @@ private:
     const auto body = new_body(id);
     const auto options = new_options();
     const auto verdict = model_.offer(id, body, options, now_);
+    const auto before = box_.pending();
     answers told;
     const auto taken = box_.accept(payload::copy_of(body), options, ticket{id}, now_, told);
     const auto heard = told.take();
@@ -124,9 +127,53 @@ private:
       REQUIRE(taken->sequence == model_.all.size());
       REQUIRE(taken->dropped.not_sent.messages + taken->dropped.maybe_sent.messages == heard.size());
       losses_.add(*taken, box_.is_ready());
+      check_limits(before);
     } else {
       REQUIRE(taken.error().code == verdict.refusal);
     }
+  }
+
+  /// Several at once, as whoever sends a batch does it: checked first, then given room, then added.
+  void accept_many() {
+    auto options = new_options();
+    options.key = 0;
+    std::vector<reference::offer_of_many> many(1 + draw(4));
+    tally sum;
+    auto refusal = error_code::none;
+    for (auto& each : many) {
+      each.id = ++last_id_;
+      each.body = new_body(each.id);
+      sum.add(each.body.size());
+      const auto checked = box_.check(payload::copy_of(each.body), options);
+      if (!checked && refusal == error_code::none)
+        refusal = checked.error().code;
+    }
+    const auto before = box_.pending();
+    const auto verdict = model_.offer(many, options, now_);
+    answers told;
+    if (refusal == error_code::none) {
+      const auto made = box_.make_room(sum, options.priority, told);
+      refusal = made ? error_code::none : made.error().code;
+      if (made)
+        losses_.add(*made, box_.is_ready());
+    }
+    REQUIRE(refusal == verdict.refusal);
+    const auto heard = told.take();
+    REQUIRE(heard == verdict.told);
+    all_answers_.insert(all_answers_.end(), heard.begin(), heard.end());
+    if (refusal != error_code::none)
+      return;
+    for (const auto& each : many)
+      box_.add(payload::copy_of(each.body), options, ticket{each.id}, now_);
+    check_limits(before);
+  }
+
+  /// No limit is exceeded, or by no more than what came back with a lost connection did `before`.
+  void check_limits(const tally& before) const {
+    const auto pending = box_.pending();
+    const std::uint64_t bytes_max = box_.is_ready() ? limits_.write_limit : limits_.queue_bytes;
+    REQUIRE(bytes_held_by(pending) <= std::max(bytes_max, bytes_held_by(before)));
+    REQUIRE((box_.is_ready() || pending.messages <= std::max<std::uint64_t>(limits_.queue_messages, before.messages)));
   }
 
   void drop() {
@@ -246,6 +293,7 @@ private:
     const auto id = ++last_id_;
     auto body = new_body(id);
     const auto options = new_options();
+    const auto before = box_.pending();
     answers told;
     const auto taken = box_.accept(payload::copy_of(body), options, ticket{id}, now_, told);
     if (!taken)
@@ -253,9 +301,7 @@ private:
     REQUIRE(taken->sequence == model_.all.size() + sent_again.size() + 1);
     losses_.add(*taken, box_.is_ready());
     const auto is_dropped = taken->dropped != loss{} && taken->reason == loss_reason::dropped_newest;
-    REQUIRE(
-        (is_dropped || bytes_held_by(box_.pending()) <= (box_.is_ready() ? limits_.write_limit : limits_.queue_bytes)));
-    REQUIRE((is_dropped || box_.is_ready() || box_.pending().messages <= limits_.queue_messages));
+    check_limits(before);
     sent_again.emplace_back([this, id, body, options, at = now_, is_dropped, heard = told.take()] {
       all_answers_.insert(all_answers_.end(), heard.begin(), heard.end());
       if (is_dropped) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using namespace actorwire;
@@ -28,6 +29,15 @@ flow_limits limits_of_writing(overflow_policy overflow, std::size_t write_limit)
   auto limits = limits_with(overflow);
   limits.write_limit = write_limit;
   return limits;
+}
+
+/// What waits when a connection is lost that had taken none of it, a message for each character.
+void lose_with(outbox_fixture& f, std::string_view each) {
+  f.ready();
+  for (const auto one : each)
+    f.must_accept(std::string(1, one));
+  f.lose();
+  REQUIRE(f.told.take().empty());
 }
 
 /// A newer state of the thing that has this number.
@@ -107,6 +117,102 @@ TEST_CASE("by drop_oldest a message that never fits drops nothing", "[outbox][D6
   CHECK(f.refusal_of("12345678901") == error_code::would_block);
   CHECK(f.told.take().empty());
   CHECK(f.box.pending() == tally{1, 10});
+}
+
+TEST_CASE("by drop_oldest no more goes than a message needs, also where a loss left more than may wait",
+          "[outbox][D1][D2][D5][D6]") {
+  outbox_fixture f{framing_mode::none, limits_with(overflow_policy::drop_oldest, 2)};
+  lose_with(f, "123456");
+  REQUIRE(f.box.pending() == tally{6, 6});
+  f.must_accept("7");
+  CHECK(f.told.take() == expected{{1, 1, outcome::not_sent, error_code::queue_overflow}});
+  f.must_accept("8");
+  CHECK(f.told.take() == expected{{2, 2, outcome::not_sent, error_code::queue_overflow}});
+  CHECK(f.box.pending() == tally{6, 6});
+  CHECK(adds_up(f.box.totals()));
+  f.ready();
+  CHECK(f.take_all() == "345678");
+}
+
+TEST_CASE("by drop_oldest what goes after a loss is as large as what comes", "[outbox][D6]") {
+  auto limits = limits_with(overflow_policy::drop_oldest);
+  limits.queue_bytes = 10;
+  outbox_fixture f{framing_mode::none, limits};
+  lose_with(f, "123456");
+  // With what a message costs that waits, two small ones take more than a larger one.
+  f.must_accept("abc");
+  CHECK(f.told.take().size() == 2);
+  CHECK(f.box.pending() == tally{5, 7});
+  CHECK(f.refusal_of(std::string(7 + 5 * waiting_message_cost, 'x')) == error_code::would_block);
+  CHECK(f.told.take().empty());
+}
+
+TEST_CASE("room is made for several messages at once, and for no more, also after a loss", "[outbox][D1][D5][D6]") {
+  outbox_fixture f{framing_mode::none, limits_with(overflow_policy::drop_oldest, 2)};
+  lose_with(f, "123456");
+  const auto made = f.box.make_room({3, 3}, usual_send_priority, f.told);
+  REQUIRE(made);
+  CHECK(made->dropped == loss{.not_sent = {3, 3}});
+  for (const auto* each : {"a", "b", "c"})
+    f.box.add(payload::copy_of(each), {}, ticket{9}, f.now);
+  CHECK(f.told.take().size() == 3);
+  CHECK(f.box.pending() == tally{6, 6});
+  CHECK_FALSE(f.box.make_room({7, 7}, usual_send_priority, f.told));
+  CHECK(f.told.take().empty());
+  CHECK(adds_up(f.box.totals()));
+  f.ready();
+  CHECK(f.take_all() == "456abc");
+}
+
+TEST_CASE("what does not fit after a loss is refused or dropped where nothing goes for it", "[outbox][D6]") {
+  for (const auto overflow : {overflow_policy::fail, overflow_policy::disconnect, overflow_policy::conflate}) {
+    CAPTURE(name_of(overflow));
+    outbox_fixture f{framing_mode::none, limits_with(overflow, 2)};
+    lose_with(f, "123");
+    CHECK(f.refusal_of("4") == error_code::would_block);
+    CHECK_FALSE(f.box.make_room({1, 1}, usual_send_priority, f.told));
+  }
+}
+
+TEST_CASE("by default 21,846 messages of 64 bytes may wait for a connection that is ready", "[outbox][D6]") {
+  outbox_fixture f;
+  f.ready();
+  std::size_t count = 0;
+  while (f.accept(std::string(64, 'x')))
+    ++count;
+  CHECK(count == 21'846);
+}
+
+TEST_CASE("streams of one connection share its limits, and drop none of each other's", "[outbox][streams][D6]") {
+  const auto limits = limits_of_writing(overflow_policy::drop_oldest, 3 + 2 * waiting_message_cost);
+  outbox_ledger ledger{limits};
+  const framing_config framing{.mode = framing_mode::none};
+  outbox<ticket> full{ledger, framing};
+  outbox<ticket> other{ledger, framing};
+  answers told;
+  const time_point now{1'000s};
+  int next_id = 0;
+  const auto accept = [&](outbox<ticket>& box) {
+    return static_cast<bool>(box.accept(payload::copy_of("x"), {}, ticket{++next_id}, now, told));
+  };
+  for (auto* each : {&full, &other})
+    static_cast<void>(each->connection_ready(now, told));
+  for (int count = 0; count < 3; ++count)
+    CHECK(accept(full));
+  // The one that has taken all the room goes on, at the cost of its own, and keeps the other out.
+  CHECK(accept(full));
+  CHECK(told.take().size() == 1);
+  CHECK_FALSE(accept(other));
+  CHECK(told.take().empty());
+  // Until something of it leaves, or all of it is given up.
+  full.handed_over(1, told);
+  CHECK(accept(other));
+  static_cast<void>(full.abandon(closed_by_user(), told));
+  told.clear();
+  CHECK(accept(other));
+  CHECK(accept(other));
+  CHECK(told.take().empty());
+  CHECK(adds_up(ledger.totals()));
 }
 
 TEST_CASE("by drop_oldest what left early with an attempt that failed may have arrived", "[outbox][D4]") {
@@ -198,6 +304,33 @@ TEST_CASE("by conflate a newer message that does not fit leaves the older one wh
   CHECK(f.told.take().empty());
   f.must_accept("1234567", about(1));
   CHECK(f.box.pending() == tally{2, 10});
+}
+
+TEST_CASE("by conflate a newer message that is no larger takes its place, also where a loss left more than may wait",
+          "[outbox][D1][D5][D6]") {
+  auto limits = limits_with(overflow_policy::conflate, 2);
+  limits.queue_bytes = 6;
+  outbox_fixture f{framing_mode::line, limits};
+  f.ready();
+  for (std::uint64_t key = 1; key <= 3; ++key)
+    f.must_accept(std::to_string(key) + "=1", about(key));
+  f.lose();
+  f.must_accept("1=2", about(1));
+  CHECK(f.told.take() == expected{{1, 1, outcome::not_sent, error_code::superseded}});
+  f.must_accept("2=", about(2));
+  CHECK(f.told.take() == expected{{2, 2, outcome::not_sent, error_code::superseded}});
+  CHECK(f.box.pending() == tally{3, 8});
+  // It may be smaller, and not larger.
+  CHECK(f.refusal_of("2=3", about(2)) == error_code::would_block);
+  CHECK(f.refusal_of("4=1", about(4)) == error_code::would_block);
+  // In another place it is no larger either.
+  auto urgent = about(3);
+  urgent.priority = 3;
+  f.must_accept("3=2", urgent);
+  CHECK(f.told.take() == expected{{3, 3, outcome::not_sent, error_code::superseded}});
+  CHECK(adds_up(f.box.totals()));
+  f.ready();
+  CHECK(f.take_all() == "3=2\n1=2\n2=\n");
 }
 
 TEST_CASE("a message that takes a place has a time of its own", "[outbox][D6]") {

@@ -50,31 +50,40 @@ public:
     expected told{};
   };
 
+  /// One of several messages that are offered at once.
+  struct offer_of_many {
+    int id = 0;
+    std::string body;
+  };
+
   verdict offer(int id, const std::string& body, const send_options& options, time_point now) {
     if (const auto never_fits = refusal_of(body); never_fits != error_code::none)
       return {never_fits};
     if (const auto older = older_of(options))
-      return fits(body.size(), {1, all[*older].body.size()})
+      return fits({1, body.size()}, {1, all[*older].body.size()})
                ? verdict{error_code::none, {replace(*older, id, body, options, now)}}
                : verdict{error_code::would_block};
-    if (fits(body.size(), {}))
-      return accept(id, body, options, now), verdict{};
-    if (limits_.overflow == overflow_policy::drop_newest)
+    if (limits_.overflow == overflow_policy::drop_newest && !fits({1, body.size()}))
       return {error_code::none, {drop_newest(id, body)}};
-    if (limits_.overflow == overflow_policy::drop_oldest) {
-      tally freed;
-      std::size_t count = 0;
-      for (const auto index : droppable(options.priority)) {
-        freed.add(all[index].body.size());
-        ++count;
-        if (fits(body.size(), freed)) {
-          auto told = drop_oldest(count, options.priority);
-          accept(id, body, options, now);
-          return {error_code::none, told};
-        }
-      }
+    auto made = make_room({1, body.size()}, options.priority);
+    if (made.refusal == error_code::none)
+      accept(id, body, options, now);
+    return made;
+  }
+
+  /// The same of several that are accepted together or not at all. What does not fit is the offerer's to drop.
+  verdict offer(const std::vector<offer_of_many>& many, const send_options& options, time_point now) {
+    tally sum;
+    for (const auto& each : many) {
+      if (const auto never_fits = refusal_of(each.body); never_fits != error_code::none)
+        return {never_fits};
+      sum.add(each.body.size());
     }
-    return {error_code::would_block};
+    auto made = make_room(sum, options.priority);
+    if (made.refusal == error_code::none)
+      for (const auto& each : many)
+        accept(each.id, each.body, options, now);
+    return made;
   }
 
   [[nodiscard]] error_code refusal_of(std::string_view body) const {
@@ -329,12 +338,33 @@ private:
     all.push_back({.id = id, .body = std::move(body), .wire = std::move(wire), .options = options, .accepted_at = now});
   }
 
-  [[nodiscard]] bool fits(std::size_t size, const tally& freed) const {
-    const auto pending = totals().pending;
-    const auto messages = pending.messages - freed.messages + 1;
-    const auto bytes = pending.bytes - freed.bytes + size + (messages - 1) * waiting_message_cost;
-    return bytes <= (is_ready ? limits_.write_limit : limits_.queue_bytes)
-        && (is_ready || messages <= limits_.queue_messages);
+  /// Has the oldest go until there is room, if that is wanted.
+  verdict make_room(const tally& more, std::uint8_t priority) {
+    if (fits(more))
+      return {};
+    tally freed;
+    if (limits_.overflow == overflow_policy::drop_oldest)
+      for (const auto index : droppable(priority)) {
+        freed.add(all[index].body.size());
+        if (fits(more, freed))
+          return {error_code::none, drop_oldest(static_cast<std::size_t>(freed.messages), priority)};
+      }
+    return {error_code::would_block};
+  }
+
+  [[nodiscard]] static std::uint64_t load_of(std::uint64_t messages, std::uint64_t bytes) {
+    return bytes + (messages > 0 ? messages - 1 : 0) * waiting_message_cost;
+  }
+
+  /// Whether they fit within the limits, or within what is pending where that is more than the limits already.
+  [[nodiscard]] bool fits(const tally& more, const tally& freed = {}) const {
+    const auto before = totals().pending;
+    const auto messages = before.messages - freed.messages + more.messages;
+    const auto load = load_of(messages, before.bytes - freed.bytes + more.bytes);
+    const auto load_before = load_of(before.messages, before.bytes);
+    const auto has_room_for_load = load <= (is_ready ? limits_.write_limit : limits_.queue_bytes);
+    const auto has_room_for_messages = is_ready || messages <= limits_.queue_messages;
+    return (has_room_for_load || load <= load_before) && (has_room_for_messages || messages <= before.messages);
   }
 
   /// Those that may still be dropped, as they would leave.

@@ -40,14 +40,14 @@ constexpr std::array<std::string_view, 3> names_of(when_down) {
 /// `queue_bytes`). What has begun to leave, or is on its way, is never dropped, nor what waits on another stream.
 /// - `fail`: the message is refused with `would_block`.
 /// - `drop_newest`: the message is dropped: `not_sent`, with `queue_overflow`.
-/// - `drop_oldest`: those that have waited longest are dropped until it fits: `not_sent`, with `queue_overflow`. Lower priorities
-///   go first, and none that is higher than its own. If it would not fit even so, none is, and the message is refused with
-///   `would_block`.
-/// - `conflate`: a message with a `send_options::key` takes the place of the one with the same key that waits, whether there is
-///   room or not: the older one is `not_sent`, with `superseded`. With another priority it does not take over the place. What
-///   does not fit then is refused with `would_block`.
-/// - `disconnect`: the message is refused with `would_block`, and the connection is ended with `queue_overflow`, because its
-///   peer is too slow. Of a peer, what waits leaves with its next connection. Without a connection as `fail`.
+/// - `drop_oldest`: those that have waited longest are dropped until it fits, or takes no more than they did: `not_sent`, with
+///   `queue_overflow`. Lower priorities go first, and none that is higher than its own. If that does not help, none is dropped,
+///   and the message is refused with `would_block`.
+/// - `conflate`: a message with a `send_options::key` takes the place of the one with the same key that waits, which is
+///   `not_sent`, with `superseded`: always if it is no larger, else if it fits. With another priority it does not take over
+///   the place. What does not fit then is refused with `would_block`.
+/// - `disconnect`: the message is refused with `would_block`, and the connection, if it has taken as much as waited when it
+///   came, is ended with `queue_overflow`: its peer is too slow. What waits leaves with a peer's next. Without one as `fail`.
 enum class overflow_policy : std::uint8_t { fail, drop_newest, drop_oldest, conflate, disconnect };
 
 constexpr std::array<std::string_view, 5> names_of(overflow_policy) {
