@@ -158,6 +158,38 @@ TEST_CASE("a peer that is too slow is disconnected, and what waits leaves with t
         == std::vector{drop_count{error_code::queue_overflow, {}, figures->value->delivery.maybe_sent}});
 }
 
+TEST_CASE("a new connection is not too slow before it has taken as much as waited when it came",
+          "[simulation][D5][D6]") {
+  simulated_system world;
+  world.hosts().set_link({.window = 100});
+  auto user = world.make_probe();
+  auto options = framed();
+  options.transport.flow.overflow = overflow_policy::disconnect;
+  options.transport.flow.write_limit = options.transport.flow.high_water = options.transport.flow.low_water =
+      1'000 + 9 * waiting_message_cost;
+  const auto peer = world.acquire(server, options);
+  user.subscribe(peer);
+  // Twice as much as may wait on a connection.
+  for (int count = 0; count < 20; ++count)
+    user.cast(peer, std::string(100, static_cast<char>('a' + count)));
+  world.run_for(50ms);
+  world.hosts().listen(server, sink_service());
+  REQUIRE(world.run_until([&] { return user.count<opened>() > 0; }));
+  const auto refused = user.send(peer, "early");
+  world.run_for(5s);
+  CHECK(refused->code() == error_code::would_block);
+  CHECK(user.count<opened>() == 1);
+  CHECK(user.last_state() == connection_state::ready);
+  CHECK(cut_frames(world.hosts().arrived_at(server)).messages.size() == 20);
+  // From then on it may be.
+  world.hosts().set_path("server", simulated_network::path_state::stalled);
+  for (int count = 0; count < 12; ++count)
+    user.cast(peer, std::string(100, 'z'));
+  world.run_for(1ms);
+  CHECK(user.last_state() == connection_state::backoff);
+  CHECK(user.all<state_changed>().back().reason.code == error_code::queue_overflow);
+}
+
 TEST_CASE("without a connection there is nothing to end, and what does not fit is refused", "[simulation][D6]") {
   crowded_peer with{overflow_policy::disconnect};
   const auto attempts = with.world.hosts().attempt_count(server);

@@ -70,8 +70,8 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
       target->accept(std::move(body), how, std::move(whom), time_of_acceptance(*target, how), settler());
   if (!accepted) {
     release_memory();
-    if (accepted.error().code == error_code::would_block && ledger_.limits().overflow == overflow_policy::disconnect)
-      owner_.abort_later(too_slow());
+    if (accepted.error().code == error_code::would_block)
+      note_full();
     return accepted.error();
   }
   if (accepted->dropped != loss{}) {
@@ -112,8 +112,7 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
       refuse(batch, why_dropped(loss_reason::dropped_newest, target->is_ready()), asker, reporter);
       return {};
     }
-    if (ledger_.limits().overflow == overflow_policy::disconnect)
-      owner_.abort_later(too_slow());
+    note_full();
     return room.error();
   }
   if (room->dropped != loss{})
@@ -180,6 +179,7 @@ std::size_t outbound::gather(stream_id stream, std::span<outgoing> pieces) {
 
 void outbound::hand_over(stream_id stream, std::size_t bytes) {
   find(stream)->handed_over(bytes, settler());
+  backlog_ -= std::min<std::uint64_t>(backlog_, bytes);
   release_memory();
   report_backpressure();
 }
@@ -232,6 +232,7 @@ void outbound::connection_ready() {
   report_expired(outbox_.connection_ready(owner_.where().now(), settler()), phase::connect);
   // What was lent has left.
   release_memory();
+  backlog_ = ledger_.unwritten_bytes();
   report_backpressure();
 }
 
@@ -361,10 +362,17 @@ void outbound::follow_expiry(std::optional<time_point> next) {
     owner_.where().arm(*expiry_, *next - owner_.where().now());
 }
 
+void outbound::note_full() {
+  // A new connection is not slow because its peer was away for long.
+  if (ledger_.limits().overflow == overflow_policy::disconnect && backlog_ == 0)
+    owner_.abort_later(too_slow());
+}
+
 void outbound::report_loss(const loss& lost, const transport_error& why) {
-  if (lost.not_sent.messages == 0 && lost.maybe_sent.messages == 0)
+  if (lost == loss{})
     return;
   owner_.lifetime_figures().note_drops(why.code, lost.not_sent, lost.maybe_sent);
+  backlog_ = std::min<std::uint64_t>(backlog_, ledger_.unwritten_bytes());
   owner_.publish(event_mask::loss,
                  data_lost{owner_.source(), owner_.generation(), lost.not_sent, lost.maybe_sent, why});
   // What is lost waits no more: whoever paused because of it may go on.

@@ -133,6 +133,8 @@ private:
   /// Sees to it that what waits too long is settled in time: what is due first, or what is due at `next`.
   void follow_expiry();
   void follow_expiry(std::optional<time_point> next);
+  /// A message found no room: the peer may be too slow for this channel.
+  void note_full();
   void report_loss(const loss& lost, const transport_error& why);
   void report_backpressure();
   /// Gives back to the network's memory what settled messages had taken.
@@ -146,6 +148,9 @@ private:
   /// By the number of their first message; null without any.
   std::unique_ptr<std::map<std::uint64_t, open_batch>> batches_;
   std::unique_ptr<timer> expiry_;
+  /// Bytes that waited when the present connection came, as far as it has not taken as many, and as they still wait: before
+  /// that it is not too slow.
+  std::uint64_t backlog_ = 0;
   /// Bytes of accepted messages, with `waiting_message_cost` for each, that count against the network's memory.
   std::uint64_t reserved_bytes_ = 0;
 };
