@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -105,7 +106,9 @@ TEST_CASE("the newest state of each thing leaves, and the older ones are reporte
   CHECK(adds_up(figures.delivery));
   CHECK(figures.delivery.not_sent.messages == 49 * 3);
   CHECK(figures.lifetime.drops == std::vector{drop_count{error_code::superseded, figures.delivery.not_sent, {}}});
-  CHECK(with.user.count<data_lost>() == 49 * 3);
+  // All of that was one turn.
+  CHECK(with.user.count<data_lost>() == 1);
+  CHECK(with.user.all<data_lost>()[0].not_sent == figures.delivery.not_sent);
   CHECK(with.arrived() == std::vector<std::string>{"1=49", "2=49", "3=49"});
   for (std::size_t index = 0; index < answers.size(); ++index) {
     CHECK(answers[index]->count == 1);
@@ -156,6 +159,30 @@ TEST_CASE("a peer that is too slow is disconnected, and what waits leaves with t
   CHECK(adds_up(figures->value->delivery));
   CHECK(figures->value->lifetime.drops
         == std::vector{drop_count{error_code::queue_overflow, {}, figures->value->delivery.maybe_sent}});
+}
+
+TEST_CASE("what goes for others in one turn is told in sum, and ahead of what happens next",
+          "[simulation][D1][D6][S1]") {
+  crowded_peer with{overflow_policy::conflate};
+  send_options keyed;
+  keyed.key = 7;
+  for (const auto* text : {"1", "22", "333"})
+    with.user.cast(with.peer, text, keyed);
+  with.world.run_now();
+  for (const auto* text : {"4444", "55555"})
+    with.user.cast(with.peer, text, keyed);
+  with.user.close(with.peer, close_mode::abort);
+  with.world.run_now();
+  const auto lost = with.user.all<data_lost>();
+  REQUIRE(lost.size() == 3);
+  CHECK(lost[0].why.code == error_code::superseded);
+  CHECK(lost[0].not_sent == tally{2, 3});
+  CHECK(lost[1].why.code == error_code::superseded);
+  CHECK(lost[1].not_sent == tally{2, 7});
+  CHECK(lost[2].why.code == error_code::closed);
+  CHECK(lost[2].not_sent == tally{1, 5});
+  CHECK(with.user.last_state() == connection_state::closed);
+  CHECK(std::holds_alternative<state_changed>(with.user.notes().back().what));
 }
 
 TEST_CASE("a new connection is not too slow before it has taken as much as waited when it came",

@@ -76,7 +76,7 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   }
   if (accepted->dropped != loss{}) {
     release_memory();
-    report_loss(accepted->dropped, why_dropped(accepted->reason, target->is_ready()));
+    report_dropped(accepted->dropped, why_dropped(accepted->reason, target->is_ready()));
   }
   report_backpressure();
   owner_.flush_later(options.stream);
@@ -116,7 +116,7 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
     return room.error();
   }
   if (room->dropped != loss{})
-    report_loss(room->dropped, why_dropped(room->reason, target->is_ready()));
+    report_dropped(room->dropped, why_dropped(room->reason, target->is_ready()));
   if (asker.pending()) {
     if (batches_ == nullptr)
       batches_ = std::make_unique<std::map<std::uint64_t, open_batch>>();
@@ -229,6 +229,8 @@ void outbound::early_lost() {
 }
 
 void outbound::connection_ready() {
+  // Ahead of all that is told of this generation.
+  tell_drops();
   report_expired(outbox_.connection_ready(owner_.where().now(), settler()), phase::connect);
   // What was lent has left.
   release_memory();
@@ -237,6 +239,7 @@ void outbound::connection_ready() {
 }
 
 void outbound::connection_lost(const transport_error& why) {
+  tell_drops();
   auto lost = outbox_.connection_lost(owner_.where().now(), why, settler());
   lost += abandon_streams(why);
   report_loss(lost, why);
@@ -245,6 +248,7 @@ void outbound::connection_lost(const transport_error& why) {
 }
 
 void outbound::abandon(const transport_error& why) {
+  tell_drops();
   auto lost = outbox_.abandon(why, settler());
   lost += abandon_streams(why);
   report_loss(lost, why);
@@ -371,10 +375,27 @@ void outbound::note_full() {
 void outbound::report_loss(const loss& lost, const transport_error& why) {
   if (lost == loss{})
     return;
-  owner_.lifetime_figures().note_drops(why.code, lost.not_sent, lost.maybe_sent);
-  backlog_ = std::min<std::uint64_t>(backlog_, ledger_.unwritten_bytes());
+  tell_drops();
   owner_.publish(event_mask::loss,
                  data_lost{owner_.source(), owner_.generation(), lost.not_sent, lost.maybe_sent, why});
+  note_loss(lost, why);
+}
+
+void outbound::report_dropped(const loss& dropped, const transport_error& why) {
+  if (drops_ == nullptr)
+    drops_ = std::make_unique<drop_report>(owner_);
+  drops_->add(dropped, why);
+  note_loss(dropped, why);
+}
+
+void outbound::tell_drops() {
+  if (drops_ != nullptr)
+    drops_->tell();
+}
+
+void outbound::note_loss(const loss& lost, const transport_error& why) {
+  owner_.lifetime_figures().note_drops(why.code, lost.not_sent, lost.maybe_sent);
+  backlog_ = std::min<std::uint64_t>(backlog_, ledger_.unwritten_bytes());
   // What is lost waits no more: whoever paused because of it may go on.
   report_backpressure();
 }

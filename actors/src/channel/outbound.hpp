@@ -1,5 +1,6 @@
 #pragma once
 
+#include "channel/drop_report.hpp"
 #include "delivery/outbox.hpp"
 #include "delivery/outbox_ledger.hpp"
 
@@ -95,8 +96,11 @@ public:
   void connection_lost(const transport_error& why);
   /// Gives up everything that waits.
   void abandon(const transport_error& why);
-  /// No timer runs any more.
-  void stop() noexcept { expiry_.reset(); }
+  /// No timer runs any more, and nothing is told at the end of the turn.
+  void stop() noexcept {
+    expiry_.reset();
+    drops_.reset();
+  }
 
   [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
@@ -136,6 +140,11 @@ private:
   /// A message found no room: the peer may be too slow for this channel.
   void note_full();
   void report_loss(const loss& lost, const transport_error& why);
+  /// The same for what went for others, which may be many in a turn.
+  void report_dropped(const loss& dropped, const transport_error& why);
+  /// Tells what `report_dropped` has put off.
+  void tell_drops();
+  void note_loss(const loss& lost, const transport_error& why);
   void report_backpressure();
   /// Gives back to the network's memory what settled messages had taken.
   void release_memory() noexcept;
@@ -148,6 +157,8 @@ private:
   /// By the number of their first message; null without any.
   std::unique_ptr<std::map<std::uint64_t, open_batch>> batches_;
   std::unique_ptr<timer> expiry_;
+  /// Null while nothing went for want of room.
+  std::unique_ptr<drop_report> drops_;
   /// Bytes that waited when the present connection came, as far as it has not taken as many, and as they still wait: before
   /// that it is not too slow.
   std::uint64_t backlog_ = 0;
