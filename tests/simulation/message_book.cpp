@@ -104,6 +104,24 @@ void message_book::note_cast(const send_options& how) {
                       .is_reported = how.report != message_report::none});
 }
 
+void message_book::note_part(const send_options& how) {
+  entries_.push_back({.size = last_size_, .wanted = how.wanted, .priority = how.priority, .key = how.key});
+}
+
+void message_book::note_batch(std::size_t first, const answer_to<batch_sent>& answer) {
+  for (auto number = first; number < next_number(); ++number) {
+    entries_[number - 1].batch = answer;
+    entries_[number - 1].batch_first = first;
+  }
+}
+
+std::optional<outcome> message_book::result_of(std::size_t number) const {
+  const auto& found = entries_[number - 1];
+  if (found.answer != nullptr)
+    return found.answer->value ? std::optional{found.answer->value->result} : std::nullopt;
+  return found.batch->value ? std::optional{found.batch->value->results.at(number - found.batch_first)} : std::nullopt;
+}
+
 void message_book::check(const probe& user, const delivery_totals& totals, const server_log& log) const {
   check_order(log);
   check_answers(log);
@@ -151,16 +169,20 @@ void message_book::check_answers(const server_log& log) const {
   }
   for (std::size_t index = 0; index < entries_.size(); ++index) {
     const auto number = index + 1;
-    const auto& answer = entries_[index].answer;
-    if (answer == nullptr)
+    const auto& found = entries_[index];
+    if (!found.is_asked())
       continue;
-    expect(answer->count == 1, number, "was not answered exactly once");
-    if (!answer->value || answer->value->result == outcome::not_sent)
+    const auto count = found.answer != nullptr ? found.answer->count : found.batch->count;
+    expect(count == 1, number, "was not answered exactly once");
+    const auto result = result_of(number);
+    if (!result || *result == outcome::not_sent)
       expect(!log.arrived.contains(number) && !log.torn.contains(number), number, "was not sent, and arrived");
-    else if (answer->value->result == outcome::acked)
+    else if (*result == outcome::acked)
       expect(log.arrived.contains(number), number, "was acknowledged, and never arrived");
-    if (answer->value)
-      expect(answer->value->tag == number, number, "was answered with another tag");
+    if (found.answer != nullptr && found.answer->value)
+      expect(found.answer->value->tag == number, number, "was answered with another tag");
+    if (found.batch != nullptr && found.batch->value)
+      expect(found.batch->value->tag == found.batch_first, number, "was answered with the tag of another batch");
   }
 }
 
@@ -200,11 +222,10 @@ void message_book::check_totals(const delivery_totals& totals, const server_log&
     const auto& found = entries_[index];
     const auto size = found.size;
     const auto wanted = found.wanted;
-    const auto& answer = found.answer;
     const auto has_arrived = log.arrived.contains(index + 1);
     if (has_arrived)
       arrived.add(size);
-    if (answer == nullptr) {
+    if (!found.is_asked()) {
       casts.add(size);
       if (wanted == outcome::written)
         casts_for_written.add(size);
@@ -215,10 +236,11 @@ void message_book::check_totals(const delivery_totals& totals, const server_log&
       continue;
     }
     all_sends.add(size);
-    if (!answer->value)
+    const auto result = result_of(index + 1);
+    if (!result)
       continue;
     answered.add(size);
-    switch (answer->value->result) {
+    switch (*result) {
       case outcome::not_sent:
         known.not_sent.add(size);
         break;

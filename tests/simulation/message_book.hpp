@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -43,6 +44,10 @@ public:
   /// The message that was made last is on its way.
   void note_send(const send_options& how, answer_to<sent> answer);
   void note_cast(const send_options& how);
+  /// The same of one of those that make up a batch. Nobody is told of it, but for `note_batch`.
+  void note_part(const send_options& how);
+  /// The messages from number `first` on were sent in one batch, which is answered.
+  void note_batch(std::size_t first, const answer_to<batch_sent>& answer);
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
 
@@ -56,11 +61,19 @@ private:
     outcome wanted = outcome::written;
     std::uint8_t priority = usual_send_priority;
     std::uint64_t key = 0;
-    /// Null for a cast, of which the user knows the sum only, unless it is reported.
+    /// Null for a cast, of which the user knows the sum only, unless it is reported; and for what was in a batch.
     answer_to<sent> answer{};
     bool is_reported = false;
+    /// Null for what was in none, and for a batch that was cast.
+    answer_to<batch_sent> batch{};
+    /// The number of the first message of the batch.
+    std::size_t batch_first = 0;
+
+    [[nodiscard]] bool is_asked() const noexcept { return answer != nullptr || batch != nullptr; }
   };
 
+  /// What the user was answered of one that it asked about; nothing for an error.
+  [[nodiscard]] std::optional<outcome> result_of(std::size_t number) const;
   void check_order(const server_log& log) const;
   void check_answers(const server_log& log) const;
   void check_reports(const probe& user, const server_log& log) const;

@@ -144,10 +144,12 @@ void random_story::go_wrong(duration span) {
 void random_story::do_something() {
   auto& who = members_[chance_() % peer_count];
   const auto what = chance_() % 100;
-  if (what < 55)
+  if (what < 50)
     send(who);
-  else if (what < 75)
+  else if (what < 70)
     cast(who);
+  else if (what < 75)
+    send_batch(who);
   else if (what < 90)
     figures_.push_back(who.user.get_stats(who.peer));
   else
@@ -211,6 +213,21 @@ void random_story::cast(member& who) {
   how.report = static_cast<message_report>(chance_() % names_of(message_report{}).size());
   who.user.cast(who.peer, text, how);
   who.book.note_cast(how);
+}
+
+void random_story::send_batch(member& who) {
+  auto how = next_options(who);
+  how.key = 0;
+  const auto first = who.book.next_number();
+  std::vector<std::string> texts(1 + chance_() % 8);
+  for (auto& each : texts) {
+    each = who.book.next_text(chance_() % 500);
+    who.book.note_part(how);
+  }
+  if (chance_() % 3 == 0)
+    who.user.cast_batch(who.peer, texts, how);
+  else
+    who.book.note_batch(first, who.user.send_batch(who.peer, texts, how));
 }
 
 // -- and become good again ---------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ using fault_counts = std::array<std::size_t, names_of(fault{}).size()>;
 /// A supervisor with fifty peers, the servers that they talk to, and everything that can go wrong between them: a random
 /// story, told by its seed alone. Peers live on one shard or on two; every third has three endpoints, which race; the
 /// servers share twenty hosts, so that one crash is that of several. Each peer has one user, which subscribes to all
-/// that happens to it, sends numbered messages and gets them back. What becomes of messages that do not fit is the same
+/// that happens to it, sends numbered messages, one by one or many at once, and gets them back. What becomes of messages that do not fit is the same
 /// for all peers of a story.
 class random_story {
 public:
@@ -83,6 +83,7 @@ private:
   void go_wrong_somewhere();
   void send(member& who);
   void cast(member& who);
+  void send_batch(member& who);
   [[nodiscard]] send_options next_options(const member& who);
   [[nodiscard]] bool holds_half_open(std::size_t index) const;
   void check_ready(std::size_t index) const;
