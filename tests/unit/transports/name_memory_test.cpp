@@ -36,23 +36,21 @@ TEST_CASE("to recall a name does not make what is known of it any younger", "[P6
   CHECK_FALSE(all.recall("a", start + 11min));
 }
 
-TEST_CASE("the answer to an earlier question replaces none to a later one", "[P6]") {
+TEST_CASE("of two answers the later one is remembered", "[P6]") {
   name_memory all;
-  all.remember("a", at("192.0.2.2"), start + 1s);
-  all.remember("a", at("192.0.2.1"), start);
-  CHECK(all.recall("a", start + 2s) == at("192.0.2.2"));
-  all.forget("a", start);
-  CHECK(all.recall("a", start + 2s) == at("192.0.2.2"));
-  all.remember("a", at("192.0.2.3"), start + 2s);
-  CHECK(all.recall("a", start + 2s) == at("192.0.2.3"));
+  all.remember("a", at("192.0.2.1"), start + 1s);
+  all.remember("a", at("192.0.2.2"), start);
+  CHECK(all.size() == 1);
+  CHECK(all.recall("a", start + 10min) == at("192.0.2.2"));
+  CHECK_FALSE(all.recall("a", start + 10min + 1ns));
 }
 
 TEST_CASE("a name that is known not to exist is forgotten, and no other", "[P6]") {
   name_memory all;
   all.remember("a", at("192.0.2.1"), start);
   all.remember("b", at("192.0.2.2"), start);
-  all.forget("a", start + 1s);
-  all.forget("c", start + 1s);
+  all.forget("a");
+  all.forget("c");
   CHECK_FALSE(all.recall("a", start + 1s));
   CHECK(all.recall("b", start + 1s) == at("192.0.2.2"));
 }

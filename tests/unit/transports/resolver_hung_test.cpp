@@ -100,24 +100,72 @@ TEST_CASE("threads that took the place of others that hung are gone when these a
     CHECK(each->answer());
 }
 
-TEST_CASE("of a name that hangs for ever two look-ups run at most, however often it is asked for", "[P6]") {
+TEST_CASE("of a name that hangs for ever two look-ups run, and further ones twice as long apart each time", "[P6]") {
   const auto way = std::make_shared<gate>();
   stepped_shard here;
   resolver names{hanging_by_name(way)};
-  for (int attempt = 0; attempt < 20; ++attempt) {
+  // Asked for each 8 s: at once, when that hangs, and then 30 s, 60 s, 120 s and 240 s after the one before.
+  const std::vector<int> begins{0, 1, 5, 13, 28, 58};
+  std::size_t begun = 0;
+  for (int attempt = 0; attempt < 80; ++attempt) {
     asking again{names, here, "hangs.example"};
-    if (attempt < 2)
-      way->wait_for_asked(static_cast<std::size_t>(attempt) + 1);
+    if (begun < begins.size() && attempt == begins[begun])
+      way->wait_for_asked(++begun);
+    REQUIRE(way->asked().size() == begun);
     here.advance(resolver::lookup_timeout);
     REQUIRE(again.is_answered());
     CHECK(again.failure().code == error_code::resolve_failed);
   }
-  CHECK(way->asked().size() == 2);
-  CHECK(names.counts().hung == 2);
+  CHECK(way->asked().size() == begins.size());
+  CHECK(names.counts().hung == begins.size());
   // It heals as soon as one of them comes back.
   asking last{names, here, "hangs.example"};
   way->open();
   CHECK(last.found().addresses == numeric({"192.0.2.1"}));
+}
+
+TEST_CASE("a name that hangs for ever leaves half of the threads to others", "[P6]") {
+  constexpr auto most = resolver::hung_threads_max / 2;
+  const auto way = std::make_shared<gate>();
+  stepped_shard here;
+  resolver names{hanging_by_name(way)};
+  for (std::size_t attempt = 0; attempt < most + 5; ++attempt) {
+    asking again{names, here, "hangs.example"};
+    way->wait_for_asked(std::min(attempt + 1, most));
+    here.advance(resolver::look_again_after * (1U << attempt));
+    REQUIRE(again.is_answered());
+  }
+  CHECK(way->asked().size() == most);
+  // Those may hang as well.
+  constexpr std::size_t usual = 4;
+  std::vector<std::vector<std::unique_ptr<asking>>> hanging;
+  for (auto begun = most; begun + usual <= 2 * most; begun += usual) {
+    hanging.push_back(hang(names, here, *way, usual));
+    way->wait_for_asked(begun + usual);
+    here.advance(resolver::hung_after);
+  }
+  CHECK(asking{names, here, "quick.example"}.found().addresses == numeric({"192.0.2.7"}));
+  way->open();
+}
+
+TEST_CASE("a name of which two look-ups hang for ever is found by the third", "[P6]") {
+  const auto way = std::make_shared<gate>();
+  stepped_shard here;
+  resolver names{[way](const std::string& host) {
+    return way->asked().size() < 2 ? way->pass(host) : resolver::answer{numeric({"192.0.2.7"})};
+  }};
+  for (std::size_t attempt = 0; attempt < 2; ++attempt) {
+    asking again{names, here, "twice.example"};
+    way->wait_for_asked(attempt + 1);
+    here.advance(resolver::lookup_timeout);
+    CHECK_FALSE(again.answer());
+  }
+  here.advance(resolver::look_again_after - resolver::lookup_timeout - 1ms);
+  asking early{names, here, "twice.example"};
+  CHECK(names.counts().joined == 1);
+  here.advance(1ms);
+  CHECK(asking{names, here, "twice.example"}.found().addresses == numeric({"192.0.2.7"}));
+  way->open();
 }
 
 TEST_CASE("a name whose first look-up hangs is found by the second", "[P6]") {

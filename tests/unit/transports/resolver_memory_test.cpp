@@ -148,3 +148,26 @@ TEST_CASE("what a look-up finds after all patience is remembered", "[P6]") {
   CHECK(next.addresses == numeric({"192.0.2.1"}));
   CHECK(next.stale_because == no_service());
 }
+
+TEST_CASE("a look-up that comes back late changes nothing that a later one has answered", "[P6]") {
+  const auto way = std::make_shared<gate>();
+  const auto service = std::make_shared<name_service>();
+  stepped_shard here;
+  resolver names{
+      [way, service](const std::string& host) { return way->asked().empty() ? way->pass(host) : service->ask(host); }};
+  asking first{names, here, "moves.example"};
+  way->wait_for_asked(1);
+  here.advance(resolver::lookup_timeout);
+  CHECK(first.failure().code == error_code::resolve_failed);
+  const auto is_there = GENERATE(true, false);
+  service->set(is_there ? resolver::answer{numeric({"192.0.2.2"})} : resolver::answer{no_name()});
+  CHECK(asking{names, here, "moves.example"}.answer().has_value() == is_there);
+  way->open();
+  here.until([&] { return names.counts().hung == 0; });
+  service->set(no_service());
+  asking last{names, here, "moves.example"};
+  if (is_there)
+    CHECK(last.found() == resolver::resolution{numeric({"192.0.2.2"}), no_service()});
+  else
+    CHECK(last.failure() == no_service());
+}

@@ -7,6 +7,7 @@
 #include <array>
 #include <cassert>
 #include <chrono>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -34,13 +35,11 @@ lookup_pool::lookup_pool(resolver::lookup_function look_up, std::size_t threads_
 lookup_pool::ticket lookup_pool::ask(const std::string& host, const std::shared_ptr<asker>& who, time_point now) {
   std::unique_lock locked{guard_};
   mark_hung(now);
-  if (const auto known = names_.find(host); known != names_.end()) {
-    const auto& [newest, running] = known->second;
-    if (newest && (!newest->is_hung || running >= running_per_name_max)) {
-      newest->askers.push_back(who);
-      ++counts_.joined;
-      return newest;
-    }
+  if (const auto known = names_.find(host); known != names_.end() && !may_look_again(known->second, now)) {
+    const auto& newest = known->second.newest;
+    newest->askers.push_back(who);
+    ++counts_.joined;
+    return newest;
   }
   const auto refuse = [&](const std::string& why) {
     locked.unlock();
@@ -53,7 +52,7 @@ lookup_pool::ticket lookup_pool::ask(const std::string& host, const std::shared_
     return refuse(std::to_string(resolver::waiting_max) + " names wait to be looked up already");
   if (!make_room(waiting_.size() + 1))
     return refuse("no thread can be started for it");
-  auto made = std::make_shared<lookup>(lookup{host, now, {who}});
+  auto made = std::make_shared<lookup>(lookup{host, ++last_number_, now, {who}});
   waiting_.push_back(made);
   if (waiting_.size() <= free_threads())
     made->running_since = now;
@@ -61,6 +60,19 @@ lookup_pool::ticket lookup_pool::ask(const std::string& host, const std::shared_
   locked.unlock();
   changed_.notify_one();
   return made;
+}
+
+bool lookup_pool::may_look_again(const name& which, time_point now) const noexcept {
+  const auto& newest = which.newest;
+  if (!newest)
+    return true;
+  if (!newest->is_hung)
+    return false;
+  if (which.running < running_per_name)
+    return true;
+  // Half of the threads are for other names, and they bound how often the time is doubled.
+  return counts_.hung < resolver::hung_threads_max / 2
+      && now - *newest->running_since >= resolver::look_again_after * (1U << (which.running - running_per_name));
 }
 
 void lookup_pool::withdraw(const ticket& from, const std::shared_ptr<asker>& who) noexcept {
@@ -80,10 +92,10 @@ void lookup_pool::drop_unwanted() {
 void lookup_pool::forget_lookup(const ticket& which) noexcept {
   const auto known = names_.find(which->host);
   assert(known != names_.end());
-  auto& [newest, running] = known->second;
-  if (newest == which)
-    newest = nullptr;
-  if (!newest && running == 0)
+  auto& of_name = known->second;
+  if (of_name.newest == which)
+    of_name.newest = nullptr;
+  if (!of_name.newest && of_name.running == 0)
     names_.erase(known);
 }
 
@@ -187,7 +199,7 @@ void lookup_pool::run_next(std::unique_lock<std::mutex>& locked) {
   ++names_[next->host].running;
   ++counts_.lookups;
   locked.unlock();
-  auto found = look_up_(next->host);
+  auto found = look_up(next->host);
   if (found && found->empty())
     found = no_address(next->host);
   if (found)
@@ -201,17 +213,33 @@ void lookup_pool::run_next(std::unique_lock<std::mutex>& locked) {
   locked.lock();
 }
 
+resolver::answer lookup_pool::look_up(const std::string& host) const {
+  // It is the program's, and would take the process with it from a thread of ours.
+  try {
+    return look_up_(host);
+  } catch (const std::exception& thrown) {
+    return lookup_failure(host, std::string{"the look-up function has thrown: "} + thrown.what());
+  } catch (...) {
+    return lookup_failure(host, "the look-up function has thrown");
+  }
+}
+
 void lookup_pool::finish(const ticket& done, const resolver::answer& found) {
   std::erase(running_, done);
   if (done->is_hung)
     --counts_.hung;
-  --names_[done->host].running;
+  auto& of_name = names_[done->host];
+  --of_name.running;
+  const auto is_answer = found || found.error().code == error_code::name_unknown;
+  const auto is_news = is_answer && done->number > of_name.answered;
+  if (is_news)
+    of_name.answered = done->number;
   forget_lookup(done);
   // Also where nobody waits for it any more: a name service that is slower than all patience is heard all the same.
-  if (found)
+  if (is_news && found)
     memory_.remember(done->host, *found, done->asked_at);
-  else if (found.error().code == error_code::name_unknown)
-    memory_.forget(done->host, done->asked_at);
+  else if (is_news)
+    memory_.forget(done->host);
 }
 
 } // namespace actorwire

@@ -7,6 +7,7 @@
 
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,8 @@ public:
   /// One look-up of one name, for however many ask.
   struct lookup {
     const std::string host;
+    /// Later look-ups have higher ones.
+    const std::uint64_t number;
     /// When the first of them did.
     const time_point asked_at;
     std::vector<std::shared_ptr<asker>> askers;
@@ -67,10 +70,17 @@ private:
   struct name {
     ticket newest;
     std::size_t running = 0;
+    /// The latest look-up that had an answer. Those that were asked for earlier and are heard later say nothing new.
+    std::uint64_t answered = 0;
   };
 
-  /// Runs of one name; see `resolver`.
-  static constexpr std::size_t running_per_name_max = 2;
+  /// Runs of one name that need not be old; see `resolver`.
+  static constexpr std::size_t running_per_name = 2;
+
+  /// Whether another look-up of a name may run beside its newest.
+  [[nodiscard]] bool may_look_again(const name& which, time_point now) const noexcept;
+  /// What the look-up function says, or throws.
+  [[nodiscard]] resolver::answer look_up(const std::string& host) const;
 
   [[nodiscard]] std::size_t threads_allowed() const noexcept;
   /// Threads that take what waits next, those included that have just been started.
@@ -95,6 +105,7 @@ private:
   std::vector<ticket> running_;
   name_memory memory_;
   resolver::figures counts_;
+  std::uint64_t last_number_ = 0;
   std::size_t threads_ = 0;
   bool is_stopping_ = false;
 };

@@ -6,8 +6,6 @@ namespace actorwire {
 
 void name_memory::remember(const std::string& name, std::vector<ip_address> addresses, time_point asked_at) {
   if (const auto known = places_.find(name); known != places_.end()) {
-    if (asked_at < known->second->asked_at)
-      return;
     known->second->addresses = std::move(addresses);
     known->second->asked_at = asked_at;
     by_use_.splice(by_use_.begin(), by_use_, known->second);
@@ -21,9 +19,9 @@ void name_memory::remember(const std::string& name, std::vector<ip_address> addr
   places_.emplace(name, by_use_.begin());
 }
 
-void name_memory::forget(const std::string& name, time_point asked_at) {
+void name_memory::forget(const std::string& name) {
   const auto known = places_.find(name);
-  if (known == places_.end() || asked_at < known->second->asked_at)
+  if (known == places_.end())
     return;
   by_use_.erase(known->second);
   places_.erase(known);

@@ -14,7 +14,8 @@
 namespace actorwire {
 
 /// The last addresses that each name was found to have, for the times when it cannot be looked up (RFC 8767). Pure: it is
-/// told the time. It bounds its names; those who use it bound the addresses of each.
+/// told the time. It bounds its names; those who use it bound the addresses of each, and tell it answers in the order of the
+/// questions.
 class name_memory {
 public:
   /// Names that are remembered; the one that was used longest ago is forgotten for another.
@@ -23,11 +24,11 @@ public:
   /// enough that an address is hardly somebody else's by then.
   static constexpr duration lifetime = std::chrono::minutes{10};
 
-  /// `name` has these addresses. An answer to an earlier question than that which is remembered changes nothing.
+  /// `name` has these addresses.
   void remember(const std::string& name, std::vector<ip_address> addresses, time_point asked_at);
 
-  /// `name` has none: this is an answer as well, unless a later question had another.
-  void forget(const std::string& name, time_point asked_at);
+  /// `name` has none: this is an answer as well.
+  void forget(const std::string& name);
 
   /// Returns what `name` had when it was last looked up, if that is not longer ago than `lifetime`.
   [[nodiscard]] std::optional<std::vector<ip_address>> recall(const std::string& name, time_point now);

@@ -30,16 +30,19 @@ class lookup_pool;
 ///
 /// A look-up that the system keeps hanging blocks nobody for longer than `lookup_timeout`: its questions are answered from
 /// memory or with an error, and after `hung_after` another thread takes its place, as long as no more than
-/// `hung_threads_max` hang. Of one name two look-ups run at most, so that one that hangs for ever neither takes all
-/// threads nor keeps the name from being found later.
-/// *Thread:* any thread. *Lifetime:* destruction does not wait for a look-up that the system keeps hanging; questions
-/// that are open then are answered when their time is over.
+/// `hung_threads_max` hang. Of one name two look-ups run; a third when the second has run for `look_again_after`, and each
+/// further one after twice the time, as long as half of those threads are left for other names. So one that hangs for ever
+/// neither takes all threads nor keeps the name from being found later.
+/// *Thread:* any thread. *Limits:* a resolver has `max_threads` and `hung_threads_max` threads at most, and a network one
+/// resolver. *Lifetime:* destruction does not wait for a look-up that the system keeps hanging, and its thread stays for as
+/// long as that; questions that are open then are answered when their time is over.
 class resolver {
 public:
   /// What a look-up finds: addresses in order of preference; or `name_unknown` if there is no such name or it has no
   /// address, and `resolve_failed` if that could not be found out.
   using answer = result<std::vector<ip_address>>;
-  /// The blocking look-up, `getaddrinfo` by default; passed in by tests. *Thread:* called by several at once.
+  /// The blocking look-up, `getaddrinfo` by default; passed in by tests. *Thread:* called by several at once. *Errors:* what
+  /// it throws is `resolve_failed`.
   using lookup_function = std::function<answer(const std::string& host)>;
 
   /// What is dialled.
@@ -77,6 +80,8 @@ public:
   /// Time after which a look-up does not count among the threads any more. A name service that is well is far quicker, and
   /// questions that wait for a thread have time left.
   static constexpr duration hung_after = std::chrono::seconds{2};
+  /// How long the second look-up of a name has to hang until there is a third; for each further one twice as long.
+  static constexpr duration look_again_after = std::chrono::seconds{30};
   /// Threads beside the others that may hang in look-ups.
   static constexpr std::size_t hung_threads_max = 28;
   /// Addresses of a family, of one name; further ones are dropped. Both families are kept, so that they can take turns.
