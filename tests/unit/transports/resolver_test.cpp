@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -225,6 +226,60 @@ TEST_CASE("an error of a look-up says whether there is no such name or the name 
   const auto of_system = lookup_error("www.example", EAI_SYSTEM, ENOENT);
   CHECK(of_system.code == error_code::resolve_failed);
   CHECK(of_system.system_code == ENOENT);
+}
+
+TEST_CASE("a name that has no address of the families that are asked for is asked for of all") {
+  static int asked = 0;
+  static int refusal = EAI_NODATA;
+  const auto source = [](const char*, const char*, const addrinfo* hints, addrinfo** found) {
+    ++asked;
+    if ((hints->ai_flags & AI_ADDRCONFIG) != 0)
+      return refusal;
+    addrinfo wanted{};
+    wanted.ai_flags = AI_NUMERICHOST;
+    wanted.ai_socktype = hints->ai_socktype;
+    return ::getaddrinfo("2001:db8::1", nullptr, &wanted, found);
+  };
+  for (const auto code : {EAI_NODATA, EAI_ADDRFAMILY}) {
+    asked = 0;
+    refusal = code;
+    const auto found = look_up_with(source, "six.example");
+    REQUIRE(found);
+    CHECK(*found == numeric({"2001:db8::1"}));
+    CHECK(asked == 2);
+  }
+  // What is no answer about families stays what it is.
+  for (const auto code : {EAI_NONAME, EAI_AGAIN}) {
+    asked = 0;
+    refusal = code;
+    CHECK_FALSE(look_up_with(source, "six.example"));
+    CHECK(asked == 1);
+  }
+}
+
+TEST_CASE("only a name without an address of any family is unknown") {
+  const auto found =
+      look_up_with([](const char*, const char*, const addrinfo*, addrinfo**) { return EAI_NODATA; }, "none.example");
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code == error_code::name_unknown);
+}
+
+TEST_CASE("a look-up function that throws has failed, and its thread goes on") {
+  stepped_shard here;
+  resolver names{[](const std::string& host) -> resolver::answer {
+                   if (host == "throws.example")
+                     throw std::runtime_error{"out of luck"};
+                   if (host == "throws.anything")
+                     throw 7;
+                   return numeric({"192.0.2.1"});
+                 },
+                 1};
+  const auto why = asking{names, here, "throws.example"}.failure();
+  CHECK(why.code == error_code::resolve_failed);
+  CHECK(why.text.find("throws.example") != std::string::npos);
+  CHECK(why.text.find("out of luck") != std::string::npos);
+  CHECK(asking{names, here, "throws.anything"}.failure().code == error_code::resolve_failed);
+  CHECK(asking{names, here, "fine.example"}.found().addresses == numeric({"192.0.2.1"}));
 }
 
 TEST_CASE("addresses beyond the limit of their family are dropped, and those of the other family stay") {

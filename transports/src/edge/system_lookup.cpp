@@ -33,20 +33,25 @@ ip_address address_of(const addrinfo& entry) {
   return address;
 }
 
-/// Whether the name service has answered, and the answer is that there is nothing to be dialled.
-bool is_an_answer(int resolver_code) {
+/// Whether the name is there, and has no address of those that were asked for.
+bool is_without_data(int resolver_code) {
   switch (resolver_code) {
-    case EAI_NONAME:
 #ifdef EAI_NODATA
     case EAI_NODATA:
+      return true;
 #endif
 #ifdef EAI_ADDRFAMILY
     case EAI_ADDRFAMILY:
-#endif
       return true;
+#endif
     default:
       return false;
   }
+}
+
+/// Whether the name service has answered, and the answer is that there is nothing to be dialled.
+bool is_an_answer(int resolver_code) {
+  return resolver_code == EAI_NONAME || is_without_data(resolver_code);
 }
 
 } // namespace
@@ -73,13 +78,19 @@ transport_error no_address(const std::string& host) {
                     looking_up(host) + "the name has no address");
 }
 
-resolver::answer system_lookup(const std::string& host) {
+resolver::answer look_up_with(address_source ask, const std::string& host) {
   addrinfo hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_ADDRCONFIG;
   addrinfo* found = nullptr;
-  if (const auto failure = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); failure != 0)
+  auto failure = ask(host.c_str(), nullptr, &hints, &found);
+  // That is an answer about this machine as much as about the name.
+  if (is_without_data(failure)) {
+    hints.ai_flags = 0;
+    failure = ask(host.c_str(), nullptr, &hints, &found);
+  }
+  if (failure != 0)
     return lookup_error(host, failure, errno);
   std::vector<ip_address> addresses;
   for (const auto* entry = found; entry != nullptr; entry = entry->ai_next)
@@ -87,6 +98,10 @@ resolver::answer system_lookup(const std::string& host) {
       addresses.push_back(address_of(*entry));
   ::freeaddrinfo(found);
   return addresses;
+}
+
+resolver::answer system_lookup(const std::string& host) {
+  return look_up_with(&::getaddrinfo, host);
 }
 
 } // namespace actorwire
