@@ -1,18 +1,12 @@
 // What a listener tells those who subscribe to it.
 
-#include "program.hpp"
+#include "listener_program.hpp"
 
 #include <caf/event_based_actor.hpp>
 
 namespace actorwire::test {
 
 namespace {
-
-listening must_listen(program& here) {
-  auto made = here.net->listen("tcp://127.0.0.1:0", echo);
-  REQUIRE(made);
-  return std::move(*made);
-}
 
 void subscribe_to(witness& me, const listener_actor& listener) {
   me.must_ask<void>(listener, actorwire::subscribe{event_mask::listener, credit_mode::automatic});
@@ -23,7 +17,7 @@ void subscribe_to(witness& me, const listener_actor& listener) {
 TEST_CASE("a subscriber hears that a listener listens no more, and again") {
   program here;
   witness me{here.system};
-  const auto server = must_listen(here);
+  const auto server = must_listen(*here.net, echo);
   subscribe_to(me, server.listener);
   me.must_ask<void>(server.listener, suspend{});
   const auto suspended = me.await<listener_event>();
@@ -44,7 +38,7 @@ TEST_CASE("a subscriber hears that a listener listens no more, and again") {
 TEST_CASE("a subscriber hears nothing where nothing changes") {
   program here;
   witness me{here.system};
-  const auto server = must_listen(here);
+  const auto server = must_listen(*here.net, echo);
   subscribe_to(me, server.listener);
   me.must_ask<void>(server.listener, suspend{});
   CHECK(me.await<listener_event>().change == listener_change::suspended);
@@ -57,7 +51,7 @@ TEST_CASE("a subscriber hears nothing where nothing changes") {
 TEST_CASE("a subscriber that unsubscribes and ends at once is nothing to a listener") {
   program here;
   witness me{here.system};
-  const auto server = must_listen(here);
+  const auto server = must_listen(*here.net, echo);
   for (int count = 0; count < 50; ++count) {
     const auto subscriber = here.system.spawn([&](caf::event_based_actor* self) {
       ask(self, server.listener, caf::infinite, actorwire::subscribe{event_mask::listener, credit_mode::automatic})
@@ -77,7 +71,7 @@ TEST_CASE("a subscriber that unsubscribes and ends at once is nothing to a liste
 TEST_CASE("what a subscriber wants to hear may change") {
   program here;
   witness me{here.system};
-  const auto server = must_listen(here);
+  const auto server = must_listen(*here.net, echo);
   subscribe_to(me, server.listener);
   me.must_ask<void>(server.listener, actorwire::subscribe{event_mask::none, credit_mode::automatic});
   me.must_ask<void>(server.listener, suspend{});
@@ -91,10 +85,7 @@ TEST_CASE("what a subscriber wants to hear may change") {
 TEST_CASE("a subscriber hears of a client that nobody wanted") {
   program here;
   witness me{here.system};
-  const auto receiver = here.system.spawn([](caf::event_based_actor* self) {
-    self->set_default_handler(caf::drop);
-    return caf::behavior{[](std::int32_t) {}};
-  });
+  const auto receiver = make_deaf_receiver(here.system);
   const auto server = here.net->listen("tcp://127.0.0.1:0", receiver).value();
   subscribe_to(me, server.listener);
   const auto client = plain_socket::connect_to(server.port);
@@ -109,7 +100,7 @@ TEST_CASE("who has unsubscribed from a listener hears no more, and nor does who 
   witness gone{here.system};
   witness elsewhere{here.system};
   witness me{here.system};
-  const auto server = must_listen(here);
+  const auto server = must_listen(*here.net, echo);
   subscribe_to(gone, server.listener);
   gone.must_ask<void>(server.listener, actorwire::unsubscribe{});
   elsewhere.must_ask<void>(server.listener, actorwire::subscribe{event_mask::pool, credit_mode::automatic});
@@ -123,7 +114,7 @@ TEST_CASE("who has unsubscribed from a listener hears no more, and nor does who 
 TEST_CASE("the end of a subscriber is nothing to a listener") {
   program here;
   witness me{here.system};
-  const auto server = must_listen(here);
+  const auto server = must_listen(*here.net, echo);
   const auto subscriber = here.system.spawn([&](caf::event_based_actor* self) {
     ask(self, server.listener, caf::infinite, actorwire::subscribe{event_mask::listener, credit_mode::automatic})
         .then([self] { self->quit(); }, [](caf::error&) {});
