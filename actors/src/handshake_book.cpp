@@ -2,10 +2,20 @@
 
 #include <caf/actor_cast.hpp>
 
+#include <algorithm>
 #include <cassert>
 #include <iterator>
 
 namespace actorwire {
+
+std::uint32_t handshake_book::limit_for(std::uint32_t wanted, std::uint32_t max_connections) noexcept {
+  return std::min(wanted, std::max(std::uint32_t{1}, max_connections / 2));
+}
+
+void handshake_book::set_limit(std::uint32_t limit) {
+  const std::lock_guard guard{mutex_};
+  limit_ = limit;
+}
 
 handshake_book::admission handshake_book::admit(const address_group& from, address_proof proof) {
   const std::lock_guard guard{mutex_};

@@ -42,8 +42,14 @@ public:
     std::uint64_t evicted = 0;
   };
 
+  /// How many of `max_connections` may be half-open where `wanted` are to be: who has proved nothing never has all places.
+  [[nodiscard]] static std::uint32_t limit_for(std::uint32_t wanted, std::uint32_t max_connections) noexcept;
+
   /// At most `limit` clients, of which at most `share` of one group.
-  handshake_book(std::uint32_t limit, std::uint32_t share) noexcept : limit_(limit), share_(share) {}
+  handshake_book(std::uint32_t limit, std::uint32_t share) noexcept : share_(share), limit_(limit) {}
+
+  /// From now on so many. Clients beyond it stay, and each newcomer takes the place of one.
+  void set_limit(std::uint32_t limit);
 
   /// Takes a place for a client that has no actor yet; at the limit that of the oldest. The share of an address holds in
   /// either case, so nobody who has his gets in at the cost of another address. Whoever is admitted is to be added, or
@@ -82,9 +88,9 @@ private:
   [[nodiscard]] place take_place(const address_group& from, address_proof proof);
   void take_out(entries::iterator which) noexcept;
 
-  const std::uint32_t limit_;
   const std::uint32_t share_;
   mutable std::mutex mutex_;
+  std::uint32_t limit_;
   /// Clients of each group that has some that have proved so. A tree, because strangers choose the keys, and could choose those that a hash
   /// table is slow with.
   std::map<address_group, std::uint32_t> groups_;

@@ -90,6 +90,9 @@ caf::result<void> listener::handle(const set_limit& request) {
     return caf::unit;
   }
   settings_->budget->set_limit(request.max_connections);
+  if (settings_->handshakes)
+    settings_->handshakes->set_limit(
+        handshake_book::limit_for(settings_->config.max_handshakes, request.max_connections));
   tell_parts(places_changed{});
   return caf::unit;
 }

@@ -132,10 +132,9 @@ public:
       settings.addresses = std::make_shared<address_limit>(settings.config.max_connections_per_address);
     // A TCP client is ready at once.
     if (settings.local.proto != protocol::tcp)
-      settings.handshakes = std::make_shared<handshake_book>(
-          // Who has proved nothing yet never has all places.
-          std::min(settings.config.max_handshakes, std::max(1U, settings.config.max_connections / 2)),
-          settings.config.max_handshakes_per_address);
+      settings.handshakes = std::make_shared<handshake_book>(handshake_book::limit_for(settings.config.max_handshakes,
+                                                                                       settings.config.max_connections),
+                                                             settings.config.max_handshakes_per_address);
     settings.next_id = id_source();
     settings.shards = shards();
     const auto opened = std::make_shared<std::promise<result<endpoint>>>();

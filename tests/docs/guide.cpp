@@ -14,6 +14,8 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 
 using namespace std::chrono_literals;
 
@@ -179,6 +181,99 @@ void show_receiver(actorwire::network& net, caf::actor_system& system) {
   check(is_connected, "the receiver's connection is there");
 }
 
+// [streams]
+caf::behavior ask_on_a_stream(caf::event_based_actor* self, const actorwire::connection_actor& peer) {
+  using namespace actorwire;
+  tell(self, peer, subscribe{event_mask::streams | event_mask::datagrams});
+  ask(self, peer, 5s, open_stream{stream_direction::bidirectional, {.urgency = 1}})
+      .then(
+          [self, peer](const stream_opened& made) {
+            send_options on_it;
+            on_it.stream = made.stream;
+            tell(self, peer, cast{payload::copy_of("a question"), on_it});
+            tell(self, peer, finish_stream{made.stream});
+          },
+          [self](const caf::error& reason) {
+            std::cout << "no stream: " << to_string(to_transport_error(reason)) << '\n';
+            self->quit();
+          });
+  return {
+      [](const connection_status&) {},
+      [](const stream_opened& event) { std::cout << "the peer has opened " << event.stream << '\n'; },
+      [](const received& data) { std::cout << "on " << data.stream << ": " << data.body.text() << '\n'; },
+      [](const peer_closing& event) { std::cout << "all of " << event.stream << " has come\n"; },
+      [](const stream_reset& event) { std::cout << event.stream << " was cut short: " << event.code << '\n'; },
+      [self](const stream_closed&) { self->quit(); },
+      [](const datagram_received& datagram) { std::cout << "datagram: " << datagram.body.text() << '\n'; },
+  };
+}
+// [/streams]
+
+/// Returns why the datagram was refused, if it was.
+actorwire::error_code show_streams(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  const auto asker = system.spawn(ask_on_a_stream, peer);
+  caf::scoped_actor self{system};
+  self->wait_for(asker);
+  auto code = actorwire::error_code::none;
+  // [datagram]
+  ask(&*self, peer, 5s, actorwire::send_datagram{actorwire::payload::copy_of("position 17")})
+      .receive([](const actorwire::datagram_sent& sent) { std::cout << to_string(sent.result) << '\n'; },
+               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
+  // [/datagram]
+  return code;
+}
+
+#if ACTORWIRE_WITH_QUIC
+/// What a server was asked.
+struct questions {
+  std::promise<std::string> on_a_stream;
+  std::promise<std::string> by_datagram;
+};
+
+/// Sends back what comes by a stream or as a datagram, and notes the first of each.
+caf::behavior answer_each(caf::event_based_actor* self, const actorwire::connection_actor& client,
+                          const std::shared_ptr<questions>& asked) {
+  using namespace actorwire;
+  tell(self, client, subscribe{event_mask::streams | event_mask::datagrams});
+  return {
+      [](const connection_status&) {},
+      [](const stream_opened&) {},
+      [=](received& data) {
+        asked->on_a_stream.set_value(std::string{data.body.text()});
+        send_options on_it;
+        on_it.stream = data.stream;
+        tell(self, client, cast{std::move(data.body), on_it});
+      },
+      [=](const peer_closing& end) { tell(self, client, finish_stream{end.stream}); },
+      [](const stream_closed&) {},
+      [=](datagram_received& datagram) { asked->by_datagram.set_value(std::string{datagram.body.text()}); },
+  };
+}
+
+void show_quic_streams(actorwire::network& net, caf::actor_system& system, const actorwire::listen_config& config,
+                       const actorwire::acquire_options& options) {
+  const auto asked = std::make_shared<questions>();
+  const auto server = net.listen(
+      "quic://127.0.0.1:0",
+      [asked](caf::event_based_actor* self, const actorwire::connection_actor& client) {
+        return answer_each(self, client, asked);
+      },
+      config);
+  check(server.has_value(), "listens for QUIC");
+  const auto peer = net.acquire("quic://localhost:" + std::to_string(server->port), options).value();
+  caf::scoped_actor self{system};
+  ask(&*self, peer, 5s, actorwire::connect{})
+      .receive([](const actorwire::connection_info&) {}, [](const caf::error&) {});
+  check(show_streams(system, peer) == actorwire::error_code::none, "a datagram is sent");
+  const auto arrives = [](std::promise<std::string>& text, std::string_view wanted) {
+    auto arrival = text.get_future();
+    return arrival.wait_for(20s) == std::future_status::ready && arrival.get() == wanted;
+  };
+  check(arrives(asked->on_a_stream, "a question"), "the question arrives on a stream of its own");
+  check(arrives(asked->by_datagram, "position 17"), "the datagram arrives");
+}
+#endif
+
 void show_several_endpoints(actorwire::network& net, caf::actor_system& system, std::uint16_t number,
                             const actorwire::tls_config& tls) {
   caf::scoped_actor self{system};
@@ -256,6 +351,7 @@ void show_tls(actorwire::network& net, caf::actor_system& system) {
       .receive([&](const actorwire::connection_info& info) { is_quick = info.tls.alpn == "actorwire"; },
                [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
   check(is_quick, "connects by QUIC");
+  show_quic_streams(net, system, config, options);
 #endif
   check(is_reloaded, "certificates are read again");
   show_several_endpoints(net, system, server->port, tls);
@@ -332,47 +428,6 @@ void show_errors(actorwire::network& net) {
   check(!wrong && wrong.error().code == actorwire::error_code::invalid_value, "a wrong port is refused");
 }
 
-// [streams]
-caf::behavior ask_on_a_stream(caf::event_based_actor* self, const actorwire::connection_actor& peer) {
-  using namespace actorwire;
-  tell(self, peer, subscribe{event_mask::streams | event_mask::datagrams});
-  ask(self, peer, 5s, open_stream{stream_direction::bidirectional, {.urgency = 1}})
-      .then(
-          [self, peer](const stream_opened& made) {
-            send_options on_it;
-            on_it.stream = made.stream;
-            tell(self, peer, cast{payload::copy_of("a question"), on_it});
-            tell(self, peer, finish_stream{made.stream});
-          },
-          [self](const caf::error& reason) {
-            std::cout << "no stream: " << to_string(to_transport_error(reason)) << '\n';
-            self->quit();
-          });
-  return {
-      [](const connection_status&) {},
-      [](const stream_opened& event) { std::cout << "the peer has opened " << event.stream << '\n'; },
-      [](const received& data) { std::cout << "on " << data.stream << ": " << data.body.text() << '\n'; },
-      [](const peer_closing& event) { std::cout << "all of " << event.stream << " has come\n"; },
-      [](const stream_reset& event) { std::cout << event.stream << " was cut short: " << event.code << '\n'; },
-      [self](const stream_closed&) { self->quit(); },
-      [](const datagram_received& datagram) { std::cout << "datagram: " << datagram.body.text() << '\n'; },
-  };
-}
-// [/streams]
-
-void show_streams(caf::actor_system& system, const actorwire::connection_actor& peer) {
-  const auto asker = system.spawn(ask_on_a_stream, peer);
-  caf::scoped_actor self{system};
-  self->wait_for(asker);
-  auto code = actorwire::error_code::none;
-  // [datagram]
-  ask(&*self, peer, 5s, actorwire::send_datagram{actorwire::payload::copy_of("position 17")})
-      .receive([](const actorwire::datagram_sent& sent) { std::cout << to_string(sent.result) << '\n'; },
-               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
-  // [/datagram]
-  check(code == actorwire::error_code::unsupported, "TCP has no datagrams");
-}
-
 void show_closing(caf::actor_system& system, const actorwire::connection_actor& peer) {
   caf::scoped_actor self{system};
   auto is_complete = false;
@@ -414,6 +469,6 @@ int main() {
   show_statistics(system, peer);
   show_supervisor(net);
   show_errors(net);
-  show_streams(system, peer);
+  check(show_streams(system, peer) == actorwire::error_code::unsupported, "TCP has no streams and no datagrams");
   show_closing(system, peer);
 }

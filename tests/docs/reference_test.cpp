@@ -4,10 +4,30 @@
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/quic_config.hpp>
 
+// Of these only constants are used, which need no part of the library that a shared one would hide.
+#include "edge/tls_store.hpp"
+#include "engine/name_memory.hpp"
+#include "engine/tls_engine.hpp"
+#include "pool_census.hpp"
+#include "supervision/endpoint_book.hpp"
+#include "supervision/lease_book.hpp"
+#include "supervision/winner_memory.hpp"
+#if ACTORWIRE_WITH_QUIC
+#  include "edge/quic/qlog_file.hpp"
+#  include "edge/quic/quic_group.hpp"
+#  include "edge/quic/replay_memory.hpp"
+#  include "edge/quic/udp_send_queue.hpp"
+#  include "engine/quic/quic_connection.hpp"
+#endif
+
+#include <chrono>
+#include <cstdint>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace {
 
@@ -55,26 +75,80 @@ void check_names(const std::string& reference) {
   expect(reference.find(all) != std::string::npos, "reference.md: nowhere " + all);
 }
 
-std::string size(std::size_t bytes) {
-  if (bytes % (1U << 20U) == 0)
+std::string size(std::uint64_t bytes) {
+  constexpr auto half = std::uint64_t{512} << 10U;
+  if (bytes > 2 * half && bytes % half == 0)
+    return std::to_string(bytes >> 20U) + (bytes % (2 * half) == 0 ? " MiB" : ".5 MiB");
+  if (bytes % (2 * half) == 0)
     return std::to_string(bytes >> 20U) + " MiB";
   if (bytes % (1U << 10U) == 0)
     return std::to_string(bytes >> 10U) + " KiB";
   return std::to_string(bytes);
 }
 
-std::string time(std::chrono::milliseconds length) {
-  if (length.count() % 1'000 == 0)
-    return std::to_string(length.count() / 1'000) + " s";
-  return std::to_string(length.count()) + " ms";
+template <class Rep, class Period>
+std::string time(std::chrono::duration<Rep, Period> length) {
+  const auto count = std::chrono::duration_cast<std::chrono::milliseconds>(length).count();
+  if (count % 1'000 == 0)
+    return std::to_string(count / 1'000) + " s";
+  return std::to_string(count) + " ms";
 }
 
-/// Limits are tabulated with their defaults.
-void check_limits(const std::string& architecture) {
-  const auto row = [&](const std::string& name, const std::string& value) {
-    const auto wanted = "| `" + name + "` | " + value + " | ";
-    expect(architecture.find(wanted) != std::string::npos, "architecture.md: no row \"" + wanted + "\"");
+std::string minutes(std::chrono::minutes length) {
+  return std::to_string(length.count()) + " min";
+}
+
+/// The table of limits, whose first column names what bounds something, and whose second says how much it is.
+class limits_table {
+public:
+  explicit limits_table(const std::string& architecture) {
+    std::istringstream lines{architecture};
+    auto is_inside = false;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("## "))
+        is_inside = line == "## Limits";
+      const auto name_end = line.find(" | ", 2);
+      if (!is_inside || !line.starts_with("| ") || name_end == std::string::npos)
+        continue;
+      const auto value_end = line.find(" | ", name_end + 3);
+      rows_.push_back({line.substr(2, name_end - 2), line.substr(name_end + 3, value_end - name_end - 3)});
+    }
+  }
+
+  /// The row that names this limit, and perhaps others, has these values.
+  void expect_row(const std::string& name, const std::string& values) {
+    for (auto& each : rows_)
+      if (each.name.find(quoted(name)) != std::string::npos) {
+        each.was_compared = true;
+        expect(each.values == values, std::string{"architecture.md: "}
+                                          .append(name)
+                                          .append(" is not ")
+                                          .append(each.values)
+                                          .append(" but ")
+                                          .append(values));
+        return;
+      }
+    expect(false, "architecture.md: no row for " + name);
+  }
+
+  /// Whatever the table names was compared with what it names.
+  void expect_complete() const {
+    for (const auto& each : rows_)
+      expect(each.was_compared || each.name.find("::") == std::string::npos, "nobody compares the row " + each.name);
+  }
+
+private:
+  struct row {
+    std::string name;
+    std::string values;
+    bool was_compared = false;
   };
+
+  std::vector<row> rows_;
+};
+
+void check_settings(limits_table& table) {
+  const auto row = [&](const std::string& name, const std::string& values) { table.expect_row(name, values); };
   const flow_limits flow;
   row("flow_limits::read_credit", size(flow.read_credit));
   row("flow_limits::high_water", size(flow.high_water));
@@ -89,9 +163,11 @@ void check_limits(const std::string& architecture) {
   const transport_config transport;
   row("transport_config::connect_timeout", time(transport.connect_timeout));
   row("transport_config::attempt_timeout", time(transport.attempt_timeout));
+  row("transport_config::fallback_delay", time(transport.fallback_delay));
   row("transport_config::operation_timeout", time(transport.operation_timeout));
   row("transport_config::keepalive_interval", time(transport.keepalive_interval));
   row("transport_config::keepalive_timeout", time(transport.keepalive_timeout));
+  row("tls_config::session_cache_size", std::to_string(transport.tls.session_cache_size));
   const pool_limits pool;
   row("pool_limits::max_connections", std::to_string(pool.max_connections));
   row("pool_limits::max_connecting", std::to_string(pool.max_connecting));
@@ -107,19 +183,45 @@ void check_limits(const std::string& architecture) {
   row("listen_config::max_connections_per_address", std::to_string(listening.max_connections_per_address));
   row("listen_config::max_handshakes", std::to_string(listening.max_handshakes));
   row("listen_config::max_handshakes_per_address", std::to_string(listening.max_handshakes_per_address));
-  const network_options network;
   const quic_config quic;
   row("quic_config::max_streams", std::to_string(quic.max_streams));
+  row("quic_config::stream_window", size(quic.stream_window) + ", " + size(quic.connection_window));
+  row("quic_config::stream_window_max", size(quic.stream_window_max) + ", " + size(quic.connection_window_max));
   row("quic_config::datagram_send_buffer_size", size(quic.datagram_send_buffer_size));
   row("quic_config::idle_timeout", time(quic.idle_timeout));
+  const network_options network;
   row("network_options::memory_limit", size(network.memory_limit));
   row("network_options::drain_timeout", time(network.drain_timeout));
+}
+
+/// What nobody can set.
+void check_constants(limits_table& table) {
+  const auto row = [&](const std::string& name, const std::string& values) { table.expect_row(name, values); };
+  row("batch_messages_max", std::to_string(batch_messages_max));
+  row("endpoints_per_peer_max", std::to_string(endpoints_per_peer_max));
+  row("histogram::bucket_count_max", std::to_string(histogram::bucket_count_max));
+  row("winner_memory::lifetime", minutes(std::chrono::duration_cast<std::chrono::minutes>(winner_memory::lifetime)));
+  row("endpoint_book::endpoints_max", std::to_string(endpoint_book::endpoints_max));
+  row("endpoint_book::changes_max", std::to_string(endpoint_book::changes_max));
+  row("lease_book::waiters_max", std::to_string(lease_book::waiters_max));
+  row("pool_census::waiting_max", std::to_string(pool_census::waiting_max));
+  row("tls_engine::handshake_bytes_max", size(tls_engine::handshake_bytes_max));
+  row("tls_store::unused_max", std::to_string(tls_store::unused_max));
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));
-  row("resolver::lookup_timeout",
-      time(std::chrono::duration_cast<std::chrono::milliseconds>(resolver::lookup_timeout)));
-  row("resolver::hung_after", time(std::chrono::duration_cast<std::chrono::milliseconds>(resolver::hung_after)));
+  row("resolver::lookup_timeout", time(resolver::lookup_timeout));
+  row("resolver::hung_after", time(resolver::hung_after));
   row("resolver::hung_threads_max", std::to_string(resolver::hung_threads_max));
   row("resolver::addresses_per_family_max", std::to_string(resolver::addresses_per_family_max));
+  row("name_memory::names_max", std::to_string(name_memory::names_max) + ", "
+                                    + minutes(std::chrono::duration_cast<std::chrono::minutes>(name_memory::lifetime)));
+#if ACTORWIRE_WITH_QUIC
+  row("quic_connection::waiting_datagrams_max", std::to_string(quic_connection::waiting_datagrams_max));
+  row("udp_send_queue::bytes_max", size(udp_send_queue::bytes_max));
+  row("quic_group::strays_max", std::to_string(quic_group::strays_max));
+  row("replay_memory::tokens_max", std::to_string(replay_memory::tokens_max));
+  row("qlog_folder::files_max", std::to_string(qlog_folder::files_max) + ", " + size(qlog_file::bytes_max));
+  table.expect_complete();
+#endif
 }
 
 } // namespace
@@ -151,6 +253,9 @@ int main(int, char** argv) {
   check_names<pool_change>(reference);
   check_names<protocol>(reference);
   check_names<permanent_error_policy>(reference);
-  check_limits(read(folder + "/architecture.md"));
+  check_names<listener_change>(reference);
+  limits_table table{read(folder + "/architecture.md")};
+  check_settings(table);
+  check_constants(table);
   return faults == 0 ? 0 : 1;
 }

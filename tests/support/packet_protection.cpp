@@ -18,6 +18,7 @@ constexpr std::size_t number_size_max = 4;
 /// The head of a short packet: what is hidden of its first byte, and how long its number is (RFC 9000, 17.3.1).
 constexpr unsigned hidden_bits = 0x1f;
 constexpr unsigned number_size_bits = 0x03;
+constexpr char phase_bit = 0x04;
 constexpr char short_head_with_number_of_four = 0x43;
 
 void must(int code) {
@@ -112,6 +113,14 @@ std::optional<packet_protection::opened> packet_protection::open(std::string_vie
       != 0)
     return std::nullopt;
   return found;
+}
+
+std::optional<bool> packet_protection::key_phase_of(std::string_view packet) const {
+  constexpr auto sample_at = 1 + id_size + number_size_max;
+  if (packet.size() < sample_at + sample_size || (packet[0] & '\x80') != 0)
+    return std::nullopt;
+  const auto mask = mask_of(packet.substr(sample_at, sample_size));
+  return ((packet[0] ^ mask[0]) & phase_bit) != 0;
 }
 
 std::string packet_protection::nonce_of(std::uint64_t number) const {

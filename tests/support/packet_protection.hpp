@@ -33,6 +33,10 @@ public:
   /// stand in the packet, which is the truth while there are few.
   [[nodiscard]] std::optional<opened> open(std::string_view packet) const;
 
+  /// Of which phase the keys of a packet are (RFC 9001, 6): it is told under keys that never change. Empty if the packet
+  /// is one of the handshake; for a packet of another connection it is chance.
+  [[nodiscard]] std::optional<bool> key_phase_of(std::string_view packet) const;
+
 private:
   static constexpr std::size_t nonce_size = 12;
 

@@ -14,6 +14,7 @@
 #include <deque>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -66,6 +67,19 @@ std::string text_of(const sockaddr_in& address) {
   std::array<char, INET_ADDRSTRLEN> host{};
   ::inet_ntop(AF_INET, &address.sin_addr, host.data(), host.size());
   return std::string{host.data()} + ":" + std::to_string(ntohs(address.sin_port));
+}
+
+/// Whether this is a Retry of QUIC: a long header of that type, which versions 1 and 2 number differently.
+bool is_retry(std::string_view datagram) {
+  constexpr std::string_view version_1{"\x00\x00\x00\x01", 4};
+  constexpr std::string_view version_2{"\x6b\x33\x43\xcf", 4};
+  constexpr unsigned is_long = 0x80;
+  constexpr unsigned type_bits = 0x30;
+  if (datagram.size() < 5 || (static_cast<std::uint8_t>(datagram[0]) & is_long) == 0)
+    return false;
+  const auto type = static_cast<std::uint8_t>(datagram[0]) & type_bits;
+  const auto version = datagram.substr(1, 4);
+  return (version == version_1 && type == 0x30) || (version == version_2 && type == 0);
 }
 
 /// A UDP socket that cannot send drops: that is what networks do.
@@ -197,6 +211,7 @@ private:
     const auto is_held = share(by.chance) < faults_.reordering;
     const auto where = share(by.chance);
     ++counts_.arrived;
+    counts_.retries += &by == &to_clients_ && is_retry(bytes) ? 1 : 0;
     if (bytes.size() + header_bytes > faults_.mtu) {
       ++counts_.too_long;
       return;

@@ -32,6 +32,8 @@ struct udp_fault_counts {
   /// Those that others have really overtaken.
   std::uint64_t reordered = 0;
   std::uint64_t too_long = 0;
+  /// Datagrams of the server by which it asks a client of QUIC to prove its address (Retry; RFC 9000, 17.2.5; RFC 9369, 3.2).
+  std::uint64_t retries = 0;
 };
 
 /// A NAT with a bad link, between clients and one server of 127.0.0.1: carries datagrams over sockets of its own, on a

@@ -185,4 +185,22 @@ TEST_CASE("after a rebinding the server sees the client elsewhere, and answers t
   CHECK(client.receive().text == "in time");
 }
 
+TEST_CASE("what a server of QUIC asks its clients for by Retry is counted, by either version") {
+  using namespace std::string_literals;
+  const plain_udp server;
+  const plain_udp client;
+  const udp_fault_proxy proxy{server.port(), {}, {}};
+  // From the client it would mean nothing.
+  client.send(proxy.port(), "\xf0\x00\x00\x00\x01 retry"s);
+  const auto from = server.receive().from;
+  for (const auto& each : {"\xf0\x00\x00\x00\x01 retry"s, "\xc0\x6b\x33\x43\xcf retry"s,
+                           // What else begins a connection, by either version, and what comes after that.
+                           "\xc0\x00\x00\x00\x01 initial"s, "\xf0\x6b\x33\x43\xcf handshake"s,
+                           "\xf0\x00\x00\x00\x00 versions"s, "\x70\x00\x00\x00\x01 short"s, "\xf0"s}) {
+    server.send(from, each);
+    CHECK(client.receive().text == each);
+  }
+  CHECK(proxy.counts().retries == 2);
+}
+
 } // namespace actorwire::test

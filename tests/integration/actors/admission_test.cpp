@@ -1,4 +1,5 @@
-// How many connections a listener lets one address have, over real sockets, by each protocol.
+// How many connections a listener lets one address have, and how many places those who prove nothing, over real sockets, by
+// each protocol.
 
 #include "secured_program.hpp"
 
@@ -135,6 +136,68 @@ TEST_CASE("peers of one address share its places by TLS and by QUIC, and those w
     me.must_ask<connection_info>(peers[2], connect{});
     CHECK(stats_of(me, server).accept_errors == 0);
   }
+}
+
+namespace {
+
+/// Has so many clients come that say nothing, and waits until they are there, or the one before them had to go.
+void keep_silent(witness& me, const listening& server, std::vector<plain_socket>& clients, std::uint32_t count) {
+  for (; count > 0; --count) {
+    const auto before = stats_of(me, server);
+    clients.push_back(connect_from("127.0.0.1", server.port));
+    wait_until("it has come", [&] {
+      const auto now = stats_of(me, server);
+      return now.handshaking > before.handshaking || now.handshakes_evicted > before.handshakes_evicted;
+    });
+  }
+}
+
+} // namespace
+
+TEST_CASE("clients that never finish their handshake have no more than half of a listener's places") {
+  const auto places = GENERATE(4U, 5U);
+  CAPTURE(places);
+  program here;
+  witness me{here.system};
+  auto config = to_listen();
+  config.max_connections = places;
+  config.reuse_port = GENERATE(true, false);
+  const auto server = here.net->listen("tls://127.0.0.1:0", echo, config).value();
+  std::vector<plain_socket> silent;
+  keep_silent(me, server, silent, places / 2);
+  CHECK(stats_of(me, server).handshaking == places / 2);
+  CHECK(stats_of(me, server).handshakes_evicted == 0);
+  keep_silent(me, server, silent, 1);
+  CHECK(stats_of(me, server).handshaking == places / 2);
+  CHECK(stats_of(me, server).handshakes_evicted == 1);
+  // The honest are served beside them.
+  for (const auto& each : acquire_apart(here, "tls://127.0.0.1:" + std::to_string(server.port), 2))
+    me.must_ask<connection_info>(each, connect{});
+  CHECK(stats_of(me, server).accept_errors == 0);
+}
+
+TEST_CASE("half of a listener's places is half of those that it has now") {
+  program here;
+  witness me{here.system};
+  auto config = to_listen();
+  config.max_connections = 4;
+  config.max_handshakes = 5;
+  config.max_handshakes_per_address = 5;
+  const auto server = here.net->listen("tls://127.0.0.1:0", echo, config).value();
+  std::vector<plain_socket> silent;
+  keep_silent(me, server, silent, 3);
+  CHECK(stats_of(me, server).handshaking == 2);
+  me.must_ask<void>(server.listener, set_limit{100});
+  keep_silent(me, server, silent, 4);
+  CHECK(stats_of(me, server).handshaking == 5);
+  CHECK(stats_of(me, server).handshakes_evicted == 2);
+  me.must_ask<void>(server.listener, set_limit{8});
+  for (auto& each : silent)
+    each.close();
+  wait_until("they have gone", [&] { return stats_of(me, server).open == 0; });
+  keep_silent(me, server, silent, 5);
+  CHECK(stats_of(me, server).handshaking == 4);
+  CHECK(stats_of(me, server).handshakes_evicted == 3);
 }
 
 } // namespace actorwire::test

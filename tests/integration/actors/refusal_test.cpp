@@ -3,8 +3,12 @@
 
 #include "program.hpp"
 
+#include <algorithm>
 #include <limits>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace actorwire::test {
@@ -87,12 +91,54 @@ const std::vector<bad_field<reconnection_policy>> bad_policy_fields{
 
 const std::vector<bad_field<pool_limits>> bad_pool_fields{
     {[](auto& l) { l.max_connections = 0; }, "pool.max_connections", "0", "1..1000000"},
+    {[](auto& l) { l.max_connections = 1'000'001; }, "pool.max_connections", "1000001", "1..1000000"},
+    {[](auto& l) { l.max_connecting = 0; }, "pool.max_connecting", "0", "1..1000000"},
     {[](auto& l) { l.max_connecting = 1'000'001; }, "pool.max_connecting", "1000001", "1..1000000"},
     {[](auto& l) { l.reconnects_per_second = 0; }, "pool.reconnects_per_second", "0", "0.001..1000000"},
     {[](auto& l) { l.reconnect_burst = 0; }, "pool.reconnect_burst", "0", "1..1000000"},
     {[](auto& l) { l.crash_limit = 1'001; }, "pool.crash_limit", "1001", "0..1000"},
     {[](auto& l) { l.crash_window = 0ms; }, "pool.crash_window", "0 ms", "1..86400000 ms"},
+    {[](auto& l) { l.breaker_failures = 1'000'001; }, "pool.breaker_failures", "1000001", "0..1000000"},
+    {[](auto& l) { l.max_leased = 0; }, "pool.max_leased", "0", "1..1024"},
+    {[](auto& l) { l.max_leased = 1'025; }, "pool.max_leased", "1025", "1..1024"},
+    {[](auto& l) { l.lease_idle_timeout = -1ms; }, "pool.lease_idle_timeout", "-1 ms",
+     "0 (for ever) or 1..86400000 ms"},
+    {[](auto& l) { l.lease_idle_timeout = 24h + 1ms; }, "pool.lease_idle_timeout", "86400001 ms",
+     "0 (for ever) or 1..86400000 ms"},
 };
+
+const std::vector<bad_field<listen_config>> bad_listen_fields{
+    {[](auto& c) { c.backlog = 0; }, "listen.backlog", "0", "1..65535"},
+    {[](auto& c) { c.backlog = 65'536; }, "listen.backlog", "65536", "1..65535"},
+    {[](auto& c) { c.max_connections = 0; }, "listen.max_connections", "0", "1..1000000"},
+    {[](auto& c) { c.max_connections = 1'000'001; }, "listen.max_connections", "1000001", "1..1000000"},
+    {[](auto& c) { c.max_connections_per_address = 1'000'001; }, "listen.max_connections_per_address", "1000001",
+     "0 (no limit) or 1..1000000"},
+    {[](auto& c) { c.max_handshakes = 0; }, "listen.max_handshakes", "0", "1..1000000"},
+    {[](auto& c) { c.max_handshakes = 1'000'001; }, "listen.max_handshakes", "1000001", "1..1000000"},
+    {[](auto& c) { c.max_handshakes_per_address = 0; }, "listen.max_handshakes_per_address", "0", "1..1000000"},
+    {[](auto& c) { c.max_handshakes_per_address = 1'025; }, "listen.max_handshakes_per_address", "1025",
+     "listen.max_handshakes = 1024"},
+    {[](auto& c) { c.transport.mtu = 1; }, "transport.mtu", "1", "536..32767"},
+};
+
+/// Every field of a configuration that can be wrong stands in its table; a switch, which is on or off, cannot.
+template <class Config>
+void check_covers(const std::vector<bad_field<Config>>& table, const std::string& path) {
+  const Config sample;
+  const auto note = [&]<class... Ts>(std::string_view, field<Ts>... fields) {
+    const auto look = [&]<class T>(const field<T>& each) {
+      CAPTURE(each.name);
+      if constexpr (!std::is_same_v<std::remove_const_t<T>, bool>)
+        CHECK(std::ranges::any_of(table, [&](const auto& row) {
+          return row.field == path + std::string{each.name} || row.field.starts_with(std::string{each.name} + ".");
+        }));
+    };
+    (look(fields), ...);
+    return true;
+  };
+  CHECK(Config::describe(sample, note));
+}
 
 } // namespace
 
@@ -206,6 +252,8 @@ TEST_CASE("every invalid field of a reconnection policy is refused, and the old 
 }
 
 TEST_CASE("every invalid limit of a pool or a listener is refused") {
+  check_covers(bad_pool_fields, "pool.");
+  check_covers(bad_listen_fields, "listen.");
   program here;
   for (const auto& [spoil, field, value, allowed] : bad_pool_fields) {
     pool_limits limits;
@@ -214,11 +262,6 @@ TEST_CASE("every invalid limit of a pool or a listener is refused") {
     REQUIRE_FALSE(refused);
     check_names(refused.error(), field, value, allowed);
   }
-  const std::vector<bad_field<listen_config>> bad_listen_fields{
-      {[](auto& c) { c.backlog = 0; }, "listen.backlog", "0", "1..65535"},
-      {[](auto& c) { c.backlog = 65'536; }, "listen.backlog", "65536", "1..65535"},
-      {[](auto& c) { c.max_connections = 0; }, "listen.max_connections", "0", "1..1000000"},
-  };
   for (const auto& [spoil, field, value, allowed] : bad_listen_fields) {
     listen_config config;
     spoil(config);

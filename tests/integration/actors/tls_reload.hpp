@@ -71,15 +71,15 @@ inline listening must_listen(program& here, accept_function serve, const listen_
 /// Peers to one listener. Each is one of its own: a pool would hand out one for equal options.
 class clients {
 public:
-  clients(program& here, const listening& server, tls_config tls = trusting())
-    : here_(here), port_(server.port), tls_(std::move(tls)) {}
+  clients(program& here, const listening& server, tls_config tls = trusting(), const std::string& scheme = "tls")
+    : here_(here), remote_(scheme + "://127.0.0.1:" + std::to_string(server.port)), tls_(std::move(tls)) {}
 
   connection_actor next(flow_limits flow = {}) {
     acquire_options options;
     options.transport.tls = tls_;
     options.transport.flow = flow;
     options.reconnection.base_delay = std::chrono::milliseconds{++count_};
-    return here_.net->acquire(tls_uri(port_), options).value();
+    return here_.net->acquire(remote_, options).value();
   }
 
   /// Connects another one; returns what it knows of its connection.
@@ -87,7 +87,7 @@ public:
 
 private:
   program& here_;
-  std::uint16_t port_;
+  std::string remote_;
   tls_config tls_;
   int count_ = 0;
 };

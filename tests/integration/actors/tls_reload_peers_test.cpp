@@ -1,7 +1,9 @@
 // A supervisor reads the certificates of its peers anew: what the next connection shows, and what becomes of the present ones.
 
+#include "secured_schemes.hpp"
 #include "tls_reload.hpp"
 
+#include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
@@ -18,14 +20,14 @@ using Catch::Matchers::StartsWith;
 
 /// A listener that wants to know its clients, and tells the witness of them.
 struct knowing_listener {
-  knowing_listener(program& here, witness& me) {
+  knowing_listener(program& here, witness& me, const std::string& scheme = "tls") {
     listen_config config;
     const auto own = identity_in_memory("server-ec");
     config.transport.tls.certificate = own.certificate;
     config.transport.tls.key = own.key;
     config.transport.tls.trust.text = certificate_text("root.pem");
     config.transport.tls.client_certificates = client_certificates::require;
-    auto made = here.net->listen("tls://127.0.0.1:0", me.handle(), config);
+    auto made = here.net->listen(scheme + "://127.0.0.1:0", me.handle(), config);
     REQUIRE(made);
     server = std::move(*made);
   }
@@ -103,12 +105,14 @@ pool_event await_tls_event(witness& me) {
 } // namespace
 
 TEST_CASE("after a supervisor's reload the next connection shows the new certificate, and running ones go on") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   witness subscriber{here.system};
   const identity_folder files{"client-a"};
-  const knowing_listener known{here, me};
-  clients all{here, known.server, showing(files)};
+  const knowing_listener known{here, me, scheme};
+  clients all{here, known.server, showing(files), scheme};
   const auto running = all.next();
   me.must_ask<connection_info>(running, connect{});
   CHECK(name_of(me.await<accepted>()) == "client-a.test");
@@ -159,14 +163,16 @@ TEST_CASE("a supervisor's reload of files that are no good keeps the old certifi
   CHECK(generation_of(me, running) == 1);
 }
 
-TEST_CASE("a supervisor's draining reload dials its TLS peers anew without losing a message") {
+TEST_CASE("a supervisor's draining reload dials its encrypted peers anew without losing a message") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   witness owner{here.system};
   const identity_folder files{"client-a"};
-  const knowing_listener known{here, me};
+  const knowing_listener known{here, me, scheme};
   const auto plain = must_listen(here, echo, {}, "tcp://127.0.0.1:0");
-  clients all{here, known.server, showing(files)};
+  clients all{here, known.server, showing(files), scheme};
   const auto peer = all.next();
   const auto neighbour = here.net->acquire(uri(plain.port)).value();
   owner.must_ask<connection_info>(peer, connect{});

@@ -1,8 +1,10 @@
 // A listener reads its certificates anew while connections go on: what the next client sees, what the present ones do, and
 // what happens when the files are not as they should be.
 
+#include "secured_schemes.hpp"
 #include "tls_reload.hpp"
 
+#include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
 #include <array>
@@ -20,11 +22,13 @@ using Catch::Matchers::StartsWith;
 } // namespace
 
 TEST_CASE("after a reload the next client sees the new certificate, and a running connection goes on") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
-  const auto server = must_listen(here, echo, listener_of(files));
-  clients all{here, server};
+  const auto server = must_listen(here, echo, listener_of(files), scheme + "://127.0.0.1:0");
+  clients all{here, server, trusting(), scheme};
   const auto running = all.next();
   CHECK(me.must_ask<connection_info>(running, connect{}).tls.peer_key == pin_of("server-ec"));
   me.listen_to(running, event_mask::data);
@@ -43,20 +47,22 @@ TEST_CASE("after a reload the next client sees the new certificate, and a runnin
 }
 
 TEST_CASE("after a reload a client that pins the new key is served, which it was not before") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
-  const auto server = must_listen(here, echo, listener_of(files));
+  const auto server = must_listen(here, echo, listener_of(files), scheme + "://127.0.0.1:0");
   auto pinning = trusting();
   pinning.pinned_keys = {pin_of("renewed")};
-  clients strict{here, server, pinning};
+  clients strict{here, server, pinning, scheme};
   const auto early = strict.next();
   wait_until("it is refused",
              [&] { return me.must_ask<connection_status>(early, get_state{}).last_error.code != error_code::none; });
   files.hold("renewed");
   me.must_ask<void>(server.listener, reload_tls{});
   CHECK(strict.look(me).peer_key == pin_of("renewed"));
-  CHECK(clients{here, server}.look(me).peer_key == pin_of("renewed"));
+  CHECK(clients{here, server, trusting(), scheme}.look(me).peer_key == pin_of("renewed"));
 }
 
 namespace {
@@ -166,6 +172,8 @@ TEST_CASE("a reload of files that are no good keeps the old certificate, and say
 }
 
 TEST_CASE("a half-written list of trusted authorities is refused, and keeps the old one") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
@@ -175,13 +183,13 @@ TEST_CASE("a half-written list of trusted authorities is refused, and keeps the 
   auto config = listener_of(files);
   config.transport.tls.trust.file = trust;
   config.transport.tls.client_certificates = client_certificates::require;
-  const auto server = must_listen(here, echo, config);
+  const auto server = must_listen(here, echo, config, scheme + "://127.0.0.1:0");
   auto known = trusting();
   const auto own = identity_in_memory("client-a");
   known.certificate = own.certificate;
   known.key = own.key;
   known.session_resumption = false;
-  clients all{here, server, known};
+  clients all{here, server, known, scheme};
   const auto is_served = [&] {
     const auto peer = all.next();
     me.must_ask<connection_info>(peer, connect{});
@@ -206,6 +214,8 @@ TEST_CASE("a half-written list of trusted authorities is refused, and keeps the 
 TEST_CASE("a draining reload closes the old connections after what they have to send, and not the new ones") {
   constexpr std::size_t size = std::size_t{64} << 10U;
   constexpr std::size_t count = 48;
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
@@ -219,8 +229,8 @@ TEST_CASE("a draining reload closes the old connections after what they have to 
           tell(self, client, cast{payload::copy_of(std::string(size, static_cast<char>('a' + index % 26))), {}});
     });
   };
-  const auto server = must_listen(here, pour, listener_of(files));
-  clients all{here, server};
+  const auto server = must_listen(here, pour, listener_of(files), scheme + "://127.0.0.1:0");
+  clients all{here, server, trusting(), scheme};
   flow_limits narrow;
   narrow.read_credit = std::size_t{64} << 10U;
   const auto old = all.next(narrow);
@@ -253,6 +263,8 @@ TEST_CASE("a draining reload closes the old connections after what they have to 
 }
 
 TEST_CASE("a draining reload lets nobody stay longer than its drain_timeout") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
@@ -264,8 +276,8 @@ TEST_CASE("a draining reload lets nobody stay longer than its drain_timeout") {
             tell(self, client, cast{payload::copy_of(std::string(std::size_t{64} << 10U, 'x')), {}});
         });
       },
-      listener_of(files));
-  clients all{here, server};
+      listener_of(files), scheme + "://127.0.0.1:0");
+  clients all{here, server, trusting(), scheme};
   flow_limits narrow;
   narrow.read_credit = std::size_t{64} << 10U;
   const auto old = all.next(narrow);
@@ -328,11 +340,13 @@ TEST_CASE("a reload that makes no sense is refused, and counted only if nobody h
 }
 
 TEST_CASE("a session from before a reload is not resumed, and one from after it is") {
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
-  const auto server = must_listen(here, echo, listener_of(files));
-  clients all{here, server};
+  const auto server = must_listen(here, echo, listener_of(files), scheme + "://127.0.0.1:0");
+  clients all{here, server, trusting(), scheme};
   const auto look = [&] {
     const auto peer = all.next();
     auto found = me.must_ask<connection_info>(peer, connect{}).tls;
@@ -351,11 +365,13 @@ TEST_CASE("a session from before a reload is not resumed, and one from after it 
 
 TEST_CASE("reloads of one listener that come at once are all answered") {
   constexpr int count = 40;
+  const auto scheme = GENERATE(from_range(secured_schemes()));
+  CAPTURE(scheme);
   program here;
   witness me{here.system};
   const identity_folder files{"server-ec"};
-  const auto server = must_listen(here, echo, listener_of(files));
-  clients all{here, server};
+  const auto server = must_listen(here, echo, listener_of(files), scheme + "://127.0.0.1:0");
+  clients all{here, server, trusting(), scheme};
   const auto found = std::make_shared<answers>();
   ask_often(here, server.listener, reload_tls{true, 5s}, count, found);
   files.hold("mismatched");

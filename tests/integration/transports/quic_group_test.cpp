@@ -5,15 +5,19 @@
 #include "edge/quic/quic_socket.hpp"
 #include "edge/quic/replay_memory.hpp"
 #include "socket_fixture.hpp"
+#include "temporary_directory.hpp"
 #include "udp_fixture.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 using namespace actorwire;
 using namespace actorwire::test;
@@ -51,6 +55,17 @@ public:
   const void* guard_of(quic_group& group) {
     return group.acceptance_for(here_.run).admit({at(443), at(50'000)}).value().tls.guard.get();
   }
+  /// Of the certificate that the next client is shown.
+  const tls_credentials* shown_by(quic_group& group) {
+    return group.acceptance_for(here_.run).admit({at(443), at(50'000)}).value().tls.identity.get();
+  }
+  void reload(const listen_config& config) {
+    std::optional<tls_store::answer> outcome;
+    const auto asked = identities_.reload(tls_role::server, config.transport.tls, here_.run,
+                                          [&](tls_store::answer done) { outcome.emplace(std::move(done)); });
+    here_.until([&] { return outcome.has_value(); });
+    REQUIRE(outcome->has_value());
+  }
   bool takes_token(quic_group& group, std::string_view token) {
     return group.acceptance_for(here_.run).use_token(std::as_bytes(std::span{token}), {});
   }
@@ -87,6 +102,31 @@ TEST_CASE("a listener that shares its port knows how to reset its own connection
   for (const auto& each : {alone, other})
     CHECK(each->setup_for(here.run).tokens->check(retry.bytes(), 1, at(50'000), id, noon).what
           == quic_tokens::verdict::retry_good);
+}
+
+TEST_CASE("a listener keeps its secrets when its key is replaced, and the next one has those of the new key") {
+  stepped_shard here;
+  listeners all{here};
+  const temporary_directory folder;
+  const auto hold = [&](const std::string& name) {
+    for (const auto* kind : {".pem", ".key"})
+      std::ofstream{folder.path() + "/site" + kind} << certificate_text(name + kind);
+  };
+  hold("server-ec");
+  const auto config = with([&](auto& changed) {
+    changed.transport.tls.certificate.file = folder.path() + "/site.pem";
+    changed.transport.tls.key.file = folder.path() + "/site.key";
+  });
+  const auto running = all.listen(config);
+  const auto known = all.reset_by(*running, 443);
+  const auto old_one = all.shown_by(*running);
+  hold("renewed");
+  all.reload(config);
+  CHECK(all.shown_by(*running) != old_one);
+  CHECK(all.reset_by(*running, 443) == known);
+  const auto next = all.listen(config);
+  CHECK(all.shown_by(*next) == all.shown_by(*running));
+  CHECK(all.reset_by(*next, 443) != known);
 }
 
 TEST_CASE("listeners with one ticket key remember together what may be used once, and so does the one after them") {

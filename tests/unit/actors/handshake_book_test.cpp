@@ -68,6 +68,33 @@ connection_actor evict_for(handshake_book& book, clients& all, const address_gro
 
 } // namespace
 
+TEST_CASE("at most half of the connections are half-open, and one may always be") {
+  CHECK(handshake_book::limit_for(1'024, 65'536) == 1'024);
+  CHECK(handshake_book::limit_for(1'024, 2'048) == 1'024);
+  CHECK(handshake_book::limit_for(1'024, 2'047) == 1'023);
+  CHECK(handshake_book::limit_for(1'024, 3) == 1);
+  CHECK(handshake_book::limit_for(1'024, 1) == 1);
+}
+
+TEST_CASE("a limit that changes holds for those who come from then on") {
+  clients all;
+  handshake_book book{1, 10};
+  const auto first = let_in(book, all, stranger(1));
+  book.set_limit(3);
+  const auto second = let_in(book, all, stranger(2));
+  const auto third = let_in(book, all, stranger(3));
+  REQUIRE(third);
+  CHECK(book.counts().handshaking == 3);
+  book.set_limit(1);
+  CHECK(book.counts().handshaking == 3);
+  const auto [taken, evicted] = book.admit(stranger(4));
+  CHECK(evicted == first.actor);
+  CHECK(book.remove(taken));
+  CHECK(book.remove(second.place));
+  CHECK(book.counts().handshaking == 1);
+  CHECK(book.admit(stranger(5)).evicted == third.actor);
+}
+
 TEST_CASE("an IPv4 address is one address, however it is written") {
   CHECK(address_group_of("192.0.2.1") == address_group_of("::ffff:192.0.2.1"));
   CHECK(address_group_of("192.0.2.1") != address_group_of("192.0.2.2"));

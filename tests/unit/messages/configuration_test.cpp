@@ -1,96 +1,23 @@
+#include "limited_field.hpp"
+
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/reconnection_policy.hpp>
 #include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
-#include <catch2/catch_test_macros.hpp>
-
 #include <chrono>
 #include <cmath>
-#include <concepts>
 #include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
 using namespace actorwire;
+using namespace actorwire::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-using std::chrono::milliseconds;
-
-constexpr std::size_t gibibyte = std::size_t{1} << 30U;
-constexpr milliseconds day = 24h;
-
-std::string written(std::integral auto value) {
-  return std::to_string(value);
-}
-std::string written(milliseconds value) {
-  return std::to_string(value.count()) + " ms";
-}
-
-/// Checks that `config` is refused, and that the text is exactly this.
-template <class Config>
-void check_refused(const Config& config, error_code code, const std::string& text) {
-  INFO("expected: " << text);
-  const auto checked = validate(config);
-  REQUIRE_FALSE(checked);
-  CHECK(checked.error().text == text);
-  CHECK(checked.error().code == code);
-  CHECK(checked.error().kind == error_kind::configuration);
-  CHECK(checked.error().where == phase::setup);
-  CHECK_FALSE(checked.error().retryable);
-}
-
-/// One number or time of a configuration with its documented limits.
-template <class Config, class T>
-struct limited_field {
-  std::string_view path;
-  T Config::*member;
-  T least;
-  T most;
-  /// The limits as the error names them.
-  std::string_view allowed;
-
-  void check_accepted(Config config, T value) const {
-    INFO(path << " = " << written(value));
-    config.*member = value;
-    const auto checked = validate(config);
-    CHECK((checked ? std::string{} : checked.error().text) == "");
-  }
-
-  void check_refused(Config config, T value) const {
-    config.*member = value;
-    std::string text{path};
-    text.append(" = ").append(written(value)).append(": must be ").append(allowed);
-    ::check_refused(config, error_code::invalid_value, text);
-  }
-
-  /// Valid at both limits, refused one step beyond either and at the extremes of the type. `config` must leave room.
-  void check(const Config& config) const {
-    check_accepted(config, least);
-    check_accepted(config, most);
-    const T one{1};
-    if constexpr (std::unsigned_integral<T>) {
-      // 0 is a limit, or has a meaning of its own and a case of its own.
-      if (least > one)
-        check_refused(config, static_cast<T>(least - one));
-      check_refused(config, std::numeric_limits<T>::max());
-    } else {
-      if (least - one != T{0} || allowed.find("0 (") == std::string_view::npos)
-        check_refused(config, least - one);
-      check_refused(config, T{-1});
-      check_refused(config, T::min());
-      check_refused(config, T::max());
-    }
-    check_refused(config, static_cast<T>(most + one));
-  }
-};
-
-template <class Config, class T>
-limited_field(std::string_view, T Config::*, T, T, std::string_view) -> limited_field<Config, T>;
 
 /// Every field valid at its upper limit, so that none is refused because of its neighbours.
 flow_limits widest_flow() {
@@ -108,7 +35,6 @@ transport_config widest_transport() {
   return config;
 }
 
-constexpr std::string_view any_time = "1..86400000 ms";
 constexpr std::string_view any_size = "1..1073741824";
 
 } // namespace
@@ -640,7 +566,7 @@ TEST_CASE("pool: 1 to 1,024 peers are lent for the same endpoints and options, a
       .check({});
 }
 
-// -- listen_config ----------------------------------------------------------------------------------------------------
+// -- requests ---------------------------------------------------------------------------------------------------------
 
 TEST_CASE("receive: data are waited for for ever, or 1 ms to 24 h") {
   CHECK(validate(receive{0ms}));
@@ -672,39 +598,4 @@ TEST_CASE("streams: any but stream 0 may be cut short, with a code of up to 62 b
                 "reset_stream.stream = 0: must be another than 0, which ends with finish_stream or close");
   check_refused(stop_stream{}, error_code::invalid_value,
                 "stop_stream.stream = 0: must be another than 0, which ends with finish_stream or close");
-}
-
-TEST_CASE("listen: the kernel holds 1 to 65,535 connections") {
-  const limited_field backlog{"listen.backlog", &listen_config::backlog, 1U, 65'535U, "1..65535"};
-  backlog.check({});
-  backlog.check_refused({}, 0);
-}
-
-TEST_CASE("listen: 1 to 1,000,000 connections live at once") {
-  const limited_field count{"listen.max_connections", &listen_config::max_connections, 1U, 1'000'000U, "1..1000000"};
-  count.check({});
-  count.check_refused({}, 0);
-}
-
-TEST_CASE("listen: 1 to 1,000,000 connections of one address live at once, or any number") {
-  const limited_field count{"listen.max_connections_per_address", &listen_config::max_connections_per_address, 1U,
-                            1'000'000U, "0 (no limit) or 1..1000000"};
-  count.check({});
-  CHECK(listen_config{}.max_connections_per_address == 0);
-}
-
-TEST_CASE("listen: sockets may be shared by the shards or not, and ports with others or not") {
-  for (const bool reuse : {true, false})
-    for (const bool share : {true, false}) {
-      listen_config config;
-      config.reuse_port = reuse;
-      config.share_port = share;
-      CHECK(validate(config));
-    }
-}
-
-TEST_CASE("listen: a fault in the settings of accepted connections is found and named") {
-  listen_config config;
-  config.transport.mtu = 1;
-  check_refused(config, error_code::invalid_value, "transport.mtu = 1: must be 0 (the path decides) or 536..32767");
 }

@@ -1,4 +1,4 @@
-// What lies between two sides of QUIC, and that it changes: addresses, packet sizes, keys, silence, congestion.
+// What lies between two sides of QUIC, and that it changes: addresses, packet sizes, silence, congestion.
 
 #include "quic_sides.hpp"
 
@@ -319,35 +319,6 @@ TEST_CASE("a client whose address changes and changes back at once is followed, 
   server.say(0, "welcome");
   world.until([&, &at = client] { return at.streams[0].text == "welcome"; });
   CHECK_FALSE(server.reason);
-}
-
-// -- keys -------------------------------------------------------------------------------------------------------------------
-
-TEST_CASE("keys are not changed before there are any, nor before the handshake is confirmed") {
-  quic_world world;
-  auto& client = world.dial();
-  CHECK_FALSE(client.connection->update_keys(world.now));
-  world.until([&] { return client.is_connected(); });
-  CHECK_FALSE(client.connection->update_keys(world.now));
-  world.run_for(1s);
-  CHECK(client.connection->update_keys(world.now));
-}
-
-TEST_CASE("keys can be changed in the middle of a transfer, by either side, again and again") {
-  quic_world world;
-  auto [client, server] = world.connect();
-  world.run_for(1s);
-  auto& who = GENERATE(true, false) ? client : server;
-  for (int round = 0; round < 3; ++round) {
-    transfer_with(world, client, server, [&] {
-      REQUIRE(who.connection->update_keys(world.now));
-      CHECK_FALSE(who.connection->update_keys(world.now));
-      who.touch();
-    });
-    break;
-  }
-  world.run_for(5s);
-  CHECK(who.connection->update_keys(world.now));
 }
 
 // -- silence ----------------------------------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ std::string name_of_file(const quic_config& quic, bool is_server) {
 
 // -- the file -----------------------------------------------------------------------------------------------------------
 
-qlog_file::qlog_file(int descriptor, std::size_t bytes_max) : descriptor_(descriptor), bytes_max_(bytes_max) {
+qlog_file::qlog_file(int descriptor, std::size_t limit) : descriptor_(descriptor), limit_(limit) {
   try {
     gathered_.reserve(gathered_bytes_max);
   } catch (const std::exception&) {
@@ -57,7 +57,7 @@ qlog_file::~qlog_file() {
 void qlog_file::write(std::string_view record) noexcept {
   if (descriptor_ < 0)
     return;
-  if (written_ + gathered_.size() + record.size() > bytes_max_) {
+  if (written_ + gathered_.size() + record.size() > limit_) {
     flush();
     return close();
   }

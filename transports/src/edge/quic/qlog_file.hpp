@@ -16,8 +16,11 @@ namespace actorwire {
 /// *Thread:* one at a time.
 class qlog_file {
 public:
-  /// Takes a descriptor, and closes it. No file grows beyond `bytes_max`; what is there then are whole records.
-  explicit qlog_file(int descriptor, std::size_t bytes_max = std::size_t{256} << 20U);
+  /// What a file holds at most.
+  static constexpr std::size_t bytes_max = std::size_t{256} << 20U;
+
+  /// Takes a descriptor, and closes it. No file grows beyond `limit`; what is there then are whole records.
+  explicit qlog_file(int descriptor, std::size_t limit = bytes_max);
   ~qlog_file();
 
   qlog_file(const qlog_file&) = delete;
@@ -34,7 +37,7 @@ private:
   void close() noexcept;
 
   int descriptor_;
-  const std::size_t bytes_max_;
+  const std::size_t limit_;
   std::size_t written_ = 0;
   std::string gathered_;
 };

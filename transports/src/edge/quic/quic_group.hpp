@@ -26,7 +26,8 @@ struct replay_memory;
 /// Its secrets follow from the listener's private key, so that tokens are good for every process that has the key, and
 /// resets for whoever listens on the same address after a restart. The exception are the resets of a listener that shares
 /// its port: packets for connections of the others reach it too, and it must not be able to end those. So its resets are
-/// good for what it has forgotten itself, and for nothing else.
+/// good for what it has forgotten itself, and for nothing else. The key is the one that is there when the group is made: a
+/// reload changes what the next client is shown, and not the secrets, which the connections of before need.
 /// *Thread:* any thread. The mutex guards the list of sockets, each of which is used on its own shard only.
 class quic_group : public std::enable_shared_from_this<quic_group> {
 public:

@@ -182,7 +182,9 @@ public:
   /// `not_connected` before the handshake is confirmed; `would_block` shortly after it, and until the peer has given more
   /// connection IDs, one of which each move takes.
   [[nodiscard]] result<void> migrate(const udp_address& local, const tls_now& now);
-  /// Changes the keys (RFC 9001, 6); false while the last change, or the handshake, is not confirmed.
+  /// Changes the keys (RFC 9001, 6); false while the last change, or the handshake, is not confirmed. Nothing here needs
+  /// to call it: ngtcp2 changes them by itself when it has sealed as many packets by one key as its cipher can bear
+  /// (RFC 9001, 6.6), and follows a peer that does. Tests change keys by it that would take millions of packets else.
   [[nodiscard]] bool update_keys(const tls_now& now);
   /// Whether the peer has not answered for three probe timeouts what is on its way to it.
   [[nodiscard]] bool is_unanswered(const tls_now& now);
