@@ -14,20 +14,25 @@ namespace {
 
 using milliseconds = std::chrono::milliseconds;
 
+/// How long an answer may take that should come at once, or at a given time.
+constexpr milliseconds grace{1'000};
+
 /// Until when it is to be over.
 class time_limit {
 public:
   explicit time_limit(milliseconds length) : end_(clock::now() + length) {}
 
-  [[nodiscard]] milliseconds left() const {
-    return std::max(std::chrono::ceil<milliseconds>(end_ - clock::now()), milliseconds{0});
-  }
-
-  /// How long to wait for an answer to what is to be done within that time.
-  [[nodiscard]] milliseconds patience() const { return left() + milliseconds{1'000}; }
+  [[nodiscard]] milliseconds left() const { return until(end_); }
+  /// How long to wait for those who have that time.
+  [[nodiscard]] milliseconds patience() const { return until(end_ + grace); }
 
 private:
   using clock = std::chrono::steady_clock;
+
+  static milliseconds until(clock::time_point when) {
+    return std::max(std::chrono::ceil<milliseconds>(when - clock::now()), milliseconds{0});
+  }
+
   clock::time_point end_;
 };
 
@@ -42,9 +47,11 @@ close_report close_roots(caf::actor_system& system, const std::vector<root_book:
       how.run_ready();
   };
 
-  // All of them first: who is sent away by one listener does not come back by another.
+  // All of them first: who is sent away by one listener does not come back by another. One on a shard that is blocked
+  // does not hold up the rest.
+  const auto patience = std::min(limit.patience(), grace);
   const auto ask_to_suspend = [&](const root_book::root& who) {
-    return ask(self.operator->(), who.handle, limit.patience(), suspend{});
+    return ask(self.operator->(), who.handle, patience, suspend{});
   };
   std::vector<decltype(ask_to_suspend(roots.front()))> suspended;
   for (const auto& root : roots)

@@ -277,6 +277,25 @@ TEST_CASE("two that drain a network at the same time are both told") {
   CHECK(std::max(reports.first.delivery.accepted.messages, reports.second.delivery.accepted.messages) == 1);
 }
 
+TEST_CASE("a drain of a network with a shard that is blocked comes back all the same, and is not complete") {
+  program here;
+  const auto server = here.net->listen("tcp://127.0.0.1:0", echo).value();
+  std::promise<void> is_blocked;
+  std::promise<void> may_go_on;
+  const auto blocking = here.net->spawn_on_shard(1, [&](caf::event_based_actor*) {
+    return caf::behavior{[&](caf::get_atom) {
+      is_blocked.set_value();
+      may_go_on.get_future().wait();
+    }};
+  });
+  anonymous_tell(blocking, caf::get_atom_v);
+  REQUIRE(is_blocked.get_future().wait_for(patience) == std::future_status::ready);
+  const auto report = here.net->drain(1ms);
+  may_go_on.set_value();
+  CHECK_FALSE(report.complete);
+  CHECK(report.delivery == delivery_totals{});
+}
+
 TEST_CASE("a drain on a shard is refused, since nothing could be sent meanwhile") {
   program here;
   witness me{here.system};
