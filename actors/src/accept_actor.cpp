@@ -211,7 +211,7 @@ caf::typed_response_promise<close_report> accept_actor::handle(const close& requ
   std::vector<connection_actor> clients;
   for (const auto& [id, each] : connections_)
     clients.push_back(each.connection);
-  return closing_.join(this, clients, request, [this] { quit(); });
+  return closing_.join_and_pass_on(this, clients, request, [this] { quit(); });
 }
 
 void accept_actor::tear_down(const caf::error& reason) noexcept {

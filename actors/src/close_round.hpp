@@ -19,22 +19,35 @@ public:
 
   [[nodiscard]] bool has_begun() const noexcept { return has_begun_; }
 
-  /// Lets whoever sent the present message wait for the end of the round, which the first one begins. `members` are
-  /// those that are left of the ones it began with. `done` is called after the last answer.
-  template <class Self, class Handles>
-  promise join(Self* self, const Handles& members, const close& request, std::function<void()> done) {
+  /// One `close` on its way to the members.
+  struct step {
+    /// What its sender waits for, if anybody does.
     promise asker;
+    bool is_first = false;
+  };
+
+  /// Lets whoever sent the present message wait for the end of the round, which the first one begins. `done` is called
+  /// after the last answer. A `pass_on` of this step must follow.
+  template <class Self>
+  [[nodiscard]] step join(Self* self, std::function<void()> done) {
+    step begun;
     if (self->is_request())
-      waiting_.push_back(asker = self->template make_response_promise<close_report>());
+      waiting_.push_back(begun.asker = self->template make_response_promise<close_report>());
     done_ = std::move(done);
-    const auto is_first = !std::exchange(has_begun_, true);
+    begun.is_first = !std::exchange(has_begun_, true);
     // One more than are asked, so that nobody is answered before all were.
     ++open_answers_;
+    return begun;
+  }
+
+  /// Asks the members, those that are left of the ones with which the round began.
+  template <class Self, class Handles>
+  void pass_on(Self* self, const step& begun, const Handles& members, const close& request) {
     for (const auto& member : members) {
       ++open_answers_;
       ask(self, member, caf::infinite, request)
           .then(
-              [this, is_first](const close_report& report) {
+              [this, is_first = begun.is_first](const close_report& report) {
                 // Each member answers every close with the same report.
                 if (is_first)
                   sum_ += report;
@@ -43,7 +56,14 @@ public:
               [this](caf::error&) { count_answer(); });
     }
     count_answer();
-    return asker;
+  }
+
+  /// Both at once.
+  template <class Self, class Handles>
+  promise join_and_pass_on(Self* self, const Handles& members, const close& request, std::function<void()> done) {
+    const auto begun = join(self, std::move(done));
+    pass_on(self, begun, members, request);
+    return begun.asker;
   }
 
   /// Tells everyone who waits that there will be no report.

@@ -184,8 +184,13 @@ listener_stats listener::statistics() const {
 }
 
 caf::typed_response_promise<close_report> listener::handle(const close& request) {
+  const auto begun = closing_.join(this, [this] { quit(); });
   close_sockets(closed_because("the listener was closed meanwhile"));
-  return closing_.join(this, parts_, request, [this] { quit(); });
+  // On every shard before the first connection ends: who is sent away here is not taken in by the next shard. The parts
+  // close at once, so this holds nobody up.
+  ask_parts<>(0, suspend{},
+              [this, begun, request](const result<void>&) { closing_.pass_on(this, begun, parts_, request); });
+  return begun.asker;
 }
 
 // -- sockets ------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #include "edge/tls_store.hpp"
 #include "listener.hpp"
 #include "root_book.hpp"
+#include "root_closing.hpp"
 #include "running_shards.hpp"
 #include "seam/function_actor.hpp"
 #include "supervisor.hpp"
@@ -10,6 +11,7 @@
 #include <actorwire/actors/network.hpp>
 
 #include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -34,6 +36,10 @@ void require(const shard_function& body, std::string_view who) {
 
 transport_error already_gone(std::string_view what) {
   return make_error(error_code::closed, phase::setup, origin::local, std::string{what} + " has ended");
+}
+
+transport_error is_draining() {
+  return make_error(error_code::draining, phase::setup, origin::local, "the network is being drained, or was");
 }
 
 } // namespace
@@ -63,15 +69,18 @@ public:
     if (!options_.transports)
       options_.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>());
     options_.transports->use(identities_);
-    first_supervisor_ = spawn_supervisor(options_.pool);
+    first_supervisor_ = make_supervisor(options_.pool).value();
   }
 
-  ~implementation() { drain(); }
+  ~implementation() {
+    if (options_.run != shard::mode::stepped && options_.drain_timeout.count() != 0)
+      static_cast<void>(close_roots(system(), roots_->close(), {close_mode::flush, options_.drain_timeout, {}}));
+  }
 
   implementation(const implementation&) = delete;
   implementation& operator=(const implementation&) = delete;
 
-  supervisor_actor spawn_supervisor(const pool_limits& limits) {
+  result<supervisor_actor> make_supervisor(const pool_limits& limits) {
     supervisor::settings settings;
     settings.limits = limits;
     // Each supervisor draws a sequence of its own, so that two of them do not dial in step.
@@ -81,7 +90,10 @@ public:
     settings.shards = shards();
     settings.next_id = id_source();
     supervisor_actor made = spawn_on<actorwire::supervisor>(shards().front(), std::move(settings));
-    roots_->add(caf::actor_cast<caf::actor>(made));
+    if (!roots_->add(made)) {
+      caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
+      return is_draining();
+    }
     return made;
   }
 
@@ -92,7 +104,7 @@ public:
     auto remote = std::move(endpoints->front());
     endpoints->erase(endpoints->begin());
     result<connection_actor> outcome = already_gone("the supervisor");
-    caf::scoped_actor self{shards().front()->system()};
+    caf::scoped_actor self{system()};
     auto answer = ask(self.operator->(), first_supervisor_, caf::infinite,
                       actorwire::acquire{std::move(remote), std::move(options), std::move(*endpoints)});
     // There is no thread that would answer meanwhile.
@@ -146,8 +158,22 @@ public:
     const auto where = answer.get();
     if (!where)
       return where.error();
-    roots_->add(caf::actor_cast<caf::actor>(made));
+    if (!roots_->add(made)) {
+      caf::anon_send_exit(made, caf::exit_reason::user_shutdown);
+      return is_draining();
+    }
     return listening{std::move(made), where->port};
+  }
+
+  close_report drain(std::chrono::milliseconds timeout) {
+    for (const auto& each : shards())
+      if (each->shard().is_current())
+        throw std::logic_error{"network::drain: called on a shard, whose connections could send nothing meanwhile"};
+    root_closing how;
+    how.timeout = std::clamp<std::chrono::milliseconds>(timeout, std::chrono::milliseconds{0}, std::chrono::hours{24});
+    if (options_.run == shard::mode::stepped)
+      how.run_ready = [this] { run_ready(); };
+    return close_roots(system(), roots_->close(), how);
   }
 
   bool run_ready() {
@@ -178,23 +204,7 @@ private:
     return [source = ids_] { return source->fetch_add(1, std::memory_order_relaxed); };
   }
 
-  /// Lets everything that was accepted go out, as long as it may take.
-  void drain() {
-    if (options_.run == shard::mode::stepped || options_.drain_timeout.count() == 0)
-      return;
-    caf::scoped_actor self{shards().front()->system()};
-    const auto begin_to_close = [&](const caf::actor& root) {
-      constexpr auto grace = std::chrono::seconds{1};
-      return ask(self.operator->(), root, options_.drain_timeout + grace,
-                 close{close_mode::flush, options_.drain_timeout});
-    };
-    // All begin before the first is waited for, so that the time is that of the slowest and not their sum.
-    std::vector<decltype(begin_to_close(caf::actor{}))> answers;
-    for (const auto& root : roots_->all())
-      answers.push_back(begin_to_close(root));
-    for (auto& answer : answers)
-      std::move(answer).receive([](const close_report&) {}, [](caf::error&) {});
-  }
+  [[nodiscard]] caf::actor_system& system() const noexcept { return shards().front()->system(); }
 
   network_options options_;
   std::uint64_t seed_;
@@ -223,7 +233,7 @@ const supervisor_actor& network::supervisor() const noexcept {
 result<supervisor_actor> network::make_supervisor(const pool_limits& limits) {
   if (const auto valid = validate(limits); !valid)
     return valid.error();
-  return impl_->spawn_supervisor(limits);
+  return impl_->make_supervisor(limits);
 }
 
 result<connection_actor> network::acquire(std::string_view uris, acquire_options options) {
@@ -251,6 +261,10 @@ result<listening> network::listen(std::string_view uri, accept_function serve, l
 caf::actor network::spawn_on_shard(std::size_t index, shard_function body) {
   require(body, "spawn_on_shard");
   return spawn_function_on(impl_->shards().at(index), std::move(body));
+}
+
+close_report network::drain(std::chrono::milliseconds timeout) {
+  return impl_->drain(timeout);
 }
 
 std::size_t network::shard_count() const noexcept {

@@ -199,7 +199,7 @@ caf::typed_response_promise<close_report> supervisor::handle(const close& reques
   std::vector<connection_actor> peers;
   for (const auto& [id, entry] : members_)
     peers.push_back(entry.peer);
-  return closing_.join(this, peers, request, [this] { quit(); });
+  return closing_.join_and_pass_on(this, peers, request, [this] { quit(); });
 }
 
 pool_census::promise supervisor::handle(get_pool_totals) {

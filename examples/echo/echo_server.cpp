@@ -1,13 +1,19 @@
 // Sends every line back to where it came from.
 //
-//     echo_server tcp://127.0.0.1:7000      port 0 takes any free one; Ctrl-C ends it
+//     echo_server tcp://127.0.0.1:7000      port 0 takes any free one
+//
+// Ctrl-C or SIGTERM drains it: nobody new is taken in, clients get the answers that they are owed, and have 5 s to end
+// as well. A second signal ends it at once.
+
+#include "drain.hpp"
+#include "end_signals.hpp"
 
 #include <actorwire/actors/network.hpp>
 #include <actorwire/actors/system_config.hpp>
 
 #include <caf/actor_system.hpp>
 
-#include <csignal>
+#include <chrono>
 #include <iostream>
 #include <utility>
 
@@ -35,13 +41,7 @@ caf::behavior echo(caf::event_based_actor* self, const actorwire::connection_act
 }
 
 int main(int argc, char** argv) {
-  // Signals are waited for at the end of main, so no thread that is started here may take them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
+  end_signals signals;
   actorwire::system_config config;
   caf::actor_system system{config};
   actorwire::network net{system};
@@ -55,6 +55,6 @@ int main(int argc, char** argv) {
   }
   std::cout << "listening on port " << server->port << std::endl;
 
-  int received_signal = 0;
-  sigwait(&signals, &received_signal);
+  signals.wait();
+  drain(net, std::chrono::seconds{5});
 }

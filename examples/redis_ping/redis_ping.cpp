@@ -2,7 +2,10 @@
 //
 //     redis_ping [tcp://127.0.0.1:6379]
 //
-// Exit status: 0 all went well, 1 the server cannot be reached or says no, 2 bad arguments.
+// Exit status: 0 all went well, 1 the server cannot be reached or says no, or a signal came first, 2 bad arguments.
+
+#include "drain.hpp"
+#include "end_signals.hpp"
 
 #include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/network.hpp>
@@ -14,6 +17,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdint>
+#include <future>
 #include <iostream>
 #include <optional>
 #include <stdexcept>
@@ -110,7 +114,7 @@ bool talk(caf::actor_system& system, const actorwire::connection_actor& redis) {
   caf::scoped_actor self{system};
   ask(&*self, redis, patience, actorwire::connect{})
       .receive(
-          [](const actorwire::connection_info& info) { std::cout << "connected to " << info.remote_address << '\n'; },
+          [](const actorwire::connection_info& info) { std::cout << "connected to " << info.remote_address << std::endl; },
           fail);
 
   // All commands travel in one message; Redis answers in order.
@@ -137,6 +141,7 @@ int main(int argc, char** argv) {
     std::cerr << "usage: redis_ping [tcp://HOST:PORT]\n";
     return 2;
   }
+  end_signals signals;
   actorwire::system_config config;
   caf::actor_system system{config};
   actorwire::network net{system};
@@ -150,10 +155,17 @@ int main(int argc, char** argv) {
     std::cerr << "redis_ping: " << to_string(redis.error()) << '\n';
     return 2;
   }
+  // What is waited for below is answered by the end of the connection.
+  std::future<void> drained;
+  signals.at_first([&] { drained = std::async(std::launch::async, [&net] { drain(net, 1s); }); });
+  auto status = 1;
   try {
-    return talk(system, *redis) ? 0 : 1;
+    status = talk(system, *redis) ? 0 : 1;
   } catch (const std::runtime_error& failure) {
     std::cerr << "redis_ping: " << failure.what() << '\n';
-    return 1;
   }
+  signals.at_first(nullptr);
+  if (drained.valid())
+    drained.get();
+  return status;
 }

@@ -52,6 +52,7 @@ public:
 
   caf::behavior make_behavior() override {
     using actorwire::event_mask;
+    set_exit_handler([this](caf::exit_msg&) { interrupt(); });
     for (std::size_t index = 0; index < lanes_.size(); ++index) {
       auto& mine = lanes_[index];
       mine.peer = job_->connections[index];
@@ -384,6 +385,15 @@ private:
                 [this](const caf::error&) { note_closed({}); });
   }
 
+  /// Ends without closing the connections: whoever interrupts drains the network.
+  void interrupt() {
+    if (std::exchange(is_over_, true))
+      return;
+    quit();
+    job_ = nullptr;
+    done_.set_value("interrupted; start it again to go on");
+  }
+
   void note_closed(const actorwire::delivery_totals& account) {
     if (result_)
       result_->delivery += account;
@@ -460,11 +470,11 @@ actorwire::result<std::vector<actorwire::connection_actor>> dial(caf::actor_syst
   return made;
 }
 
-std::future<std::string> spawn_sender(caf::actor_system& system, send_job job) {
+sending spawn_sender(caf::actor_system& system, send_job job) {
   std::promise<std::string> done;
   auto outcome = done.get_future();
-  system.spawn<sender, caf::detached>(std::make_shared<send_job>(std::move(job)), std::move(done));
-  return outcome;
+  auto who = system.spawn<sender, caf::detached>(std::make_shared<send_job>(std::move(job)), std::move(done));
+  return {std::move(who), std::move(outcome)};
 }
 
 } // namespace transfer

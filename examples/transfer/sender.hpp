@@ -35,8 +35,15 @@ struct send_job {
 dial(caf::actor_system& system, actorwire::network& net, const actorwire::endpoint& remote,
      const actorwire::tls_config& tls, std::size_t count, std::uint32_t attempts);
 
-/// Makes the actor that sends the file. It reads from disk, which blocks, so it has a thread of its own. When it is
-/// done the future holds an empty text, or says why the transfer failed.
-[[nodiscard]] std::future<std::string> spawn_sender(caf::actor_system& system, send_job job);
+/// A transfer that goes on.
+struct sending {
+  /// Told to exit, it leaves what is under way to its connections.
+  caf::actor who;
+  /// In the end an empty text, or why the transfer failed.
+  std::future<std::string> outcome;
+};
+
+/// Makes the actor that sends the file. It reads from disk, which blocks, so it has a thread of its own.
+[[nodiscard]] sending spawn_sender(caf::actor_system& system, send_job job);
 
 } // namespace transfer

@@ -1,6 +1,8 @@
 // Sends a file over several supervised connections, and receives it. Either side may be killed at any time and started
 // again: the transfer goes on where it was.
 
+#include "drain.hpp"
+#include "end_signals.hpp"
 #include "receiver.hpp"
 #include "sender.hpp"
 
@@ -12,7 +14,7 @@
 #include <caf/actor_system.hpp>
 #include <unistd.h>
 
-#include <csignal>
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -24,6 +26,9 @@ using namespace transfer;
 constexpr int success = 0;
 constexpr int transfer_failed = 1;
 constexpr int bad_usage = 2;
+
+/// How long messages that were accepted may take to go out when a signal has come.
+constexpr std::chrono::seconds drain_timeout{5};
 
 /// Files in PEM form; each empty if it was not named.
 struct tls_arguments {
@@ -69,6 +74,7 @@ int complain(const actorwire::transport_error& reason) {
 }
 
 int send(const send_arguments& arguments) {
+  end_signals signals;
   const auto remote = actorwire::parse_endpoint(arguments.remote);
   if (!remote)
     return complain(remote.error());
@@ -96,7 +102,12 @@ int send(const send_arguments& arguments) {
   if (!connections)
     return complain(connections.error());
   job.connections = std::move(*connections);
-  const auto failure = spawn_sender(system, std::move(job)).get();
+  auto sending = spawn_sender(system, std::move(job));
+  signals.at_first([who = sending.who] { caf::anon_send_exit(who, caf::exit_reason::user_shutdown); });
+  const auto failure = sending.outcome.get();
+  signals.at_first(nullptr);
+  if (signals.have_come())
+    drain(net, drain_timeout, arguments.is_json ? stderr : stdout);
   return failure.empty() ? success : complain(transfer_failed, failure);
 }
 
@@ -105,13 +116,7 @@ int receive(const receive_arguments& arguments) {
     return complain(bad_usage,
                     "cannot write to folder " + arguments.folder + ": " + std::generic_category().message(errno));
 
-  // Signals are waited for below, so no thread that is started here may take them.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGINT);
-  sigaddset(&signals, SIGTERM);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-
+  end_signals signals;
   actorwire::system_config config;
   caf::actor_system system{config};
   actorwire::network net{system};
@@ -127,8 +132,8 @@ int receive(const receive_arguments& arguments) {
   if (server) {
     std::printf("listening on port %u\n", unsigned{server->port});
     std::fflush(stdout);
-    int received_signal = 0;
-    sigwait(&signals, &received_signal);
+    signals.wait();
+    drain(net, drain_timeout);
   }
   caf::anon_send_exit(receiver, caf::exit_reason::user_shutdown);
   return server ? success : complain(server.error());
@@ -156,7 +161,10 @@ int main(int argc, char** argv) {
   CLI::App app{"Carries files over supervised connections, and goes on after interruptions.", "transfer"};
   app.set_version_flag("--version", "transfer " ACTORWIRE_VERSION_STRING);
   app.require_subcommand(1);
-  app.footer("Exit status: 0 done, 1 the transfer failed, 2 bad arguments.");
+  app.footer("SIGINT and SIGTERM end it in order: what was accepted for sending is sent, for 5 s at most. A second one "
+             "ends it\n"
+             "at once.\n"
+             "Exit status: 0 done, 1 the transfer failed or was interrupted, 2 bad arguments.");
 
   send_arguments to_send;
   auto* send_command = app.add_subcommand("send", "sends a file to a receiver");

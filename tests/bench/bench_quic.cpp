@@ -5,6 +5,7 @@
 #include "actor_load.hpp"
 #include "arguments.hpp"
 #include "contest.hpp"
+#include "identity_file.hpp"
 #include "load_client.hpp"
 #include "quic_rivals.hpp"
 #include "udp_blast.hpp"
@@ -17,11 +18,8 @@
 #include <cstddef>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
-#include <fstream>
 #include <functional>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -116,34 +114,6 @@ plan parse(arguments words) {
     wanted.contest.congestion_control = plain_congestion_control();
   return wanted;
 }
-
-/// What both sides must know: the server has all of it, and clients trust the certificate.
-class identity_file {
-public:
-  identity_file() : made_(make_tls_identity()) {
-    path_ = (std::filesystem::temp_directory_path() / "bench_quic_XXXXXX").string();
-    const unique_fd file{checked(::mkstemp(path_.data()), "mkstemp")};
-    const auto text = made_.certificate + made_.key;
-    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-      throw_errno("write");
-  }
-  ~identity_file() { ::unlink(path_.c_str()); }
-  identity_file(const identity_file&) = delete;
-  identity_file& operator=(const identity_file&) = delete;
-
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-  [[nodiscard]] const std::string& certificate() const noexcept { return made_.certificate; }
-
-  static tls_identity read(const std::string& path) {
-    std::ifstream file{path};
-    const std::string text{std::istreambuf_iterator<char>{file}, {}};
-    return {text, text};
-  }
-
-private:
-  tls_identity made_;
-  std::string path_;
-};
 
 class comparison {
 public:

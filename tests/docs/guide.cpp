@@ -444,6 +444,16 @@ void show_closing(caf::actor_system& system, const actorwire::connection_actor& 
   check(is_complete, "everything was written before the end");
 }
 
+void show_shutting_down(actorwire::network& net) {
+  // [drain]
+  const auto report = net.drain(5s);
+  const auto& fates = report.delivery;
+  std::cout << fates.written.messages + fates.acked.messages << " messages delivered, " << fates.not_sent.messages
+            << " not sent, " << fates.maybe_sent.messages << " maybe\n";
+  // [/drain]
+  check(net.acquire("tcp://127.0.0.1:1").error().code == actorwire::error_code::closed, "nothing is acquired any more");
+}
+
 } // namespace
 
 int main() {
@@ -471,4 +481,5 @@ int main() {
   show_errors(net);
   check(show_streams(system, peer) == actorwire::error_code::unsupported, "TCP has no streams and no datagrams");
   show_closing(system, peer);
+  show_shutting_down(net);
 }

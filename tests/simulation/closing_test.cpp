@@ -211,6 +211,27 @@ TEST_CASE("whoever asks for a close at the moment when another is answered is an
   }
 }
 
+TEST_CASE("a drain of a network whose clock stands still aborts what is not over at once, and reports all of it",
+          "[simulation][B10]") {
+  simulated_system world;
+  world.hosts().listen(server, deaf_service());
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, roomy());
+  const auto away = world.acquire("tcp://nobody:1", roomy());
+  world.run_for(1s);
+  user.cast(peer, std::string(200'000, 'x'));
+  user.cast(away, "waits");
+  world.run_now();
+  const auto report = world.net().drain(1h);
+  CHECK_FALSE(report.complete);
+  CHECK(report.delivery.accepted == tally{2, 200'005});
+  CHECK(report.delivery.pending == tally{});
+  CHECK(adds_up(report.delivery));
+  CHECK(world.net().acquire(server).error().code == error_code::closed);
+  CHECK(world.net().drain(1h) == close_report{{}, true});
+  CHECK(world.net().memory_used() == 0);
+}
+
 TEST_CASE("a close that is told and not asked is carried out, and answered to nobody", "[simulation][B10]") {
   for (const auto& way : ways)
     for (const auto mode : all_modes) {

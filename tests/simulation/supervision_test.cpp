@@ -1,3 +1,4 @@
+#include "chi_square.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
@@ -6,6 +7,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -149,6 +152,38 @@ TEST_CASE("peers that are cut at one moment, before they proved healthy, do not 
     tenths.push_back(std::count_if(times.begin(), times.end(),
                                    [first](auto other) { return other >= first && other - first < 10ms; }));
   CHECK(*std::max_element(tenths.begin(), tenths.end()) < 30);
+}
+
+TEST_CASE("a thousand peers that lose their one server dial it again evenly over the base delay, with any seed",
+          "[simulation][B6]") {
+  constexpr std::size_t count = 1'000;
+  constexpr std::size_t bins = 20;
+  for (const std::uint64_t seed : {1U, 2U, 3U, 4U, 5U}) {
+    CAPTURE(seed);
+    simulated_system world{
+        {.seed = seed,
+         .pool = {.max_connecting = 1'000, .reconnects_per_second = 1'000'000, .reconnect_burst = 1'000}}};
+    world.hosts().listen(server, sink_service());
+    acquire_options options;
+    for (std::size_t index = 0; index < count; ++index) {
+      // Each is a peer of its own by options that change nothing here.
+      options.transport.operation_timeout = 1min + std::chrono::milliseconds{index};
+      world.acquire(server, options);
+    }
+    world.run_for(options.reconnection.reset_after + 1s);
+    const auto lost = world.now();
+    world.hosts().reset_connections("server");
+    world.run_for(1min);
+    auto times = dial_times(world);
+    REQUIRE(times.size() == 2 * count);
+    std::vector<double> shares;
+    for (auto time = times.begin() + count; time != times.end(); ++time)
+      shares.push_back((*time - lost) / std::chrono::duration<double>(options.reconnection.base_delay));
+    CHECK(chi_square(shares, bins) < chi_square_bound(bins));
+    // The news of the loss travel for a moment.
+    CHECK(*std::min_element(shares.begin(), shares.end()) >= 0);
+    CHECK(*std::max_element(shares.begin(), shares.end()) < 1.01);
+  }
 }
 
 TEST_CASE("closing and acquiring in a loop dials no faster than waiting does", "[simulation][B2]") {

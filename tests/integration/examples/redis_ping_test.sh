@@ -19,8 +19,21 @@ expect_output '^SET: OK$'
 expect_output '^GET: hello from an actor$'
 expect_output '^INFO: redis_version:[0-9]+\.'
 
-kill -TERM "$process"
-wait "$process" || true
+# A server that does not answer, and somebody who does not want to wait for it.
+redis=$process
+kill -STOP "$redis"
+start ping "$bin/redis_ping" "tcp://127.0.0.1:$port"
+ping=$process
+wait_until 'it is connected' grep -q '^connected to' ping.log
+kill -TERM "$ping"
+status=0
+wait "$ping" || status=$?
+((status == 1)) || fail "redis_ping ended with $status"
+grep -q '^drained: 1 messages accepted, 1 delivered' ping.log || fail 'no report'
+kill -CONT "$redis"
+
+kill -TERM "$redis"
+wait "$redis" || true
 expect_status 1 "$bin/redis_ping" "tcp://127.0.0.1:$port"
 expect_output 'nobody listens there'
 

@@ -45,6 +45,29 @@ expect_output 'were there already'
 expect_output 'they agree'
 same_content data in/data
 
+# -- either is asked to end ----------------------------------------------------------
+
+head -c 24000000 /dev/urandom >data
+start sender "$bin/transfer" send --quiet --json --rate 12MB data "tcp://127.0.0.1:$port"
+sender=$process
+wait_until 'a third is stored' stored_bytes 8000000
+kill -TERM "$receiver"
+wait "$receiver" || fail "the receiver ended with $?"
+grep -q '^drained: [1-9][0-9]* messages accepted, [1-9]' receiver.log || fail 'the receiver reports nothing'
+wait_until 'the sender noticed' grep -q '"event":"waiting"' sender.log
+start_server receiver "$bin/transfer" receive in "tcp://127.0.0.1:$port"
+receiver=$process
+wait_until 'more than half is stored' stored_bytes 14000000
+kill -INT "$sender"
+status=0
+wait "$sender" || status=$?
+((status == 1)) || fail "the sender that was interrupted ended with $status"
+grep -q '^drained: [1-9][0-9]* messages accepted, [1-9]' sender.log || fail 'the sender reports nothing'
+grep -q 'interrupted; start it again to go on' sender.log || fail 'the sender does not say that it was interrupted'
+expect_status 0 "$bin/transfer" send --connections 2 data "tcp://127.0.0.1:$port"
+expect_output 'were there already'
+same_content data in/data
+
 # -- small and odd files ----------------------------------------------------------
 
 : >empty

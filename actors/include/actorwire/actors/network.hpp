@@ -3,6 +3,7 @@
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/export.hpp>
 #include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/events.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/requests.hpp>
@@ -114,6 +115,25 @@ public:
   /// Makes an actor on shard `index`. *Errors:* throws `std::out_of_range` unless `index` is less than `shard_count()`,
   /// and `std::invalid_argument` if `body` is empty.
   ACTORWIRE_EXPORT caf::actor spawn_on_shard(std::size_t index, shard_function body);
+
+  /// Ends all connections in order: first no listener takes clients any more, on any shard; then every accepted
+  /// connection and every peer is closed as by `close_mode::drain`: it takes no more messages, sends what it has, ends its
+  /// side, and waits for the other side's end. What is not over after `timeout` (at most 24 h; 0: at once) is aborted.
+  /// Returns when the last supervisor and listener is done, with the sum of the accounts of all connections that were
+  /// there. Those that ended by themselves meanwhile are not in it: their subscribers were told. Actors that the program
+  /// made on shards live on.
+  ///
+  /// From its beginning on, whoever acquires, listens, or makes a supervisor is refused with `draining` or `closed`. Once
+  /// it has returned, the destructor finds nothing to send. A second drain, meanwhile or later, reports what is left of
+  /// the same.
+  ///
+  /// *Thread:* any but the shards': there it throws `std::logic_error`, since a shard that waits sends nothing. An actor
+  /// elsewhere should not wait either: it occupies a worker that may be the one on which a subscriber would handle the
+  /// last data, so that the drain takes all of its time. In stepped mode time stands still meanwhile: what is not over at
+  /// once is aborted.
+  /// *Errors:* none. If a shard does not answer within a second beyond `timeout`, because an actor blocks it, its part is
+  /// missing and the report is not `complete`.
+  ACTORWIRE_EXPORT close_report drain(std::chrono::milliseconds timeout);
 
   [[nodiscard]] ACTORWIRE_EXPORT std::size_t shard_count() const noexcept;
 

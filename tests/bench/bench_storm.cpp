@@ -1,0 +1,370 @@
+// Ten thousand supervised peers lose their one server at once: it is killed, and started again at once. Do they come back
+// as the policies say? Each attempt is recorded by subscribers of the peers: the delays that were drawn, when the attempts
+// began, and when all were ready again. Twice: with the gate wide open, so that the jitter alone spreads the attempts, and
+// with the default one.
+
+#include "arguments.hpp"
+#include "chi_square.hpp"
+#include "child_process.hpp"
+#include "machine.hpp"
+#include "posix.hpp"
+#include "storm_log.hpp"
+#include "storm_server.hpp"
+
+#include <actorwire/actors/errors.hpp>
+#include <actorwire/actors/network.hpp>
+#include <actorwire/actors/system_config.hpp>
+
+#include <caf/actor_system.hpp>
+#include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace actorwire::bench {
+
+namespace {
+
+constexpr std::string_view usage = R"(usage: bench_storm [options]
+  --peers N         supervised connections (10000)
+  --base-delay MS   base_delay of the reconnection policy (1000)
+  --reset-after MS  reset_after of the reconnection policy (2000)
+  --rate R          reconnects_per_second of the second run (50)
+  --burst N         reconnect_burst of the second run (50)
+  --seed N          of the network (1)
+  --only open|gated one of the two runs
+  --smoke           a quick run that proves that everything works
+Exit status: 0 if the promises were kept, 1 if not. Aims that are not met do not count.
+)";
+
+struct plan {
+  std::uint32_t peers = 10'000;
+  std::chrono::milliseconds base_delay{1'000};
+  std::chrono::milliseconds reset_after{2'000};
+  double rate = 50;
+  std::uint32_t burst = 50;
+  std::uint64_t seed = 1;
+  bool runs_open = true;
+  bool runs_gated = true;
+  /// A busy machine breaks promises of time that a quiet one keeps.
+  bool is_smoke = false;
+};
+
+plan parse(arguments words) {
+  plan wanted;
+  while (const auto option = words.next()) {
+    if (*option == "--peers")
+      wanted.peers = words.number(1U, 25'000U);
+    else if (*option == "--base-delay")
+      wanted.base_delay = std::chrono::milliseconds{words.number(1, 30'000)};
+    else if (*option == "--reset-after")
+      wanted.reset_after = std::chrono::milliseconds{words.number(0, 60'000)};
+    else if (*option == "--rate")
+      wanted.rate = words.number(0.001, 1e6);
+    else if (*option == "--burst")
+      wanted.burst = words.number(1U, 1'000'000U);
+    else if (*option == "--seed")
+      wanted.seed = words.number(std::uint64_t{1}, ~std::uint64_t{0});
+    else if (*option == "--only") {
+      const auto which = words.value();
+      if (which != "open" && which != "gated")
+        throw usage_error("--only: 'open' or 'gated'");
+      wanted.runs_open = which == "open";
+      wanted.runs_gated = !wanted.runs_open;
+    } else if (*option == "--smoke") {
+      wanted.peers = 300;
+      wanted.base_delay = std::chrono::milliseconds{200};
+      wanted.reset_after = std::chrono::milliseconds{100};
+      wanted.rate = 300;
+      wanted.is_smoke = true;
+    } else
+      throw usage_error("unknown option '" + std::string{*option} + "'");
+  }
+  wanted.peers = static_cast<std::uint32_t>(affordable_connections(wanted.peers));
+  return wanted;
+}
+
+double cpu_seconds() {
+  rusage used{};
+  checked(::getrusage(RUSAGE_SELF, &used), "getrusage");
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
+}
+
+double mebibytes(std::size_t bytes) {
+  return static_cast<double>(bytes) / (1U << 20U);
+}
+
+/// The most that was resident since the mark was set, bytes.
+class peak_mark {
+public:
+  // See proc(5): 5 sets the peak back to what is resident now.
+  peak_mark() { std::ofstream{"/proc/self/clear_refs"} << 5; }
+
+  [[nodiscard]] static std::size_t bytes() {
+    std::ifstream file{"/proc/self/status"};
+    for (std::string word; file >> word;)
+      if (word == "VmHWM:") {
+        std::size_t kilobytes = 0;
+        file >> kilobytes;
+        return kilobytes << 10U;
+      }
+    return 0;
+  }
+};
+
+/// A statement that holds or not.
+bool judge(bool holds, std::string_view kind, const std::string& text) {
+  std::printf("  %-7s %-8s %s\n", std::string{kind}.c_str(), holds ? (kind == "aim" ? "met" : "kept") : "SHORT",
+              text.c_str());
+  return holds;
+}
+
+template <class... Values>
+std::string format(const char* pattern, Values... values) {
+  char text[256];
+  std::snprintf(text, sizeof text, pattern, values...);
+  return text;
+}
+
+class trial {
+public:
+  trial(const plan& wanted, bool is_open) : plan_(wanted), is_open_(is_open) {}
+
+  /// Returns whether all promises were kept.
+  bool run() {
+    const auto pool = limits();
+    std::printf("\n== %s: %u attempts at once, %.0f reconnects per second, burst %u, breaker after %u failures\n",
+                is_open_ ? "the gate wide open" : "the gate", pool.max_connecting, pool.reconnects_per_second,
+                pool.reconnect_burst, pool.breaker_failures);
+    storm_server server;
+    system_config config;
+    caf::actor_system system{config};
+    network_options options;
+    options.pool = pool;
+    options.seed = plan_.seed;
+    network net{system, options};
+    const auto log = std::make_shared<storm_log>(plan_.peers);
+    connect_all(net, server.port(), log);
+
+    log->begin();
+    const auto resident_before = settled_resident_bytes(::getpid());
+    const auto heap_before = ::mallinfo2().uordblks;
+    const peak_mark peak;
+    const auto cpu_before = cpu_seconds();
+    const auto killed_at = steady_clock::now();
+    server.restart();
+    const auto gap = std::chrono::duration<double>(steady_clock::now() - killed_at).count();
+    // The longest that it may take by the rate alone, and a minute.
+    const auto patience = std::chrono::duration<double>(60 + 3 * plan_.peers / pool.reconnects_per_second);
+    if (!log->await_all_ready(std::chrono::duration_cast<std::chrono::milliseconds>(patience)))
+      throw std::runtime_error("not all peers came back: " + std::to_string(log->ready()) + " of "
+                               + std::to_string(plan_.peers));
+    const auto took = std::chrono::duration<double>(log->last_ready() - killed_at).count();
+    const auto cpu = cpu_seconds() - cpu_before;
+    const auto resident_peak = peak_mark::bytes();
+    const auto resident_after = settled_resident_bytes(::getpid());
+    const auto heap_after = ::mallinfo2().uordblks;
+
+    std::printf(
+        "the server was away for %.3f s; %zu losses, %zu attempts, %zu of them failed; all ready after %.2f s\n", gap,
+        log->losses(), log->attempts().size(), log->attempts().size() - log->losses(), took);
+    print_histogram(log->attempts(), killed_at);
+    std::printf("memory: %.1f MiB resident before, %.1f at its peak, %.1f after; heap in use %.1f and %.1f MiB\n\n",
+                mebibytes(resident_before), mebibytes(resident_peak), mebibytes(resident_after), mebibytes(heap_before),
+                mebibytes(heap_after));
+    auto kept = check_spread(*log);
+    kept = check_rate(*log, pool) && kept;
+    kept = check_time(*log, pool, gap, took) && kept;
+    kept = judge(log->failed() == 0, "promise", format("%zu peers given up", log->failed())) && kept;
+    judge(cpu < 2.0, "aim", format("%.2f core-seconds of this process, below 2", cpu));
+    judge(mebibytes(resident_after) <= mebibytes(resident_before) * 1.05 + 1, "aim",
+          format("memory back to its baseline: %+.1f %% resident, within 5 %% and 1 MiB",
+                 100 * (mebibytes(resident_after) / mebibytes(resident_before) - 1)));
+    log->stop();
+    net.drain(std::chrono::milliseconds{0});
+    return kept;
+  }
+
+private:
+  [[nodiscard]] pool_limits limits() const {
+    pool_limits result;
+    result.max_connections = plan_.peers;
+    if (is_open_) {
+      result.max_connecting = plan_.peers;
+      result.reconnects_per_second = 1e6;
+      result.reconnect_burst = 1'000'000;
+      // The breaker would hold back all others behind the first who find nobody.
+      result.breaker_failures = 0;
+    } else {
+      result.reconnects_per_second = plan_.rate;
+      result.reconnect_burst = plan_.burst;
+    }
+    return result;
+  }
+
+  [[nodiscard]] reconnection_policy policy() const {
+    reconnection_policy result;
+    result.base_delay = plan_.base_delay;
+    result.reset_after = plan_.reset_after;
+    return result;
+  }
+
+  void connect_all(network& net, std::uint16_t port, const std::shared_ptr<storm_log>& log) const {
+    const auto start = steady_clock::now();
+    std::vector<std::vector<connection_actor>> peers(net.shard_count());
+    acquire_options options;
+    options.reconnection = policy();
+    for (std::uint32_t index = 0; index < plan_.peers; ++index) {
+      // A pool has one peer for the same endpoint and options, so each has options of its own, in what changes nothing.
+      options.transport.operation_timeout = std::chrono::milliseconds{10'000 + index};
+      auto made = net.acquire("tcp://127.0.0.1:" + std::to_string(port), options);
+      if (!made)
+        throw std::runtime_error("acquire: " + to_string(made.error()));
+      peers[index % peers.size()].push_back(std::move(*made));
+    }
+    for (std::size_t shard = 0; shard < peers.size(); ++shard)
+      spawn_recorder(net, shard, std::move(peers[shard]), log);
+    if (!log->await_all_ready(std::chrono::seconds{60}))
+      throw std::runtime_error("not all peers connect");
+    std::printf("%u peers ready after %.2f s\n", plan_.peers,
+                std::chrono::duration<double>(log->last_ready() - start).count());
+    // From then on a loss is one of a connection that had proved healthy.
+    std::this_thread::sleep_for(plan_.reset_after + std::chrono::milliseconds{50});
+  }
+
+  static void print_histogram(const std::vector<steady_clock::time_point>& attempts, steady_clock::time_point start) {
+    constexpr std::size_t bins = 20;
+    const auto last = *std::max_element(attempts.begin(), attempts.end());
+    const auto width = std::chrono::duration<double>(last - start).count() / bins;
+    std::vector<std::size_t> counts(bins + 1);
+    for (const auto each : attempts)
+      ++counts[static_cast<std::size_t>(std::chrono::duration<double>(each - start).count() / width)];
+    counts[bins - 1] += counts[bins];
+    const auto most = *std::max_element(counts.begin(), counts.begin() + bins);
+    std::printf("attempts over time:\n");
+    for (std::size_t bin = 0; bin < bins; ++bin)
+      std::printf("  from %7.2f s %6zu %s\n", static_cast<double>(bin) * width, counts[bin],
+                  std::string(counts[bin] * 50 / most, '#').c_str());
+  }
+
+  [[nodiscard]] bool check_spread(const storm_log& log) const {
+    constexpr std::size_t bins = 20;
+    const auto bound = test::chi_square_bound(bins);
+    const auto base = std::chrono::duration<double, std::milli>(plan_.base_delay).count();
+    std::vector<double> drawn;
+    for (const auto each : log.drawn_delays())
+      // Whoever is told gets whole milliseconds, rounded up.
+      drawn.push_back((static_cast<double>(each.count()) - 0.5) / base);
+    const auto of_draws = test::chi_square(drawn, bins);
+    const auto kept =
+        judge(of_draws < bound, "promise",
+              format("first delays against U(0, %.0f ms): chi-square %.1f of %zu delays in %zu bins, below %.1f", base,
+                     of_draws, drawn.size(), bins, bound));
+    if (is_open_) {
+      std::vector<double> real;
+      for (const auto each : log.first_delays())
+        real.push_back(std::chrono::duration<double, std::milli>(each).count() / base);
+      const auto of_attempts = test::chi_square(real, bins);
+      judge(of_attempts < bound, "aim",
+            format("first attempts as they began: chi-square %.1f of %zu, below %.1f", of_attempts, real.size(),
+                   bound));
+    }
+    return kept;
+  }
+
+  [[nodiscard]] bool check_rate(const storm_log& log, const pool_limits& pool) const {
+    auto times = log.attempts();
+    std::sort(times.begin(), times.end());
+    std::size_t most = 0;
+    for (auto first = times.begin(), last = times.begin(); last != times.end(); ++last) {
+      while (*last - *first >= std::chrono::seconds{1})
+        ++first;
+      most = std::max(most, static_cast<std::size_t>(last - first) + 1);
+    }
+    if (is_open_) {
+      std::printf("  attempts in the busiest second: %zu\n", most);
+      return true;
+    }
+    // 20 ms are for attempts that are seen in a later window than they were started in.
+    const auto bound = std::ceil(pool.reconnect_burst + pool.reconnects_per_second * 1.02);
+    return judge(static_cast<double>(most) <= bound, "promise",
+                 format("attempts in the busiest second: %zu, at most %.0f", most, bound));
+  }
+
+  [[nodiscard]] bool check_time(const storm_log& log, const pool_limits& pool, double gap, double took) const {
+    const auto curve = policy();
+    const auto base = std::chrono::duration<double>(curve.base_delay).count();
+    const auto longest = std::min(base * std::pow(curve.backoff_factor, std::max(0.0, log.most_failures() - 1.0)),
+                                  std::chrono::duration<double>(curve.max_delay).count())
+                       * (1 + curve.jitter);
+    // The first delay at its longest, or the one after the last attempt that found nobody; then the queue at the gate.
+    // Half a second is for the machine: the losses that have to be noticed, and the connects themselves.
+    constexpr auto slack = 0.5;
+    const auto delay = log.most_failures() > 0 ? std::max(base, gap + longest) : base;
+    const auto attempts = static_cast<double>(log.attempts().size());
+    const auto queued = is_open_ ? 0.0 : std::max(0.0, attempts - pool.reconnect_burst) / pool.reconnects_per_second;
+    const auto bound = delay + queued + slack;
+    const auto kept =
+        judge(took <= bound, "promise", format("all ready again after %.2f s, at most %.2f s", took, bound));
+    return kept || plan_.is_smoke;
+  }
+
+  plan plan_;
+  bool is_open_;
+};
+
+int run(int count, char** words) {
+  try {
+    if (count == 3 && std::string_view{words[1]} == "serve") {
+      run_storm_server(static_cast<std::uint16_t>(std::stoul(words[2])));
+      return 0;
+    }
+    const auto wanted = parse(arguments{count, words});
+    for (const auto& [name, value] : describe_machine())
+      std::printf("%s: %s\n", name.c_str(), value.c_str());
+    std::printf("base delay %lld ms, jitter %.1f, seed %llu\n", static_cast<long long>(wanted.base_delay.count()),
+                reconnection_policy{}.jitter, static_cast<unsigned long long>(wanted.seed));
+    const noise_meter noise;
+    auto kept = true;
+    if (wanted.runs_open)
+      kept = trial{wanted, true}.run();
+    if (wanted.runs_gated)
+      kept = trial{wanted, false}.run() && kept;
+    std::printf("\nnoise: %s\n%s\n", noise.so_far().c_str(), kept ? "promises kept" : "PROMISES BROKEN");
+    return kept ? 0 : 1;
+  } catch (const usage_error& failure) {
+    std::cerr << "bench_storm: " << failure.what() << "\n\n" << usage;
+    return 2;
+  } catch (const std::exception& failure) {
+    std::cerr << "bench_storm: " << failure.what() << '\n';
+    return 1;
+  }
+}
+
+} // namespace
+
+} // namespace actorwire::bench
+
+int main(int count, char** words) {
+  return actorwire::bench::run(count, words);
+}
