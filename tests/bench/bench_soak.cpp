@@ -93,7 +93,7 @@ struct tolerance {
 
 constexpr tolerance tolerances[]{
     {"descriptors", &soak_figures::descriptors, 0, 2},
-    {"timers", &soak_figures::timers, 0, 8},
+    {"timers", &soak_figures::timers, 0, 16},
     {"actors", &soak_figures::actors, 0, 2},
     {"buffers, bytes", &soak_figures::buffers, 0, std::size_t{4} << 20U},
     {"heap in use, bytes", &soak_figures::heap, 0.1, std::size_t{2} << 20U},
