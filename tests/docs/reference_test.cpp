@@ -210,6 +210,7 @@ void check_constants(limits_table& table) {
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));
   row("resolver::lookup_timeout", time(resolver::lookup_timeout));
   row("resolver::hung_after", time(resolver::hung_after));
+  row("resolver::look_again_after", time(resolver::look_again_after));
   row("resolver::hung_threads_max", std::to_string(resolver::hung_threads_max));
   row("resolver::addresses_per_family_max", std::to_string(resolver::addresses_per_family_max));
   row("name_memory::names_max", std::to_string(name_memory::names_max) + ", "
