@@ -113,9 +113,9 @@ bool talk(caf::actor_system& system, const actorwire::connection_actor& redis) {
   };
   caf::scoped_actor self{system};
   ask(&*self, redis, patience, actorwire::connect{})
-      .receive(
-          [](const actorwire::connection_info& info) { std::cout << "connected to " << info.remote_address << std::endl; },
-          fail);
+      .receive([](const actorwire::connection_info&
+                      info) { std::cout << "connected to " << info.remote_address << std::endl; },
+               fail);
 
   // All commands travel in one message; Redis answers in order.
   std::string request;
