@@ -29,6 +29,11 @@ cmake_path(ABSOLUTE_PATH pc_dir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${pc_full_dir}" OUTPUT_VARIABLE pc_to_prefix)
 cmake_path(APPEND pc_libdir "\${prefix}" "${CMAKE_INSTALL_LIBDIR}")
 cmake_path(APPEND pc_includedir "\${prefix}" "${CMAKE_INSTALL_INCLUDEDIR}")
+# Static libraries bring nothing of what they need along, and where there are no others, nobody thinks of asking with --static.
+set(pc_requires "Requires")
+if(BUILD_SHARED_LIBS)
+  set(pc_requires "Requires.private")
+endif()
 set(pc_requires_of_quic "")
 if(ACTORWIRE_QUIC)
   set(pc_requires_of_quic ", libngtcp2 >= 1.11, libngtcp2_crypto_gnutls >= 1.11")
