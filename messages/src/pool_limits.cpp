@@ -15,6 +15,7 @@ result<void> validate(const pool_limits& limits) {
       .within("crash_window", limits.crash_window, shortest_time, longest_time)
       .within("breaker_failures", limits.breaker_failures, 0, most_connections)
       .within("max_leased", limits.max_leased, 1, 1'024)
+      .at_most("min_idle", limits.min_idle, "max_leased", limits.max_leased)
       .zero_or_within("lease_idle_timeout", limits.lease_idle_timeout, "for ever", shortest_time, longest_time)
       .verdict();
 }

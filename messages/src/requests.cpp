@@ -28,7 +28,11 @@ void check_whom_and_how(range_check& checks, const auto& request) {
         .allowed("alternatives", to_string(*each),
                  *each != request.remote && std::find(request.alternatives.begin(), each, *each) == each,
                  "endpoints of which none is named twice");
-  checks.nested(validate(request.options.transport)).nested(validate(request.options.reconnection));
+  checks.nested(validate(request.options.transport))
+      .nested(validate(request.options.reconnection))
+      .within("options.max_per_endpoint", request.options.max_per_endpoint, 1, 64)
+      .zero_or_within("options.max_lifetime", request.options.max_lifetime, "for ever", std::chrono::seconds{1},
+                      longest_time);
 }
 
 constexpr std::string_view byte_stream_ends_otherwise = "another than 0, which ends with finish_stream or close";

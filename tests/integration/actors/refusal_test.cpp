@@ -101,6 +101,7 @@ const std::vector<bad_field<pool_limits>> bad_pool_fields{
     {[](auto& l) { l.breaker_failures = 1'000'001; }, "pool.breaker_failures", "1000001", "0..1000000"},
     {[](auto& l) { l.max_leased = 0; }, "pool.max_leased", "0", "1..1024"},
     {[](auto& l) { l.max_leased = 1'025; }, "pool.max_leased", "1025", "1..1024"},
+    {[](auto& l) { l.min_idle = 11; }, "pool.min_idle", "11", "pool.max_leased = 10"},
     {[](auto& l) { l.lease_idle_timeout = -1ms; }, "pool.lease_idle_timeout", "-1 ms",
      "0 (for ever) or 1..86400000 ms"},
     {[](auto& l) { l.lease_idle_timeout = 24h + 1ms; }, "pool.lease_idle_timeout", "86400001 ms",

@@ -70,7 +70,10 @@ TEST_CASE("what is said about leases and breakers arrives at another node as it 
                    make_error(error_code::breaker_open, phase::connect, origin::remote, "why", 111)});
   check(pool_event{pool_change::lease_taken_back, 3, remote,
                    make_error(error_code::lease_ended, phase::established, origin::local, "why")});
-  check(pool_limits{.breaker_failures = 1, .max_leased = 2, .lease_idle_timeout = std::chrono::milliseconds{3}});
+  check(pool_limits{.breaker_failures = 1,
+                    .max_leased = 2,
+                    .min_idle = 1,
+                    .lease_idle_timeout = std::chrono::milliseconds{3}});
   pool_stats figures;
   figures.open_breakers = 1;
   figures.breaker_openings = 2;
@@ -79,6 +82,7 @@ TEST_CASE("what is said about leases and breakers arrives at another node as it 
   figures.lease_waiters = 5;
   figures.leases = 6;
   figures.leases_taken_back = 7;
+  figures.renewals = 8;
   check(figures);
 }
 
@@ -173,6 +177,8 @@ TEST_CASE("a request for a peer of several endpoints arrives at another node as 
   caf::actor_system system{config};
   acquire_options options;
   options.transport.fallback_delay = std::chrono::milliseconds{100};
+  options.max_per_endpoint = 4;
+  options.max_lifetime = std::chrono::hours{1};
   for (const auto& alternatives :
        {std::vector<endpoint>{}, std::vector<endpoint>{{protocol::tls, "a", 2}, {protocol::tcp, "b", 3}}}) {
     const actorwire::acquire request{{protocol::quic, "a", 1}, options, alternatives};

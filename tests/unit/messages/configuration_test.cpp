@@ -352,6 +352,30 @@ TEST_CASE("acquire: at most three alternatives, with a port, and no endpoint twi
   check_refused(request, error_code::invalid_value, "transport.fallback_delay = 9 ms: must be 10..2000 ms");
 }
 
+TEST_CASE("acquire: 1 to 64 peers share an endpoint, and connections last for ever or 1 s to 24 h") {
+  actorwire::acquire request{{protocol::tcp, "a", 1}, {}};
+  for (const auto count : {1U, 64U}) {
+    request.options.max_per_endpoint = count;
+    CHECK(validate(request));
+  }
+  for (const auto count : {0U, 65U}) {
+    request.options.max_per_endpoint = count;
+    check_refused(request, error_code::invalid_value,
+                  "acquire.options.max_per_endpoint = " + std::to_string(count) + ": must be 1..64");
+  }
+  request.options.max_per_endpoint = 1;
+  for (const auto lifetime : {milliseconds{0}, milliseconds{1'000}, milliseconds{day}}) {
+    request.options.max_lifetime = lifetime;
+    CHECK(validate(request));
+  }
+  for (const auto lifetime : {milliseconds{-1}, milliseconds{999}, milliseconds{day} + 1ms}) {
+    request.options.max_lifetime = lifetime;
+    check_refused(request, error_code::invalid_value,
+                  "acquire.options.max_lifetime = " + std::to_string(lifetime.count())
+                      + " ms: must be 0 (for ever) or 1000..86400000 ms");
+  }
+}
+
 TEST_CASE("checkout: it says whom and how like acquire, waits for 0 ms to 24 h and holds for 1 ms to 24 h") {
   actorwire::checkout request{{protocol::tcp, "a", 1}, {}, {{protocol::tls, "a", 2}}};
   CHECK(validate(request));
@@ -556,6 +580,12 @@ TEST_CASE("pool: 0 to 1,000 crashes are healed within 1 ms to 24 h") {
 
 TEST_CASE("pool: a breaker opens after 1 to 1,000,000 failures, or never") {
   limited_field{"pool.breaker_failures", &pool_limits::breaker_failures, 0U, 1'000'000U, "0..1000000"}.check({});
+}
+
+TEST_CASE("pool: no more peers are kept free than may be lent") {
+  CHECK(validate(pool_limits{.max_leased = 7, .min_idle = 7}));
+  check_refused(pool_limits{.max_leased = 7, .min_idle = 8}, error_code::conflicting_values,
+                "pool.min_idle = 8: must be at most pool.max_leased = 7");
 }
 
 TEST_CASE("pool: 1 to 1,024 peers are lent for the same endpoints and options, and kept for ever or 1 ms to 24 h") {

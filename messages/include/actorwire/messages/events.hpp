@@ -112,7 +112,8 @@ struct connection_info {
   }
 };
 
-/// The connection is ready. Sent at each generation.
+/// The connection is ready. Sent at each generation. For one that takes the place of a connection which was to be renewed it
+/// comes without a `state_changed`: the peer was ready all the time.
 struct opened {
   connection_info info;
 
@@ -486,6 +487,8 @@ struct connection_status {
   std::chrono::milliseconds next_retry{0};
   /// The last failure; `error_code::none` if there was none.
   transport_error last_error;
+  /// A peer that waits for the breaker of its endpoint: others go first, or it is too early.
+  bool is_held_back = false;
 
   friend bool operator==(const connection_status&, const connection_status&) = default;
 
@@ -493,7 +496,7 @@ struct connection_status {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("connection_status", field{"info", self.info}, field{"state", self.state},
                  field{"sequence", self.sequence}, field{"attempt", self.attempt}, field{"next_retry", self.next_retry},
-                 field{"last_error", self.last_error});
+                 field{"last_error", self.last_error}, field{"is_held_back", self.is_held_back});
   }
 };
 

@@ -28,12 +28,17 @@ struct pool_limits {
   std::chrono::milliseconds crash_window{30'000};
   /// Attempts to one endpoint that fail in a row, whichever peers make them, after which its breaker opens: from then on
   /// one peer at a time dials it, the one that has been due the longest, and no sooner than the peer before that failed
-  /// would have. All others wait. One that connects closes it. What this side caused does not count, nor does what trying
-  /// again cannot cure. 0 (never) .. 1,000,000.
+  /// would have: who shares an endpoint with a peer of a long `max_delay` may wait as long. All others wait. One that connects
+  /// by this endpoint closes it. What this side caused does not count, nor does what trying again cannot cure. 0 (never) ..
+  /// 1,000,000.
   std::uint32_t breaker_failures = 5;
-  /// Peers that `checkout` makes for the same endpoints and options, those that are lent and those that are not. Beside
-  /// them there may be a shared one. 1 .. 1,024.
+  /// Peers that `checkout` makes for the same endpoints and options, those that are lent, those that are not, and those that
+  /// were and are about to close. Beside them there may be shared ones. 1 .. 1,024.
   std::uint32_t max_leased = 10;
+  /// Of these, how many are kept free for the next `checkout` of endpoints and options that somebody has checked out or given
+  /// back within `lease_idle_timeout`, as far as there is a place for them. None is made again that has given up, before the
+  /// next `checkout`. 0 .. `max_leased`.
+  std::uint32_t min_idle = 0;
   /// How long a peer that was given back, or that nobody waited for any more when it was ready, stays connected if nobody
   /// takes it. 0 (for ever) or 1 ms .. 24 h.
   std::chrono::milliseconds lease_idle_timeout{300'000};
@@ -47,7 +52,8 @@ struct pool_limits {
                  field{"reconnects_per_second", self.reconnects_per_second},
                  field{"reconnect_burst", self.reconnect_burst}, field{"crash_limit", self.crash_limit},
                  field{"crash_window", self.crash_window}, field{"breaker_failures", self.breaker_failures},
-                 field{"max_leased", self.max_leased}, field{"lease_idle_timeout", self.lease_idle_timeout});
+                 field{"max_leased", self.max_leased}, field{"min_idle", self.min_idle},
+                 field{"lease_idle_timeout", self.lease_idle_timeout});
   }
 };
 

@@ -332,18 +332,32 @@ struct close {
 struct acquire_options {
   transport_config transport;
   reconnection_policy reconnection;
+  /// Peers that `acquire` makes for the same endpoints and options before it hands them out again; those that close do not
+  /// count. `checkout` goes by `pool_limits::max_leased`. 1 .. 64.
+  std::uint32_t max_per_endpoint = 1;
+  /// How long a connection is used, 10 % more or less, as drawn for each: then the peer dials another, and lets the old one
+  /// go when that is ready. What is sent meanwhile waits, and leaves by the new one behind all that left by the old, which
+  /// has `transport_config::operation_timeout` to end. While no other can be had, the old one stays. 0 (for ever) or
+  /// 1 s .. 24 h.
+  std::chrono::milliseconds max_lifetime{0};
 
   friend bool operator==(const acquire_options&, const acquire_options&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("acquire_options", field{"transport", self.transport}, field{"reconnection", self.reconnection});
+    return visit("acquire_options", field{"transport", self.transport}, field{"reconnection", self.reconnection},
+                 field{"max_per_endpoint", self.max_per_endpoint}, field{"max_lifetime", self.max_lifetime});
   }
 };
 
 /// Returns the peer for `remote`, new or from the pool, and lets it dial. Answered at once with its handle; the peer
 /// need not be ready. The same endpoints with the same options are the same peer, until that one closes or finishes its
 /// stream.
+///
+/// With `acquire_options::max_per_endpoint` they are a group of so many peers. Each `acquire` makes one more until there are
+/// all of them, or the pool is full; from then on it is answered with the one that has accepted the fewest bytes that are
+/// not settled, of several with the one that was handed out least often. One that is not connected is the answer only while
+/// none is, and one that has given up only if all have.
 ///
 /// With `alternatives` each attempt is a race: `remote` is tried first, and the next endpoint beside it when
 /// `transport_config::fallback_delay` has passed, or at once when the one before it has failed. The first that is connected,
@@ -374,7 +388,12 @@ struct acquire {
 ///
 /// The lease is bound to whoever asked, its owner. When that one ends, or does not give it back within `hold`, the peer is
 /// closed, whatever it is doing: nobody knows in the middle of what it was left. The owner is told with `lease_ended`, if it
-/// subscribes. A peer that its owner closes, or whose stream it finishes, ends its lease, too.
+/// subscribes. A peer that its owner closes, or whose stream it finishes, ends its lease, too; it counts among the
+/// `max_leased` until it is closed.
+///
+/// CAF tells nobody that a request has timed out. One that CAF gave up, and whose actor lives on, is still granted its
+/// lease, which nobody then gives back before `hold` is over. So let `wait` be shorter than the time that the request itself
+/// is given.
 ///
 /// A lost connection is dialled again while it is lent, as that of every peer is.
 /// *Errors:* after `wait`: `pool_exhausted` if all that may be made are lent, `breaker_open` or `not_connected` if none is
@@ -389,8 +408,9 @@ struct checkout {
   std::chrono::milliseconds wait{30'000};
   /// After this time it is taken back. 1 ms .. 24 h.
   std::chrono::milliseconds hold{300'000};
-  /// What to do while the breaker of `remote` is open: `queue` waits, `fail` is answered with `breaker_open` at once, unless
-  /// one is free. There is nothing to `drop`.
+  /// What to do, unless one is free, when the breaker of `remote` is open or opens, or when all peers that there are have
+  /// failed or lost their connection: `queue` waits on, `fail` is answered with `breaker_open` or `not_connected` then. There
+  /// is nothing to `drop`.
   when_down policy = when_down::queue;
 
   friend bool operator==(const checkout&, const checkout&) = default;
@@ -409,6 +429,9 @@ struct checkout {
 
 /// Gives a lease back. Its owner's subscriptions to the peer end, and its `receive` and `connect` that wait are answered;
 /// what was accepted for sending is sent. Nobody must use the peer through the lease any more: it may be lent to another.
+///
+/// Whoever knows the id may give the lease back: an owner may have handed peer and id on to another actor, which ends the
+/// work. The owner is still the one whose end takes it back. Ids are counted, not secret.
 /// *Errors:* `invalid_value` if there is no such lease, any more or ever: the peer of whoever has it now stays untouched.
 struct release {
   lease_id id = 0;
@@ -501,7 +524,7 @@ struct get_pool_totals {
 /// `listener_stats`.
 struct reload_tls {
   /// Has connections that were made with the old credentials close, after what they have to send is sent: those of a
-  /// listener for good, those of a supervisor are dialled again.
+  /// listener for good, those of a supervisor when another is ready to take their place.
   bool drain = false;
   /// How long such a connection may take. 1 ms .. 24 h.
   std::chrono::milliseconds drain_timeout{30'000};

@@ -166,6 +166,8 @@ struct pool_stats {
   std::uint64_t connects = 0;
   std::uint64_t losses = 0;
   std::uint64_t crashes = 0;
+  /// Connections that had another ready to take their place when they were to be renewed. They are no losses.
+  std::uint64_t renewals = 0;
   /// Endpoints whose breaker is open, and how often one has opened.
   std::uint32_t open_breakers = 0;
   std::uint64_t breaker_openings = 0;
@@ -184,10 +186,11 @@ struct pool_stats {
     return visit("pool_stats", field{"peers", self.peers}, field{"ready", self.ready},
                  field{"connecting", self.connecting}, field{"waiting", self.waiting}, field{"failed", self.failed},
                  field{"attempts", self.attempts}, field{"connects", self.connects}, field{"losses", self.losses},
-                 field{"crashes", self.crashes}, field{"open_breakers", self.open_breakers},
-                 field{"breaker_openings", self.breaker_openings}, field{"leased", self.leased},
-                 field{"leasable", self.leasable}, field{"lease_waiters", self.lease_waiters},
-                 field{"leases", self.leases}, field{"leases_taken_back", self.leases_taken_back});
+                 field{"crashes", self.crashes}, field{"renewals", self.renewals},
+                 field{"open_breakers", self.open_breakers}, field{"breaker_openings", self.breaker_openings},
+                 field{"leased", self.leased}, field{"leasable", self.leasable},
+                 field{"lease_waiters", self.lease_waiters}, field{"leases", self.leases},
+                 field{"leases_taken_back", self.leases_taken_back});
   }
 };
 
