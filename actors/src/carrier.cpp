@@ -24,13 +24,28 @@ void carrier::start() {
   peer_ = current_sender();
   // Only a peer of this shard is told about its carrier, so the sender is one.
   auto& user = static_cast<peer&>(*caf::actor_cast<caf::abstract_actor*>(peer_));
+  // It may have thought better of it, and its word to end be on its way.
+  if (!user.expects(self_)) {
+    carried_to_the_end(
+        make_error(error_code::closed, phase::setup, origin::local, "the peer does not want this connection any more"));
+    return;
+  }
+  const auto is_successor = user.expects_as_successor(self_);
   auto bearer = user.make_bearer(transports_);
   if (!bearer) {
-    user.note_failed_attempt(bearer.error());
+    if (is_successor)
+      user.note_failed_successor(bearer.error());
+    else
+      user.note_failed_attempt(bearer.error());
     carried_to_the_end(bearer.error());
     return;
   }
-  if (const auto ready = carry(*bearer, user); !ready) {
+  const auto ready = carry(*bearer, user);
+  if (is_successor) {
+    wire_->stand_by();
+    user.note_successor(*wire_);
+  }
+  if (!ready) {
     // The wire tells the peer, when it is given up.
     carried_to_the_end(ready.error());
     return;
@@ -38,8 +53,11 @@ void carrier::start() {
   (*bearer)->connect(user.remote());
 }
 
-void carrier::carries() {
-  send_to(supervisor_, opened{});
+void carrier::carries(const transport_opening& opening) {
+  opened event;
+  if (opening.carried_by)
+    event.info.carried_by = *opening.carried_by;
+  send_to(supervisor_, std::move(event));
 }
 
 void carrier::carried_to_the_end(const transport_error& reason) {

@@ -23,7 +23,7 @@ public:
 
 private:
   void start();
-  void carries() override;
+  void carries(const transport_opening& opening) override;
   void carried_to_the_end(const transport_error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 

@@ -14,10 +14,12 @@ namespace actorwire {
 
 peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
            std::shared_ptr<const std::vector<endpoint>> alternatives, std::shared_ptr<const transport_config> settings,
-           caf::strong_actor_ptr supervisor)
+           caf::strong_actor_ptr supervisor, std::shared_ptr<load_gauge> gauge)
   : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {
   if (alternatives != nullptr)
     detours_ = std::make_unique<detours>(detours{std::move(alternatives), {}});
+  if (gauge != nullptr)
+    sending().show_load(std::move(gauge));
 }
 
 result<local_ref<transport>> peer::make_bearer(const std::shared_ptr<transport_factory>& transports) {
@@ -40,6 +42,9 @@ void peer::finishes() {
 }
 
 void peer::leaves() {
+  // One that is ready may still have to send what the present connection cannot.
+  if (successor_ != nullptr && !successor_->is_ready)
+    dismiss_successor();
   // Said before anyone hears that the peer is closed, so that whoever acquires it anew gets a new one.
   send_to(supervisor_, peer_leaving{source(), false});
 }
@@ -53,12 +58,62 @@ void peer::becomes_ready(const transport_opening&) {
     detours_->memory.note_winner(info().carried_by, remote(), where().now());
 }
 
-void peer::became_ready() {
-  if (const auto limit = std::exchange(renewal_, std::nullopt); limit && !wants_to_end())
-    wire_->retire(*limit);
+// -- the successor of a connection ----------------------------------------------------------------------------------------
+
+void peer::engage(peer_directive& directive) {
+  // The supervisor is about to hear that there is nothing to replace.
+  if (wire_ == nullptr || wants_to_end()) {
+    caf::anon_send_exit(directive.connection, caf::exit_reason::user_shutdown);
+    return;
+  }
+  // There is one at a time: an earlier one has ended by itself, before it could say so.
+  dismiss_successor();
+  successor_ = std::make_unique<successor>(successor{std::move(directive.connection), directive.delay});
+  send_to(successor_->carrier, connect{});
 }
 
+void peer::dismiss_successor() noexcept {
+  if (const auto gone = std::exchange(successor_, nullptr))
+    caf::anon_send_exit(gone->carrier, caf::exit_reason::user_shutdown);
+}
+
+void peer::note_failed_successor(const transport_error& reason) {
+  lifetime_figures().note_failed_attempt(reason.code);
+  successor_ = nullptr;
+}
+
+void peer::note_successor_ready(wire& line) {
+  if (successor_ == nullptr || successor_->line != &line) {
+    channel_actor::note_successor_ready(line);
+    return;
+  }
+  successor_->is_ready = true;
+  // Not before: what is sent from now on waits until the present connection has ended, so that it comes behind all that went
+  // this way.
+  wire_->retire(successor_->limit);
+}
+
+void peer::successor_lost(wire& line) {
+  if (successor_ != nullptr && successor_->line == &line)
+    successor_ = nullptr;
+}
+
+bool peer::succeed() {
+  if (successor_ == nullptr || !successor_->is_ready || (wants_to_end() && sending().is_flushed(0))) {
+    dismiss_successor();
+    return false;
+  }
+  const auto next = std::exchange(successor_, nullptr);
+  carrier_ = std::move(next->carrier);
+  next->line->take_over();
+  return true;
+}
+
+// -- what becomes of connections -------------------------------------------------------------------------------------------
+
 void peer::wire_lost(const transport_error& reason) {
+  if (succeed())
+    return;
   carrier_ = nullptr;
   if (detours_ != nullptr && state() != connection_state::ready && state() != connection_state::degraded)
     detours_->memory.forget();
@@ -87,8 +142,7 @@ void peer::obey(peer_directive& directive) {
   switch (directive.what) {
     case peer_directive::kind::dial:
       carrier_ = std::move(directive.connection);
-      // It is shown what is new.
-      renewal_.reset();
+      set_obstacle({});
       transition(state_event::dial, {}, directive.attempt);
       send_to(carrier_, connect{});
       break;
@@ -106,21 +160,16 @@ void peer::obey(peer_directive& directive) {
       break;
     case peer_directive::kind::revive:
       transition(state_event::reset);
+      set_obstacle({});
       // One that waits is dialled as soon as the gate opens, and its failures are forgotten in every state.
       status_.attempt = 0;
       status_.next_retry = std::chrono::milliseconds{0};
       break;
     case peer_directive::kind::renew:
-      // An attempt under way may have begun with what was old, and is let go when it has succeeded.
-      if (wire_ == nullptr)
-        renewal_ = directive.delay;
-      else if (!wants_to_end())
-        wire_->retire(directive.delay);
+      engage(directive);
       break;
     case peer_directive::kind::hold:
-      // What a message that may not wait is answered with.
-      if (!is_ready())
-        status_.last_error = directive.reason;
+      set_obstacle(directive.reason);
       break;
     case peer_directive::kind::clear:
       dismiss(directive.reason);
@@ -131,7 +180,17 @@ void peer::obey(peer_directive& directive) {
   }
 }
 
+void peer::set_obstacle(const transport_error& reason) {
+  status_.is_held_back = reason.code != error_code::none && !is_ready();
+  obstacle_ = status_.is_held_back ? std::make_unique<const transport_error>(reason) : nullptr;
+}
+
+transport_error peer::why_not_ready() const {
+  return obstacle_ != nullptr ? *obstacle_ : channel_actor::why_not_ready();
+}
+
 void peer::cut(const transport_error& reason) {
+  dismiss_successor();
   if (wire_ != nullptr)
     wire_->cut(reason);
   else if (carrier_)
@@ -144,6 +203,7 @@ void peer::tear_down(const caf::error& reason) noexcept {
   if (carrier_)
     caf::anon_send_exit(carrier_, caf::exit_reason::user_shutdown);
   carrier_ = nullptr;
+  dismiss_successor();
   supervisor_ = nullptr;
 }
 

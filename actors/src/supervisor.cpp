@@ -58,7 +58,7 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const close& request) { return handle(request); },
       [this](const checkout& request) { return handle(request); },
       [this](const release& request) { return handle(request); },
-      [this](const opened&) { handle_ready(); },
+      [this](const opened& event) { handle_ready(event); },
       [this](const peer_leaving& leaving) {
         if (leaving.is_finishing)
           pool_.retire(leaving.id, where().now());
@@ -94,8 +94,8 @@ connection_actor supervisor::make_peer(connection_id id, const endpoint& remote)
   // Peers with equal options share them, as their pool entries do.
   const auto options = pool_.options(id);
   const std::shared_ptr<const transport_config> transport{options, &options->transport};
-  connection_actor made =
-      spawn_on<peer>(home, id, remote, pool_.alternatives(id), transport, caf::strong_actor_ptr{ctrl()});
+  connection_actor made = spawn_on<peer>(home, id, remote, pool_.alternatives(id), transport,
+                                         caf::strong_actor_ptr{ctrl()}, pool_.gauge(id));
   watch(caf::actor_cast<caf::strong_actor_ptr>(made));
   roles_.emplace(made.id(), role{id, 0});
   members_.emplace(id, member{made, std::move(home), 0});
@@ -173,12 +173,10 @@ void supervisor::note_reloaded(std::uint64_t number, const tls_config& renewed, 
   publish(outcome ? pool_change::tls_reloaded : pool_change::tls_kept, 0, {},
           outcome ? transport_error{} : outcome.error());
   if (outcome && noted.request.drain) {
-    peer_directive directive;
-    directive.what = peer_directive::kind::renew;
-    directive.delay = noted.request.drain_timeout;
     for (const auto& [id, entry] : members_)
       if (may_use_tls(id) && pool_.options(id)->transport.tls == renewed)
-        send_to(entry.peer, directive);
+        pool_.renew(id, noted.request.drain_timeout, where().now());
+    proceed();
   }
   if (!outcome && noted.outcome)
     noted.outcome = outcome;
@@ -224,11 +222,12 @@ void supervisor::handle(const stats& last) {
 
 // -- what became of the attempts ----------------------------------------------------------------------------------------
 
-void supervisor::handle_ready() {
+void supervisor::handle_ready(const opened& event) {
   if (!current_sender())
     return;
   const auto found = roles_.find(current_sender()->id());
-  if (found != roles_.end() && pool_.connected(found->second.id, found->second.attempt, where().now()))
+  const auto* carried_by = event.info.carried_by.host.empty() ? nullptr : &event.info.carried_by;
+  if (found != roles_.end() && pool_.connected(found->second.id, found->second.attempt, where().now(), carried_by))
     leases_.note_ready(found->second.id, where().now());
   // A place among those that may connect at once is free again.
   proceed();
@@ -316,19 +315,19 @@ void supervisor::tell_of_breakers() {
     else
       publish(pool_change::breaker_closed, 0, change->remote, {});
   }
-  const auto tell_peer = [this](held_back&& told) {
-    const auto found = members_.find(told.id);
+  const auto tell_peer = [this](connection_id id, transport_error&& reason) {
+    const auto found = members_.find(id);
     if (found == members_.end())
       return;
     peer_directive directive;
     directive.what = peer_directive::kind::hold;
-    directive.reason = std::move(told.reason);
+    directive.reason = std::move(reason);
     send_to(found->second.peer, std::move(directive));
   };
-  while (auto free = pool_.poll_let_go())
-    tell_peer(*std::move(free));
+  while (const auto free = pool_.poll_let_go())
+    tell_peer(*free, {});
   while (auto held = pool_.poll_held_back())
-    tell_peer(*std::move(held));
+    tell_peer(held->id, std::move(held->reason));
 }
 
 void supervisor::start_attempt(const dial& order) {
@@ -341,9 +340,10 @@ void supervisor::start_attempt(const dial& order) {
   watch(connection);
   roles_.emplace(connection->id(), role{order.id, order.attempt});
   peer_directive directive;
-  directive.what = peer_directive::kind::dial;
+  directive.what = order.renewal_limit ? peer_directive::kind::renew : peer_directive::kind::dial;
   directive.connection = std::move(connection);
   directive.attempt = order.failures;
+  directive.delay = order.renewal_limit.value_or(std::chrono::milliseconds{0});
   send_to(entry.peer, std::move(directive));
 }
 

@@ -89,7 +89,7 @@ private:
   pool_census::promise handle(get_pool_totals);
   caf::typed_response_promise<lease> handle(const checkout& request);
   caf::result<void> handle(const release& request);
-  void handle_ready();
+  void handle_ready(const opened& event);
   void handle(const stats& last);
   /// Asks the peers for what they count.
   void begin_census();

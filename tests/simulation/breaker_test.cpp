@@ -121,10 +121,32 @@ TEST_CASE("a message that may not wait is told of the open breaker and of the la
   CHECK(patient->count == 0);
   const auto all = user.list(world.supervisor());
   world.run_now();
-  CHECK(all->value.value().back().last_error.code == error_code::breaker_open);
+  CHECK(all->value.value().back().is_held_back);
+  CHECK(all->value->back().last_error.code == error_code::none);
   world.hosts().listen(server, echo_service());
   world.run_for(5s);
   CHECK(patient->value.value().result == outcome::written);
+}
+
+TEST_CASE("a peer that a breaker holds back still says what it failed of itself", "[simulation][P4][S3]") {
+  simulated_system world;
+  auto user = world.make_probe();
+  const auto peer = world.acquire(server, framed());
+  world.run_for(10s);
+  REQUIRE(figures(world, user).open_breakers == 1);
+  const auto state = user.get_state(peer);
+  const auto all = user.list(world.supervisor());
+  world.run_now();
+  CHECK(state->value.value().last_error.code == error_code::refused);
+  CHECK(state->value->is_held_back);
+  CHECK(all->value.value().front().last_error.code == error_code::refused);
+  CHECK(all->value->front().is_held_back);
+  world.hosts().listen(server, echo_service());
+  world.run_for(2s);
+  const auto later = user.get_state(peer);
+  world.run_now();
+  CHECK(later->value.value().state == connection_state::ready);
+  CHECK_FALSE(later->value->is_held_back);
 }
 
 TEST_CASE("a message that may not wait is not told of a breaker that has closed", "[simulation][P4][D7]") {

@@ -9,6 +9,7 @@
 #include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -92,6 +93,34 @@ TEST_CASE("a peer of one endpoint says that this one carries it", "[simulation]"
   const auto info = here.user.connect(peer);
   here.world.run_for(1s);
   CHECK(info->value.value().carried_by == info->value.value().remote);
+}
+
+TEST_CASE("what connects by an alternative says nothing of the first endpoint, whose breaker stays open",
+          "[simulation][P4]") {
+  race_world here;
+  here.world.hosts().stop_listening(quick);
+  auto lone = framed();
+  for (std::uint32_t number = 0; number < 5; ++number) {
+    lone.transport.flow.queue_messages = 100 + number;
+    here.world.acquire(quick, lone);
+  }
+  const auto figures = [&] {
+    const auto answer = here.user.get_pool_stats(here.world.supervisor());
+    here.world.run_now();
+    return answer->value.value();
+  };
+  here.world.run_for(10s);
+  REQUIRE(figures().open_breakers == 1);
+  here.dial();
+  here.world.run_for(10s);
+  CHECK(here.carried_by() == sure);
+  CHECK(figures().open_breakers == 1);
+  CHECK(figures().breaker_openings == 1);
+  CHECK(figures().ready == 1);
+  here.world.hosts().listen(quick, echo_service());
+  here.world.run_for(5s);
+  CHECK(figures().open_breakers == 0);
+  CHECK(figures().ready == 6);
 }
 
 TEST_CASE("what is sent while endpoints race arrives once, by the one that wins", "[simulation][D3][D4]") {

@@ -103,6 +103,8 @@ random_story::random_story(std::uint64_t seed)
 void random_story::set_up() {
   auto& overflow = options_.transport.flow.overflow;
   overflow = static_cast<overflow_policy>(chance_() % names_of(overflow_policy{}).size());
+  if (chance_() % 2 == 0)
+    options_.max_lifetime = std::chrono::milliseconds{1'000 + chance_() % 2'000};
   for_each_network([](simulated_network& hosts) {
     hosts.plan_by_chance(chances_of_all());
     for (std::size_t index = 0; index < peer_count; ++index)

@@ -150,7 +150,16 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   flush_later();
 }
 
+void channel_actor::note_successor_ready(wire& carrier) {
+  carrier.cut(closed_error());
+}
+
 void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
+  if (wire_ != &carrier && carrier.stands_by()) {
+    figures_.note_failed_attempt(reason.code);
+    successor_lost(carrier);
+    return;
+  }
   status_.last_error = reason;
   if (early_wire_ == &carrier) {
     early_wire_ = nullptr;
@@ -159,7 +168,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   if (wire_ == &carrier) {
     figures_.end_generation(carrier.stats());
     wire_ = nullptr;
-    sending_.connection_lost(reason);
+    sending_.connection_lost(reason, has_successor());
     audience_.forget_streams();
     waiting_.fail_receives_of_streams(reason);
     has_finished_ = is_finishing_ && sending_.is_flushed(0);
@@ -172,7 +181,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
 
 void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
-  if (config_->allow_half_open) {
+  if (config_->allow_half_open && !has_successor()) {
     has_received_all_ = true;
     waiting_.fail_receives(0, nothing_more_comes());
   }
@@ -466,7 +475,8 @@ connection_status channel_actor::announced_status() const {
           status_.sequence,
           status_.attempt,
           std::max(left, std::chrono::milliseconds{0}),
-          status_.last_error};
+          status_.last_error,
+          status_.is_held_back};
 }
 
 connection_status channel_actor::present_status() const {

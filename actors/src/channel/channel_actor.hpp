@@ -56,6 +56,9 @@ public:
   /// The wire is gone; comes once for each wire, whether it was ever attached or not.
   void detach_wire(wire& carrier, const transport_error& reason);
 
+  /// A wire is connected that was made to take the place of the present one, as soon as that has ended.
+  virtual void note_successor_ready(wire& carrier);
+
   /// The peer's end has come, behind all its data.
   void note_peer_finished();
 
@@ -134,6 +137,12 @@ protected:
   /// The wire that was attached is gone, and the state is still what it was. Ends the channel, or waits for another.
   virtual void wire_lost(const transport_error& reason) = 0;
 
+  /// Whether such a wire is there.
+  [[nodiscard]] virtual bool has_successor() const noexcept { return false; }
+
+  /// Such a wire is gone before it took the place.
+  virtual void successor_lost(wire& /*carrier*/) {}
+
   /// Whether it can be that a connection has streams other than 0.
   [[nodiscard]] virtual bool can_have_streams() const noexcept { return status_.remote.proto == protocol::quic; }
 
@@ -142,6 +151,9 @@ protected:
 
   /// Whether the end of `who` matters even when it subscribes to nothing.
   [[nodiscard]] virtual bool depends_on(const caf::actor_addr&) const noexcept { return false; }
+
+  /// What a message is told that may not wait.
+  [[nodiscard]] virtual transport_error why_not_ready() const;
 
   /// Ends whatever would bring bytes: the wire, or an attempt.
   virtual void cut(const transport_error& reason) = 0;
@@ -195,6 +207,7 @@ protected:
     std::unique_ptr<const tls_info> tls;
     connection_state state = connection_state::idle;
     bool stale_addresses = false;
+    bool is_held_back = false;
     std::uint64_t sequence = 0;
     std::uint32_t attempt = 0;
     std::chrono::milliseconds next_retry{0};
@@ -270,7 +283,6 @@ private:
   void finish_closing();
   /// Has the wire do what the close asks for.
   void finish_wire();
-  [[nodiscard]] transport_error why_not_ready() const;
 
   std::shared_ptr<const transport_config> config_;
   /// Before what it observes.

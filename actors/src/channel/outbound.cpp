@@ -238,9 +238,9 @@ void outbound::connection_ready() {
   report_backpressure();
 }
 
-void outbound::connection_lost(const transport_error& why) {
+void outbound::connection_lost(const transport_error& why, bool is_ready_next) {
   tell_drops();
-  auto lost = outbox_.connection_lost(owner_.where().now(), why, settler());
+  auto lost = outbox_.connection_lost(owner_.where().now(), why, settler(), is_ready_next);
   lost += abandon_streams(why);
   report_loss(lost, why);
   release_memory();

@@ -93,7 +93,8 @@ public:
   /// The attempt that was lent something has failed.
   void early_lost();
   void connection_ready();
-  void connection_lost(const transport_error& why);
+  /// `is_ready_next`: another takes its place at once.
+  void connection_lost(const transport_error& why, bool is_ready_next);
   /// Gives up everything that waits.
   void abandon(const transport_error& why);
   /// No timer runs any more, and nothing is told at the end of the turn.
@@ -101,6 +102,9 @@ public:
     expiry_.reset();
     drops_.reset();
   }
+
+  /// Has the bytes that are accepted and not settled shown from now on.
+  void show_load(std::shared_ptr<load_gauge> gauge) noexcept { ledger_.show_on(std::move(gauge)); }
 
   [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }

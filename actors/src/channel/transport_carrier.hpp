@@ -35,8 +35,8 @@ protected:
   /// The transport has ended, and the channel was told why.
   virtual void carried_to_the_end(const transport_error& reason) = 0;
 
-  /// The transport is ready; the channel was told.
-  virtual void carries() {}
+  /// The transport is ready, to be used or to take the place of another; the channel was told.
+  virtual void carries(const transport_opening& /*opening*/) {}
 
   /// The handshake is done of a client that was ready before (0-RTT).
   virtual void completes_handshake() {}
@@ -56,7 +56,7 @@ private:
     this->in_actor([&] {
       wire_->multiplex(*this);
       wire_->handle_connected(opening);
-      carries();
+      carries(opening);
     });
   }
 
@@ -81,41 +81,44 @@ private:
   }
 
   void on_stream_opened(stream_id stream, stream_direction direction) final {
-    handle_streams([&](streams& all) { all.handle_opened(stream, direction); });
+    handle_streams([stream, direction](streams& all) { all.handle_opened(stream, direction); });
   }
 
   void on_stream_received(stream_id stream, payload bytes) final {
-    handle_streams([&](streams& all) { all.handle_received(stream, std::move(bytes)); });
+    handle_streams(
+        [stream, bytes = std::move(bytes)](streams& all) mutable { all.handle_received(stream, std::move(bytes)); });
   }
 
   void on_stream_finished(stream_id stream) final {
-    handle_streams([&](streams& all) { all.handle_finished(stream); });
+    handle_streams([stream](streams& all) { all.handle_finished(stream); });
   }
 
   void on_stream_reset(stream_id stream, stream_half half, std::uint64_t code) final {
-    handle_streams([&](streams& all) { all.handle_reset(stream, half, code); });
+    handle_streams([stream, half, code](streams& all) { all.handle_reset(stream, half, code); });
   }
 
   void on_stream_writable(stream_id stream) final {
-    handle_streams([&](streams& all) { all.handle_writable(stream); });
+    handle_streams([stream](streams& all) { all.handle_writable(stream); });
   }
 
   void on_stream_closed(stream_id stream) final {
-    handle_streams([&](streams& all) { all.handle_closed(stream); });
+    handle_streams([stream](streams& all) { all.handle_closed(stream); });
   }
 
   void on_streams_available(stream_direction direction) final {
     // Nobody has asked for a stream where there is nothing about streams.
     if (wire_ && wire_->open_streams() != nullptr)
-      handle_streams([&](streams& all) { all.handle_available(direction); });
+      handle_streams([direction](streams& all) { all.handle_available(direction); });
   }
 
   void on_datagram(payload body) final {
-    handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });
+    // Nobody may be given one that comes before its connection is used, and it may be lost like any other.
+    if (wire_ && !wire_->stands_by())
+      handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });
   }
 
   void on_datagram_done(std::uint64_t id, bool was_sent) final {
-    handle_streams([&](streams& all) { all.handle_datagram_done(id, was_sent); });
+    handle_streams([id, was_sent](streams& all) { all.handle_datagram_done(id, was_sent); });
   }
 
   void on_address_changed(const std::string& local, const std::string& remote) final {

@@ -36,12 +36,12 @@ wire::~wire() {
 // -- from the transport -------------------------------------------------------------------------------------------------
 
 void wire::handle_progress(connection_state where) {
-  if (user_ != nullptr)
+  if (user_ != nullptr && reserve_ == nullptr)
     user_->note_progress(where);
 }
 
 void wire::handle_early_data() {
-  if (user_ == nullptr)
+  if (user_ == nullptr || reserve_ != nullptr)
     return;
   takes_early_data_ = true;
   user_->note_early_data(*this);
@@ -49,6 +49,12 @@ void wire::handle_early_data() {
 }
 
 void wire::handle_connected(const transport_opening& opening) {
+  if (reserve_ != nullptr) {
+    reserve_->opening = opening;
+    if (user_ != nullptr)
+      user_->note_successor_ready(*this);
+    return;
+  }
   takes_early_data_ = false;
   is_connected_ = true;
   if (user_ == nullptr)
@@ -79,18 +85,25 @@ void wire::handle_writable() {
 }
 
 void wire::handle_address_changed(const std::string& local, const std::string& remote) {
-  if (user_ != nullptr)
+  if (user_ == nullptr)
+    return;
+  if (reserve_ == nullptr) {
     user_->note_address_changed(local, remote);
+    return;
+  }
+  reserve_->opening.local = local;
+  reserve_->opening.remote = remote;
 }
 
 void wire::handle_closed(const transport_error& reason) {
+  catch_up();
   is_connected_ = takes_early_data_ = false;
   timer_.cancel();
   deadlines_.fill(never);
   if (streams_ != nullptr)
     streams_->detach_transport();
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
-  if (reason.code == error_code::closed && user_ != nullptr && unread_size() > 0) {
+  if (reason.code == error_code::closed && user_ != nullptr && reserve_ == nullptr && unread_size() > 0) {
     ending_ = std::make_unique<const transport_error>(reason);
     pump();
     return;
@@ -107,7 +120,9 @@ void wire::give_up(const transport_error& reason) {
   const auto waited_with = std::move(ending_);
   timer_.cancel();
   if (auto* user = std::exchange(user_, nullptr)) {
-    user->sending().settle_acknowledged(0, bearer_->bytes_acked());
+    // What is not the channel's wire has been given nothing.
+    if (reserve_ == nullptr)
+      user->sending().settle_acknowledged(0, bearer_->bytes_acked());
     if (streams_ != nullptr)
       streams_->end(cause);
     user->detach_wire(*this, cause);
@@ -177,6 +192,7 @@ void wire::flush() {
     abort(*reason);
     return;
   }
+  catch_up();
   if (std::exchange(pump_wanted_, false))
     pump();
   flush_streams();
@@ -210,6 +226,30 @@ void wire::flush() {
   if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
   end_if_done();
+}
+
+void wire::take_over() {
+  is_connected_ = true;
+  user_->attach_wire(*this, reserve_->opening);
+  // The rest is this transport's doing, and comes with its own turn.
+  pump_later();
+}
+
+void wire::put_off(std::function<void(streams&)> event) {
+  if (reserve_->events.size() < events_max)
+    reserve_->events.push_back(std::move(event));
+  else
+    abort_later(make_error(error_code::peer_error, phase::established, origin::remote,
+                           "more happened on a connection than may before it is used"));
+}
+
+/// Tells what was put off, now that this is the channel's wire.
+void wire::catch_up() {
+  if (reserve_ == nullptr || !is_connected_)
+    return;
+  const auto kept = std::move(reserve_);
+  for (const auto& event : kept->events)
+    handle_streams(event);
 }
 
 /// What does not fit leaves when there is a connection.

@@ -18,6 +18,8 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace actorwire {
 
@@ -31,6 +33,10 @@ class channel_actor;
 /// *Thread:* shard only.
 class wire {
 public:
+  /// Events of the streams of a wire that stands by, at most; the peer opens no more streams than it is allowed, so there are
+  /// few. With more it is given up.
+  static constexpr std::size_t events_max = 4'096;
+
   /// `flusher` is to call `flush`, and `wake_me` to call `handle_timeout`, both within the owner's message handling.
   wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
        std::function<void()> wake_me);
@@ -59,11 +65,15 @@ public:
 
   void handle_address_changed(const std::string& local, const std::string& remote);
 
-  /// Has `event` told to the streams other than 0.
+  /// Has `event` told to the streams other than 0, when this is the wire of the channel.
   template <class Event>
   void handle_streams(Event&& event) {
     if (user_ == nullptr)
       return;
+    if (reserve_ != nullptr) {
+      put_off(std::forward<Event>(event));
+      return;
+    }
     event(all_streams());
     after_streams();
   }
@@ -76,6 +86,18 @@ public:
 
   /// Returns once, when all is over, the reason as the channel saw it; otherwise null. The owner asks after each event.
   [[nodiscard]] std::unique_ptr<const transport_error> take_end() noexcept;
+
+  // -- one that takes the place of another ------------------------------------------------------------------------------
+
+  /// When the transport is connected the channel is told so by `note_successor_ready`, and no more until `take_over`. To be
+  /// called before the transport is told to connect.
+  void stand_by() { reserve_ = std::make_unique<reserve>(); }
+
+  /// Whether it is not the channel's wire yet.
+  [[nodiscard]] bool stands_by() const noexcept { return reserve_ != nullptr; }
+
+  /// The channel's other wire has ended: this one is attached in its place.
+  void take_over();
 
   // -- from the channel: what may call the transport is put off to `flush`, so that it runs as the owner's handling ------
 
@@ -136,6 +158,15 @@ private:
   };
   static constexpr time_point never = time_point::max();
 
+  /// What is kept until it is time.
+  struct reserve {
+    transport_opening opening;
+    /// What was to be told of the streams other than 0.
+    std::vector<std::function<void(streams&)>> events;
+  };
+  void put_off(std::function<void(streams&)> event);
+  void catch_up();
+
   void pump();
   void send_early();
   void set(deadline which, time_point when);
@@ -165,6 +196,8 @@ private:
   std::unique_ptr<streams> streams_;
   timer timer_;
   std::array<time_point, 6> deadlines_{never, never, never, never, never, never};
+  /// Null unless the channel has another wire.
+  std::unique_ptr<reserve> reserve_;
   std::uint64_t bytes_taken_ = 0;
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;

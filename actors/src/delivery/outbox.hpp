@@ -241,16 +241,17 @@ public:
   }
 
   /// The transport connection is gone. What was started or in flight is `maybe_sent`; what was queued stays, except
-  /// messages that do not want to wait for a connection (`fail`, `drop`), which are `not_sent`. Report the last
-  /// acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
+  /// messages that do not want to wait for a connection (`fail`, `drop`), which are `not_sent`; these stay where another
+  /// connection `is_ready_next`. Report the last acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
   template <settles<Reply> Settle>
-  loss connection_lost(time_point now, const transport_error& why, Settle&& settle) {
+  loss connection_lost(time_point now, const transport_error& why, Settle&& settle, bool is_ready_next = false) {
     assert(is_ready_);
     const settling_scope scope{is_settling_};
     is_ready_ = false;
     lost_at_ = now;
     auto started = take_started();
-    auto unwilling = take_queued([](const queued& entry) { return entry.policy != when_down::queue; });
+    auto unwilling = take_queued(
+        [is_ready_next](const queued& entry) { return entry.policy != when_down::queue && !is_ready_next; });
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
 

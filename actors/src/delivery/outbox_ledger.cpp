@@ -93,6 +93,7 @@ std::uint64_t outbox_ledger::accept(std::size_t size, std::size_t wire_size) noe
   totals_.pending.add(size);
   unwritten_bytes_ += wire_size;
   ++unwritten_messages_;
+  show_load();
   return totals_.accepted.messages;
 }
 
@@ -112,6 +113,7 @@ void outbox_ledger::settle(outcome known, std::size_t size) noexcept {
   assert(totals_.pending.messages > 0 && totals_.pending.bytes >= size);
   totals_.pending.remove(size);
   tally_of(totals_, known).add(size);
+  show_load();
 }
 
 std::optional<bool> outbox_ledger::poll_backpressure() noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "delivery/departure_observer.hpp"
+#include "delivery/load_gauge.hpp"
 
 #include <actorwire/messages/delivery.hpp>
 #include <actorwire/messages/flow_limits.hpp>
@@ -8,7 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <utility>
 
 namespace actorwire {
 
@@ -31,6 +34,9 @@ public:
   /// `observer` hears of samples that leave; null for nobody. *Lifetime:* `limits` and `observer` must outlive the ledger.
   explicit outbox_ledger(const flow_limits& limits, departure_observer* observer = nullptr) noexcept
     : limits_(limits), observer_(observer) {}
+
+  /// Has the bytes that are accepted and not settled shown from now on.
+  void show_on(std::shared_ptr<load_gauge> gauge) noexcept { gauge_ = std::move(gauge); }
 
   /// Says whether a message of `size` bytes, `wire_size` with framing, may ever be accepted; changes nothing.
   /// *Errors:* `invalid_value` for options that make no sense, and for a message that is nothing on the wire;
@@ -87,8 +93,15 @@ private:
   /// The limit that they would exceed; without a name if there is none.
   [[nodiscard]] measure exceeded(const tally& more, bool is_ready, const tally& freed) const noexcept;
 
+  void show_load() const noexcept {
+    if (gauge_ != nullptr)
+      gauge_->show(totals_.pending.bytes);
+  }
+
   const flow_limits& limits_;
   departure_observer* observer_;
+  /// Null where nobody looks.
+  std::shared_ptr<load_gauge> gauge_;
   std::size_t unwritten_bytes_ = 0;
   std::uint64_t unwritten_messages_ = 0;
   delivery_totals totals_;

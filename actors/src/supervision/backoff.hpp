@@ -50,6 +50,10 @@ public:
   [[nodiscard]] std::optional<dial_history> abandoned(const reconnection_policy& policy, time_point now,
                                                       random_source& random) noexcept;
 
+  /// The connection was replaced by one whose attempt had started at `started`, and was ready before: all this time there was
+  /// a connection.
+  void replaced(time_point started) noexcept { started_ = started; }
+
   /// Whether the connection, if there is one, has been ready for `reset_after`.
   [[nodiscard]] bool is_healthy(const reconnection_policy& policy, time_point now) const noexcept;
 

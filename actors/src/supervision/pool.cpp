@@ -13,21 +13,6 @@ pool::pool(const pool_limits& limits, random_source random, std::function<connec
 
 // -- what the user wants ----------------------------------------------------------------------------------------------
 
-result<acquired> pool::acquire(const endpoint& remote, const acquire_options& options, time_point now,
-                               const std::vector<endpoint>& alternatives) {
-  if (const auto known = options_.find(options)) {
-    const auto position = listed_.find(key{remote, alternatives, known.get()});
-    if (position != listed_.end())
-      return acquired{(*position)->id, false};
-  }
-  const auto made = make_peer(remote, options, now, alternatives);
-  if (!made)
-    return made.error();
-  listed_.insert(*made);
-  (*made)->is_listed = true;
-  return acquired{(*made)->id, true};
-}
-
 result<connection_id> pool::add(const endpoint& remote, const acquire_options& options, time_point now,
                                 const std::vector<endpoint>& alternatives) {
   const auto made = make_peer(remote, options, now, alternatives);
@@ -91,6 +76,10 @@ std::optional<connection_state> pool::close(connection_id id, close_mode mode, t
     hand_down(*peer, peer->delays, now);
   unlist(*peer);
   dequeue(*peer);
+  // One that is ready may still have to send what the old one could not.
+  const auto* replacement = renewals_.find(id);
+  if (replacement != nullptr && (!replacement->stands_by || peer->state == connection_state::closed))
+    cancel_renewal(*peer);
   if (peer->state == connection_state::closed) {
     end_attempt(*peer);
     end_probe(*peer);
@@ -106,6 +95,7 @@ bool pool::remove(connection_id id, time_point now) {
     hand_down(*peer, peer->delays, now);
   unlist(*peer);
   dequeue(*peer);
+  cancel_renewal(*peer);
   end_attempt(*peer);
   end_probe(*peer);
   leave_trouble(*peer);
@@ -139,7 +129,7 @@ std::optional<dial> pool::poll_dial(time_point now) {
       chosen = head;
   }
   if (chosen == nullptr)
-    return std::nullopt;
+    return poll_renewal(now);
   auto& peer = *chosen;
   const auto is_admitted = gate_.try_enter(peer.cause, now);
   assert(is_admitted && peer.attempt == 0);
@@ -169,31 +159,43 @@ std::optional<time_point> pool::next_timeout() const noexcept {
       earliest = std::min(earliest.value_or(possible), possible);
     }
   }
+  if (const auto head = renewals_.head())
+    if (const auto opens_at = gate_.opens_at(dial_cause::again)) {
+      const auto possible = std::max(head->first, *opens_at);
+      earliest = std::min(earliest.value_or(possible), possible);
+    }
   return earliest;
 }
 
 // -- what became of it ------------------------------------------------------------------------------------------------
 
-std::optional<std::uint64_t> pool::connected(connection_id id, attempt_id attempt, time_point now) {
-  auto* peer = find(id, attempt);
-  if (peer == nullptr || !peer->is_in_flight)
+std::optional<std::uint64_t> pool::connected(connection_id id, attempt_id attempt, time_point now,
+                                             const endpoint* carried_by) {
+  auto* peer = find(id);
+  if (peer == nullptr || attempt == 0)
+    return std::nullopt;
+  std::uint8_t index = 0;
+  if (carried_by != nullptr && peer->alternatives != nullptr)
+    if (const auto found = std::ranges::find(*peer->alternatives, *carried_by); found != peer->alternatives->end())
+      index = static_cast<std::uint8_t>(found - peer->alternatives->begin() + 1);
+  if (note_replacement(*peer, attempt, index) || peer->attempt != attempt || !peer->is_in_flight)
     return std::nullopt;
   // A peer that drains stays so: it connects only to send what it had accepted.
   change(*peer, state_event::connected);
   gate_.leave();
   peer->is_in_flight = false;
-  if (auto* where = peer->trouble != nullptr ? peer->trouble : book_.look_up(peer->remote))
-    close_breaker(*where);
-  leave_trouble(*peer);
+  peer->carried_by = index;
+  note_success(*peer, index);
   peer->delays.connected(now);
   ++connects_;
+  plan_renewal(*peer, now);
   return ++peer->generation;
 }
 
 std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const transport_error& reason,
                                    time_point now) {
-  auto* peer = find(id, attempt);
-  if (peer == nullptr)
+  auto* peer = find(id);
+  if (peer == nullptr || end_replaced(*peer, attempt, now) || attempt == 0 || peer->attempt != attempt)
     return std::nullopt;
   const auto event = peer->is_in_flight ? state_event::attempt_failed : state_event::lost;
   // One that closes has nothing left to lose a connection for.
@@ -230,8 +232,8 @@ std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const t
 
 std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const transport_error& reason,
                                      time_point now) {
-  auto* peer = find(id, attempt);
-  if (peer == nullptr)
+  auto* peer = find(id);
+  if (peer == nullptr || end_replaced(*peer, attempt, now) || attempt == 0 || peer->attempt != attempt)
     return std::nullopt;
   ++crashes_;
   forget_if_healthy(*peer, now);
@@ -286,12 +288,6 @@ pool::entry* pool::find(connection_id id) noexcept {
   return position == entries_.end() ? nullptr : &position->second;
 }
 
-/// Returns the peer only if that is its present attempt or connection.
-pool::entry* pool::find(connection_id id, attempt_id attempt) noexcept {
-  auto* peer = find(id);
-  return peer != nullptr && attempt != 0 && peer->attempt == attempt ? peer : nullptr;
-}
-
 /// The only place where a state changes. Returns false where `event` means nothing.
 bool pool::change(entry& peer, state_event event) noexcept {
   const auto to = next(peer.state, event);
@@ -334,11 +330,12 @@ bool pool::is_leaving(const entry& peer) noexcept {
   return peer.state == connection_state::draining || peer.state == connection_state::closed;
 }
 
-/// From now on the peer's key names another one.
+/// From now on the peer's key names others.
 void pool::unlist(entry& peer) noexcept {
   if (!peer.is_listed)
     return;
-  listed_.erase(&peer);
+  const auto [first, last] = listed_.equal_range(&peer);
+  listed_.erase(std::find(first, last, &peer));
   peer.is_listed = false;
 }
 
@@ -355,7 +352,7 @@ void pool::hand_down(const entry& peer, backoff& delays, time_point now) {
 /// A connection that proves healthy speaks for its endpoint. To be asked before its end is told to `delays`.
 void pool::forget_if_healthy(const entry& peer, time_point now) {
   if (peer.delays.is_healthy(*peer.policy, now))
-    book_.forget(peer.remote);
+    book_.forget(carrier_of(peer, peer.carried_by));
 }
 
 void pool::remember(const entry& peer, const dial_history& history, time_point now) {

@@ -1,11 +1,14 @@
 #pragma once
 
+#include "delivery/load_gauge.hpp"
+#include "supervision/attempt_id.hpp"
 #include "supervision/backoff.hpp"
 #include "supervision/crash_budget.hpp"
 #include "supervision/dial_gate.hpp"
 #include "supervision/endpoint_book.hpp"
 #include "supervision/options_table.hpp"
 #include "supervision/random_source.hpp"
+#include "supervision/renewal_book.hpp"
 #include "supervision/state_machine.hpp"
 
 #include <actorwire/messages/endpoint.hpp>
@@ -20,6 +23,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -32,13 +36,6 @@
 #include <vector>
 
 namespace actorwire {
-
-/// Identifies one attempt of one peer and the connection that comes of it; grows with each dial of a pool, from 1, and is
-/// never used twice. What is reported about an attempt that is over is recognised by it and ignored.
-///
-/// It is not the generation: that counts the transport connections of one peer that became ready, also from 1, and is
-/// what users see. A peer that needed seven attempts to connect once is in generation 1, and never reconnected.
-using attempt_id = std::uint64_t;
 
 /// The peer that a program gets for its `acquire`.
 struct acquired {
@@ -54,6 +51,8 @@ struct dial {
   std::shared_ptr<const acquire_options> options;
   /// Failed attempts in a row before this one.
   std::uint32_t failures = 0;
+  /// Set for a connection that is to take the place of the present one: how long that may take to end then.
+  std::optional<std::chrono::milliseconds> renewal_limit{};
 };
 
 /// What follows from the end of an attempt or connection.
@@ -68,10 +67,10 @@ struct verdict {
   transport_error reason;
 };
 
-/// A peer that the breaker of its endpoint holds back, or does no longer.
+/// A peer that the breaker of its endpoint holds back.
 struct held_back {
   connection_id id = 0;
-  /// `breaker_open`, naming the last failure of the endpoint; afterwards what the peer itself failed of.
+  /// `breaker_open`, naming the last failure of the endpoint.
   transport_error reason;
 };
 
@@ -81,9 +80,10 @@ struct held_back {
 ///     acquire -> poll_dial -> connected -> ended or crashed -> poll_dial -> ...
 ///
 /// Rules that hold whatever is reported, in whatever order: only `poll_dial` leads to a dial; at most one attempt or
-/// connection exists per peer; nothing but `reset` shortens a delay; reports about an attempt that is over change
+/// connection exists per peer, and beside a connection one that is to replace it; nothing but `reset` shortens a delay; reports about an attempt that is over change
 /// nothing. No call but `list` takes time that grows with the number of peers (lookups are hashed, queues are trees); only
-/// when a breaker closes, all who waited behind it are let go.
+/// when a breaker closes, all who waited behind it are let go, and `acquire` looks at the `max_per_endpoint` peers of its
+/// group.
 /// *Thread:* shard only.
 class pool {
 public:
@@ -96,11 +96,12 @@ public:
 
   // -- what the user wants --------------------------------------------------------------------------------------------
 
-  /// Returns the peer for these endpoints and these options, new or known; a new one is to be dialled. One that is being
-  /// closed is not returned: the same key then names a new peer. What an endpoint did to a peer that was closed is
+  /// Returns a peer for these endpoints and these options, new or known; a new one is to be dialled. There are new ones until
+  /// there are `max_per_endpoint`, or the pool is full; then the one is returned that has the least to do, rather one that is
+  /// connected, rather one that has not given up. One that is being closed is not returned: it does not count. What an endpoint did to a peer that was closed is
   /// remembered until it has rested for `max_delay`: new peers, whatever their options, wait until the delay is over,
   /// count as redials, and their delays grow on. A connection that proved healthy, or a reset, lets it be forgotten. A peer of
-  /// several endpoints counts as one of `remote`.
+  /// several endpoints counts as one of `remote`, until it is connected: then as one of the endpoint that carries it.
   /// *Errors:* `pool_exhausted` with `max_connections` peers in the pool, the closing ones included. `options` must be
   /// valid.
   [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now,
@@ -114,6 +115,10 @@ public:
   /// Revives a failed peer, and lets a waiting one dial as soon as the gate opens. Its failed attempts and crashes are
   /// forgotten in every state. Returns false if there is no such peer, or it is being closed.
   bool reset(connection_id id, time_point now);
+
+  /// The present connection, or what comes of the attempt in flight, is to be replaced, and may take `limit` to end when the
+  /// other is ready. Returns false if there is no such peer, or nothing to replace.
+  bool renew(connection_id id, std::chrono::milliseconds limit, time_point now);
 
   /// Replaces the policy; takes effect at the next delay. The peer is still found by the options it was acquired with.
   /// Returns false if there is no such peer. `policy` must be valid.
@@ -133,7 +138,8 @@ public:
 
   // -- dialling -------------------------------------------------------------------------------------------------------
 
-  /// Returns the next peer to be dialled at `now`: due, admitted by the gate, and the one that has been due the longest.
+  /// Returns the next peer to be dialled at `now`: due, admitted by the gate, and the one that has been due the longest. Those
+  /// that have a connection, which is to be replaced, come last, and not while the breaker of their endpoint is open.
   /// Call it until it returns nothing, after each call that changes the pool and at `next_timeout`.
   [[nodiscard]] std::optional<dial> poll_dial(time_point now);
 
@@ -144,19 +150,23 @@ public:
   /// was not told of here since. Ask after each call that changes the pool.
   [[nodiscard]] std::optional<held_back> poll_held_back();
 
-  /// Returns the next peer that a breaker which has closed holds back no longer, and that was not told of here since, with its
-  /// own last failure; `none` if it has none. Ask before `poll_held_back`, after each call that changes the pool.
-  [[nodiscard]] std::optional<held_back> poll_let_go();
+  /// Returns the next peer that a breaker which has closed holds back no longer, and that was not told of here since. Ask
+  /// before `poll_held_back`, after each call that changes the pool.
+  [[nodiscard]] std::optional<connection_id> poll_let_go();
 
   /// Returns the next breaker that has opened or closed.
   [[nodiscard]] std::optional<breaker_change> poll_breaker_change() { return book_.poll_change(); }
 
   // -- what became of it; all ignore an `attempt` that is over --------------------------------------------------------
 
-  /// The attempt became a ready connection. Returns its generation.
-  std::optional<std::uint64_t> connected(connection_id id, attempt_id attempt, time_point now);
+  /// The attempt became a ready connection, by `carried_by` where that is another than the first endpoint. Returns its
+  /// generation; nothing for one that is to replace another, as long as that has not ended.
+  std::optional<std::uint64_t> connected(connection_id id, attempt_id attempt, time_point now,
+                                         const endpoint* carried_by = nullptr);
 
-  /// The attempt failed or the connection was lost, whichever it was, because of `reason`.
+  /// The attempt failed or the connection was lost, whichever it was, because of `reason`. There is no verdict where another
+  /// connection takes the place of this one, which is no loss; nor for an attempt that was to bring such a one. Where that
+  /// had not come so far, it is over with the connection.
   std::optional<verdict> ended(connection_id id, attempt_id attempt, const transport_error& reason, time_point now);
 
   /// The actor of the attempt or connection crashed. This is charged to the crash budget and counts no attempt.
@@ -169,6 +179,9 @@ public:
 
   /// Addresses are left empty: the pool does not know them, nor how far an attempt has come, which is `resolving` to it.
   [[nodiscard]] std::optional<connection_status> status(connection_id id, time_point now) const;
+
+  /// Where a peer of a group shows what it has to do; null for one that is alone with its key.
+  [[nodiscard]] std::shared_ptr<load_gauge> gauge(connection_id id) const;
 
   /// What the peer was acquired with, shared by all peers with equal options; null if there is no such peer.
   [[nodiscard]] std::shared_ptr<const acquire_options> options(connection_id id) const;
@@ -193,6 +206,8 @@ private:
     endpoint remote;
     /// Null if there are none.
     std::shared_ptr<const std::vector<endpoint>> alternatives;
+    /// Null unless its key may have several peers.
+    std::shared_ptr<load_gauge> gauge;
     std::shared_ptr<const acquire_options> options;
     /// Points into `options` unless `set_policy` gave the peer its own.
     policy_pointer policy;
@@ -208,6 +223,10 @@ private:
     time_point due = time_point::min();
     /// Its place among those due at the same instant.
     std::uint64_t queue_position = 0;
+    /// How often it was the answer to an acquire.
+    std::uint32_t handed_out = 0;
+    /// Which endpoint carries the present connection, or did the last: 0 for `remote`, 1 for the first alternative.
+    std::uint8_t carried_by = 0;
     connection_state state = connection_state::idle;
     dial_cause cause = dial_cause::first;
     bool is_waiting = false;
@@ -258,9 +277,20 @@ private:
   };
 
   [[nodiscard]] entry* find(connection_id id) noexcept;
-  [[nodiscard]] entry* find(connection_id id, attempt_id attempt) noexcept;
   [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
 
+  // -- groups
+  [[nodiscard]] static bool is_better(const entry& left, const entry& right) noexcept;
+
+  // -- renewals
+  [[nodiscard]] static const endpoint& carrier_of(const entry& peer, std::uint8_t index) noexcept;
+  void plan_renewal(const entry& peer, time_point now);
+  [[nodiscard]] std::optional<dial> poll_renewal(time_point now);
+  void cancel_renewal(const entry& peer);
+  bool note_replacement(entry& peer, attempt_id attempt, std::uint8_t carried_by);
+  bool end_replaced(entry& peer, attempt_id attempt, time_point now);
+
+  void note_success(entry& peer, std::uint8_t carried_by);
   result<entry*> make_peer(const endpoint& remote, const acquire_options& options, time_point now,
                            const std::vector<endpoint>& alternatives);
   bool change(entry& peer, state_event event) noexcept;
@@ -298,7 +328,9 @@ private:
   endpoint_book book_;
   options_table options_;
   std::unordered_map<connection_id, entry> entries_;
-  std::unordered_set<entry*, key_hash, key_equal> listed_;
+  /// Those of one key are its group.
+  std::unordered_multiset<entry*, key_hash, key_equal> listed_;
+  renewal_book renewals_;
   dial_queue first_dials_;
   dial_queue redials_;
   attempt_id last_attempt_ = 0;
@@ -312,6 +344,7 @@ private:
   std::uint64_t connects_ = 0;
   std::uint64_t losses_ = 0;
   std::uint64_t crashes_ = 0;
+  std::uint64_t renewed_ = 0;
 };
 
 } // namespace actorwire

@@ -17,13 +17,10 @@ std::optional<held_back> pool::poll_held_back() {
   return std::nullopt;
 }
 
-std::optional<held_back> pool::poll_let_go() {
-  while (!let_go_.empty()) {
-    const auto id = let_go_.extract(let_go_.begin()).value();
-    if (const auto* peer = find(id))
-      return held_back{id, peer->last_error};
-  }
-  return std::nullopt;
+std::optional<connection_id> pool::poll_let_go() {
+  if (let_go_.empty())
+    return std::nullopt;
+  return let_go_.extract(let_go_.begin()).value();
 }
 
 std::optional<transport_error> pool::breaker(const endpoint& remote) {
@@ -119,6 +116,19 @@ void pool::end_probe(entry& peer) {
     return;
   peer.trouble->open->probe = 0;
   call_next(*peer.trouble);
+}
+
+/// The success is that of the endpoint which carries the peer. What is held against the first one stays if it was another.
+void pool::note_success(entry& peer, std::uint8_t carried_by) {
+  if (carried_by != 0) {
+    if (auto* where = book_.look_up(carrier_of(peer, carried_by)))
+      close_breaker(*where);
+    end_probe(peer);
+    return;
+  }
+  if (auto* where = peer.trouble != nullptr ? peer.trouble : book_.look_up(peer.remote))
+    close_breaker(*where);
+  leave_trouble(peer);
 }
 
 void pool::close_breaker(endpoint_book::record& where) {

@@ -19,6 +19,7 @@ pool_stats pool::stats() const noexcept {
   figures.connects = connects_;
   figures.losses = losses_;
   figures.crashes = crashes_;
+  figures.renewals = renewed_;
   figures.open_breakers = book_.open_count();
   figures.breaker_openings = book_.openings();
   return figures;
@@ -61,8 +62,8 @@ connection_status pool::status_of(const entry& peer, time_point now) {
   // Rounded up, so that who asks again after that time does not find it still waiting.
   if (peer.is_waiting && peer.due > now)
     status.next_retry = std::chrono::ceil<std::chrono::milliseconds>(peer.due - now);
-  const auto is_held_back = peer.is_waiting && peer.trouble != nullptr && peer.trouble->open;
-  status.last_error = is_held_back ? endpoint_book::describe(*peer.trouble) : peer.last_error;
+  status.last_error = peer.last_error;
+  status.is_held_back = peer.is_waiting && peer.trouble != nullptr && peer.trouble->open;
   return status;
 }
 

@@ -357,18 +357,33 @@ TEST_CASE("whoever is held back is named once after each failure, with the break
   const auto newcomer = with.join(10);
   REQUIRE(with.held_back() == std::set{newcomer});
   REQUIRE(with.held_back().empty());
-  const auto told = with.peers.status(newcomer, with.now)->last_error;
+  const auto told = with.peers.breaker(pool_fixture::server(1)).value();
   REQUIRE(told.code == error_code::breaker_open);
   REQUIRE(told.kind == error_kind::connection);
   REQUIRE(told.retryable);
   REQUIRE(told.text
           == "the breaker of tcp://server.example:1 is open after 3 failed attempts in a row, the last one: "
              "connection refused");
-  REQUIRE(told == with.peers.breaker(pool_fixture::server(1)));
 }
 
-TEST_CASE("whoever was held back is named once when the breaker has closed, with what it failed of itself",
-          "[P4][S3]") {
+TEST_CASE("an open breaker is told beside what a peer itself failed of", "[P4][S3]") {
+  crowd with;
+  const auto known = with.open(3);
+  const auto newcomer = with.join(10);
+  const auto old = with.peers.status(known.back(), with.now).value();
+  CHECK(old.is_held_back);
+  CHECK(old.last_error == pool_fixture::refused());
+  const auto fresh = with.peers.status(newcomer, with.now).value();
+  CHECK(fresh.is_held_back);
+  CHECK(fresh.last_error.code == error_code::none);
+  const auto probe = with.await_dial();
+  CHECK_FALSE(with.peers.status(probe.id, with.now)->is_held_back);
+  REQUIRE(with.peers.connected(probe.id, probe.attempt, with.now));
+  for (const auto& status : with.peers.list(with.now))
+    CHECK_FALSE(status.is_held_back);
+}
+
+TEST_CASE("whoever was held back is named once when the breaker has closed", "[P4][S3]") {
   crowd with;
   const auto known = with.open(3);
   const auto newcomer = with.join(10);
@@ -376,15 +391,41 @@ TEST_CASE("whoever was held back is named once when the breaker has closed, with
   REQUIRE_FALSE(with.peers.poll_let_go());
   REQUIRE(with.peers.remove(gone, with.now));
   REQUIRE(with.peers.reset(known.front(), with.now));
-  const auto first = with.peers.poll_let_go();
-  const auto second = with.peers.poll_let_go();
-  REQUIRE(first);
-  REQUIRE(first->id == known.back());
-  REQUIRE(first->reason.code == error_code::refused);
-  REQUIRE(second);
-  REQUIRE(second->id == newcomer);
-  REQUIRE(second->reason.code == error_code::none);
+  REQUIRE(with.peers.poll_let_go() == known.back());
+  REQUIRE(with.peers.poll_let_go() == newcomer);
   REQUIRE_FALSE(with.peers.poll_let_go());
+}
+
+TEST_CASE("a peer that connects by another endpoint closes the breaker of that one, and not of its first", "[P4]") {
+  crowd with;
+  (void)with.open(3);
+  const auto other = pool_fixture::server(2);
+  // What comes by the alternative, with a record of its own against it.
+  const auto lone = with.acquire(2, without_jitter());
+  for (int failure = 0; failure < 3;) {
+    const auto order = with.await_dial();
+    with.fail(order);
+    failure += order.id == lone ? 1 : 0;
+  }
+  REQUIRE(with.peers.breaker(other));
+  const auto versatile = with.peers.acquire(pool_fixture::server(1), {}, with.now, {other}).value().id;
+  for (;;) {
+    const auto order = with.await_dial();
+    if (order.id == versatile) {
+      REQUIRE(with.peers.connected(versatile, order.attempt, with.now, &other));
+      break;
+    }
+    with.fail(order);
+  }
+  CHECK(with.is_open());
+  CHECK_FALSE(with.peers.breaker(other));
+  CHECK(with.state(versatile) == connection_state::ready);
+  // Those who wait for the first endpoint go on, one at a time.
+  const auto next = with.await_dial();
+  CHECK(next.id != versatile);
+  REQUIRE(with.peers.connected(next.id, next.attempt, with.now));
+  if (next.id != lone)
+    CHECK_FALSE(with.is_open());
 }
 
 TEST_CASE("a breaker with nobody left is remembered as long as its last peer, and holds back whoever comes", "[P4]") {

@@ -70,9 +70,11 @@ struct peer_directive {
     give_up,
     /// The user wants a new start.
     revive,
-    /// The present connection is to be replaced by another, within `delay`.
+    /// A connection actor was made, and waits to be started, that is to take the place of the present one. That has `delay`
+    /// to end once the other is ready.
     renew,
-    /// The breaker of the endpoint lets others go first, or nobody yet.
+    /// `reason` is why the peer may not dial, the breaker of its endpoint is open: what a message is told that may not wait.
+    /// Without one, the breaker has closed.
     hold,
     /// Whoever had leased the peer has given it back: it is nobody's now.
     clear,
