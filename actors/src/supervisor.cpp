@@ -64,7 +64,7 @@ supervisor::behavior_type supervisor::make_behavior() {
           pool_.retire(leaving.id, where().now());
         else
           pool_.close(leaving.id, close_mode::drain, where().now());
-        leases_.remove(leaving.id);
+        leases_.leave(leaving.id);
         proceed();
       },
       [this](const stats& last) { handle(last); },
@@ -294,8 +294,11 @@ void supervisor::pass_on(connection_id id, const verdict& decided) {
 // -- dialling -----------------------------------------------------------------------------------------------------------
 
 void supervisor::proceed() {
-  serve_leases();
-  dial_due();
+  // Whom a breaker holds back matters to those who do not want to wait for it.
+  do {
+    serve_leases();
+    dial_due();
+  } while (leases_.has_to_serve());
 }
 
 void supervisor::dial_due() {
@@ -310,10 +313,12 @@ void supervisor::dial_due() {
 
 void supervisor::tell_of_breakers() {
   while (const auto change = pool_.poll_breaker_change()) {
-    if (change->is_open)
+    if (change->is_open) {
       publish(pool_change::breaker_opened, 0, change->remote, change->cause);
-    else
+      refuse_impatient(change->remote);
+    } else {
       publish(pool_change::breaker_closed, 0, change->remote, {});
+    }
   }
   const auto tell_peer = [this](connection_id id, transport_error&& reason) {
     const auto found = members_.find(id);
@@ -326,8 +331,10 @@ void supervisor::tell_of_breakers() {
   };
   while (const auto free = pool_.poll_let_go())
     tell_peer(*free, {});
-  while (auto held = pool_.poll_held_back())
+  while (auto held = pool_.poll_held_back()) {
+    leases_.note_down(held->id);
     tell_peer(held->id, std::move(held->reason));
+  }
 }
 
 void supervisor::start_attempt(const dial& order) {

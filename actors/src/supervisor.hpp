@@ -125,6 +125,8 @@ private:
   /// A peer will not connect any more: nobody is to wait for it.
   void lose_hope(connection_id peer, const transport_error& reason);
   void refuse_checkouts(const transport_error& reason);
+  /// The same for those that do not want to wait while the breaker of this endpoint is open.
+  void refuse_impatient(const endpoint& remote);
   /// The number under which the leases know an actor, which is watched from then on.
   [[nodiscard]] owner_id number_of(const caf::strong_actor_ptr& who);
   void forget_former_owner(owner_id owner);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace actorwire {
 
@@ -86,9 +87,9 @@ void supervisor::serve_leases() {
         break;
       }
       case lease_step::kind::make: {
-        const auto& wanted = checkouts_.at(step->waiter).request;
-        if (const auto id = pool_.add(wanted.remote, wanted.options, where().now(), wanted.alternatives)) {
-          leases_.joined(step->waiter, *id);
+        const auto& wanted = leases_.purpose_of(step->group);
+        if (const auto id = pool_.add(wanted.remote, *wanted.options, where().now(), wanted.alternatives)) {
+          leases_.joined(step->group, *id);
           make_peer(*id, wanted.remote);
         } else {
           leases_.cannot_grow();
@@ -116,10 +117,11 @@ transport_error supervisor::why_none(waiter_id waiter) {
   const auto& remote = checkouts_.at(waiter).request.remote;
   const auto group = leases_.standing_of(waiter);
   if (group.away == 0) {
-    if (group.leased >= options_.limits.max_leased || !leases_.is_full())
+    if (group.leased + group.leaving >= options_.limits.max_leased || !leases_.is_full())
       return make_error(error_code::pool_exhausted, phase::setup, origin::local,
                         "all of max_leased = " + std::to_string(options_.limits.max_leased) + " peers of "
-                            + to_string(remote) + " are lent");
+                            + to_string(remote) + " are lent, or " + std::to_string(group.leaving)
+                            + " of them about to close");
     return make_error(error_code::pool_exhausted, phase::setup, origin::local,
                       "the pool holds max_connections = " + std::to_string(options_.limits.max_connections) + " peers");
   }
@@ -177,6 +179,20 @@ void supervisor::lose_hope(connection_id peer, const transport_error& reason) {
       send_to(found->second.peer, close{close_mode::abort});
   for (const auto waiter : left.hopeless)
     answer(waiter, reason);
+}
+
+void supervisor::refuse_impatient(const endpoint& remote) {
+  const auto reason = pool_.breaker(remote);
+  if (!reason)
+    return;
+  std::vector<waiter_id> impatient;
+  for (const auto& [waiter, waiting] : checkouts_)
+    if (waiting.request.policy == when_down::fail && waiting.request.remote == remote)
+      impatient.push_back(waiter);
+  for (const auto waiter : impatient) {
+    leases_.withdraw(waiter);
+    answer(waiter, *reason);
+  }
 }
 
 void supervisor::refuse_checkouts(const transport_error& reason) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <random>
@@ -254,6 +255,109 @@ TEST_CASE("a checkout whose time is over is told why there was none, and what we
     world.run_now();
     CHECK(refused->code() == error_code::invalid_value);
   }
+}
+
+TEST_CASE("a checkout that does not want to wait is told as soon as all peers are down, another goes on to wait",
+          "[simulation][P3][P4][D7]") {
+  simulated_system world{{.pool = {.max_leased = 1}}};
+  auto user = world.make_probe();
+  auto request = wanted(server, 30s);
+  request.policy = when_down::fail;
+  const auto began = world.now();
+  SECTION("its first attempt fails") {
+    const auto hasty = user.checkout(world.supervisor(), request);
+    const auto patient = user.checkout(world.supervisor(), wanted(server, 5s));
+    world.run_for(50ms);
+    CHECK(hasty->code() == error_code::not_connected);
+    CHECK(hasty->error.value().text.find("connection refused") != std::string::npos);
+    CHECK(patient->count == 0);
+    world.hosts().listen(server, echo_service());
+    world.run_for(5s);
+    CHECK(patient->value);
+  }
+  SECTION("the one that is lent is lost, and comes back") {
+    world.hosts().listen(server, echo_service());
+    auto owner = world.make_probe();
+    const auto mine = borrow(world, owner);
+    const auto hasty = user.checkout(world.supervisor(), request);
+    world.run_for(1s);
+    CHECK(hasty->count == 0);
+    world.hosts().reset_connections("server");
+    world.run_for(10ms);
+    CHECK(hasty->error);
+    world.run_for(5s);
+    const auto later = user.checkout(world.supervisor(), request);
+    world.run_for(1s);
+    CHECK(later->count == 0);
+    owner.release(world.supervisor(), mine.id);
+    world.run_for(1s);
+    CHECK(later->value);
+  }
+  SECTION("peers of others open the breaker") {
+    // Its connections live as long as the service.
+    const auto service = echo_service();
+    world.hosts().listen(server, service);
+    const auto mine = borrow(world, user);
+    const auto hasty = user.checkout(world.supervisor(), request);
+    world.run_now();
+    world.hosts().stop_listening(server);
+    auto options = framed();
+    for (std::uint32_t number = 0; number < 6; ++number) {
+      options.transport.flow.queue_messages = 100 + number;
+      world.acquire(server, options);
+    }
+    REQUIRE(world.run_until([&] { return figures(world, user).open_breakers == 1; }));
+    world.run_now();
+    CHECK(hasty->code() == error_code::breaker_open);
+    CHECK(world.now() - began < 5s);
+  }
+}
+
+TEST_CASE("peers that were given back and have not closed yet count in max_leased", "[simulation][P1][P2]") {
+  simulated_system world{{.pool = {.max_leased = 2}}};
+  world.hosts().listen(server, deaf_service());
+  auto user = world.make_probe();
+  const auto one = borrow(world, user);
+  const auto two = borrow(world, user);
+  for (const auto& each : {one, two}) {
+    user.cast(each.peer, std::string(200'000, 'x'));
+    user.release(world.supervisor(), each.id, false);
+  }
+  const auto next = user.checkout(world.supervisor(), wanted(server, 5s));
+  world.run_for(4s);
+  CHECK(next->count == 0);
+  CHECK(world.hosts().attempt_count(server) == 2);
+  CHECK(figures(world, user).leasable == 0);
+  world.run_for(1s);
+  CHECK(next->code() == error_code::pool_exhausted);
+  CHECK(next->error.value().text.find("2 of them about to close") != std::string::npos);
+  // They are cut when their close has taken too long.
+  world.run_for(1min);
+  CHECK(borrow(world, user).peer != one.peer);
+}
+
+TEST_CASE("min_idle peers are connected before they are asked for, as long as somebody comes now and then",
+          "[simulation][P1][P5]") {
+  simulated_system world{{.pool = {.max_leased = 4, .min_idle = 2, .lease_idle_timeout = 1min}}};
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  auto request = wanted(server, 0ms);
+  const auto mine = borrow(world, user);
+  world.run_for(1s);
+  CHECK(figures(world, user).leased == 1);
+  CHECK(figures(world, user).leasable == 2);
+  CHECK(figures(world, user).ready == 3);
+  for (int minute = 0; minute < 5; ++minute) {
+    const auto now = user.checkout(world.supervisor(), request);
+    world.run_now();
+    user.release(world.supervisor(), now->value.value().id);
+    world.run_for(50s);
+  }
+  CHECK(figures(world, user).leasable >= 2);
+  user.release(world.supervisor(), mine.id);
+  world.run_for(1min + 1s);
+  CHECK(figures(world, user).peers == 0);
+  CHECK(figures(world, user).losses == 0);
 }
 
 TEST_CASE("one checkout more than may wait is refused at once", "[simulation][P3][B10]") {

@@ -8,7 +8,7 @@
 namespace actorwire {
 
 lease_book::lease_book(const pool_limits& limits)
-  : group_max_(limits.max_leased), idle_timeout_(limits.lease_idle_timeout) {}
+  : group_max_(limits.max_leased), min_idle_(limits.min_idle), idle_timeout_(limits.lease_idle_timeout) {}
 
 // -- what users want --------------------------------------------------------------------------------------------------
 
@@ -17,12 +17,17 @@ std::optional<waiter_id> lease_book::ask(const checkout& request, owner_id owner
     return std::nullopt;
   const auto home = find_or_make_group(request);
   const auto id = ++last_waiter_;
-  const applicant entry{home, owner, now + request.wait, request.hold};
+  const applicant entry{home, owner, now + request.wait, request.hold, request.policy == when_down::fail};
   waiters_.emplace(id, entry);
   waiting_until_.emplace(entry.deadline, id);
   owners_[owner].waiters.insert(id);
   former_owners_.erase(owner);
-  groups_.at(home).line.insert(id);
+  auto& asked = groups_.at(home);
+  asked.line.insert(id);
+  if (entry.is_impatient)
+    asked.impatient.insert(id);
+  asked.used_at = now;
+  asked.is_hopeful = true;
   to_serve_.insert(home);
   return id;
 }
@@ -35,10 +40,11 @@ std::optional<lease_book::returned> lease_book::release(lease_id id, bool reuse,
   auto& entry = position->second;
   const auto home = entry.home;
   const auto leaves = !reuse || entry.has_given_up;
+  auto& former = groups_.at(home);
+  former.used_at = now;
   if (leaves) {
-    members_.erase(position);
+    begin_to_leave(peer, entry);
   } else {
-    auto& former = groups_.at(home);
     entry.is_cleared = false;
     former.away.insert(peer);
     if (former.is_idle)
@@ -68,7 +74,7 @@ lease_book::estate lease_book::bury(owner_id owner) {
   }
   for (const auto id : had.leases) {
     const auto peer = leases_.at(id).peer;
-    remove(peer);
+    leave(peer);
     left.peers.push_back(peer);
   }
   return left;
@@ -92,12 +98,12 @@ std::vector<waiter_id> lease_book::withdraw_all() {
 
 // -- what becomes of peers --------------------------------------------------------------------------------------------
 
-void lease_book::joined(waiter_id waiter, connection_id peer) {
-  const auto home = waiters_.at(waiter).home;
-  [[maybe_unused]] const auto [position, is_new] =
-      members_.emplace(peer, member{home, 0, true, true, false, false, {}});
+void lease_book::joined(lease_group_id home, connection_id peer) {
+  [[maybe_unused]] const auto [position, is_new] = members_.try_emplace(peer);
   assert(is_new);
+  position->second.home = home;
   groups_.at(home).away.insert(peer);
+  to_serve_.insert(home);
 }
 
 void lease_book::may_grow() noexcept {
@@ -107,17 +113,19 @@ void lease_book::may_grow() noexcept {
 
 void lease_book::note_ready(connection_id peer, time_point now) {
   const auto position = members_.find(peer);
-  if (position == members_.end() || !position->second.is_away)
+  if (position == members_.end() || position->second.is_leaving || !position->second.is_away)
     return;
   auto& entry = position->second;
+  set_down(entry, false);
   entry.is_away = false;
   entry.has_given_up = false;
   make_free(peer, entry, now);
 }
 
 void lease_book::note_away(connection_id peer) {
+  note_down(peer);
   const auto position = members_.find(peer);
-  if (position == members_.end() || position->second.is_away)
+  if (position == members_.end() || position->second.is_leaving || position->second.is_away)
     return;
   auto& entry = position->second;
   const auto was_free = entry.lease == 0 && is_lendable(entry);
@@ -131,35 +139,62 @@ void lease_book::note_away(connection_id peer) {
     cease_to_idle(peer, entry);
 }
 
+void lease_book::note_down(connection_id peer) {
+  const auto position = members_.find(peer);
+  if (position != members_.end() && !position->second.is_leaving)
+    set_down(position->second, true);
+}
+
 void lease_book::note_cleared(connection_id peer, time_point now) {
   const auto position = members_.find(peer);
-  if (position == members_.end() || position->second.is_cleared)
+  if (position == members_.end() || position->second.is_leaving || position->second.is_cleared)
     return;
   position->second.is_cleared = true;
   make_free(peer, position->second, now);
 }
 
-void lease_book::remove(connection_id peer) {
+void lease_book::leave(connection_id peer) {
   const auto position = members_.find(peer);
-  if (position == members_.end())
+  if (position == members_.end() || position->second.is_leaving)
     return;
   auto& entry = position->second;
-  const auto home = entry.home;
-  cease_to_idle(peer, entry);
   if (entry.lease != 0)
     end_lease(entry.lease);
   else if (is_lendable(entry))
-    std::erase(groups_.at(home).free, peer);
+    std::erase(groups_.at(entry.home).free, peer);
   else
-    groups_.at(home).away.erase(peer);
+    groups_.at(entry.home).away.erase(peer);
+  begin_to_leave(peer, entry);
+}
+
+/// `entry` is in neither list of its group, and not lent.
+void lease_book::begin_to_leave(connection_id id, member& entry) {
+  cease_to_idle(id, entry);
+  set_down(entry, false);
+  entry.is_leaving = true;
+  ++groups_.at(entry.home).leaving;
+  ++leaving_;
+  to_serve_.insert(entry.home);
+}
+
+void lease_book::remove(connection_id peer) {
+  leave(peer);
+  const auto position = members_.find(peer);
+  if (position == members_.end())
+    return;
+  const auto home = position->second.home;
+  --groups_.at(home).leaving;
+  --leaving_;
   members_.erase(position);
   to_serve_.insert(home);
 }
 
 lease_book::surrender lease_book::give_up(connection_id peer) {
   const auto position = members_.find(peer);
-  if (position == members_.end())
+  if (position == members_.end() || position->second.is_leaving)
     return {};
+  // It would only be made again.
+  groups_.at(position->second.home).is_hopeful = false;
   if (position->second.lease != 0) {
     position->second.is_away = true;
     position->second.has_given_up = true;
@@ -167,8 +202,8 @@ lease_book::surrender lease_book::give_up(connection_id peer) {
   }
   surrender what{true, {}};
   const auto& home = groups_.at(position->second.home);
-  remove(peer);
-  if (size_of(home) == 0)
+  leave(peer);
+  if (lendable_count(home) == 0)
     what.hopeless.assign(home.line.begin(), home.line.end());
   for (const auto id : what.hopeless)
     withdraw(id);
@@ -181,7 +216,7 @@ std::optional<lease_step> lease_book::poll(time_point now) {
   if (!leased_until_.empty() && leased_until_.begin()->first <= now) {
     const auto lease = leased_until_.begin()->second;
     const auto peer = leases_.at(lease).peer;
-    remove(peer);
+    leave(peer);
     return lease_step{lease_step::kind::expire, 0, lease, peer};
   }
   while (!to_serve_.empty()) {
@@ -200,16 +235,30 @@ std::optional<lease_step> lease_book::poll(time_point now) {
   }
   if (!waiting_until_.empty() && waiting_until_.begin()->first <= now)
     return lease_step{lease_step::kind::refuse, waiting_until_.begin()->second, 0, 0};
-  if (idle_since_.empty())
-    return std::nullopt;
-  const auto [since, longest_idle] = *idle_since_.begin();
-  const auto has_idled = idle_timeout_ > duration{0} && since + idle_timeout_ <= now;
-  const auto is_in_the_way = !blocked_.empty() && !is_making_room_;
-  if (!has_idled && !is_in_the_way)
-    return std::nullopt;
-  is_making_room_ = is_making_room_ || is_in_the_way;
-  remove(longest_idle);
-  return lease_step{lease_step::kind::retire, 0, 0, longest_idle};
+  while (!idle_since_.empty()) {
+    const auto [since, longest_idle] = *idle_since_.begin();
+    const auto has_idled = idle_timeout_ > duration{0} && since + idle_timeout_ <= now;
+    const auto is_in_the_way = !blocked_.empty() && !is_making_room_;
+    if (!has_idled && !is_in_the_way)
+      break;
+    if (!is_in_the_way && is_kept(longest_idle, now))
+      continue;
+    is_making_room_ = is_making_room_ || is_in_the_way;
+    leave(longest_idle);
+    return lease_step{lease_step::kind::retire, 0, 0, longest_idle};
+  }
+  return std::nullopt;
+}
+
+/// Whether a peer that has idled for long is kept all the same: then its time begins anew when its group was used last.
+bool lease_book::is_kept(connection_id id, time_point now) {
+  auto& entry = members_.at(id);
+  const auto& home = groups_.at(entry.home);
+  if (home.free.size() + home.away.size() > idle_wanted(home, now))
+    return false;
+  cease_to_idle(id, entry);
+  begin_to_idle(id, entry, last_use(home, now));
+  return true;
 }
 
 std::optional<time_point> lease_book::next_timeout() const {
@@ -229,15 +278,20 @@ std::optional<lease_step> lease_book::serve(group_id id, time_point now) {
   if (!home.line.empty() && !home.free.empty())
     return grant(home, now);
   note_demand(home, now);
-  if (home.line.size() <= home.away.size() || size_of(home) >= group_max_) {
-    unblock(home);
-    return std::nullopt;
-  }
-  if (is_full_) {
+  const auto on_hand = home.away.size() + home.free.size();
+  const auto may_grow = size_of(home) < group_max_;
+  const auto lacks_one = may_grow && home.line.size() > on_hand;
+  // Whoever waits for a place goes before those who may come.
+  const auto lacks_spare = may_grow && blocked_.empty() && home.line.size() + idle_wanted(home, now) > on_hand;
+  if (!is_full_ && (lacks_one || lacks_spare))
+    return lease_step{lease_step::kind::make, 0, 0, 0, id};
+  if (lacks_one)
     block(id, home);
-    return std::nullopt;
-  }
-  return lease_step{lease_step::kind::make, *home.line.begin(), 0, 0};
+  else
+    unblock(home);
+  if (!home.impatient.empty() && is_down(home))
+    return lease_step{lease_step::kind::refuse, *home.impatient.begin(), 0, 0};
+  return std::nullopt;
 }
 
 lease_step lease_book::grant(group& home, time_point now) {
@@ -262,121 +316,8 @@ lease_step lease_book::grant(group& home, time_point now) {
 
 lease_book::standing lease_book::standing_of(waiter_id waiter) const {
   const auto& home = groups_.at(waiters_.at(waiter).home);
-  return {home.away.size(), home.free.size(), home.leased, home.line.size(),
-          home.away.empty() ? connection_id{0} : *home.away.begin()};
-}
-
-// -- parts ------------------------------------------------------------------------------------------------------------
-
-lease_book::group_id lease_book::find_or_make_group(const checkout& request) {
-  auto hash = std::hash<endpoint>{}(request.remote);
-  for (const auto& each : request.alternatives)
-    hash = hash * 31 + std::hash<endpoint>{}(each);
-  if (const auto known = options_.find(request.options)) {
-    const auto [first, last] = by_hash_.equal_range(hash);
-    for (auto position = first; position != last; ++position) {
-      const auto& home = groups_.at(position->second);
-      if (home.options == known && home.remote == request.remote && home.alternatives == request.alternatives)
-        return position->second;
-    }
-  }
-  const auto id = ++last_group_;
-  auto& made = groups_[id];
-  made.remote = request.remote;
-  made.alternatives = request.alternatives;
-  made.options = options_.use(request.options);
-  made.hash = hash;
-  by_hash_.emplace(hash, id);
-  return id;
-}
-
-std::size_t lease_book::size_of(const group& home) noexcept {
-  return home.away.size() + home.free.size() + home.leased;
-}
-
-void lease_book::block(group_id id, group& home) {
-  if (home.blocked_as != 0)
-    return;
-  home.blocked_as = ++last_blocked_;
-  blocked_.emplace(home.blocked_as, id);
-}
-
-void lease_book::unblock(group& home) noexcept {
-  if (home.blocked_as != 0)
-    blocked_.erase(std::exchange(home.blocked_as, 0));
-}
-
-void lease_book::drop_if_empty(group_id id) {
-  const auto position = groups_.find(id);
-  auto& home = position->second;
-  if (!home.line.empty() || size_of(home) > 0)
-    return;
-  unblock(home);
-  options_.release(home.options);
-  const auto [first, last] = by_hash_.equal_range(home.hash);
-  by_hash_.erase(std::find_if(first, last, [id](const auto& entry) { return entry.second == id; }));
-  groups_.erase(position);
-}
-
-void lease_book::make_free(connection_id id, member& entry, time_point now) {
-  if (entry.lease != 0 || !is_lendable(entry))
-    return;
-  auto& home = groups_.at(entry.home);
-  home.away.erase(id);
-  home.free.push_back(id);
-  begin_to_idle(id, entry, now);
-  to_serve_.insert(entry.home);
-}
-
-void lease_book::begin_to_idle(connection_id id, member& entry, time_point now) {
-  if (std::exchange(entry.is_idle, true))
-    return;
-  entry.idle_since = now;
-  idle_since_.emplace(now, id);
-}
-
-void lease_book::cease_to_idle(connection_id id, member& entry) {
-  if (std::exchange(entry.is_idle, false))
-    idle_since_.erase({entry.idle_since, id});
-}
-
-void lease_book::note_demand(group& home, time_point now) {
-  if (std::exchange(home.is_idle, home.line.empty()) == home.line.empty())
-    return;
-  for (const auto id : home.away) {
-    if (home.is_idle)
-      begin_to_idle(id, members_.at(id), now);
-    else
-      cease_to_idle(id, members_.at(id));
-  }
-}
-
-lease_book::loan lease_book::end_lease(lease_id id) {
-  const auto ended = leases_.extract(id).mapped();
-  leased_until_.erase({ended.deadline, id});
-  auto& entry = members_.at(ended.peer);
-  entry.lease = 0;
-  --groups_.at(entry.home).leased;
-  owners_.at(ended.owner).leases.erase(id);
-  drop_if_done(ended.owner);
-  return ended;
-}
-
-lease_book::applicant lease_book::leave_line(waiter_id id) {
-  const auto left = waiters_.extract(id).mapped();
-  waiting_until_.erase({left.deadline, id});
-  groups_.at(left.home).line.erase(id);
-  owners_.at(left.owner).waiters.erase(id);
-  drop_if_done(left.owner);
-  return left;
-}
-
-void lease_book::drop_if_done(owner_id owner) {
-  const auto known = owners_.find(owner);
-  if (!known->second.leases.empty() || !known->second.waiters.empty())
-    return;
-  owners_.erase(known);
-  former_owners_.insert(owner);
+  return {home.away.size(), home.free.size(), home.leased,
+          home.leaving,     home.line.size(), home.away.empty() ? connection_id{0} : *home.away.begin()};
 }
 
 } // namespace actorwire

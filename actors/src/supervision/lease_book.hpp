@@ -25,14 +25,18 @@ using waiter_id = std::uint64_t;
 /// Whoever checks out, as the user of a `lease_book` numbers them.
 using owner_id = std::uint64_t;
 
+/// Identifies a group of peers, from 1, as long as it has any or somebody waits for one.
+using lease_group_id = std::uint64_t;
+
 /// What a `lease_book` has decided, and its user carries out.
 struct lease_step {
   enum class kind : std::uint8_t {
     /// `waiter` gets `peer` as `lease`.
     grant,
-    /// The time of `waiter` is over, and nothing is free: say why, and call `withdraw`.
+    /// The time of `waiter` is over, or it does not want to wait while all peers are down, and nothing is free: say why, and
+    /// call `withdraw`.
     refuse,
-    /// A peer is wanted for `waiter` and others like it: call `joined`, or `cannot_grow`.
+    /// A peer is wanted for `group`: call `joined`, or `cannot_grow`.
     make,
     /// The time of `lease` is over: `peer` is to be closed.
     expire,
@@ -43,12 +47,17 @@ struct lease_step {
   waiter_id waiter = 0;
   lease_id lease = 0;
   connection_id peer = 0;
+  lease_group_id group = 0;
 };
 
 /// Who has leased which peer, who waits for one, and until when: a data structure that is told what happened and what time
 /// it is, and starts nothing. Peers belong to a *group*, the one of their endpoints and options, for life; each is either
-/// away (not connected, or given back a moment ago), free, or leased. A waiter belongs to a group, too, and each group serves its own in the order in
-/// which they came.
+/// away (not connected, or given back a moment ago), free, leased, or leaving (about to close, and counted until it has). A
+/// waiter belongs to a group, too, and each group serves its own in the order in which they came. A peer that is not connected
+/// is *down* when its last attempt has failed, it has lost its connection, or a breaker holds it back; where all are,
+/// those who do not want to wait then are refused.
+///
+/// A group that was used not longer than `lease_idle_timeout` ago keeps `min_idle` peers free, as far as there is a place.
 ///
 /// Rules that hold after a `poll` that returns nothing: no group has both a waiter and a free peer; the ends of all waits
 /// and leases lie ahead; a group with more waiters than peers that are away has as many peers as it may, or there is no
@@ -61,7 +70,7 @@ public:
   /// Checkouts that wait at most, over all groups.
   static constexpr std::size_t waiters_max = 1'024;
 
-  /// Goes by `max_leased` and `lease_idle_timeout`.
+  /// Goes by `max_leased`, `min_idle` and `lease_idle_timeout`.
   explicit lease_book(const pool_limits& limits);
 
   lease_book(const lease_book&) = delete;
@@ -72,7 +81,7 @@ public:
   /// Puts `owner` in the line of the group that `request` names; nothing when too many wait. `request` must be valid.
   [[nodiscard]] std::optional<waiter_id> ask(const checkout& request, owner_id owner, time_point now);
 
-  /// A peer that was given back, and whether it is to be closed.
+  /// A peer that was given back, and whether it is to be closed: then it leaves.
   struct returned {
     connection_id peer = 0;
     bool leaves = false;
@@ -85,7 +94,7 @@ public:
   /// Takes a waiter out of its line. Returns whether there was one.
   bool withdraw(waiter_id id);
 
-  /// What an owner had: its waiters were taken out of their lines, and its peers have left and are to be closed.
+  /// What an owner had: its waiters were taken out of their lines, and its peers leave and are to be closed.
   struct estate {
     std::vector<waiter_id> waiters;
     std::vector<connection_id> peers;
@@ -100,22 +109,27 @@ public:
 
   // -- what becomes of peers ------------------------------------------------------------------------------------------
 
-  /// The `make` for `waiter` was carried out: `peer` has joined its group, and is away.
-  void joined(waiter_id waiter, connection_id peer);
+  /// A `make` for the group `home` was carried out: `peer` has joined it, and is away.
+  void joined(lease_group_id home, connection_id peer);
 
   /// There is no place for another peer, for no group, until `may_grow`.
   void cannot_grow() noexcept { is_full_ = true; }
   void may_grow() noexcept;
 
-  /// The peer is connected, or not any more. Both ignore peers that are not here.
+  /// The peer is connected; or its attempt has failed or its connection was lost; or it is held back. All ignore peers that
+  /// are not here, or leaving.
   void note_ready(connection_id peer, time_point now);
   void note_away(connection_id peer);
+  void note_down(connection_id peer);
 
   /// The peer that was given back says that nothing is left of its last owner, and that it does not close. Ignores peers
   /// that are not here.
   void note_cleared(connection_id peer, time_point now);
 
-  /// The peer leaves its group, and a lease of it ends. Ignores peers that are not here.
+  /// The peer begins to close, and a lease of it ends. It takes its place in the group until it is removed.
+  void leave(connection_id peer);
+
+  /// The peer is closed. Both ignore peers that are not here.
   void remove(connection_id peer);
 
   /// The peer will not connect any more. One that is leased stays, for its owner to know what to do; any other leaves, and
@@ -129,11 +143,14 @@ public:
   // -- decisions ------------------------------------------------------------------------------------------------------
 
   /// Returns the next step at `now`. Call it until it returns nothing, after each call that changes the book and at
-  /// `next_timeout`. A peer that is to be closed is gone from the book.
+  /// `next_timeout`. A peer that is to be closed is leaving.
   [[nodiscard]] std::optional<lease_step> poll(time_point now);
 
   /// Returns when `poll` will have something; nothing if only an event can change that.
   [[nodiscard]] std::optional<time_point> next_timeout() const;
+
+  /// Whether `poll` may have something before that.
+  [[nodiscard]] bool has_to_serve() const noexcept { return !to_serve_.empty(); }
 
   // -- questions ------------------------------------------------------------------------------------------------------
 
@@ -142,6 +159,7 @@ public:
     std::size_t away = 0;
     std::size_t free = 0;
     std::size_t leased = 0;
+    std::size_t leaving = 0;
     std::size_t waiting = 0;
     /// One of those that are away; 0 if there is none.
     connection_id somebody_away = 0;
@@ -149,7 +167,20 @@ public:
   /// That of the group in which `waiter`, which must be there, waits.
   [[nodiscard]] standing standing_of(waiter_id waiter) const;
 
-  [[nodiscard]] bool has(connection_id peer) const noexcept { return members_.contains(peer); }
+  /// What its peers are for.
+  struct purpose {
+    endpoint remote;
+    std::vector<endpoint> alternatives;
+    options_table::pointer options;
+  };
+  /// That of a group which must be there.
+  [[nodiscard]] const purpose& purpose_of(lease_group_id id) const { return groups_.at(id).what; }
+
+  /// Whether the peer is here, and not leaving.
+  [[nodiscard]] bool has(connection_id peer) const noexcept {
+    const auto position = members_.find(peer);
+    return position != members_.end() && !position->second.is_leaving;
+  }
 
   /// Whether `owner` waits or has a lease.
   [[nodiscard]] bool knows(owner_id owner) const noexcept { return owners_.contains(owner); }
@@ -159,24 +190,32 @@ public:
 
   [[nodiscard]] std::size_t waiter_count() const noexcept { return waiters_.size(); }
   [[nodiscard]] std::size_t lease_count() const noexcept { return leases_.size(); }
-  [[nodiscard]] std::size_t peer_count() const noexcept { return members_.size(); }
+  /// Those that are not leaving.
+  [[nodiscard]] std::size_t peer_count() const noexcept { return members_.size() - leaving_; }
   [[nodiscard]] std::size_t group_count() const noexcept { return groups_.size(); }
   /// Leases that were granted so far.
   [[nodiscard]] std::uint64_t granted() const noexcept { return last_lease_; }
 
 private:
-  using group_id = std::uint64_t;
+  using group_id = lease_group_id;
 
   struct group {
-    endpoint remote;
-    std::vector<endpoint> alternatives;
-    options_table::pointer options;
+    purpose what;
     std::size_t hash = 0;
     std::set<waiter_id> line;
+    /// Of these, those that do not wait while all peers are down.
+    std::set<waiter_id> impatient;
     std::set<connection_id> away;
     /// The last one goes first: those that are not needed then retire.
     std::vector<connection_id> free;
     std::size_t leased = 0;
+    std::size_t leaving = 0;
+    /// Of those that are away or leased.
+    std::size_t down = 0;
+    /// When somebody last asked for one of its peers, or gave one back.
+    time_point used_at{};
+    /// None of its peers has given up since somebody asked for one.
+    bool is_hopeful = true;
     /// Nobody waits, as far as `serve` has seen: those that are away are idle as well.
     bool is_idle = false;
     /// Its place among those that wait until there is a place for another peer; 0 if it does not.
@@ -191,6 +230,8 @@ private:
     /// It was given back, and has not said yet that it can be lent again.
     bool is_cleared = true;
     bool has_given_up = false;
+    bool is_down = false;
+    bool is_leaving = false;
     /// Whether nobody has it and nobody waits for it: all that are free, and those that are away where nobody waits.
     bool is_idle = false;
     time_point idle_since{};
@@ -201,6 +242,7 @@ private:
     owner_id owner = 0;
     time_point deadline;
     duration hold;
+    bool is_impatient = false;
   };
 
   struct loan {
@@ -217,7 +259,16 @@ private:
   using instant = std::pair<time_point, std::uint64_t>;
 
   [[nodiscard]] group_id find_or_make_group(const checkout& request);
+  /// Peers that can be lent some day.
+  [[nodiscard]] static std::size_t lendable_count(const group& home) noexcept;
   [[nodiscard]] static std::size_t size_of(const group& home) noexcept;
+  [[nodiscard]] static bool is_down(const group& home) noexcept;
+  [[nodiscard]] time_point last_use(const group& home, time_point now) const noexcept;
+  /// How many are to be free at present, whether anybody waits or not.
+  [[nodiscard]] std::size_t idle_wanted(const group& home, time_point now) const noexcept;
+  void set_down(member& entry, bool is_down) noexcept;
+  void begin_to_leave(connection_id id, member& entry);
+  [[nodiscard]] bool is_kept(connection_id id, time_point now);
   [[nodiscard]] std::optional<lease_step> serve(group_id id, time_point now);
   [[nodiscard]] lease_step grant(group& home, time_point now);
   void block(group_id id, group& home);
@@ -237,6 +288,7 @@ private:
   void drop_if_done(owner_id owner);
 
   std::size_t group_max_;
+  std::size_t min_idle_;
   duration idle_timeout_;
   options_table options_;
   std::unordered_map<group_id, group> groups_;
@@ -255,6 +307,8 @@ private:
   std::set<instant> leased_until_;
   /// Idle peers by when they became so.
   std::set<instant> idle_since_;
+  /// Of the members.
+  std::size_t leaving_ = 0;
   group_id last_group_ = 0;
   waiter_id last_waiter_ = 0;
   lease_id last_lease_ = 0;

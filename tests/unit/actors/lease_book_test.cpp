@@ -19,8 +19,8 @@ using kind = lease_step::kind;
 
 /// A book with a clock that only the test moves; peers are numbered from 1, in the order in which they are made.
 struct desk {
-  explicit desk(std::uint32_t max_leased = 2, std::chrono::milliseconds idle_timeout = 5min)
-    : book{pool_limits{.max_leased = max_leased, .lease_idle_timeout = idle_timeout}} {}
+  explicit desk(std::uint32_t max_leased = 2, std::chrono::milliseconds idle_timeout = 5min, std::uint32_t min_idle = 0)
+    : book{pool_limits{.max_leased = max_leased, .min_idle = min_idle, .lease_idle_timeout = idle_timeout}} {}
 
   static checkout want(std::uint16_t port = 1, std::chrono::milliseconds wait = 30s,
                        std::chrono::milliseconds hold = 5min) {
@@ -29,9 +29,18 @@ struct desk {
 
   waiter_id ask(const checkout& request = want(), owner_id owner = 1) { return book.ask(request, owner, now).value(); }
 
-  /// Carries out what the book wants until something else than a new peer is decided.
+  static checkout impatient(std::uint16_t port = 1) {
+    auto request = want(port);
+    request.policy = when_down::fail;
+    return request;
+  }
+
+  /// Carries out what the book wants until something else than a new peer is decided. A peer that is to be closed is closed at
+  /// once.
   std::optional<lease_step> step() {
     while (const auto next = book.poll(now)) {
+      if (next->what == kind::expire || next->what == kind::retire)
+        book.remove(next->peer);
       if (next->what != kind::make)
         return next;
       if (places == 0) {
@@ -39,7 +48,7 @@ struct desk {
         continue;
       }
       --places;
-      book.joined(next->waiter, ++last_peer);
+      book.joined(next->group, ++last_peer);
     }
     return std::nullopt;
   }
@@ -281,7 +290,11 @@ TEST_CASE("a peer that is not to be used again, or has given up, leaves with its
   REQUIRE(back);
   CHECK(back->leaves);
   CHECK_FALSE(at.book.has(1));
-  // There is room for another.
+  // It takes its place until it is closed.
+  CHECK_FALSE(at.step());
+  CHECK(at.last_peer == 1);
+  CHECK(at.book.standing_of(next).leaving == 1);
+  at.book.remove(1);
   CHECK_FALSE(at.step());
   CHECK(at.connect(2).waiter == next);
 }
@@ -361,7 +374,10 @@ TEST_CASE("the end of an owner frees its places in all lines and takes back all 
   CHECK(at.book.poll_former_owner() == owner_id{7});
   CHECK_FALSE(at.book.poll_former_owner());
   CHECK(at.book.bury(7).peers.empty());
-  // Its place is taken by a new peer.
+  // Its place is taken by a new peer when it is closed.
+  CHECK_FALSE(at.step());
+  CHECK(at.last_peer == 2);
+  at.book.remove(1);
   CHECK_FALSE(at.step());
   CHECK(at.connect(3).waiter == next);
 }
@@ -506,6 +522,223 @@ TEST_CASE("where there is no place for another peer, one that is free elsewhere 
   at.book.may_grow();
   CHECK_FALSE(at.step());
   CHECK(at.connect(4).waiter == fourth);
+}
+
+TEST_CASE("peers that are about to close count until they have", "[P1][P2]") {
+  desk at{2};
+  at.ask();
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  const auto one = at.connect(1);
+  at.connect(2);
+  const auto next = at.ask();
+  const auto later = at.ask();
+  switch (GENERATE(0, 1, 2, 3)) {
+    case 0:
+      REQUIRE(at.book.release(one.lease, false, at.now)->leaves);
+      break;
+    case 1:
+      at.book.leave(1);
+      break;
+    case 2:
+      CHECK_FALSE(at.book.give_up(1).leaves);
+      REQUIRE(at.book.release(one.lease, true, at.now)->leaves);
+      break;
+    default:
+      CHECK(at.book.bury(1).peers.size() == 2);
+      at.book.leave(2);
+      at.ask();
+      at.ask();
+      at.book.remove(2);
+      REQUIRE_FALSE(at.step());
+      CHECK(at.last_peer == 3);
+      at.book.remove(1);
+      REQUIRE_FALSE(at.step());
+      CHECK(at.last_peer == 4);
+      return;
+  }
+  // What is said of it changes nothing any more.
+  at.book.note_ready(1, at.now);
+  at.book.note_cleared(1, at.now);
+  at.book.note_away(1);
+  at.book.leave(1);
+  CHECK_FALSE(at.book.give_up(1).leaves);
+  CHECK_FALSE(at.step());
+  CHECK(at.last_peer == 2);
+  CHECK(at.book.peer_count() == 1);
+  CHECK(at.book.standing_of(next).leaving == 1);
+  at.book.remove(1);
+  CHECK_FALSE(at.step());
+  CHECK(at.last_peer == 3);
+  CHECK(at.connect(3).waiter == next);
+  CHECK(at.book.standing_of(later).leaving == 0);
+}
+
+TEST_CASE("who does not want to wait while all are down is refused when the last of them is, and not before",
+          "[P3][D7]") {
+  desk at{2};
+  SECTION("the first attempts") {
+    const auto patient = at.ask();
+    const auto hasty = at.ask(desk::impatient());
+    REQUIRE_FALSE(at.step());
+    at.book.note_away(1);
+    CHECK_FALSE(at.step());
+    at.book.note_away(2);
+    const auto refused = at.step();
+    REQUIRE(refused);
+    CHECK(refused->what == kind::refuse);
+    CHECK(refused->waiter == hasty);
+    at.book.withdraw(hasty);
+    CHECK_FALSE(at.step());
+    CHECK(at.connect(2).waiter == patient);
+  }
+  SECTION("a breaker that holds the only one back") {
+    const auto hasty = at.ask(desk::impatient());
+    REQUIRE_FALSE(at.step());
+    at.book.note_down(1);
+    CHECK(at.step()->waiter == hasty);
+  }
+  SECTION("one that is lent, and lost") {
+    desk of_one{1};
+    of_one.ask();
+    REQUIRE_FALSE(of_one.step());
+    of_one.connect(1);
+    const auto hasty = of_one.ask(desk::impatient());
+    CHECK_FALSE(of_one.step());
+    of_one.book.note_away(1);
+    CHECK(of_one.step()->waiter == hasty);
+    of_one.book.withdraw(hasty);
+    of_one.book.note_ready(1, of_one.now);
+    of_one.ask(desk::impatient());
+    CHECK_FALSE(of_one.step());
+  }
+  SECTION("who comes when all are down already") {
+    at.ask();
+    REQUIRE_FALSE(at.step());
+    at.book.note_away(1);
+    const auto first = at.ask(desk::impatient());
+    // Another peer is tried, because two want one.
+    CHECK_FALSE(at.step());
+    CHECK(at.last_peer == 2);
+    at.book.note_away(2);
+    CHECK(at.step()->waiter == first);
+    at.book.withdraw(first);
+    CHECK_FALSE(at.step());
+    const auto second = at.ask(desk::impatient());
+    CHECK(at.step()->waiter == second);
+  }
+  SECTION("one that is back") {
+    const auto hasty = at.ask(desk::impatient());
+    REQUIRE_FALSE(at.step());
+    CHECK(at.connect(1).waiter == hasty);
+    at.book.note_away(1);
+    at.book.note_ready(1, at.now);
+    at.ask(desk::impatient());
+    CHECK_FALSE(at.step());
+  }
+}
+
+// -- min_idle ---------------------------------------------------------------------------------------------------------
+
+TEST_CASE("a group that is used keeps min_idle peers free, within max_leased", "[P1][P5]") {
+  desk at{4, 1min, 2};
+  at.ask();
+  REQUIRE_FALSE(at.step());
+  CHECK(at.last_peer == 3);
+  const auto one = at.connect(1);
+  REQUIRE_FALSE(at.step());
+  at.book.note_ready(2, at.now);
+  at.book.note_ready(3, at.now);
+  REQUIRE_FALSE(at.step());
+  CHECK(at.last_peer == 3);
+  // What is taken is made up for, as far as it may be.
+  at.ask();
+  CHECK(at.step()->what == kind::grant);
+  REQUIRE_FALSE(at.step());
+  CHECK(at.last_peer == 4);
+  at.ask();
+  CHECK(at.step()->what == kind::grant);
+  REQUIRE_FALSE(at.step());
+  CHECK(at.last_peer == 4);
+  SECTION("one that is lost is not made up for: it dials") {
+    REQUIRE(at.give_back(one.lease, true));
+    REQUIRE_FALSE(at.step());
+    at.book.note_away(1);
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 4);
+  }
+  SECTION("one that is closed is") {
+    at.book.remove(1);
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 5);
+  }
+  SECTION("one that has given up is not, before somebody asks again") {
+    CHECK(at.book.give_up(4).leaves);
+    at.book.remove(4);
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 4);
+    at.book.withdraw(at.ask());
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 5);
+  }
+}
+
+TEST_CASE("free peers are kept for as long as the group is used, and min_idle of them that long after", "[P5]") {
+  desk at{4, 1min, 1};
+  at.ask(desk::want(1, 30s, 24h));
+  at.ask(desk::want(1, 30s, 24h));
+  REQUIRE_FALSE(at.step());
+  const auto one = at.connect(1);
+  const auto other = at.connect(2);
+  at.book.note_ready(3, at.now);
+  REQUIRE_FALSE(at.step());
+  at.now += 1s;
+  REQUIRE(at.give_back(one.lease, true));
+  REQUIRE_FALSE(at.step());
+  // Two are free, one lent: the one that has been free the longest goes, the last one stays while the lease lasts.
+  at.now += 59s;
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  CHECK(gone->peer == 3);
+  for (int minute = 0; minute < 10; ++minute) {
+    REQUIRE_FALSE(at.step());
+    REQUIRE(at.book.next_timeout() > at.now);
+    at.now += 29s;
+  }
+  REQUIRE(at.give_back(other.lease, true));
+  const auto last_use = at.now;
+  // The other one has been free for long, and one is enough now.
+  while (const auto next = at.step())
+    CHECK(next->peer == 1);
+  CHECK(at.book.peer_count() == 1);
+  while (at.book.peer_count() > 0) {
+    at.now = at.book.next_timeout().value();
+    while (const auto next = at.step())
+      CHECK(next->what == kind::retire);
+  }
+  CHECK(at.now == last_use + 1min);
+  at.check_is_empty();
+}
+
+TEST_CASE("peers that nobody waits for take no place from those who wait", "[P1][P3]") {
+  desk at{4, 5min, 3};
+  at.places = 3;
+  at.ask(desk::want(1));
+  REQUIRE_FALSE(at.step());
+  CHECK(at.last_peer == 3);
+  at.connect(1);
+  at.book.note_ready(2, at.now);
+  at.book.note_ready(3, at.now);
+  const auto stranger = at.ask(desk::want(2));
+  const auto gone = at.step();
+  REQUIRE(gone);
+  CHECK(gone->what == kind::retire);
+  REQUIRE_FALSE(at.step());
+  at.places = 1;
+  at.book.may_grow();
+  REQUIRE_FALSE(at.step());
+  CHECK(at.connect(4).waiter == stranger);
 }
 
 TEST_CASE("no more than 1,024 checkouts wait", "[B10]") {

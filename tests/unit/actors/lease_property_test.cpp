@@ -49,6 +49,8 @@ public:
     settle();
     while (!peers_.empty())
       lose(peers_.begin()->first);
+    while (!leaving_.empty())
+      close_one_that_leaves();
     settle();
     check();
     REQUIRE(book_.group_count() == 0);
@@ -65,6 +67,7 @@ private:
     owner_id owner = 0;
     time_point deadline;
     duration hold{};
+    bool is_impatient = false;
   };
 
   struct lent {
@@ -78,6 +81,8 @@ private:
     bool is_ready = false;
     bool is_cleared = true;
     bool has_given_up = false;
+    /// Its last attempt has failed, or its connection was lost.
+    bool is_down = false;
     lease_id lease = 0;
     /// Since when nobody has had it or waited for it.
     std::optional<time_point> idle_since;
@@ -127,6 +132,8 @@ private:
       case 8:
         if (!peers_.empty() && below(3) == 0)
           lose(any_of(peers_)->first);
+        else if (!peers_.empty() && below(3) == 0)
+          begin_to_close(any_of(peers_)->first);
         else if (!peers_.empty())
           give_up(any_of(peers_)->first);
         return;
@@ -153,7 +160,7 @@ private:
         book_.note_ready(1'000'000, now_);
         book_.note_away(1'000'000);
         book_.remove(1'000'000);
-        close_one_that_retires();
+        close_one_that_leaves();
     }
   }
 
@@ -164,12 +171,13 @@ private:
                      {},
                      std::chrono::milliseconds{below(3'000)},
                      std::chrono::milliseconds{1 + below(3'000)}};
+    request.policy = below(3) == 0 ? when_down::fail : when_down::queue;
     const auto owner = 1 + below(5);
     const auto id = book_.ask(request, owner, now_);
     REQUIRE(id);
     REQUIRE(*id > last_waiter_);
     last_waiter_ = *id;
-    waiters_[*id] = {group, owner, now_ + request.wait, request.hold};
+    waiters_[*id] = {group, owner, now_ + request.wait, request.hold, request.policy == when_down::fail};
     ++asked_;
   }
 
@@ -191,6 +199,7 @@ private:
   void connect(connection_id id) {
     auto& peer = peers_.at(id);
     peer.is_ready = true;
+    peer.is_down = false;
     peer.has_given_up = false;
     book_.note_ready(id, now_);
   }
@@ -203,6 +212,7 @@ private:
 
   void disconnect(connection_id id) {
     peers_.at(id).is_ready = false;
+    peers_.at(id).is_down = true;
     book_.note_away(id);
   }
 
@@ -213,6 +223,13 @@ private:
     peers_.erase(id);
     --in_use_;
     book_.may_grow();
+  }
+
+  void begin_to_close(connection_id id) {
+    book_.leave(id);
+    if (const auto lease = peers_.at(id).lease; lease != 0)
+      leases_.erase(lease);
+    retire(id);
   }
 
   void give_up(connection_id id) {
@@ -260,17 +277,19 @@ private:
     REQUIRE_FALSE(book_.knows(owner));
   }
 
-  /// A peer is out of the book, and takes its place until it is closed.
+  /// A peer leaves, and takes its place until it is closed.
   void retire(connection_id id) {
     REQUIRE_FALSE(book_.has(id));
+    leaving_[id] = peers_.at(id).group;
     peers_.erase(id);
-    ++retiring_;
   }
 
-  void close_one_that_retires() {
-    if (retiring_ == 0)
+  void close_one_that_leaves() {
+    if (leaving_.empty())
       return;
-    --retiring_;
+    const auto gone = any_of(leaving_);
+    book_.remove(gone->first);
+    leaving_.erase(gone);
     --in_use_;
     book_.may_grow();
   }
@@ -316,7 +335,8 @@ private:
           break;
         }
         case kind::refuse:
-          REQUIRE(waiters_.at(step->waiter).deadline <= now_);
+          REQUIRE((waiters_.at(step->waiter).deadline <= now_
+                   || (waiters_.at(step->waiter).is_impatient && is_down(waiters_.at(step->waiter).group))));
           REQUIRE(count(waiters_.at(step->waiter).group).free == 0);
           // They were waited for until now.
           for (auto& [id, peer] : peers_)
@@ -331,8 +351,8 @@ private:
             break;
           }
           ++in_use_;
-          peers_[++last_peer_] = {waiters_.at(step->waiter).group, false, true, false, 0, std::nullopt};
-          book_.joined(step->waiter, last_peer_);
+          peers_[++last_peer_].group = book_.purpose_of(step->group).remote.port;
+          book_.joined(step->group, last_peer_);
           break;
         }
         case kind::expire:
@@ -361,6 +381,7 @@ private:
     std::size_t away = 0;
     std::size_t free = 0;
     std::size_t leased = 0;
+    std::size_t leaving = 0;
     std::size_t waiting = 0;
   };
 
@@ -369,9 +390,20 @@ private:
     for (const auto& [id, peer] : peers_)
       if (peer.group == group)
         ++(peer.lease != 0 ? sum.leased : peer.is_ready && peer.is_cleared ? sum.free : sum.away);
+    for (const auto& [id, home] : leaving_)
+      sum.leaving += home == group ? 1U : 0U;
     for (const auto& [id, entry] : waiters_)
       sum.waiting += entry.group == group ? 1U : 0U;
     return sum;
+  }
+
+  [[nodiscard]] bool is_down(std::uint16_t group) const {
+    std::size_t up = 0;
+    std::size_t down = 0;
+    for (const auto& [id, peer] : peers_)
+      if (peer.group == group)
+        ++(peer.is_down ? down : up);
+    return down > 0 && up == 0;
   }
 
   void check() {
@@ -380,12 +412,13 @@ private:
       // P2: no lost wake-up.
       REQUIRE((sum.waiting == 0 || sum.free == 0));
       // P1
-      REQUIRE(sum.away + sum.free + sum.leased <= limits_.max_leased);
-      if (sum.waiting > sum.away && sum.away + sum.free + sum.leased < limits_.max_leased)
+      const auto size = sum.away + sum.free + sum.leased + sum.leaving;
+      REQUIRE(size <= limits_.max_leased);
+      if (sum.waiting > sum.away && size < limits_.max_leased)
         REQUIRE(book_.is_full());
     }
     REQUIRE(in_use_ <= places_);
-    REQUIRE(in_use_ == peers_.size() + retiring_);
+    REQUIRE(in_use_ == peers_.size() + leaving_.size());
     REQUIRE(book_.waiter_count() == waiters_.size());
     REQUIRE(book_.lease_count() == leases_.size());
     REQUIRE(book_.peer_count() == peers_.size());
@@ -394,11 +427,13 @@ private:
     for (const auto& [id, entry] : waiters_) {
       consider(entry.deadline);
       REQUIRE(book_.knows(entry.owner));
+      REQUIRE_FALSE((entry.is_impatient && is_down(entry.group)));
       const auto told = book_.standing_of(id);
       const auto sum = count(entry.group);
       REQUIRE(told.away == sum.away);
       REQUIRE(told.free == sum.free);
       REQUIRE(told.leased == sum.leased);
+      REQUIRE(told.leaving == sum.leaving);
       REQUIRE(told.waiting == sum.waiting);
     }
     for (const auto& [id, entry] : leases_) {
@@ -424,7 +459,8 @@ private:
   std::map<connection_id, machine> peers_;
   std::size_t places_ = 0;
   std::size_t in_use_ = 0;
-  std::size_t retiring_ = 0;
+  /// Peers that are about to close, and the groups in which they take a place.
+  std::map<connection_id, std::uint16_t> leaving_;
   waiter_id last_waiter_ = 0;
   lease_id last_lease_ = 0;
   connection_id last_peer_ = 0;
