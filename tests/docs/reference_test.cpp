@@ -5,6 +5,7 @@
 #include <actorwire/messages/quic_config.hpp>
 
 // Of these only constants are used, which need no part of the library that a shared one would hide.
+#include "channel/wire.hpp"
 #include "edge/tls_store.hpp"
 #include "engine/name_memory.hpp"
 #include "engine/tls_engine.hpp"
@@ -175,8 +176,10 @@ void check_settings(limits_table& table) {
   row("pool_limits::reconnect_burst", std::to_string(pool.reconnect_burst));
   row("pool_limits::breaker_failures", std::to_string(pool.breaker_failures));
   row("pool_limits::max_leased", std::to_string(pool.max_leased));
+  row("pool_limits::min_idle", std::to_string(pool.min_idle));
   row("pool_limits::lease_idle_timeout", time(pool.lease_idle_timeout));
   row("pool_limits::crash_limit", std::to_string(pool.crash_limit) + " in " + time(pool.crash_window));
+  row("acquire_options::max_per_endpoint", std::to_string(acquire_options{}.max_per_endpoint));
   const listen_config listening;
   row("listen_config::backlog", std::to_string(listening.backlog));
   row("listen_config::max_connections", std::to_string(listening.max_connections));
@@ -205,6 +208,7 @@ void check_constants(limits_table& table) {
   row("endpoint_book::changes_max", std::to_string(endpoint_book::changes_max));
   row("lease_book::waiters_max", std::to_string(lease_book::waiters_max));
   row("pool_census::waiting_max", std::to_string(pool_census::waiting_max));
+  row("wire::events_max", std::to_string(wire::events_max));
   row("tls_engine::handshake_bytes_max", size(tls_engine::handshake_bytes_max));
   row("tls_store::unused_max", std::to_string(tls_store::unused_max));
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));
