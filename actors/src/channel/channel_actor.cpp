@@ -412,6 +412,7 @@ connection_status channel_actor::handle(subscribe request) {
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
+  sending_.tell_drops();
   watch_if_new(who);
   audience_.add(who, request.mask, request.credit);
   if (audience_.wants_data(0))
@@ -422,6 +423,7 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
 }
 
 void channel_actor::handle(const unsubscribe&) {
+  sending_.tell_drops();
   const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
   if (!audience_.remove(who))
     return;
@@ -580,6 +582,7 @@ void channel_actor::dismiss_all() {
 }
 
 void channel_actor::dismiss(const transport_error& reason) {
+  sending_.tell_drops();
   waiting_.fail_connects(reason);
   waiting_.fail_receives(reason);
   dismiss_all();

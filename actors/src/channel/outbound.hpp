@@ -96,6 +96,9 @@ public:
   void connection_lost(const transport_error& why);
   /// Gives up everything that waits.
   void abandon(const transport_error& why);
+  /// Tells now of messages that went for others in this turn: to be called before the subscribers change.
+  void tell_drops();
+
   /// No timer runs any more, and nothing is told at the end of the turn.
   void stop() noexcept {
     expiry_.reset();
@@ -142,8 +145,6 @@ private:
   void report_loss(const loss& lost, const transport_error& why);
   /// The same for what went for others, which may be many in a turn.
   void report_dropped(const loss& dropped, const transport_error& why);
-  /// Tells what `report_dropped` has put off.
-  void tell_drops();
   void note_loss(const loss& lost, const transport_error& why);
   void report_backpressure();
   /// Gives back to the network's memory what settled messages had taken.

@@ -4,9 +4,11 @@
 #include "secured_program.hpp"
 
 #include <catch2/generators/catch_generators_range.hpp>
+#include <poll.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <future>
 #include <stdexcept>
@@ -206,6 +208,7 @@ TEST_CASE("a drain that the other side holds up ends at its time, and reports wh
   witness me{here.system};
   auto config = acquire_options{};
   config.transport.flow.write_limit = std::size_t{8} << 20U;
+  std::get<tcp_config>(config.transport.protocol_settings).send_buffer_size = 64 << 10U;
   const auto peer = here.net->acquire(uri(stalled.port()), config).value();
   const auto far_end = stalled.accept();
   me.must_ask<connection_info>(peer, connect{});
@@ -294,6 +297,50 @@ TEST_CASE("a drain of a network with a shard that is blocked comes back all the 
   may_go_on.set_value();
   CHECK_FALSE(report.complete);
   CHECK(report.delivery == delivery_totals{});
+}
+
+TEST_CASE("what is closed on one shard ends in its time while another shard is blocked", "[B10]") {
+  const auto mode = GENERATE(close_mode::abort, close_mode::drain);
+  CAPTURE(to_string(mode));
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("tcp://127.0.0.1:0", me.handle()).value();
+  // The kernel deals them out; one at least is on the shard that goes on.
+  std::vector<plain_socket> clients;
+  std::vector<connection_actor> theirs;
+  for (int count = 0; count < 16; ++count) {
+    clients.push_back(plain_socket::connect_to(server.port));
+    theirs.push_back(me.await<accepted>().connection);
+  }
+  std::promise<void> is_blocked;
+  std::promise<void> may_go_on;
+  const auto blocking = here.net->spawn_on_shard(1, [&](caf::event_based_actor*) {
+    return caf::behavior{[&](caf::get_atom) {
+      is_blocked.set_value();
+      may_go_on.get_future().wait();
+    }};
+  });
+  anonymous_tell(blocking, caf::get_atom_v);
+  CHECK(is_blocked.get_future().wait_for(patience) == std::future_status::ready);
+  anonymous_tell(server.listener, actorwire::close{mode, 200ms});
+  std::vector<pollfd> watched;
+  for (const auto& client : clients)
+    watched.push_back({client.descriptor(), POLLIN, 0});
+  CHECK(::poll(watched.data(), watched.size(), static_cast<int>(std::chrono::milliseconds{patience}.count())) > 0);
+  may_go_on.set_value();
+}
+
+TEST_CASE("a network that was drained opens no port any more") {
+  program here;
+  static_cast<void>(here.net->drain(1s));
+  const auto port = free_port();
+  plain_listener holder{1, 4'096};
+  const auto refused = here.net->listen("tcp://127.0.0.1:" + std::to_string(holder.port()), echo);
+  REQUIRE_FALSE(refused);
+  // Not that the address is taken: it was not tried.
+  CHECK(refused.error().code == error_code::draining);
+  CHECK_FALSE(here.net->listen("tcp://127.0.0.1:" + std::to_string(port), echo));
+  CHECK_FALSE(can_connect(port));
 }
 
 TEST_CASE("a drain on a shard is refused, since nothing could be sent meanwhile") {
