@@ -18,7 +18,9 @@ void session_book::claim(const session_hello& hello, std::string_view identity, 
   handle_timeout(now);
   const auto found = entries_.find(hello.id);
   if (found == entries_.end()) {
-    if (hello.resumes)
+    // A hello that was held up may come when the session that its client went on to begin is gone already. If it began another
+    // under the same id, the client would resume that one, and be delivered twice what the first had taken.
+    if (hello.resumes || hello.epoch != 1)
       refuse(hello, who, session_answer::not_known);
     else
       begin(hello, identity, who);
@@ -40,8 +42,8 @@ void session_book::begin(const session_hello& hello, std::string_view identity, 
     }
     give_up_first_parked();
   }
-  const auto made = entries_.emplace(hello.id, entry{std::string{identity}, hello.epoch}).first;
-  grant(made, std::make_unique<session>(hello.id, each_), hello, who);
+  auto made = std::make_unique<session>(hello.id, each_);
+  grant(entries_.emplace(hello.id, entry{std::string{identity}, hello.epoch}).first, std::move(made), hello, who);
 }
 
 void session_book::take_over(entries::iterator where, const session_hello& hello, session_holder who) {

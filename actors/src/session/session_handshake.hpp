@@ -58,8 +58,8 @@ struct session_hello {
   session_id id{};
   /// Counts the connections of the session, from 1. The higher one is the newer.
   std::uint64_t epoch = 1;
-  /// Whether the client was welcomed before, so that a session that is not known is lost. Otherwise none of it was sent or
-  /// delivered yet, and it begins where it is not known.
+  /// Whether the client was welcomed before. Otherwise none of the session was sent or delivered yet; with epoch 1 it begins
+  /// where it is not known. With any other it does not, so that a session begins once: it is lost, and nothing with it.
   bool resumes = false;
   session_position position{};
 
