@@ -61,13 +61,13 @@ void session_world::something_happens() {
     case 8:
     case 9:
     case 10:
-      if (found)
+      for (auto count = 1 + below(4); found && count > 0; --count)
         arrive_up((*found)->first, (*found)->second);
       return;
     case 11:
     case 12:
     case 13:
-      if (found)
+      for (auto count = 1 + below(4); found && count > 0; --count)
         arrive_down((*found)->first, (*found)->second);
       return;
     case 14:
@@ -123,7 +123,7 @@ void session_world::something_breaks() {
         restart();
       return;
     case 12:
-      if (below(4) == 0)
+      if (below(2) == 0)
         crash(who);
       return;
     case 13:
