@@ -252,6 +252,8 @@ int main(int, char** argv) {
   check_names<tls_version>(reference);
   check_names<client_certificates>(reference);
   check_names<pool_change>(reference);
+  check_names<health_cause>(reference);
+  check_names<health_change>(reference);
   check_names<protocol>(reference);
   check_names<permanent_error_policy>(reference);
   check_names<listener_change>(reference);
