@@ -5,7 +5,10 @@
 #include <actorwire/actors/system_config.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/response_promise.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -16,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -428,6 +432,52 @@ void show_errors(actorwire::network& net) {
   check(!wrong && wrong.error().code == actorwire::error_code::invalid_value, "a wrong port is refused");
 }
 
+// [probe]
+caf::behavior redis_client(caf::event_based_actor* self, const actorwire::connection_actor& redis,
+                           std::chrono::milliseconds interval) {
+  using namespace actorwire;
+  tell(self, redis, subscribe{event_mask::data | event_mask::health});
+  tell(self, redis, set_probe{caf::actor{self}, {.interval = interval, .timeout = 1s, .failures_to_fail = 3}});
+  auto unanswered = std::make_shared<std::vector<caf::response_promise>>();
+  return {
+      [=](const health_probe&) {
+        tell(self, redis, cast{payload::copy_of("PING\r\n"), {when_down::drop}});
+        unanswered->push_back(self->make_response_promise());
+      },
+      [=](const received& data) {
+        // "+PONG", or another answer: it works.
+        for (auto& probe : std::exchange(*unanswered, {}))
+          probe.deliver(caf::unit);
+        store(data.body);
+      },
+      [](const health_changed& event) { std::cout << to_string(event.change) << ", " << event.reason.text << '\n'; },
+      [](const connection_status&) {},
+      [](const peer_closing&) {},
+  };
+}
+// [/probe]
+
+void show_health(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  const auto client = system.spawn(redis_client, peer, 10ms);
+  caf::scoped_actor self{system};
+  std::uint64_t answers = 0;
+  const auto give_up_at = std::chrono::steady_clock::now() + 20s;
+  while (answers == 0 && std::chrono::steady_clock::now() < give_up_at) {
+    // [health]
+    ask(&*self, peer, 1s, actorwire::get_health{})
+        .receive(
+            [&](const actorwire::health_report& now) {
+              answers = now.probe_successes;
+              std::cout << to_string(now.state) << " for " << now.time_in_state.count() << " ms, silent for "
+                        << now.silence.count() << " ms, " << now.probe_successes << " probes answered\n";
+            },
+            [](const caf::error&) {});
+    // [/health]
+  }
+  check(answers > 0, "a probe is answered");
+  caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
+}
+
 void show_closing(caf::actor_system& system, const actorwire::connection_actor& peer) {
   caf::scoped_actor self{system};
   auto is_complete = false;
@@ -477,6 +527,7 @@ int main() {
   show_receiver(net, system);
   show_tls(net, system);
   show_statistics(system, peer);
+  show_health(system, peer);
   show_supervisor(net);
   show_errors(net);
   check(show_streams(system, peer) == actorwire::error_code::unsupported, "TCP has no streams and no datagrams");

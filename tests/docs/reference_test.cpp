@@ -157,6 +157,7 @@ void check_settings(limits_table& table) {
   row("flow_limits::queue_messages", std::to_string(flow.queue_messages));
   row("flow_limits::queue_bytes", size(flow.queue_bytes));
   row("flow_limits::queue_age", time(flow.queue_age));
+  row("flow_limits::degraded_age", std::to_string(flow.degraded_age.count()));
   const framing_config framing;
   row("framing_config::max_frame_size", size(framing.max_frame_size));
   row("framing_config::partial_frame_timeout", time(framing.partial_frame_timeout));
@@ -168,6 +169,9 @@ void check_settings(limits_table& table) {
   row("transport_config::keepalive_interval", time(transport.keepalive_interval));
   row("transport_config::keepalive_timeout", time(transport.keepalive_timeout));
   row("tls_config::session_cache_size", std::to_string(transport.tls.session_cache_size));
+  const probe_policy probing;
+  row("probe_policy::failures_to_degrade", std::to_string(probing.failures_to_degrade));
+  row("probe_policy::failures_to_fail", std::to_string(probing.failures_to_fail));
   const pool_limits pool;
   row("pool_limits::max_connections", std::to_string(pool.max_connections));
   row("pool_limits::max_connecting", std::to_string(pool.max_connecting));
@@ -252,6 +256,8 @@ int main(int, char** argv) {
   check_names<tls_version>(reference);
   check_names<client_certificates>(reference);
   check_names<pool_change>(reference);
+  check_names<health_cause>(reference);
+  check_names<health_change>(reference);
   check_names<protocol>(reference);
   check_names<permanent_error_policy>(reference);
   check_names<listener_change>(reference);

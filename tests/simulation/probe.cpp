@@ -72,6 +72,11 @@ struct line {
     out << "cast " << told.tag << ' ' << name_of(told.result) << " as " << told.sequence << " in generation "
         << told.generation;
   }
+  void operator()(const health_changed& told) const {
+    out << "health: " << name_of(told.change) << ", " << told.causes.size() << " causes";
+    if (told.reason.code != error_code::none)
+      out << ", " << actorwire::to_string(told.reason);
+  }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -129,6 +134,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       },
       [keep](address_changed& told) { keep(told); },
       [keep](message_settled& told) { keep(told); },
+      [keep](health_changed& told) { keep(told); },
   };
 }
 
@@ -267,6 +273,14 @@ void probe::stream_stats(const connection_actor& of, std::chrono::milliseconds i
 
 answer_to<connection_status> probe::get_state(const connection_actor& of) {
   return request<connection_status>(of, actorwire::get_state{});
+}
+
+answer_to<health_report> probe::get_health(const connection_actor& of) {
+  return request<health_report>(of, actorwire::get_health{});
+}
+
+answer_to<caf::unit_t> probe::set_probe(const connection_actor& of, const caf::actor& prober, probe_policy policy) {
+  return request_nothing(of, actorwire::set_probe{prober, policy});
 }
 
 answer_to<close_report> probe::close(const connection_actor& what, close_mode mode, std::chrono::milliseconds timeout) {

@@ -44,7 +44,7 @@ struct receipt {
 struct note {
   using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
                                stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
-                               streams_available, datagram_received, address_changed, message_settled>;
+                               streams_available, datagram_received, address_changed, message_settled, health_changed>;
   time_point when;
   content what;
 };
@@ -85,6 +85,8 @@ public:
   answer_to<stats> get_stats(const connection_actor& of);
   void stream_stats(const connection_actor& of, std::chrono::milliseconds interval);
   answer_to<connection_status> get_state(const connection_actor& of);
+  answer_to<health_report> get_health(const connection_actor& of);
+  answer_to<caf::unit_t> set_probe(const connection_actor& of, const caf::actor& prober, probe_policy policy = {});
   answer_to<close_report> close(const connection_actor& what, close_mode mode,
                                 std::chrono::milliseconds timeout = std::chrono::seconds{30});
 

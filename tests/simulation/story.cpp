@@ -24,7 +24,8 @@ bool is_edge(connection_state from, connection_state to) {
 }
 
 bool needs_reason(connection_state where) {
-  return where == connection_state::backoff || where == connection_state::failed || where == connection_state::closed;
+  return where == connection_state::degraded || where == connection_state::backoff || where == connection_state::failed
+      || where == connection_state::closed;
 }
 
 /// Looks for the first thing that is wrong with one event. Stories are long and hardly anything is wrong in them, so what
@@ -73,6 +74,12 @@ public:
   void operator()(const streams_available& told) { see(told.generation); }
   void operator()(const datagram_received& told) { see(told.generation); }
   void operator()(const address_changed& told) { see(told.generation); }
+  void operator()(const health_changed& told) {
+    see(told.generation);
+    expect((told.reason.code == error_code::none) == (told.change == health_change::cause_went), "it does not say why");
+    expect(told.causes.empty() || state_ == connection_state::degraded, "it has causes and is not degraded");
+    expect(told.change != health_change::cause_came || !told.causes.empty(), "it has no cause");
+  }
   void operator()(const passivated&) {}
   void operator()(const backpressure&) {}
   void operator()(const stats& told) { see(told.generation); }

@@ -93,6 +93,8 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](get_stats) { return at_work().statistics(); },
       [](const stream_stats& request) { at_work().handle(request); },
       [](get_state) { return at_work().present_status(); },
+      [](get_health) { return at_work().report_health(); },
+      [](const set_probe& request) { return at_work().handle(request); },
       [](const close& request) { return at_work().handle(request); },
       [](peer_directive& directive) { at_work().obey(directive); },
   };
@@ -143,6 +145,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   publish(event_mask::state, event);
   waiting_.answer_connects(event.info);
   became_ready();
+  begin_health();
   if (closing_ != nullptr)
     finish_wire();
   else if (is_finishing_)
@@ -159,6 +162,8 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   if (wire_ == &carrier) {
     figures_.end_generation(carrier.stats());
     wire_ = nullptr;
+    if (health_ != nullptr)
+      health_->end();
     sending_.connection_lost(reason);
     audience_.forget_streams();
     waiting_.fail_receives_of_streams(reason);
@@ -242,6 +247,8 @@ void channel_actor::end(const transport_error& reason) {
     return;
   leaves();
   wire_ = nullptr;
+  if (health_ != nullptr)
+    health_->end();
   sending_.abandon(reason);
   transition(state_event::abort, reason);
   waiting_.fail_connects(reason);
@@ -276,9 +283,11 @@ void channel_actor::tear_down(const caf::error& reason) noexcept {
     cut_and_end(why);
 }
 
-void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
+void channel_actor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   audience_.remove(whom);
   figures_.stop_stream_to(whom);
+  if (health_ != nullptr && health_->asks(whom))
+    health_->note_end_of_prober(reason);
   pump_later();
 }
 
@@ -442,8 +451,11 @@ void channel_actor::handle(const finish_stream& request) {
       (*present)->finish(request.stream);
     return;
   }
-  if (!std::exchange(is_finishing_, true))
+  if (!std::exchange(is_finishing_, true)) {
     finishes();
+    if (health_ != nullptr)
+      health_->stop_probing();
+  }
   if (wire_ != nullptr)
     wire_->finish(false);
 }
@@ -525,6 +537,8 @@ void channel_actor::begin_close(const close& request) {
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
   leaves();
+  if (health_ != nullptr)
+    health_->end();
   // A later close can only be stricter than an earlier one.
   closing_->mode = std::max(closing_->mode, request.mode);
   if (request.mode == close_mode::abort) {
@@ -558,7 +572,7 @@ void channel_actor::finish_wire() {
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
 bool channel_actor::serves(const caf::actor_addr& who) const noexcept {
-  return audience_.includes(who) || figures_.streams_to(who);
+  return audience_.includes(who) || figures_.streams_to(who) || (health_ != nullptr && health_->asks(who));
 }
 
 void channel_actor::watch_if_new(const caf::strong_actor_ptr& who) {
@@ -574,6 +588,7 @@ void channel_actor::unwatch_if_gone(const caf::actor_addr& who) {
 
 void channel_actor::dismiss_all() {
   // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
+  dismiss_prober();
   for (const auto& who : figures_.stop_streams())
     if (!audience_.includes(who))
       unwatch(who);

@@ -2,6 +2,7 @@
 
 #include "channel/audience.hpp"
 #include "channel/figures.hpp"
+#include "channel/health.hpp"
 #include "channel/outbound.hpp"
 #include "channel/streams.hpp"
 #include "channel/waiting_requests.hpp"
@@ -87,6 +88,16 @@ public:
 
   /// The smoothed round-trip time of the present connection; 0 while it is not known.
   [[nodiscard]] std::chrono::microseconds round_trip() const;
+
+  /// Bytes that have come on the present connection.
+  [[nodiscard]] std::uint64_t received_bytes() const;
+
+  /// Whether it is wanted to be known when each message that waits was accepted.
+  [[nodiscard]] bool keeps_times() const noexcept { return health_ != nullptr; }
+
+  /// There is a first cause to be degraded, or none any more.
+  void note_degraded(const transport_error& reason) { transition(state_event::degrade, reason); }
+  void note_recovered() { transition(state_event::recover); }
 
   /// What its events name as their source.
   [[nodiscard]] connection_id source() const noexcept { return status_.id; }
@@ -236,6 +247,8 @@ private:
   [[nodiscard]] connection_status present_status() const;
   [[nodiscard]] connection_state present_state() const noexcept;
   void handle(const stream_stats& request);
+  health_report report_health();
+  caf::result<void> handle(const set_probe& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
   /// Takes a message for sending that nobody asks about.
@@ -267,6 +280,11 @@ private:
   void unwatch_if_gone(const caf::actor_addr& who);
   /// Forgets whoever is served.
   void dismiss_all();
+  void dismiss_prober();
+  /// What is known of how the connection is doing, made if need be.
+  [[nodiscard]] health& watched_health();
+  /// The connection is ready, and everyone knows.
+  void begin_health();
   void finish_closing();
   /// Has the wire do what the close asks for.
   void finish_wire();
@@ -278,6 +296,8 @@ private:
   outbound sending_;
   audience audience_;
   waiting_requests waiting_;
+  /// Null where nobody wants to know.
+  std::unique_ptr<health> health_;
   std::unique_ptr<closing> closing_;
   /// When the last transition was, or the channel was made.
   time_point changed_at_;

@@ -255,13 +255,23 @@ void outbound::abandon(const transport_error& why) {
   release_memory();
 }
 
+std::optional<time_point> outbound::oldest_waiting() const noexcept {
+  auto oldest = outbox_.oldest_waiting();
+  if (streams_ != nullptr)
+    for (const auto& [id, each] : *streams_)
+      if (const auto since = each.oldest_waiting())
+        oldest = oldest ? std::min(*oldest, *since) : *since;
+  return oldest;
+}
+
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
 /// What leaves with this turn need not know when it came, unless that is measured, and then to the moment.
 time_point outbound::time_of_acceptance(const box& target, const send_options& options) const {
   if (ledger_.samples_next())
     return owner_.where().read_clock();
-  return !target.is_ready() || options.ttl.count() > 0 ? owner_.where().now() : time_point::min();
+  const auto is_needed = !target.is_ready() || options.ttl.count() > 0 || owner_.keeps_times();
+  return is_needed ? owner_.where().now() : time_point::min();
 }
 
 void outbound::settle(recipient&& whom, const settled& what) {

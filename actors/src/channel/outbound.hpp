@@ -107,6 +107,8 @@ public:
 
   [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
+  /// When the oldest message that waits was accepted, as far as that is known; see `outbox::oldest_waiting`.
+  [[nodiscard]] std::optional<time_point> oldest_waiting() const noexcept;
 
 private:
   using box = outbox<recipient>;

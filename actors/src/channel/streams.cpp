@@ -441,7 +441,7 @@ void streams::follow_partial_frame(stream_state& which, bool frame_came, std::si
   if (!which.in->has_partial() || wanted == 0)
     which.frame_due = stream_state::never;
   else if (frame_came || which.frame_due == stream_state::never)
-    which.frame_due = where_.now() + user_.config().framing.partial_frame_timeout;
+    which.frame_due = where_.lived() + user_.config().framing.partial_frame_timeout;
   next_due_ = std::min(next_due_, which.frame_due);
 }
 
@@ -508,7 +508,7 @@ void streams::follow_progress(stream_state& which) {
   if (!has_waiting(which))
     which.send_due = stream_state::never;
   else if (moves || which.send_due == stream_state::never)
-    which.send_due = where_.now() + user_.config().operation_timeout;
+    which.send_due = where_.lived() + user_.config().operation_timeout;
   next_due_ = std::min(next_due_, which.send_due);
 }
 

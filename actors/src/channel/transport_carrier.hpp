@@ -85,6 +85,7 @@ private:
   }
 
   void on_stream_received(stream_id stream, payload bytes) final {
+    wire_->note_arrival();
     handle_streams([&](streams& all) { all.handle_received(stream, std::move(bytes)); });
   }
 
@@ -111,6 +112,7 @@ private:
   }
 
   void on_datagram(payload body) final {
+    wire_->note_arrival();
     handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });
   }
 

@@ -118,6 +118,13 @@ bool shard::is_current() const noexcept {
   return current_shard == this;
 }
 
+void shard::note_gap() noexcept {
+  // A shard that has nothing to do waits for its next deadline. Whatever comes in before that ends the wait, late or not, and
+  // then nothing was missed.
+  if (const auto next = timers_.next_timeout(); next && now_ - *next > stall_threshold)
+    stalled_ += now_ - last_alive_;
+}
+
 void shard::arm(timer& entry, duration delay) {
   timers_.arm(entry, now() + delay);
   if (!in_turn_)

@@ -41,7 +41,9 @@ enum class event_mask : std::uint32_t {
   datagrams = 1U << 6U,
   /// `listener_event`, from a listener.
   listener = 1U << 7U,
-  all = (1U << 8U) - 1U,
+  /// `health_changed`.
+  health = 1U << 8U,
+  all = (1U << 9U) - 1U,
 };
 
 constexpr event_mask operator|(event_mask left, event_mask right) noexcept {
@@ -401,7 +403,7 @@ struct state_changed {
   std::uint64_t generation = 0;
   connection_state from = connection_state::idle;
   connection_state to = connection_state::idle;
-  /// Why, when `to` is backoff, failed or closed; `error_code::none` otherwise.
+  /// Why, when `to` is degraded, backoff, failed or closed; `error_code::none` otherwise.
   transport_error reason;
   /// Failed attempts in a row, also while the next one is under way; 0 when `to` is ready.
   std::uint32_t attempt = 0;
