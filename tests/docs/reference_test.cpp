@@ -1,5 +1,7 @@
 // reference_test <docs folder>: compares what the documentation tabulates with what the code says.
 
+#include "frame_vectors.hpp"
+
 #include <actorwire/actors/network.hpp>
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/quic_config.hpp>
@@ -225,6 +227,20 @@ void check_constants(limits_table& table) {
 #endif
 }
 
+/// The frames that are shown are those that the tests of the decoder run.
+void check_frames(const std::string& framing) {
+  const auto shown = [&](std::string_view what) {
+    expect(framing.find(what) != std::string::npos, "framing.md: nowhere " + std::string{what});
+  };
+  for (const auto& each : test::frame_vectors)
+    shown("| `" + std::string{each.hex} + "` |");
+  for (const auto& each : test::malformed_vectors)
+    shown("| `" + std::string{each.hex} + "` | " + std::string{each.text} + " |");
+  const auto kinds = names_of(frame_kind{});
+  for (std::size_t number = 0; number < kinds.size(); ++number)
+    shown("| " + std::to_string(number) + " | " + std::string{kinds[number]} + " |");
+}
+
 } // namespace
 
 int main(int, char** argv) {
@@ -258,5 +274,6 @@ int main(int, char** argv) {
   limits_table table{read(folder + "/architecture.md")};
   check_settings(table);
   check_constants(table);
+  check_frames(read(folder + "/framing.md"));
   return faults == 0 ? 0 : 1;
 }

@@ -193,12 +193,14 @@ TEST_CASE("quic: the folder for qlog is a path that is not shown") {
 
 TEST_CASE("framing: the mode is one of the named ones") {
   framing_config config;
-  for (const auto mode : {framing_mode::none, framing_mode::length_prefixed, framing_mode::line}) {
+  for (const auto mode :
+       {framing_mode::none, framing_mode::length_prefixed, framing_mode::line, framing_mode::numbered}) {
     config.mode = mode;
     CHECK(validate(config));
   }
-  config.mode = static_cast<framing_mode>(3);
-  check_refused(config, error_code::invalid_value, "framing.mode = 3: must be one of none, length_prefixed, line");
+  config.mode = static_cast<framing_mode>(4);
+  check_refused(config, error_code::invalid_value,
+                "framing.mode = 4: must be one of none, length_prefixed, line, numbered");
 }
 
 TEST_CASE("framing: a frame has 1 byte to 1 GiB") {

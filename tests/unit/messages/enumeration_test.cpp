@@ -36,7 +36,7 @@ TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(phase::close, "close");
   check_names(origin::system, "system");
   check_names(connection_state::closed, "closed");
-  check_names(framing_mode::line, "line");
+  check_names(framing_mode::numbered, "numbered");
   check_names(outcome::acked, "acked");
   check_names(when_down::drop, "drop");
   check_names(permanent_error_policy::keep_trying, "keep_trying");
