@@ -159,6 +159,7 @@ void check_settings(limits_table& table) {
   row("flow_limits::queue_messages", std::to_string(flow.queue_messages));
   row("flow_limits::queue_bytes", size(flow.queue_bytes));
   row("flow_limits::queue_age", time(flow.queue_age));
+  row("flow_limits::open_calls", std::to_string(flow.open_calls));
   const framing_config framing;
   row("framing_config::max_frame_size", size(framing.max_frame_size));
   row("framing_config::partial_frame_timeout", time(framing.partial_frame_timeout));
@@ -200,6 +201,7 @@ void check_settings(limits_table& table) {
 void check_constants(limits_table& table) {
   const auto row = [&](const std::string& name, const std::string& values) { table.expect_row(name, values); };
   row("batch_messages_max", std::to_string(batch_messages_max));
+  row("refusal_text_max", std::to_string(refusal_text_max));
   row("endpoints_per_peer_max", std::to_string(endpoints_per_peer_max));
   row("histogram::bucket_count_max", std::to_string(histogram::bucket_count_max));
   row("winner_memory::lifetime", minutes(std::chrono::duration_cast<std::chrono::minutes>(winner_memory::lifetime)));

@@ -246,6 +246,12 @@ TEST_CASE("flow: 1 to 1,000,000 messages wait") {
   messages.check_refused({}, 0);
 }
 
+TEST_CASE("flow: 1 to 1,000,000 calls are open") {
+  const limited_field open{"flow.open_calls", &flow_limits::open_calls, 1U, 1'000'000U, "1..1000000"};
+  open.check({});
+  open.check_refused({}, 0);
+}
+
 TEST_CASE("flow: messages wait 1 ms to 24 h") {
   limited_field{"flow.queue_age", &flow_limits::queue_age, milliseconds{1}, day, any_time}.check({});
 }

@@ -32,7 +32,7 @@ void check_names(E last, std::string_view last_name) {
 TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(protocol::quic, "quic");
   check_names(error_kind::protocol, "protocol");
-  check_names(error_code::superseded, "superseded");
+  check_names(error_code::call_refused, "call_refused");
   check_names(phase::close, "close");
   check_names(origin::system, "system");
   check_names(connection_state::closed, "closed");

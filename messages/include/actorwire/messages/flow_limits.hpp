@@ -34,6 +34,9 @@ struct flow_limits {
   std::chrono::milliseconds queue_age{10'000};
   /// What happens to a message that does not fit.
   overflow_policy overflow = overflow_policy::fail;
+  /// Calls that were accepted and are not answered yet, over all streams; one more is refused with `would_block`.
+  /// 1 .. 1,000,000.
+  std::uint32_t open_calls = 65'536;
 
   friend bool operator==(const flow_limits&, const flow_limits&) = default;
 
@@ -42,7 +45,8 @@ struct flow_limits {
     return visit("flow_limits", field{"read_credit", self.read_credit}, field{"high_water", self.high_water},
                  field{"low_water", self.low_water}, field{"write_limit", self.write_limit},
                  field{"queue_messages", self.queue_messages}, field{"queue_bytes", self.queue_bytes},
-                 field{"queue_age", self.queue_age}, field{"overflow", self.overflow});
+                 field{"queue_age", self.queue_age}, field{"overflow", self.overflow},
+                 field{"open_calls", self.open_calls});
   }
 };
 
