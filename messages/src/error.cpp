@@ -16,6 +16,8 @@ error_kind kind_of(error_code code) noexcept {
     return error_kind::connection;
   if (code == error_code::queue_overflow || code == error_code::superseded)
     return error_kind::send;
+  if (code == error_code::call_unanswered)
+    return error_kind::receive;
   if (code <= error_code::address_in_use)
     return error_kind::initialization;
   if (code <= error_code::connection_failed)
@@ -47,6 +49,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::no_common_version:
     case error_code::stream_closed:
     case error_code::superseded:
+    case error_code::call_refused:
       return false;
     case error_code::descriptor_limit:
     case error_code::memory_limit:
@@ -80,6 +83,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::truncated_stream:
     case error_code::malformed:
     case error_code::peer_error:
+    case error_code::call_unanswered:
     // Names are made and come back; whoever knows that this one does not says so by `max_attempts`.
     case error_code::name_unknown:
       return true;

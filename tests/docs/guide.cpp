@@ -125,6 +125,57 @@ void show_framing(actorwire::network& net) {
   check(peer.has_value(), "a framed peer is acquired");
 }
 
+// [serve]
+caf::behavior serve_prices(caf::event_based_actor* self, const actorwire::connection_actor& client) {
+  using namespace actorwire;
+  return {
+      [=](const called& question) {
+        if (question.body.text() == "price of tea")
+          tell(self, client, answer_to(question, payload::copy_of("3.20")));
+        else
+          tell(self, client, refusal_of(question, 4, "nothing of that name"));
+      },
+      [](const received&) {},
+      [](const opened&) {},
+      [](const state_changed&) {},
+      [](const data_lost&) {},
+      [](const backpressure&) {},
+      [](const peer_closing&) {},
+  };
+}
+// [/serve]
+
+void show_calls(actorwire::network& net, caf::actor_system& system) {
+  // [call]
+  actorwire::listen_config serving;
+  serving.transport.framing.mode = actorwire::framing_mode::numbered;
+  const auto server = net.listen("tcp://127.0.0.1:0", serve_prices, serving);
+
+  actorwire::acquire_options options;
+  options.transport.framing = serving.transport.framing;
+  const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port), options).value();
+
+  caf::scoped_actor self{system};
+  actorwire::call question{actorwire::payload::copy_of("price of tea"), {}, 2s};
+  ask(&*self, peer, 5s, question)
+      .receive([](const actorwire::answered& reply) { std::cout << reply.body.text() << '\n'; },
+               [](const caf::error& reason) {
+                 const auto why = actorwire::to_transport_error(reason);
+                 std::cerr << to_string(why)
+                           << (actorwire::may_have_been_handled(why) ? "\n" : "; it did not leave, so ask again\n");
+               });
+  // [/call]
+  auto price = std::string{};
+  auto code = actorwire::error_code::none;
+  ask(&*self, peer, 5s, question)
+      .receive([&](const actorwire::answered& reply) { price = reply.body.text(); }, [](const caf::error&) {});
+  question.body = actorwire::payload::copy_of("price of stone");
+  ask(&*self, peer, 5s, question)
+      .receive([](const actorwire::answered&) {},
+               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
+  check(price == "3.20" && code == actorwire::error_code::call_refused, "calls are answered");
+}
+
 void show_policy(actorwire::network& net, caf::actor_system& system) {
   // [policy]
   actorwire::acquire_options options;
@@ -522,6 +573,7 @@ int main() {
   show_subscribing(system, peer);
   show_sending(system, peer);
   show_framing(net);
+  show_calls(net, system);
   show_policy(net, system);
   show_lease(net, system, server->port);
   show_receiver(net, system);

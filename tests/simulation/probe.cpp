@@ -77,6 +77,9 @@ struct line {
     if (told.reason.code != error_code::none)
       out << ", " << actorwire::to_string(told.reason);
   }
+  void operator()(const called& told) const {
+    out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
+  }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -112,6 +115,11 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](opened& told) { keep(told); },
       [keep](state_changed& told) { keep(told); },
       [self, mine, keep](received& told) {
+        keep(told);
+        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+          mine->unanswered.push_back(self->make_response_promise());
+      },
+      [self, mine, keep](called& told) {
         keep(told);
         if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
           mine->unanswered.push_back(self->make_response_promise());
@@ -215,6 +223,20 @@ answer_to<batch_sent> probe::send_batch(const connection_actor& to, const std::v
 
 void probe::cast_batch(const connection_actor& to, const std::vector<std::string>& texts, send_options options) {
   run([to, message = batch_of(texts, options)](caf::event_based_actor* self) { tell(self, to, message); });
+}
+
+answer_to<answered> probe::call(const connection_actor& to, std::string_view text, send_options options,
+                                std::chrono::milliseconds timeout) {
+  return request<answered>(to, actorwire::call{payload::copy_of(text), options, timeout});
+}
+
+answer_to<sent> probe::reply(const connection_actor& to, const called& question, std::string_view text) {
+  return request<sent>(to, actorwire::answer_to(question, payload::copy_of(text)));
+}
+
+answer_to<sent> probe::turn_down(const connection_actor& to, const called& question, std::uint8_t code,
+                                 std::string_view text) {
+  return request<sent>(to, refusal_of(question, code, std::string{text}));
 }
 
 answer_to<connection_info> probe::connect(const connection_actor& to) {

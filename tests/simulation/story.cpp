@@ -54,6 +54,7 @@ public:
     generation_ = told.info.generation;
   }
   void operator()(const received& told) { see(told.generation); }
+  void operator()(const called& told) { see(told.generation); }
   void operator()(const peer_closing& told) { see(told.generation); }
   void operator()(const message_settled& told) {
     see(told.generation);
@@ -159,7 +160,8 @@ bool has_grown(const stats& earlier, const stats& later) {
       && holds(before.send_latency, after.send_latency) && holds(before.queue_age, after.queue_age)
       && holds(before.round_trip, after.round_trip) && std::ranges::all_of(before.drops, holds_drop)
       && std::ranges::all_of(before.failed_attempts, holds_failure)
-      && std::ranges::equal(before.time_in.all, after.time_in.all, std::ranges::less_equal{});
+      && std::ranges::equal(before.time_in.all, after.time_in.all, std::ranges::less_equal{})
+      && before.calls.made <= after.calls.made && before.calls.late_answers <= after.calls.late_answers;
 }
 
 void check_story(const std::vector<note>& told, const connection_status& snapshot) {

@@ -1,5 +1,6 @@
 #include "channel/channel_actor.hpp"
 
+#include "channel/calls.hpp"
 #include "channel/wire.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -90,6 +91,9 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](const stop_stream& request) { return at_work().handle(request); },
       [](const prioritize_stream& request) { return at_work().handle(request); },
       [](send_datagram& request) { return at_work().handle(request); },
+      [](call& request) { return at_work().handle(request); },
+      [](answer& request) { return at_work().handle(request); },
+      [](const refuse& request) { return at_work().handle(request); },
       [](get_stats) { return at_work().statistics(); },
       [](const stream_stats& request) { at_work().handle(request); },
       [](get_state) { return at_work().present_status(); },
@@ -128,6 +132,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   }
   wire_ = &carrier;
   early_wire_ = nullptr;
+  peer_has_finished_ = false;
   has_received_all_ = false;
   ++status_.generation;
   status_.local_address = opening.local;
@@ -165,6 +170,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
     if (health_ != nullptr)
       health_->end();
     sending_.connection_lost(reason);
+    end_answers(reason);
     audience_.forget_streams();
     waiting_.fail_receives_of_streams(reason);
     has_finished_ = is_finishing_ && sending_.is_flushed(0);
@@ -177,9 +183,11 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
 
 void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
+  peer_has_finished_ = true;
   if (config_->allow_half_open) {
     has_received_all_ = true;
     waiting_.fail_receives(0, nothing_more_comes());
+    end_answers(0, nothing_more_comes());
   }
   audience_.await_handling(peer_closing{status_.id, status_.generation}, [this, generation = status_.generation] {
     if (wire_ != nullptr && generation == status_.generation && !config_->allow_half_open)
@@ -187,13 +195,23 @@ void channel_actor::note_peer_finished() {
   });
 }
 
-std::size_t channel_actor::credit(stream_id stream) const noexcept {
+std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> next) const noexcept {
+  std::size_t left = 0;
   if (audience_.wants_data(stream))
-    return audience_.credit_left(stream);
-  return waiting_.want_data(stream) || drops_data(stream) ? pull_credit : 0;
+    left = audience_.credit_left(stream);
+  else if (waiting_.want_data(stream) || drops_data(stream))
+    left = pull_credit;
+  if (left > 0 || next == frame_kind::data || next == frame_kind::call)
+    return left;
+  // Answers go to who called, whether data is wanted or not; but not past data that waits for credit.
+  return next || awaits_answers(stream) ? pull_credit : 0;
 }
 
-void channel_actor::deliver(stream_id stream, payload body) {
+void channel_actor::deliver(stream_id stream, payload body, const frame_label& label) {
+  if (label.kind != frame_kind::data) {
+    deliver_numbered(stream, std::move(body), label);
+    return;
+  }
   received data{status_.id, status_.generation, stream, std::move(body)};
   if (audience_.wants_data(stream))
     audience_.deliver(std::move(data));
@@ -250,11 +268,14 @@ void channel_actor::end(const transport_error& reason) {
   if (health_ != nullptr)
     health_->end();
   sending_.abandon(reason);
+  end_answers(reason);
   transition(state_event::abort, reason);
   waiting_.fail_connects(reason);
   waiting_.fail_receives(reason);
   finish_closing();
   sending_.stop();
+  if (calls_ != nullptr)
+    calls_->stop();
   dismiss_all();
   has_left();
   if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
@@ -504,6 +525,7 @@ stats channel_actor::statistics() const {
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
   all.lifetime = figures_.lifetime(status_.state, where().now() - changed_at_);
+  all.lifetime.calls = totals_of_calls();
   return all;
 }
 

@@ -11,6 +11,7 @@
 
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/frame_label.hpp>
 #include <actorwire/transports/transport.hpp>
 
 #include <chrono>
@@ -19,9 +20,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace actorwire {
 
+class calls;
 class wire;
 
 /// What a connection and a peer have in common: the public interface, the sending half, the audience, the state machine.
@@ -63,10 +66,10 @@ public:
   /// The connection goes on between other addresses.
   void note_address_changed(const std::string& local, const std::string& remote);
 
-  /// How much data of a stream is wanted now, in bytes.
-  [[nodiscard]] std::size_t credit(stream_id stream) const noexcept;
+  /// How much is wanted now of a stream on which a message of this kind comes next, in bytes. Empty: that is not known yet.
+  [[nodiscard]] std::size_t credit(stream_id stream, std::optional<frame_kind> next) const noexcept;
 
-  void deliver(stream_id stream, payload body);
+  void deliver(stream_id stream, payload body, const frame_label& label);
 
   /// Nothing more comes on this stream, which is not 0.
   void end_receiving(stream_id stream, const transport_error& why);
@@ -80,6 +83,9 @@ public:
   [[nodiscard]] outbound& sending() noexcept { return sending_; }
 
   // -- for its parts ----------------------------------------------------------------------------------------------------
+
+  /// What became of the message of a call; of others nothing happens.
+  void note_call_outcome(const settled& what);
 
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;
@@ -226,8 +232,13 @@ private:
   /// The channel whose handler is running on this thread.
   [[nodiscard]] static channel_actor& at_work() noexcept;
 
+  using call_promise = caf::typed_response_promise<answered>;
+
   // -- requests
   caf::typed_response_promise<connection_info> handle(connect);
+  call_promise handle(call& request);
+  outbound::reply handle(answer& request);
+  outbound::reply handle(const refuse& request);
   outbound::reply handle(actorwire::send& message);
   void handle(cast& message);
   outbound::batch_reply handle(send_batch& batch);
@@ -274,6 +285,24 @@ private:
   /// Carries a request about a stream out, and answers it.
   template <class Request, class Action>
   caf::result<void> apply(const Request& request, Action action);
+  // -- calls
+  /// Sends a call. *Errors:* what its sender is to be told.
+  [[nodiscard]] result<void> make_call(call& request, const call_promise& asker);
+  template <class Request>
+  outbound::reply reply_to_call(const Request& request, frame_kind kind, payload body);
+  /// Takes an answer or a refusal for sending. *Errors:* what its sender is to be told.
+  [[nodiscard]] result<void> accept_answer(std::uint64_t generation, stream_id stream, const frame_label& label,
+                                           payload body, const outbound::reply& asker);
+  /// *Errors:* `unsupported` where the framing has no numbers.
+  [[nodiscard]] result<void> check_framing(std::string_view what) const;
+  void deliver_numbered(stream_id stream, payload body, const frame_label& label);
+  [[nodiscard]] bool awaits_answers(stream_id stream) const noexcept;
+  /// No answer comes any more to what has left: on any stream, or on one.
+  void end_answers(const transport_error& why);
+  void end_answers(stream_id stream, const transport_error& why);
+  [[nodiscard]] call_totals totals_of_calls() const noexcept;
+  [[nodiscard]] calls& all_calls();
+
   /// Whether `who` is sent anything without asking each time; it is watched then.
   [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
   void watch_if_new(const caf::strong_actor_ptr& who);
@@ -298,10 +327,14 @@ private:
   waiting_requests waiting_;
   /// Null where nobody wants to know.
   std::unique_ptr<health> health_;
+  /// Null for a channel without any.
+  std::unique_ptr<calls> calls_;
   std::unique_ptr<closing> closing_;
   /// When the last transition was, or the channel was made.
   time_point changed_at_;
-  /// The peer sends no more on this connection, which stays half open.
+  /// The peer sends no more on stream 0 of this connection.
+  bool peer_has_finished_ = false;
+  /// The same, and the connection stays half open.
   bool has_received_all_ = false;
   bool is_finishing_ = false;
   /// The stream was finished, and the wire that is gone had taken all of it, as far as it was not torn.

@@ -3,6 +3,7 @@
 #include "channel/channel_actor.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -152,7 +153,7 @@ void wire::handle_timeout() {
   if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
     set(deadline::partial_frame, never);
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
-    if (user_ != nullptr && user_->credit(0) > 0) {
+    if (user_ != nullptr && user_->credit(0, intake_.next_kind()) > 0) {
       abort(intake::late_frame());
       return;
     }
@@ -253,8 +254,9 @@ void wire::pump_later() {
 void wire::pump() {
   if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
-  const auto came = intake_.deliver([this] { return user_->credit(0); },
-                                    [this](payload frame) { user_->deliver(0, std::move(frame)); });
+  const auto came =
+      intake_.deliver([this](std::optional<frame_kind> next) { return user_->credit(0, next); },
+                      [this](payload frame, const frame_label& label) { user_->deliver(0, std::move(frame), label); });
   if (!came) {
     abort(came.error());
     return;
@@ -269,7 +271,7 @@ void wire::pump() {
   }
   // The time for a frame begins with its first byte, and not anew with each further one. It does not run while it is our
   // side that does not read.
-  const auto wanted = user_->credit(0);
+  const auto wanted = user_->credit(0, intake_.next_kind());
   if (!intake_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
   else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)

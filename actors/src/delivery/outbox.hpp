@@ -71,9 +71,9 @@ public:
   /// `outbox_ledger::check`; `body` and `reply` are left as they were then.
   template <settles<Reply> Settle>
   [[nodiscard]] result<admission> accept(payload&& body, const send_options& options, Reply&& reply, time_point now,
-                                         Settle&& settle) {
+                                         Settle&& settle, const frame_label& label = {}) {
     assert(is_ready_ || options.policy == when_down::queue);
-    const auto envelope = encoder_.frame(body.bytes());
+    const auto envelope = encoder_.frame(body.bytes(), label);
     if (!envelope)
       return envelope.error();
     const std::size_t size = body.size();

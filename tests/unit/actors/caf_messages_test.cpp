@@ -157,6 +157,25 @@ TEST_CASE("what is said about health arrives at another node as it was") {
   CHECK(removal.policy == policy);
 }
 
+TEST_CASE("what is said about calls arrives at another node as it was") {
+  system_config config;
+  caf::actor_system system{config};
+  const auto body = payload::copy_of("abc");
+  const auto check = [&](const auto& message) { CHECK(there_and_back(system, message) == message); };
+  check(call{body, {.policy = when_down::fail, .stream = 4}, std::chrono::milliseconds{5}});
+  check(answered{1, 2, 3, body});
+  check(called{1, 2, 4, 5, body});
+  check(answer{1, 4, 5, body});
+  check(refuse{1, 4, 5, 6, "why"});
+  stats figures;
+  figures.lifetime.calls = {1, 2, 3, 4, 5};
+  check(figures);
+  transport_config settings;
+  settings.framing.mode = framing_mode::numbered;
+  settings.flow.open_calls = 7;
+  check(settings);
+}
+
 TEST_CASE("a histogram takes little room on its way to another node, and an empty one none") {
   system_config config;
   caf::actor_system system{config};

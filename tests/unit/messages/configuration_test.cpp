@@ -194,12 +194,14 @@ TEST_CASE("quic: the folder for qlog is a path that is not shown") {
 
 TEST_CASE("framing: the mode is one of the named ones") {
   framing_config config;
-  for (const auto mode : {framing_mode::none, framing_mode::length_prefixed, framing_mode::line}) {
+  for (const auto mode :
+       {framing_mode::none, framing_mode::length_prefixed, framing_mode::line, framing_mode::numbered}) {
     config.mode = mode;
     CHECK(validate(config));
   }
-  config.mode = static_cast<framing_mode>(3);
-  check_refused(config, error_code::invalid_value, "framing.mode = 3: must be one of none, length_prefixed, line");
+  config.mode = static_cast<framing_mode>(4);
+  check_refused(config, error_code::invalid_value,
+                "framing.mode = 4: must be one of none, length_prefixed, line, numbered");
 }
 
 TEST_CASE("framing: a frame has 1 byte to 1 GiB") {
@@ -243,6 +245,12 @@ TEST_CASE("flow: 1 to 1,000,000 messages wait") {
   const limited_field messages{"flow.queue_messages", &flow_limits::queue_messages, 1U, 1'000'000U, "1..1000000"};
   messages.check({});
   messages.check_refused({}, 0);
+}
+
+TEST_CASE("flow: 1 to 1,000,000 calls are open") {
+  const limited_field open{"flow.open_calls", &flow_limits::open_calls, 1U, 1'000'000U, "1..1000000"};
+  open.check({});
+  open.check_refused({}, 0);
 }
 
 TEST_CASE("flow: messages wait 1 ms to 24 h") {

@@ -32,11 +32,11 @@ void check_names(E last, std::string_view last_name) {
 TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(protocol::quic, "quic");
   check_names(error_kind::protocol, "protocol");
-  check_names(error_code::probe_failed, "probe_failed");
+  check_names(error_code::call_refused, "call_refused");
   check_names(phase::close, "close");
   check_names(origin::system, "system");
   check_names(connection_state::closed, "closed");
-  check_names(framing_mode::line, "line");
+  check_names(framing_mode::numbered, "numbered");
   check_names(outcome::acked, "acked");
   check_names(when_down::drop, "drop");
   check_names(permanent_error_policy::keep_trying, "keep_trying");

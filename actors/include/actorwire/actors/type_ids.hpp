@@ -2,6 +2,7 @@
 
 #include <actorwire/actors/detail/caf_execution.hpp>
 #include <actorwire/actors/detail/caf_messages.hpp>
+#include <actorwire/messages/calls.hpp>
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/health.hpp>
 #include <actorwire/messages/listen_config.hpp>
@@ -41,14 +42,16 @@ struct set_probe {
 };
 
 /// A TCP, TLS or QUIC connection, or a peer that keeps one alive: both understand the same messages, so a program does
-/// not care which of them it holds. Requests are described in `messages/requests.hpp`, what subscribers get in
-/// `messages/events.hpp`.
-using connection_actor = caf::typed_actor<
-    sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<batch_sent(send_batch)>,
-    sig<received(receive)>, sig<connection_status(subscribe)>, sig<void(unsubscribe)>, sig<void(grant)>,
-    sig<void(finish_stream)>, sig<stream_opened(open_stream)>, sig<void(reset_stream)>, sig<void(stop_stream)>,
-    sig<void(prioritize_stream)>, sig<datagram_sent(send_datagram)>, sig<stats(get_stats)>, sig<void(stream_stats)>,
-    sig<connection_status(get_state)>, sig<health_report(get_health)>, sig<void(set_probe)>, sig<close_report(close)>>;
+/// not care which of them it holds. Requests are described in `messages/requests.hpp` and `messages/calls.hpp`, what
+/// subscribers get in `messages/events.hpp`.
+using connection_actor =
+    caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<batch_sent(send_batch)>,
+                     sig<received(receive)>, sig<connection_status(subscribe)>, sig<void(unsubscribe)>,
+                     sig<void(grant)>, sig<void(finish_stream)>, sig<stream_opened(open_stream)>,
+                     sig<void(reset_stream)>, sig<void(stop_stream)>, sig<void(prioritize_stream)>,
+                     sig<datagram_sent(send_datagram)>, sig<answered(call)>, sig<sent(answer)>, sig<sent(refuse)>,
+                     sig<stats(get_stats)>, sig<void(stream_stats)>, sig<connection_status(get_state)>,
+                     sig<health_report(get_health)>, sig<void(set_probe)>, sig<close_report(close)>>;
 
 /// A listener has accepted a connection. Its bytes wait until somebody subscribes.
 ///
@@ -323,6 +326,12 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::health_probe))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::health_report))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::probe_policy))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::set_probe))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::answer))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::answered))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::call))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::call_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::called))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

@@ -76,9 +76,11 @@ enum class error_code : std::uint8_t {
   queue_overflow,
   superseded,
   probe_failed,
+  call_unanswered,
+  call_refused,
 };
 
-constexpr std::array<std::string_view, 49> names_of(error_code) {
+constexpr std::array<std::string_view, 51> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -127,7 +129,9 @@ constexpr std::array<std::string_view, 49> names_of(error_code) {
           "lease_ended",
           "queue_overflow",
           "superseded",
-          "probe_failed"};
+          "probe_failed",
+          "call_unanswered",
+          "call_refused"};
 }
 
 /// What the connection was doing when it failed.

@@ -23,7 +23,7 @@ namespace actorwire {
 /// What a subscriber wants to hear of; combine with `|`.
 enum class event_mask : std::uint32_t {
   none = 0,
-  /// `received`, `peer_closing`, `passivated` of stream 0, the one that every transport has: the bytes.
+  /// `received`, `called`, `peer_closing`, `passivated` of stream 0, the one that every transport has: the bytes.
   data = 1U << 0U,
   /// `opened`, `state_changed`, `address_changed`.
   state = 1U << 1U,
@@ -33,8 +33,8 @@ enum class event_mask : std::uint32_t {
   backpressure = 1U << 3U,
   /// `pool_event`, from a supervisor.
   pool = 1U << 4U,
-  /// All other streams: `stream_opened`, `received`, `peer_closing`, `passivated`, `stream_reset`, `stream_closed`,
-  /// `streams_available`. While nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the
+  /// All other streams: `stream_opened`, `received`, `called`, `peer_closing`, `passivated`, `stream_reset`,
+  /// `stream_closed`, `streams_available`. While nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the
   /// connection.
   streams = 1U << 5U,
   /// `datagram_received`.

@@ -36,6 +36,9 @@ struct flow_limits {
   std::chrono::milliseconds degraded_age{0};
   /// What happens to a message that does not fit.
   overflow_policy overflow = overflow_policy::fail;
+  /// Calls that were accepted and are not answered yet, over all streams; one more is refused with `would_block`.
+  /// 1 .. 1,000,000.
+  std::uint32_t open_calls = 65'536;
 
   friend bool operator==(const flow_limits&, const flow_limits&) = default;
 
@@ -45,7 +48,7 @@ struct flow_limits {
                  field{"low_water", self.low_water}, field{"write_limit", self.write_limit},
                  field{"queue_messages", self.queue_messages}, field{"queue_bytes", self.queue_bytes},
                  field{"queue_age", self.queue_age}, field{"degraded_age", self.degraded_age},
-                 field{"overflow", self.overflow});
+                 field{"overflow", self.overflow}, field{"open_calls", self.open_calls});
   }
 };
 
