@@ -69,6 +69,7 @@ close_report close_roots(caf::actor_system& system, const std::vector<root_book:
     return ask(self.operator->(), who.handle, limit.patience(), close{how.mode, limit.left()});
   };
   std::vector<decltype(ask_to_close(roots.front()))> answers;
+  answers.reserve(roots.size());
   for (const auto& root : roots)
     answers.push_back(ask_to_close(root));
   run_ready();
