@@ -112,10 +112,13 @@ void peer::obey(peer_directive& directive) {
       break;
     case peer_directive::kind::renew:
       // An attempt under way may have begun with what was old, and is let go when it has succeeded.
-      if (wire_ == nullptr)
+      if (wire_ == nullptr) {
         renewal_ = directive.delay;
-      else if (!wants_to_end())
+      } else if (!wants_to_end()) {
+        // What it would be asked by waits for the next connection.
+        stop_probing();
         wire_->retire(directive.delay);
+      }
       break;
     case peer_directive::kind::hold:
       // What a message that may not wait is answered with.

@@ -186,6 +186,9 @@ void channel_actor::note_peer_finished() {
   peer_has_finished_ = true;
   if (config_->allow_half_open) {
     has_received_all_ = true;
+    // Who can answer no more is not to be asked.
+    if (!can_have_streams())
+      stop_probing();
     waiting_.fail_receives(0, nothing_more_comes());
     end_answers(0, nothing_more_comes());
   }
@@ -203,8 +206,11 @@ std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> ne
     left = pull_credit;
   if (left > 0 || next == frame_kind::data || next == frame_kind::call)
     return left;
-  // Answers go to who called, whether data is wanted or not; but not past data that waits for credit.
-  return next || awaits_answers(stream) ? pull_credit : 0;
+  // What no connection takes is to end it.
+  if (next && *next > frame_kind::refusal)
+    return pull_credit;
+  // Answers go to who called, whether data is wanted or not; but not past data that waits for credit, and not when nobody calls.
+  return awaits_answers(stream) ? pull_credit : 0;
 }
 
 void channel_actor::deliver(stream_id stream, payload body, const frame_label& label) {
@@ -474,8 +480,7 @@ void channel_actor::handle(const finish_stream& request) {
   }
   if (!std::exchange(is_finishing_, true)) {
     finishes();
-    if (health_ != nullptr)
-      health_->stop_probing();
+    stop_probing();
   }
   if (wire_ != nullptr)
     wire_->finish(false);

@@ -174,6 +174,9 @@ protected:
   /// Begins to close, or changes how.
   void begin_close(const close& request);
 
+  /// The present connection lets go: nobody is asked any more how it is doing.
+  void stop_probing();
+
   /// Whether a close, or a stream that was finished with all that it had, makes the end of the wire the end of the
   /// channel.
   [[nodiscard]] bool wants_to_end() const noexcept { return closing_ != nullptr || has_finished_; }

@@ -119,9 +119,8 @@ result<void> channel_actor::make_call(call& request, const call_promise& asker) 
   }
   assert(*accepted == number);
   all.start(number, timeout);
-  // The answer is read even where nobody wants data.
-  if (!audience_.wants_data(options.stream))
-    pump_later(options.stream);
+  // The answer is read even where nobody wants data, or has credit left.
+  pump_later(options.stream);
   return {};
 }
 

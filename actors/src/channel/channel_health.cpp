@@ -74,6 +74,11 @@ caf::result<void> channel_actor::handle(const set_probe& request) {
   return {};
 }
 
+void channel_actor::stop_probing() {
+  if (health_ != nullptr)
+    health_->stop_probing();
+}
+
 void channel_actor::dismiss_prober() {
   if (health_ == nullptr)
     return;

@@ -51,14 +51,14 @@ TEST_CASE("a stopped redis is found by its prober: degraded, then lost, and read
   wait_until("redis has answered a probe", [&] { return is_there(me.must_ask<health_report>(peer, get_health{})); });
   me.listen_to(peer, event_mask::state | event_mask::health);
   server.stop();
-  const auto degraded = me.await<state_changed>();
+  // On a machine that is slow by itself it may have been degraded, and better, before.
+  const auto degraded = me.await<state_changed>([](const auto& each) { return each.to == connection_state::degraded; });
   CHECK(degraded.from == connection_state::ready);
   CHECK(degraded.to == connection_state::degraded);
   CHECK(degraded.reason.code == error_code::probe_failed);
-  const auto told = me.await<health_changed>();
-  CHECK(told.change == health_change::cause_came);
+  const auto told = me.await<health_changed>([](const auto& each) { return each.change == health_change::cause_came; });
   CHECK(told.causes == std::vector{health_cause::probe_failing});
-  const auto lost = me.await<state_changed>();
+  const auto lost = me.await<state_changed>([](const auto& each) { return each.to == connection_state::backoff; });
   CHECK(lost.from == connection_state::degraded);
   CHECK(lost.to == connection_state::backoff);
   CHECK(lost.reason.code == error_code::probe_failed);

@@ -267,8 +267,8 @@ TEST_CASE("flow: messages that wait make a connection degraded after 10 ms to 24
 TEST_CASE("probe: an interval is 10 ms to 24 h, a timeout 1 ms to 24 h, and 1 to 1,000 failures count, or none") {
   limited_field<probe_policy, milliseconds>{"probe.interval", &probe_policy::interval, 10ms, day, "10..86400000 ms"}
       .check({});
-  limited_field<probe_policy, milliseconds>{"probe.timeout", &probe_policy::timeout, 1ms, day, "1..86400000 ms"}
-      .check({});
+  limited_field<probe_policy, milliseconds>{"probe.timeout", &probe_policy::timeout, 1ms, day, "1..86400000 ms"}.check(
+      {});
   auto rarely = probe_policy{};
   rarely.failures_to_fail = 0;
   for (const std::uint32_t failures : {0U, 1U, 1'000U}) {

@@ -100,10 +100,24 @@ TEST_CASE("two stops add up", "[H1]") {
   watched_shard one;
   one.watch(5s);
   one.stall(10s);
+  one.advance(shard::stall_threshold);
   one.stall(20s);
-  one.advance(5s);
+  one.advance(5s - shard::stall_threshold);
   CHECK(one.ended_after == 35s);
   CHECK(one.run.stalled() == 30s);
+}
+
+TEST_CASE("a shard that is always late puts each deadline off once, and not for ever", "[H1]") {
+  for (const auto turn : {200ms, 500ms, 1000ms, 5000ms})
+    for (const duration limit : {duration{turn} + 300ms, duration{10s}}) {
+      CAPTURE(turn.count(), limit.count());
+      watched_shard one;
+      one.watch(limit);
+      for (int count = 0; count < 1'000 && !one.ended_after; ++count)
+        one.stall(turn);
+      REQUIRE(one.ended_after);
+      CHECK(*one.ended_after <= 2 * limit + 2 * turn);
+    }
 }
 
 TEST_CASE("a handler that takes long costs others none of their time", "[H1]") {

@@ -121,8 +121,12 @@ bool shard::is_current() const noexcept {
 void shard::note_gap() noexcept {
   // A shard that has nothing to do waits for its next deadline. Whatever comes in before that ends the wait, late or not, and
   // then nothing was missed.
-  if (const auto next = timers_.next_timeout(); next && now_ - *next > stall_threshold)
-    stalled_ += now_ - last_alive_;
+  const auto next = timers_.next_timeout();
+  if (!next || now_ - *next <= stall_threshold)
+    return;
+  const auto follows_another = stall_ended_ != time_point::min() && last_alive_ - stall_ended_ < stall_threshold;
+  stalled_ += now_ - (follows_another ? std::max(last_alive_, *next) : last_alive_);
+  stall_ended_ = now_;
 }
 
 void shard::arm(timer& entry, duration delay) {

@@ -176,8 +176,9 @@ public:
 
   /// The time of this turn, less all the time in which the shard did not get to run: the program was stopped, the machine
   /// slept, a handler took long. What others are to do within a limit is measured by it, so that nobody is given up for what
-  /// this side was too late to see. What a deadline had left when the shard last ran before a stall, it has after it. It never
-  /// goes back, and is no time of any other shard.
+  /// this side was too late to see. What a deadline had left when the shard last ran before a stall, it has after it; but a
+  /// stall that begins right behind another counts from the deadline that was missed, or a shard that is always late would
+  /// never meet one. It never goes back, and is no time of any other shard.
   [[nodiscard]] time_point lived() noexcept { return now() - stalled_; }
 
   /// The same at this very moment, but at most `stall_threshold` after the turn began: what comes later may be a stall.
@@ -252,6 +253,8 @@ private:
   time_point now_{};
   /// The latest time at which the shard is known to have run.
   time_point last_alive_{};
+  /// When the shard ran again after the last stall.
+  time_point stall_ended_ = time_point::min();
   duration stalled_{0};
   bool now_is_sampled_ = false;
   bool in_turn_ = false;
