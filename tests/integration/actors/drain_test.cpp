@@ -11,6 +11,8 @@
 #include <chrono>
 #include <cstdint>
 #include <future>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -69,6 +71,32 @@ void await_end(plain_socket& client) {
   while (::recv(client.descriptor(), bytes, sizeof bytes, 0) > 0) {
   }
 }
+
+/// An actor that lets nothing else run on a shard as long as this lives.
+class blocked_shard {
+public:
+  blocked_shard(network& net, std::size_t shard) {
+    auto go_on = go_on_.get_future().share();
+    auto begun = std::make_shared<std::promise<void>>();
+    auto has_begun = begun->get_future();
+    const auto blocking = net.spawn_on_shard(shard, [go_on, begun](caf::event_based_actor*) {
+      return caf::behavior{[go_on, begun](caf::get_atom) {
+        begun->set_value();
+        go_on.wait();
+      }};
+    });
+    anonymous_tell(blocking, caf::get_atom_v);
+    CHECK(has_begun.wait_for(patience) == std::future_status::ready);
+  }
+
+  ~blocked_shard() { go_on_.set_value(); }
+
+  blocked_shard(const blocked_shard&) = delete;
+  blocked_shard& operator=(const blocked_shard&) = delete;
+
+private:
+  std::promise<void> go_on_;
+};
 
 void cast_many(const connection_actor& peer, std::uint64_t count, std::size_t size = 100) {
   for (std::uint64_t number = 0; number < count; ++number)
@@ -283,18 +311,9 @@ TEST_CASE("two that drain a network at the same time are both told") {
 TEST_CASE("a drain of a network with a shard that is blocked comes back all the same, and is not complete") {
   program here;
   const auto server = here.net->listen("tcp://127.0.0.1:0", echo).value();
-  std::promise<void> is_blocked;
-  std::promise<void> may_go_on;
-  const auto blocking = here.net->spawn_on_shard(1, [&](caf::event_based_actor*) {
-    return caf::behavior{[&](caf::get_atom) {
-      is_blocked.set_value();
-      may_go_on.get_future().wait();
-    }};
-  });
-  anonymous_tell(blocking, caf::get_atom_v);
-  REQUIRE(is_blocked.get_future().wait_for(patience) == std::future_status::ready);
+  auto blocked = std::make_optional<blocked_shard>(*here.net, 1);
   const auto report = here.net->drain(1ms);
-  may_go_on.set_value();
+  blocked.reset();
   CHECK_FALSE(report.complete);
   CHECK(report.delivery == delivery_totals{});
 }
@@ -312,22 +331,12 @@ TEST_CASE("what is closed on one shard ends in its time while another shard is b
     clients.push_back(plain_socket::connect_to(server.port));
     theirs.push_back(me.await<accepted>().connection);
   }
-  std::promise<void> is_blocked;
-  std::promise<void> may_go_on;
-  const auto blocking = here.net->spawn_on_shard(1, [&](caf::event_based_actor*) {
-    return caf::behavior{[&](caf::get_atom) {
-      is_blocked.set_value();
-      may_go_on.get_future().wait();
-    }};
-  });
-  anonymous_tell(blocking, caf::get_atom_v);
-  CHECK(is_blocked.get_future().wait_for(patience) == std::future_status::ready);
+  const blocked_shard blocked{*here.net, 1};
   anonymous_tell(server.listener, actorwire::close{mode, 200ms});
   std::vector<pollfd> watched;
   for (const auto& client : clients)
     watched.push_back({client.descriptor(), POLLIN, 0});
   CHECK(::poll(watched.data(), watched.size(), static_cast<int>(std::chrono::milliseconds{patience}.count())) > 0);
-  may_go_on.set_value();
 }
 
 TEST_CASE("a network that was drained opens no port any more") {
