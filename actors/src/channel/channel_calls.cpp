@@ -94,9 +94,9 @@ channel_actor::call_promise channel_actor::handle(call& request) {
 }
 
 result<void> channel_actor::make_call(call& request, const call_promise& asker) {
-  if (const auto allowed = may_accept(request.options); !allowed)
+  if (auto allowed = may_accept(request.options); !allowed)
     return allowed;
-  if (const auto open = check_receivable(request.options.stream); !open)
+  if (auto open = check_receivable(request.options.stream); !open)
     return open;
   if (request.options.stream == 0 && is_ready() && peer_has_finished_)
     return no_answers_come();
@@ -109,7 +109,7 @@ result<void> channel_actor::make_call(call& request, const call_promise& asker) 
   const auto number = sending_.next_sequence();
   auto& all = all_calls();
   // First, because the message may be dropped at once, which is its outcome.
-  if (const auto added = all.add(number, asker, options, expires_before); !added)
+  if (auto added = all.add(number, asker, options, expires_before); !added)
     return added;
   outbound::recipient whom{{}, {}, number};
   const auto accepted = sending_.accept(request.body, options, whom, {frame_kind::call, number});
@@ -150,7 +150,7 @@ outbound::reply channel_actor::reply_to_call(const Request& request, frame_kind 
 
 result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id stream, const frame_label& label,
                                           payload body, const outbound::reply& asker) {
-  if (const auto numbered = check_framing(to_string(label.kind)); !numbered)
+  if (auto numbered = check_framing(to_string(label.kind)); !numbered)
     return numbered;
   // An answer that waited for the next connection would be taken for that to another call there.
   if (!is_over() && (!is_ready() || generation != status_.generation))
@@ -158,7 +158,7 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
   send_options options;
   options.policy = when_down::fail;
   options.stream = stream;
-  if (const auto allowed = may_accept(options); !allowed)
+  if (auto allowed = may_accept(options); !allowed)
     return allowed;
   outbound::recipient whom{asker, {}, 0};
   const auto accepted = sending_.accept(body, options, whom, label);

@@ -31,6 +31,7 @@ public:
   [[nodiscard]] constexpr std::span<const std::byte, size> bytes() const noexcept { return bytes_; }
 
   friend constexpr bool operator==(const session_id&, const session_id&) noexcept = default;
+  // NOLINTNEXTLINE(modernize-use-nullptr)
   friend constexpr auto operator<=>(const session_id&, const session_id&) noexcept = default;
 
 private:
