@@ -1,6 +1,7 @@
 // Draining: connections, peers, listeners, supervisors and whole networks end in order, over real sockets, and say what
 // became of every message.
 
+#include "listener_program.hpp"
 #include "secured_program.hpp"
 
 #include <catch2/generators/catch_generators_range.hpp>
@@ -57,12 +58,6 @@ bool adds_up(const delivery_totals& sums) {
   fates += sums.written;
   fates += sums.acked;
   return sums.pending == tally{} && sums.accepted == fates;
-}
-
-bool can_connect(std::uint16_t port) {
-  plain_socket attempt{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  const auto where = plain_socket::loopback(port);
-  return ::connect(attempt.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
 }
 
 /// Waits for the end of the stream, and throws away what comes before.
