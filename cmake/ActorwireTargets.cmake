@@ -57,9 +57,11 @@ function(actorwire_library folder)
     FILES ${headers})
   target_include_directories(${target} PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/src")
   target_compile_features(${target} PUBLIC cxx_std_20)
-  # Below 1.0 every minor version may break the ABI, so it is part of the SONAME.
+  # Below 1.0 every minor version may break the ABI, so it is part of the SONAME. Wherever they are installed, one library
+  # finds the next beside it: what a program is linked with says only where the first is.
   set_target_properties(${target} PROPERTIES
     EXPORT_NAME ${folder}
+    INSTALL_RPATH "$ORIGIN"
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR}
     VERIFY_INTERFACE_HEADER_SETS ON)

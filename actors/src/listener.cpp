@@ -3,11 +3,15 @@
 #include <actorwire/actors/errors.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace actorwire {
 
 namespace {
+
+/// How long the connections of a listener that is closed wait for all its sockets to be closed.
+constexpr duration patience_max = std::chrono::seconds{1};
 
 transport_error closed_because(std::string text) {
   return make_error(error_code::closed, phase::setup, origin::local, std::move(text));
@@ -20,7 +24,8 @@ listener::listener(caf::actor_config& config, std::shared_ptr<shard_context> hom
   : shard_actor(config, std::move(home)),
     settings_(std::make_shared<const accept_settings>(std::move(settings))),
     local_(settings_->local),
-    opened_(std::move(opened)) {}
+    opened_(std::move(opened)),
+    held_long_enough_([this] { in_actor([this] { pass_closes_on(); }); }) {}
 
 listener::behavior_type listener::make_behavior() {
   ignore_error_messages();
@@ -186,11 +191,29 @@ listener_stats listener::statistics() const {
 caf::typed_response_promise<close_report> listener::handle(const close& request) {
   const auto begun = closing_.join(this, [this] { quit(); });
   close_sockets(closed_because("the listener was closed meanwhile"));
-  // On every shard before the first connection ends: who is sent away here is not taken in by the next shard. The parts
-  // close at once, so this holds nobody up.
-  ask_parts<>(0, suspend{},
-              [this, begun, request](const result<void>&) { closing_.pass_on(this, begun, parts_, request); });
+  const auto time = std::clamp<duration>(request.timeout, duration{0}, std::chrono::hours{24});
+  held_closes_.push_back({begun, request, where().now() + time});
+  // On every shard before the first connection ends: who is sent away here is not taken in by the next shard. Parts close
+  // their sockets at once, but one on a shard that is blocked must not cost the others' connections their time.
+  const auto patience = request.mode == close_mode::abort ? duration{0} : std::min(time / 2, patience_max);
+  if (begun.is_first && patience > duration{0}) {
+    holds_closes_ = true;
+    ask_parts<>(0, suspend{}, [this](const result<void>&) { pass_closes_on(); });
+    where().arm(held_long_enough_, patience);
+  } else if (!holds_closes_ || patience == duration{0}) {
+    pass_closes_on();
+  }
   return begun.asker;
+}
+
+void listener::pass_closes_on() {
+  holds_closes_ = false;
+  held_long_enough_.cancel();
+  for (auto& [begun, request, end] : std::exchange(held_closes_, {})) {
+    request.timeout =
+        std::max(std::chrono::ceil<std::chrono::milliseconds>(end - where().now()), std::chrono::milliseconds{0});
+    closing_.pass_on(this, begun, parts_, request);
+  }
 }
 
 // -- sockets ------------------------------------------------------------------------------------------------------------
@@ -322,6 +345,7 @@ void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
 }
 
 void listener::tear_down(const caf::error& reason) noexcept {
+  held_long_enough_.cancel();
   const auto why = reason ? reason : to_caf_error(closed_because("the listener has ended"));
   closing_.abandon(why);
   for (auto* waiting : {&resuming_, &suspending_})

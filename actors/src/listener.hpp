@@ -6,6 +6,8 @@
 #include "subscriber_list.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
+#include <actorwire/transports/clock.hpp>
+#include <actorwire/transports/timer.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +34,14 @@ public:
   behavior_type make_behavior() override;
 
 private:
+  /// One `close` that the parts were not asked for yet.
+  struct held_close {
+    close_round::step begun;
+    close request;
+    /// When its time is over.
+    time_point end;
+  };
+
   using promise = caf::typed_response_promise<void>;
 
   enum class sockets : std::uint8_t { closed, opening, open, closing };
@@ -64,6 +74,8 @@ private:
   template <class... Answer, class Question>
   void ask_parts(std::size_t first, const Question& question, std::function<void(const result<void>&)> then_do);
   void tell_parts(const places_changed& news);
+  /// No part listens any more, or one does not answer for long: what was held back goes to the parts.
+  void pass_closes_on();
   void note_reloaded(std::uint64_t number, const reload_tls& request, const tls_store::answer& found);
   void end_reload(std::uint64_t number, const result<void>& outcome);
 
@@ -78,6 +90,10 @@ private:
   std::function<void(result<endpoint>)> opened_;
   std::vector<caf::actor> parts_;
   close_round closing_;
+  /// Closes that were not passed on yet, because parts may still listen.
+  std::vector<held_close> held_closes_;
+  timer held_long_enough_;
+  bool holds_closes_ = false;
   sockets state_ = sockets::closed;
   /// It was listening, or about to, when it began to close.
   bool stops_listening_ = false;

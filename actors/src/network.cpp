@@ -126,6 +126,8 @@ public:
       return known.error();
     if (const auto valid = validate(settings.config); !valid)
       return valid.error();
+    if (roots_->is_closed())
+      return is_draining();
     if (local->proto != protocol::tcp) {
       auto identity = identities_->load(tls_role::server, settings.config.transport.tls);
       if (!identity)

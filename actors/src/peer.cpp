@@ -90,6 +90,7 @@ void peer::note_successor_ready(wire& line) {
   successor_->is_ready = true;
   // Not before: what is sent from now on waits until the present connection has ended, so that it comes behind all that went
   // this way.
+  stop_probing();
   wire_->retire(successor_->limit);
 }
 

@@ -27,6 +27,12 @@ public:
   [[nodiscard]] bool add(const supervisor_actor& who) { return add(root{caf::actor_cast<caf::actor>(who), false}); }
   [[nodiscard]] bool add(const listener_actor& who) { return add(root{caf::actor_cast<caf::actor>(who), true}); }
 
+  /// Whether none is taken in any more.
+  [[nodiscard]] bool is_closed() {
+    const std::lock_guard guard{mutex_};
+    return is_closed_;
+  }
+
   /// Takes in no more of them; returns all that have not ended.
   [[nodiscard]] std::vector<root> close() {
     const std::lock_guard guard{mutex_};

@@ -17,6 +17,9 @@ using milliseconds = std::chrono::milliseconds;
 /// How long an answer may take that should come at once, or at a given time.
 constexpr milliseconds grace{1'000};
 
+/// How long the others wait for a listener to stop, however little time there is.
+constexpr milliseconds shortest_wait{50};
+
 /// Until when it is to be over.
 class time_limit {
 public:
@@ -48,8 +51,8 @@ close_report close_roots(caf::actor_system& system, const std::vector<root_book:
   };
 
   // All of them first: who is sent away by one listener does not come back by another. One on a shard that is blocked
-  // does not hold up the rest.
-  const auto patience = std::min(limit.patience(), grace);
+  // leaves the rest half of their time at least.
+  const auto patience = std::clamp(how.timeout / 2, shortest_wait, grace);
   const auto ask_to_suspend = [&](const root_book::root& who) {
     return ask(self.operator->(), who.handle, patience, suspend{});
   };
@@ -66,6 +69,7 @@ close_report close_roots(caf::actor_system& system, const std::vector<root_book:
     return ask(self.operator->(), who.handle, limit.patience(), close{how.mode, limit.left()});
   };
   std::vector<decltype(ask_to_close(roots.front()))> answers;
+  answers.reserve(roots.size());
   for (const auto& root : roots)
     answers.push_back(ask_to_close(root));
   run_ready();

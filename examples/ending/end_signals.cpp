@@ -18,7 +18,7 @@ end_signals::end_signals() {
 end_signals::~end_signals() {
   is_over_ = true;
   // Sent to this thread alone, which is still waiting.
-  pthread_kill(taker_.native_handle(), SIGTERM);
+  pthread_kill(taker_.native_handle(), SIGTERM); // NOLINT(bugprone-bad-signal-to-kill-thread): it takes it by sigwait
   taker_.join();
 }
 

@@ -112,10 +112,10 @@ bool talk(caf::actor_system& system, const actorwire::connection_actor& redis) {
       {"INFO", "server"},
   };
   caf::scoped_actor self{system};
-  ask(&*self, redis, patience, actorwire::connect{})
-      .receive([](const actorwire::connection_info&
-                      info) { std::cout << "connected to " << info.remote_address << std::endl; },
-               fail);
+  const auto tell = [](const actorwire::connection_info& info) {
+    std::cout << "connected to " << info.remote_address << std::endl;
+  };
+  ask(&*self, redis, patience, actorwire::connect{}).receive(tell, fail);
 
   // All commands travel in one message; Redis answers in order.
   std::string request;

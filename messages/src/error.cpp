@@ -11,10 +11,13 @@ namespace actorwire {
 error_kind kind_of(error_code code) noexcept {
   // The enumeration lists the codes kind by kind, so the kind is a question of position; but not for those that came
   // later, because numbers are stable.
-  if (code == error_code::name_unknown || code == error_code::breaker_open || code == error_code::lease_ended)
+  if (code == error_code::name_unknown || code == error_code::breaker_open || code == error_code::lease_ended
+      || code == error_code::probe_failed)
     return error_kind::connection;
   if (code == error_code::queue_overflow || code == error_code::superseded)
     return error_kind::send;
+  if (code == error_code::call_unanswered)
+    return error_kind::receive;
   if (code <= error_code::address_in_use)
     return error_kind::initialization;
   if (code <= error_code::connection_failed)
@@ -46,6 +49,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::no_common_version:
     case error_code::stream_closed:
     case error_code::superseded:
+    case error_code::call_refused:
       return false;
     case error_code::descriptor_limit:
     case error_code::memory_limit:
@@ -68,6 +72,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::connection_failed:
     case error_code::breaker_open:
     case error_code::lease_ended:
+    case error_code::probe_failed:
     case error_code::would_block:
     case error_code::expired:
     case error_code::send_failed:
@@ -78,6 +83,7 @@ bool is_retryable(error_code code) noexcept {
     case error_code::truncated_stream:
     case error_code::malformed:
     case error_code::peer_error:
+    case error_code::call_unanswered:
     // Names are made and come back; whoever knows that this one does not says so by `max_attempts`.
     case error_code::name_unknown:
       return true;

@@ -47,6 +47,7 @@ lifetime_stats& lifetime_stats::operator+=(const lifetime_stats& other) {
   for (const auto& entry : other.failed_attempts)
     add_failed_attempts(entry.why, entry.attempts);
   time_in += other.time_in;
+  calls += other.calls;
   return *this;
 }
 

@@ -5,7 +5,10 @@
 #include <actorwire/actors/system_config.hpp>
 
 #include <caf/actor_system.hpp>
+#include <caf/exit_reason.hpp>
+#include <caf/response_promise.hpp>
 #include <caf/scoped_actor.hpp>
+#include <caf/send.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -16,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 using namespace std::chrono_literals;
 
@@ -119,6 +123,57 @@ void show_framing(actorwire::network& net) {
   const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port), options);
   // [/framing]
   check(peer.has_value(), "a framed peer is acquired");
+}
+
+// [serve]
+caf::behavior serve_prices(caf::event_based_actor* self, const actorwire::connection_actor& client) {
+  using namespace actorwire;
+  return {
+      [=](const called& question) {
+        if (question.body.text() == "price of tea")
+          tell(self, client, answer_to(question, payload::copy_of("3.20")));
+        else
+          tell(self, client, refusal_of(question, 4, "nothing of that name"));
+      },
+      [](const received&) {},
+      [](const opened&) {},
+      [](const state_changed&) {},
+      [](const data_lost&) {},
+      [](const backpressure&) {},
+      [](const peer_closing&) {},
+  };
+}
+// [/serve]
+
+void show_calls(actorwire::network& net, caf::actor_system& system) {
+  // [call]
+  actorwire::listen_config serving;
+  serving.transport.framing.mode = actorwire::framing_mode::numbered;
+  const auto server = net.listen("tcp://127.0.0.1:0", serve_prices, serving);
+
+  actorwire::acquire_options options;
+  options.transport.framing = serving.transport.framing;
+  const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port), options).value();
+
+  caf::scoped_actor self{system};
+  actorwire::call question{actorwire::payload::copy_of("price of tea"), {}, 2s};
+  ask(&*self, peer, 5s, question)
+      .receive([](const actorwire::answered& reply) { std::cout << reply.body.text() << '\n'; },
+               [](const caf::error& reason) {
+                 const auto why = actorwire::to_transport_error(reason);
+                 std::cerr << to_string(why)
+                           << (actorwire::may_have_been_handled(why) ? "\n" : "; it did not leave, so ask again\n");
+               });
+  // [/call]
+  auto price = std::string{};
+  auto code = actorwire::error_code::none;
+  ask(&*self, peer, 5s, question)
+      .receive([&](const actorwire::answered& reply) { price = reply.body.text(); }, [](const caf::error&) {});
+  question.body = actorwire::payload::copy_of("price of stone");
+  ask(&*self, peer, 5s, question)
+      .receive([](const actorwire::answered&) {},
+               [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
+  check(price == "3.20" && code == actorwire::error_code::call_refused, "calls are answered");
 }
 
 void show_policy(actorwire::network& net, caf::actor_system& system) {
@@ -428,6 +483,52 @@ void show_errors(actorwire::network& net) {
   check(!wrong && wrong.error().code == actorwire::error_code::invalid_value, "a wrong port is refused");
 }
 
+// [probe]
+caf::behavior redis_client(caf::event_based_actor* self, const actorwire::connection_actor& redis,
+                           std::chrono::milliseconds interval) {
+  using namespace actorwire;
+  tell(self, redis, subscribe{event_mask::data | event_mask::health});
+  tell(self, redis, set_probe{caf::actor{self}, {.interval = interval, .timeout = 1s, .failures_to_fail = 3}});
+  auto unanswered = std::make_shared<std::vector<caf::response_promise>>();
+  return {
+      [=](const health_probe&) {
+        tell(self, redis, cast{payload::copy_of("PING\r\n"), {when_down::drop}});
+        unanswered->push_back(self->make_response_promise());
+      },
+      [=](const received& data) {
+        // "+PONG", or another answer: it works.
+        for (auto& probe : std::exchange(*unanswered, {}))
+          probe.deliver(caf::unit);
+        store(data.body);
+      },
+      [](const health_changed& event) { std::cout << to_string(event.change) << ", " << event.reason.text << '\n'; },
+      [](const connection_status&) {},
+      [](const peer_closing&) {},
+  };
+}
+// [/probe]
+
+void show_health(caf::actor_system& system, const actorwire::connection_actor& peer) {
+  const auto client = system.spawn(redis_client, peer, 10ms);
+  caf::scoped_actor self{system};
+  std::uint64_t answers = 0;
+  const auto give_up_at = std::chrono::steady_clock::now() + 20s;
+  while (answers == 0 && std::chrono::steady_clock::now() < give_up_at) {
+    // [health]
+    ask(&*self, peer, 1s, actorwire::get_health{})
+        .receive(
+            [&](const actorwire::health_report& now) {
+              answers = now.probe_successes;
+              std::cout << to_string(now.state) << " for " << now.time_in_state.count() << " ms, silent for "
+                        << now.silence.count() << " ms, " << now.probe_successes << " probes answered\n";
+            },
+            [](const caf::error&) {});
+    // [/health]
+  }
+  check(answers > 0, "a probe is answered");
+  caf::anon_send_exit(client, caf::exit_reason::user_shutdown);
+}
+
 void show_closing(caf::actor_system& system, const actorwire::connection_actor& peer) {
   caf::scoped_actor self{system};
   auto is_complete = false;
@@ -472,11 +573,13 @@ int main() {
   show_subscribing(system, peer);
   show_sending(system, peer);
   show_framing(net);
+  show_calls(net, system);
   show_policy(net, system);
   show_lease(net, system, server->port);
   show_receiver(net, system);
   show_tls(net, system);
   show_statistics(system, peer);
+  show_health(system, peer);
   show_supervisor(net);
   show_errors(net);
   check(show_streams(system, peer) == actorwire::error_code::unsupported, "TCP has no streams and no datagrams");

@@ -1,5 +1,7 @@
 // reference_test <docs folder>: compares what the documentation tabulates with what the code says.
 
+#include "frame_vectors.hpp"
+
 #include <actorwire/actors/network.hpp>
 #include <actorwire/messages/error.hpp>
 #include <actorwire/messages/quic_config.hpp>
@@ -158,6 +160,8 @@ void check_settings(limits_table& table) {
   row("flow_limits::queue_messages", std::to_string(flow.queue_messages));
   row("flow_limits::queue_bytes", size(flow.queue_bytes));
   row("flow_limits::queue_age", time(flow.queue_age));
+  row("flow_limits::degraded_age", std::to_string(flow.degraded_age.count()));
+  row("flow_limits::open_calls", std::to_string(flow.open_calls));
   const framing_config framing;
   row("framing_config::max_frame_size", size(framing.max_frame_size));
   row("framing_config::partial_frame_timeout", time(framing.partial_frame_timeout));
@@ -169,6 +173,9 @@ void check_settings(limits_table& table) {
   row("transport_config::keepalive_interval", time(transport.keepalive_interval));
   row("transport_config::keepalive_timeout", time(transport.keepalive_timeout));
   row("tls_config::session_cache_size", std::to_string(transport.tls.session_cache_size));
+  const probe_policy probing;
+  row("probe_policy::failures_to_degrade", std::to_string(probing.failures_to_degrade));
+  row("probe_policy::failures_to_fail", std::to_string(probing.failures_to_fail));
   const pool_limits pool;
   row("pool_limits::max_connections", std::to_string(pool.max_connections));
   row("pool_limits::max_connecting", std::to_string(pool.max_connecting));
@@ -201,6 +208,7 @@ void check_settings(limits_table& table) {
 void check_constants(limits_table& table) {
   const auto row = [&](const std::string& name, const std::string& values) { table.expect_row(name, values); };
   row("batch_messages_max", std::to_string(batch_messages_max));
+  row("refusal_text_max", std::to_string(refusal_text_max));
   row("endpoints_per_peer_max", std::to_string(endpoints_per_peer_max));
   row("histogram::bucket_count_max", std::to_string(histogram::bucket_count_max));
   row("winner_memory::lifetime", minutes(std::chrono::duration_cast<std::chrono::minutes>(winner_memory::lifetime)));
@@ -227,6 +235,20 @@ void check_constants(limits_table& table) {
   row("qlog_folder::files_max", std::to_string(qlog_folder::files_max) + ", " + size(qlog_file::bytes_max));
   table.expect_complete();
 #endif
+}
+
+/// The frames that are shown are those that the tests of the decoder run.
+void check_frames(const std::string& framing) {
+  const auto shown = [&](std::string_view what) {
+    expect(framing.find(what) != std::string::npos, "framing.md: nowhere " + std::string{what});
+  };
+  for (const auto& each : test::frame_vectors)
+    shown("| `" + std::string{each.hex} + "` |");
+  for (const auto& each : test::malformed_vectors)
+    shown("| `" + std::string{each.hex} + "` | " + std::string{each.text} + " |");
+  const auto kinds = names_of(frame_kind{});
+  for (std::size_t number = 0; number < kinds.size(); ++number)
+    shown("| " + std::to_string(number) + " | " + std::string{kinds[number]} + " |");
 }
 
 } // namespace
@@ -256,11 +278,14 @@ int main(int, char** argv) {
   check_names<tls_version>(reference);
   check_names<client_certificates>(reference);
   check_names<pool_change>(reference);
+  check_names<health_cause>(reference);
+  check_names<health_change>(reference);
   check_names<protocol>(reference);
   check_names<permanent_error_policy>(reference);
   check_names<listener_change>(reference);
   limits_table table{read(folder + "/architecture.md")};
   check_settings(table);
   check_constants(table);
+  check_frames(read(folder + "/framing.md"));
   return faults == 0 ? 0 : 1;
 }

@@ -2,7 +2,7 @@
 // as its last byte is there, and holds no more memory than its limit and what has arrived allow.
 //
 // An input is
-//   1 byte   framing mode: none, length_prefixed, line
+//   1 byte   framing mode: none, length_prefixed, line, numbered
 //   2 bytes  max_frame_size - 1
 //   1 byte   n, how many cuts follow (modulo 16)
 //   n bytes  cuts, used in turn until the stream ends: see `cut`
@@ -11,6 +11,7 @@
 #include "target.hpp"
 
 #include <actorwire/transports/frame_decoder.hpp>
+#include <actorwire/transports/frame_label.hpp>
 
 #include <algorithm>
 #include <array>
@@ -45,7 +46,8 @@ struct plan {
 };
 
 plan plan_of(std::span<const std::byte> input) {
-  constexpr std::array modes{framing_mode::none, framing_mode::length_prefixed, framing_mode::line};
+  constexpr std::array modes{framing_mode::none, framing_mode::length_prefixed, framing_mode::line,
+                             framing_mode::numbered};
   reader in{input};
   plan made;
   made.config.mode = modes[in.byte() % modes.size()];
@@ -67,12 +69,14 @@ struct message {
   std::string_view content;
   /// Where in the stream it ends, its line end included.
   std::size_t end;
+  frame_label label{};
 };
 
 struct expectation {
   std::vector<message> messages;
-  /// How much of the stream shows that a message is too large.
-  std::size_t too_large_at = never;
+  /// How much of the stream shows that a message is not to be taken, and why.
+  std::size_t failure_at = never;
+  error_code failure = error_code::frame_too_large;
   /// The stream ends inside a message.
   bool is_truncated = false;
 };
@@ -89,7 +93,7 @@ expectation expect_length_prefixed(std::string_view stream, std::size_t size_max
       size = size * 256 + static_cast<unsigned char>(stream[begin + index]);
     begin += 4;
     if (size > size_max) {
-      expected.too_large_at = begin;
+      expected.failure_at = begin;
       break;
     }
     if (stream.size() - begin < size) {
@@ -98,6 +102,45 @@ expectation expect_length_prefixed(std::string_view stream, std::size_t size_max
     }
     expected.messages.push_back({stream.substr(begin, size), begin + size});
     begin += size;
+  }
+  return expected;
+}
+
+/// A number of so many bytes, big endian.
+std::uint64_t number_at(std::string_view stream, std::size_t begin, std::size_t size) {
+  std::uint64_t number = 0;
+  for (std::size_t index = 0; index < size; ++index)
+    number = number << 8U | static_cast<unsigned char>(stream[begin + index]);
+  return number;
+}
+
+expectation expect_numbered(std::string_view stream, std::size_t size_max) {
+  expectation expected;
+  const auto fails = [&](error_code why, std::size_t at) {
+    expected.failure = why;
+    expected.failure_at = at;
+    return expected;
+  };
+  for (std::size_t begin = 0; begin < stream.size();) {
+    const auto left = stream.size() - begin;
+    const auto length = left < 4 ? 0 : number_at(stream, begin, 4);
+    if (left >= 4 && length < 9)
+      return fails(error_code::malformed, begin + 4);
+    if (left >= 4 && length - 9 > size_max)
+      return fails(error_code::frame_too_large, begin + 4);
+    const auto kind = left < 5 ? 0 : number_at(stream, begin + 4, 1);
+    if (kind > 3 || (kind == 3 && length == 9))
+      return fails(error_code::malformed, begin + 5);
+    if (left < 4 || left - 4 < length) {
+      expected.is_truncated = true;
+      break;
+    }
+    const auto number = number_at(stream, begin + 5, 8);
+    const auto end = begin + 4 + length;
+    if ((number == 0) != (kind == 0))
+      return fails(error_code::malformed, end);
+    expected.messages.push_back({stream.substr(begin + 13, length - 9), end, {static_cast<frame_kind>(kind), number}});
+    begin = end;
   }
   return expected;
 }
@@ -111,7 +154,7 @@ expectation expect_lines(std::string_view stream, std::size_t size_max) {
     if (line.ends_with('\r'))
       line.remove_suffix(1);
     if (line.size() > size_max) {
-      expected.too_large_at = at + 1;
+      expected.failure_at = at + 1;
       return expected;
     }
     if (is_end) {
@@ -127,12 +170,7 @@ expectation expect_lines(std::string_view stream, std::size_t size_max) {
 
 class comparison {
 public:
-  explicit comparison(const plan& wanted)
-    : plan_(wanted),
-      decoder_(wanted.config),
-      expected_(wanted.config.mode == framing_mode::line
-                    ? expect_lines(wanted.stream, wanted.config.max_frame_size)
-                    : expect_length_prefixed(wanted.stream, wanted.config.max_frame_size)) {}
+  explicit comparison(const plan& wanted) : plan_(wanted), decoder_(wanted.config), expected_(expect(wanted)) {}
 
   void run() {
     for (std::size_t index = 0; fed_ < plan_.stream.size(); ++index) {
@@ -146,6 +184,20 @@ public:
   }
 
 private:
+  static expectation expect(const plan& wanted) {
+    const auto size_max = wanted.config.max_frame_size;
+    switch (wanted.config.mode) {
+      case framing_mode::line:
+        return expect_lines(wanted.stream, size_max);
+      case framing_mode::numbered:
+        return expect_numbered(wanted.stream, size_max);
+      case framing_mode::none:
+      case framing_mode::length_prefixed:
+        break;
+    }
+    return expect_length_prefixed(wanted.stream, size_max);
+  }
+
   void feed(std::size_t size) {
     // Memory of its own, so that reading past the end of the piece is seen.
     const auto piece = plan_.stream.substr(fed_, size);
@@ -156,16 +208,20 @@ private:
 
   void drain() {
     for (;;) {
-      const auto next = decoder_.next();
+      // Asking for the kind changes nothing but that the decoder has looked at the length.
+      if (plan_.cuts.size() % 2 == 0)
+        check_kind_told(decoder_.next_kind());
+      frame_label label;
+      const auto next = decoder_.next(label);
       if (!next) {
         check_failure(next.error().code);
         return;
       }
       if (!*next)
         break;
-      check_message(**next);
+      check_message(**next, label);
     }
-    check(expected_.too_large_at > fed_, "a message that is too large is refused as soon as it shows");
+    check(expected_.failure_at > fed_, "a message that is not to be taken is refused as soon as it shows");
     check(decoded_ == expected_.messages.size() || expected_.messages[decoded_].end > fed_,
           "a message comes out as soon as its last byte is there");
     check(decoder_.unread_size() == 0, "a decoder that runs dry has looked at everything");
@@ -173,11 +229,18 @@ private:
     check_memory();
   }
 
-  void check_message(const payload& seen) {
+  void check_kind_told(std::optional<frame_kind> told) const {
+    if (!told || decoded_ >= expected_.messages.size() || expected_.messages[decoded_].end > fed_)
+      return;
+    check(*told == expected_.messages[decoded_].label.kind, "the kind that is told is that of the next message");
+  }
+
+  void check_message(const payload& seen, const frame_label& label) {
     check(decoded_ < expected_.messages.size(), "no message comes out that is not in the stream");
     const auto& wanted = expected_.messages[decoded_];
     check(wanted.end <= fed_, "no message comes out before its last byte");
     check(seen.text() == wanted.content, "a message comes out unchanged and in its turn");
+    check(label == wanted.label, "a message comes out with its label");
     check(seen.size() <= plan_.config.max_frame_size, "no message is larger than max_frame_size");
     check(seen.memory() == nullptr || seen.memory()->capacity <= std::max(largest_piece_, seen.size() + floor_size),
           "a message keeps no more memory than the piece that it came in, or a little more than itself");
@@ -187,23 +250,25 @@ private:
   /// Nothing is kept for a message but what has arrived of it, or as much again for what may follow.
   void check_memory() const {
     const auto held = decoder_.assembly_capacity();
-    const auto line_end = plan_.config.mode == framing_mode::line ? 1U : 0U;
-    check(held <= plan_.config.max_frame_size + line_end, "memory stays within max_frame_size");
+    const auto beside = plan_.config.mode == framing_mode::line     ? 1U
+                      : plan_.config.mode == framing_mode::numbered ? frame_label::wire_size
+                                                                    : 0U;
+    check(held <= plan_.config.max_frame_size + beside, "memory stays within max_frame_size");
     check(held <= std::max(floor_size, pending() * 2), "memory follows what arrived, not what was announced");
     check(pending() > 0 || held == 0, "between messages a decoder holds nothing");
   }
 
   void check_failure(error_code seen) {
-    check(seen == error_code::frame_too_large, "a stream fails only by a message that is too large");
-    check(expected_.too_large_at <= fed_, "no message is refused that is not too large");
-    check(decoded_ == expected_.messages.size(), "what comes before a message that is too large comes out");
+    check(seen == expected_.failure, "a stream fails by what is wrong with it");
+    check(expected_.failure_at <= fed_, "no message is refused before it shows that it is not to be taken");
+    check(decoded_ == expected_.messages.size(), "what comes before a message that is not taken comes out");
     check(decoder_.unread_size() == 0 && decoder_.assembly_capacity() == 0, "a decoder that failed holds nothing");
   }
 
   void finish() {
     const auto finished = decoder_.finish();
-    if (expected_.too_large_at != never)
-      check(!finished && finished.error().code == error_code::frame_too_large, "a failure is for ever");
+    if (expected_.failure_at != never)
+      check(!finished && finished.error().code == expected_.failure, "a failure is for ever");
     else if (expected_.is_truncated)
       check(!finished && finished.error().code == error_code::truncated_frame, "an end inside a message is told");
     else

@@ -42,6 +42,9 @@ forbid 'the engine has no socket; addresses are in quic/udp_address.hpp' "${incl
   $(find transports/src/engine -name '*.?pp' ! -name 'udp_address.*' 2>/dev/null)
 forbid 'the engine is told the time, it does not ask' \
   '(steady|system|high_resolution)_clock::now|clock_gettime|gettimeofday' transports/src/engine
+forbid 'sessions are pure' "${include}(caf/|boost/|actorwire/actors/|channel/|seam/|edge/|thread>|mutex>|random>)" \
+  actors/src/session
+forbid 'sessions are told the time, they do not ask' '(steady|system|high_resolution)_clock::now' actors/src/session
 forbid 'nothing sees the tests' "${include}(tests|support)/" messages transports actors
 
 exit $status

@@ -25,7 +25,7 @@ find tests -name '*_test.cpp' | sort | while read -r file; do
       if (split(text, part, "\"") < 4)
         next
       tags = part[4]
-      while (match(tags, /\[[BSDFP][0-9]+\]/)) {
+      while (match(tags, /\[[BSDFPH][0-9]+\]/)) {
         print substr(tags, RSTART + 1, RLENGTH - 2) "\t" file "\t" part[2]
         tags = substr(tags, RSTART + RLENGTH)
       }
@@ -50,7 +50,7 @@ if [ -s "$work/unnamed" ]; then
   cat "$work/unnamed" >&2
   status=1
 fi
-for invariant in B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 S1 S2 S3 S4 S5 D1 D2 D3 D4 D5 D6 D7 F1 F2 F3 F4 P1 P2 P3 P4 P5 P6 P7; do
+for invariant in B1 B2 B3 B4 B5 B6 B7 B8 B9 B10 B11 S1 S2 S3 S4 S5 D1 D2 D3 D4 D5 D6 D7 D8 F1 F2 F3 F4 P1 P2 P3 P4 P5 P6 P7 H1 H2 H3 H4 H5; do
   if ! cut -f 1 "$work/named" | grep -qx "$invariant"; then
     echo "no test holds $invariant" >&2
     status=1

@@ -185,6 +185,18 @@ TEST_CASE("what goes for others in one turn is told in sum, and ahead of what ha
   CHECK(std::holds_alternative<state_changed>(with.user.notes().back().what));
 }
 
+TEST_CASE("whoever unsubscribes is told before that of what went for others", "[simulation][D6]") {
+  crowded_peer with{overflow_policy::conflate};
+  send_options keyed;
+  keyed.key = 7;
+  for (const auto* text : {"1", "22"})
+    with.user.cast(with.peer, text, keyed);
+  with.user.unsubscribe(with.peer);
+  with.world.run_now();
+  REQUIRE(with.user.count<data_lost>() == 1);
+  CHECK(with.user.all<data_lost>().front().not_sent == tally{1, 1});
+}
+
 TEST_CASE("a new connection is not too slow before it has taken as much as waited when it came",
           "[simulation][D5][D6]") {
   simulated_system world;

@@ -72,6 +72,14 @@ struct line {
     out << "cast " << told.tag << ' ' << name_of(told.result) << " as " << told.sequence << " in generation "
         << told.generation;
   }
+  void operator()(const health_changed& told) const {
+    out << "health: " << name_of(told.change) << ", " << told.causes.size() << " causes";
+    if (told.reason.code != error_code::none)
+      out << ", " << actorwire::to_string(told.reason);
+  }
+  void operator()(const called& told) const {
+    out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
+  }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -111,6 +119,11 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
         if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
           mine->unanswered.push_back(self->make_response_promise());
       },
+      [self, mine, keep](called& told) {
+        keep(told);
+        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+          mine->unanswered.push_back(self->make_response_promise());
+      },
       [keep](peer_closing& told) { keep(told); },
       [keep](passivated& told) { keep(told); },
       [keep](backpressure& told) { keep(told); },
@@ -129,6 +142,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       },
       [keep](address_changed& told) { keep(told); },
       [keep](message_settled& told) { keep(told); },
+      [keep](health_changed& told) { keep(told); },
   };
 }
 
@@ -211,6 +225,20 @@ void probe::cast_batch(const connection_actor& to, const std::vector<std::string
   run([to, message = batch_of(texts, options)](caf::event_based_actor* self) { tell(self, to, message); });
 }
 
+answer_to<answered> probe::call(const connection_actor& to, std::string_view text, send_options options,
+                                std::chrono::milliseconds timeout) {
+  return request<answered>(to, actorwire::call{payload::copy_of(text), options, timeout});
+}
+
+answer_to<sent> probe::reply(const connection_actor& to, const called& question, std::string_view text) {
+  return request<sent>(to, actorwire::answer_to(question, payload::copy_of(text)));
+}
+
+answer_to<sent> probe::turn_down(const connection_actor& to, const called& question, std::uint8_t code,
+                                 std::string_view text) {
+  return request<sent>(to, refusal_of(question, code, std::string{text}));
+}
+
 answer_to<connection_info> probe::connect(const connection_actor& to) {
   return request<connection_info>(to, actorwire::connect{});
 }
@@ -267,6 +295,14 @@ void probe::stream_stats(const connection_actor& of, std::chrono::milliseconds i
 
 answer_to<connection_status> probe::get_state(const connection_actor& of) {
   return request<connection_status>(of, actorwire::get_state{});
+}
+
+answer_to<health_report> probe::get_health(const connection_actor& of) {
+  return request<health_report>(of, actorwire::get_health{});
+}
+
+answer_to<caf::unit_t> probe::set_probe(const connection_actor& of, const caf::actor& prober, probe_policy policy) {
+  return request_nothing(of, actorwire::set_probe{prober, policy});
 }
 
 answer_to<close_report> probe::close(const connection_actor& what, close_mode mode, std::chrono::milliseconds timeout) {

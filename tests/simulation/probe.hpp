@@ -42,9 +42,10 @@ struct receipt {
 
 /// Something that a probe was told, and when.
 struct note {
-  using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
-                               stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
-                               streams_available, datagram_received, address_changed, message_settled>;
+  using content =
+      std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost, stats,
+                   pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed, streams_available,
+                   datagram_received, address_changed, message_settled, health_changed, called>;
   time_point when;
   content what;
 };
@@ -67,6 +68,11 @@ public:
   answer_to<batch_sent> send_batch(const connection_actor& to, const std::vector<std::string>& texts,
                                    send_options options = {});
   void cast_batch(const connection_actor& to, const std::vector<std::string>& texts, send_options options = {});
+  answer_to<answered> call(const connection_actor& to, std::string_view text, send_options options = {},
+                           std::chrono::milliseconds timeout = {});
+  answer_to<sent> reply(const connection_actor& to, const called& question, std::string_view text);
+  answer_to<sent> turn_down(const connection_actor& to, const called& question, std::uint8_t code,
+                            std::string_view text);
   answer_to<connection_info> connect(const connection_actor& to);
   answer_to<received> receive(const connection_actor& from, std::chrono::milliseconds timeout = {},
                               stream_id stream = 0);
@@ -85,6 +91,8 @@ public:
   answer_to<stats> get_stats(const connection_actor& of);
   void stream_stats(const connection_actor& of, std::chrono::milliseconds interval);
   answer_to<connection_status> get_state(const connection_actor& of);
+  answer_to<health_report> get_health(const connection_actor& of);
+  answer_to<caf::unit_t> set_probe(const connection_actor& of, const caf::actor& prober, probe_policy policy = {});
   answer_to<close_report> close(const connection_actor& what, close_mode mode,
                                 std::chrono::milliseconds timeout = std::chrono::seconds{30});
 

@@ -84,6 +84,11 @@ void simulated_system::run_for(duration span) {
   run_until([] { return false; }, span);
 }
 
+void simulated_system::stop_for(duration length) {
+  time_.advance(length);
+  net_->run_ready();
+}
+
 connection_actor simulated_system::acquire(std::string_view uri, const acquire_options& options) {
   const auto made = own_probes_.front().acquire(supervisor(), uri, options);
   run_until([&] { return made->count > 0; }, duration{0});

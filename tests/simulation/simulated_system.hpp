@@ -50,6 +50,10 @@ public:
   /// Runs what happens at the present instant.
   void run_now() { run_for(duration{0}); }
 
+  /// The program does not get to run for so long, and then all at once. What the world does meanwhile happens then too, before
+  /// anything else.
+  void stop_for(duration length);
+
   [[nodiscard]] time_point now() const noexcept { return time_.now(); }
 
   // -- parts ----------------------------------------------------------------------------------------------------------

@@ -24,7 +24,8 @@ bool is_edge(connection_state from, connection_state to) {
 }
 
 bool needs_reason(connection_state where) {
-  return where == connection_state::backoff || where == connection_state::failed || where == connection_state::closed;
+  return where == connection_state::degraded || where == connection_state::backoff || where == connection_state::failed
+      || where == connection_state::closed;
 }
 
 /// Looks for the first thing that is wrong with one event. Stories are long and hardly anything is wrong in them, so what
@@ -53,6 +54,7 @@ public:
     generation_ = told.info.generation;
   }
   void operator()(const received& told) { see(told.generation); }
+  void operator()(const called& told) { see(told.generation); }
   void operator()(const peer_closing& told) { see(told.generation); }
   void operator()(const message_settled& told) {
     see(told.generation);
@@ -73,6 +75,12 @@ public:
   void operator()(const streams_available& told) { see(told.generation); }
   void operator()(const datagram_received& told) { see(told.generation); }
   void operator()(const address_changed& told) { see(told.generation); }
+  void operator()(const health_changed& told) {
+    see(told.generation);
+    expect((told.reason.code == error_code::none) == (told.change == health_change::cause_went), "it does not say why");
+    expect(told.causes.empty() || state_ == connection_state::degraded, "it has causes and is not degraded");
+    expect(told.change != health_change::cause_came || !told.causes.empty(), "it has no cause");
+  }
   void operator()(const passivated&) {}
   void operator()(const backpressure&) {}
   void operator()(const stats& told) { see(told.generation); }
@@ -152,7 +160,8 @@ bool has_grown(const stats& earlier, const stats& later) {
       && holds(before.send_latency, after.send_latency) && holds(before.queue_age, after.queue_age)
       && holds(before.round_trip, after.round_trip) && std::ranges::all_of(before.drops, holds_drop)
       && std::ranges::all_of(before.failed_attempts, holds_failure)
-      && std::ranges::equal(before.time_in.all, after.time_in.all, std::ranges::less_equal{});
+      && std::ranges::equal(before.time_in.all, after.time_in.all, std::ranges::less_equal{})
+      && before.calls.made <= after.calls.made && before.calls.late_answers <= after.calls.late_answers;
 }
 
 void check_story(const std::vector<note>& told, const connection_status& snapshot) {

@@ -46,6 +46,11 @@ void audience::deliver(received&& data) {
   deliver_to_all(std::move(data), stream, [stream](const member& entry) { return entry.wants(stream); });
 }
 
+void audience::deliver(called&& question) {
+  const auto stream = question.stream;
+  deliver_to_all(std::move(question), stream, [stream](const member& entry) { return entry.wants(stream); });
+}
+
 bool audience::deliver(datagram_received&& datagram) {
   return deliver_to_all(std::move(datagram), datagrams, [this](const member& entry) {
     return entry.wants(datagrams) && room_of(entry, datagrams) > 0;

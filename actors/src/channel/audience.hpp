@@ -1,6 +1,7 @@
 #pragma once
 
 #include <actorwire/actors/type_ids.hpp>
+#include <actorwire/messages/calls.hpp>
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/requests.hpp>
 
@@ -60,6 +61,7 @@ public:
 
   /// Sends data to all who want it. Allowed only while `credit_left` of its stream is not 0.
   void deliver(received&& data);
+  void deliver(called&& question);
 
   /// Sends a datagram to all who want such and have room for it; returns whether anybody had.
   bool deliver(datagram_received&& datagram);

@@ -1,5 +1,6 @@
 #include "channel/channel_actor.hpp"
 
+#include "channel/calls.hpp"
 #include "channel/wire.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -90,9 +91,14 @@ channel_actor::behavior_type channel_actor::make_behavior() {
       [](const stop_stream& request) { return at_work().handle(request); },
       [](const prioritize_stream& request) { return at_work().handle(request); },
       [](send_datagram& request) { return at_work().handle(request); },
+      [](call& request) { return at_work().handle(request); },
+      [](answer& request) { return at_work().handle(request); },
+      [](const refuse& request) { return at_work().handle(request); },
       [](get_stats) { return at_work().statistics(); },
       [](const stream_stats& request) { at_work().handle(request); },
       [](get_state) { return at_work().present_status(); },
+      [](get_health) { return at_work().report_health(); },
+      [](const set_probe& request) { return at_work().handle(request); },
       [](const close& request) { return at_work().handle(request); },
       [](peer_directive& directive) { at_work().obey(directive); },
   };
@@ -126,6 +132,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   }
   wire_ = &carrier;
   early_wire_ = nullptr;
+  peer_has_finished_ = false;
   has_received_all_ = false;
   ++status_.generation;
   status_.local_address = opening.local;
@@ -143,6 +150,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   publish(event_mask::state, event);
   waiting_.answer_connects(event.info);
   became_ready();
+  begin_health();
   if (closing_ != nullptr)
     finish_wire();
   else if (is_finishing_)
@@ -168,7 +176,10 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   if (wire_ == &carrier) {
     figures_.end_generation(carrier.stats());
     wire_ = nullptr;
+    if (health_ != nullptr)
+      health_->end();
     sending_.connection_lost(reason, has_successor());
+    end_answers(reason);
     audience_.forget_streams();
     waiting_.fail_receives_of_streams(reason);
     has_finished_ = is_finishing_ && sending_.is_flushed(0);
@@ -181,9 +192,14 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
 
 void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
+  peer_has_finished_ = true;
   if (config_->allow_half_open && !has_successor()) {
     has_received_all_ = true;
+    // Who can answer no more is not to be asked.
+    if (!can_have_streams())
+      stop_probing();
     waiting_.fail_receives(0, nothing_more_comes());
+    end_answers(0, nothing_more_comes());
   }
   audience_.await_handling(peer_closing{status_.id, status_.generation}, [this, generation = status_.generation] {
     if (wire_ != nullptr && generation == status_.generation && !config_->allow_half_open)
@@ -191,13 +207,26 @@ void channel_actor::note_peer_finished() {
   });
 }
 
-std::size_t channel_actor::credit(stream_id stream) const noexcept {
+std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> next) const noexcept {
+  std::size_t left = 0;
   if (audience_.wants_data(stream))
-    return audience_.credit_left(stream);
-  return waiting_.want_data(stream) || drops_data(stream) ? pull_credit : 0;
+    left = audience_.credit_left(stream);
+  else if (waiting_.want_data(stream) || drops_data(stream))
+    left = pull_credit;
+  if (left > 0 || next == frame_kind::data || next == frame_kind::call)
+    return left;
+  // What no connection takes is to end it.
+  if (next && *next > frame_kind::refusal)
+    return pull_credit;
+  // Answers go to who called, whether data is wanted or not; but not past data that waits for credit, and not when nobody calls.
+  return awaits_answers(stream) ? pull_credit : 0;
 }
 
-void channel_actor::deliver(stream_id stream, payload body) {
+void channel_actor::deliver(stream_id stream, payload body, const frame_label& label) {
+  if (label.kind != frame_kind::data) {
+    deliver_numbered(stream, std::move(body), label);
+    return;
+  }
   received data{status_.id, status_.generation, stream, std::move(body)};
   if (audience_.wants_data(stream))
     audience_.deliver(std::move(data));
@@ -251,12 +280,17 @@ void channel_actor::end(const transport_error& reason) {
     return;
   leaves();
   wire_ = nullptr;
+  if (health_ != nullptr)
+    health_->end();
   sending_.abandon(reason);
+  end_answers(reason);
   transition(state_event::abort, reason);
   waiting_.fail_connects(reason);
   waiting_.fail_receives(reason);
   finish_closing();
   sending_.stop();
+  if (calls_ != nullptr)
+    calls_->stop();
   dismiss_all();
   has_left();
   if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
@@ -285,9 +319,11 @@ void channel_actor::tear_down(const caf::error& reason) noexcept {
     cut_and_end(why);
 }
 
-void channel_actor::on_down(const caf::actor_addr& whom, const caf::error&) {
+void channel_actor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   audience_.remove(whom);
   figures_.stop_stream_to(whom);
+  if (health_ != nullptr && health_->asks(whom))
+    health_->note_end_of_prober(reason);
   pump_later();
 }
 
@@ -421,6 +457,7 @@ connection_status channel_actor::handle(subscribe request) {
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
+  sending_.tell_drops();
   watch_if_new(who);
   audience_.add(who, request.mask, request.credit);
   if (audience_.wants_data(0))
@@ -431,6 +468,7 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
 }
 
 void channel_actor::handle(const unsubscribe&) {
+  sending_.tell_drops();
   const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
   if (!audience_.remove(who))
     return;
@@ -449,8 +487,10 @@ void channel_actor::handle(const finish_stream& request) {
       (*present)->finish(request.stream);
     return;
   }
-  if (!std::exchange(is_finishing_, true))
+  if (!std::exchange(is_finishing_, true)) {
     finishes();
+    stop_probing();
+  }
   if (wire_ != nullptr)
     wire_->finish(false);
 }
@@ -500,6 +540,7 @@ stats channel_actor::statistics() const {
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
   all.lifetime = figures_.lifetime(status_.state, where().now() - changed_at_);
+  all.lifetime.calls = totals_of_calls();
   return all;
 }
 
@@ -533,6 +574,8 @@ void channel_actor::begin_close(const close& request) {
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
   leaves();
+  if (health_ != nullptr)
+    health_->end();
   // A later close can only be stricter than an earlier one.
   closing_->mode = std::max(closing_->mode, request.mode);
   if (request.mode == close_mode::abort) {
@@ -566,7 +609,7 @@ void channel_actor::finish_wire() {
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
 bool channel_actor::serves(const caf::actor_addr& who) const noexcept {
-  return audience_.includes(who) || figures_.streams_to(who);
+  return audience_.includes(who) || figures_.streams_to(who) || (health_ != nullptr && health_->asks(who));
 }
 
 void channel_actor::watch_if_new(const caf::strong_actor_ptr& who) {
@@ -582,6 +625,7 @@ void channel_actor::unwatch_if_gone(const caf::actor_addr& who) {
 
 void channel_actor::dismiss_all() {
   // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
+  dismiss_prober();
   for (const auto& who : figures_.stop_streams())
     if (!audience_.includes(who))
       unwatch(who);
@@ -590,6 +634,7 @@ void channel_actor::dismiss_all() {
 }
 
 void channel_actor::dismiss(const transport_error& reason) {
+  sending_.tell_drops();
   waiting_.fail_connects(reason);
   waiting_.fail_receives(reason);
   dismiss_all();

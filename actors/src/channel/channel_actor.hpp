@@ -2,6 +2,7 @@
 
 #include "channel/audience.hpp"
 #include "channel/figures.hpp"
+#include "channel/health.hpp"
 #include "channel/outbound.hpp"
 #include "channel/streams.hpp"
 #include "channel/waiting_requests.hpp"
@@ -10,6 +11,7 @@
 
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/transport_config.hpp>
+#include <actorwire/transports/frame_label.hpp>
 #include <actorwire/transports/transport.hpp>
 
 #include <chrono>
@@ -18,9 +20,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace actorwire {
 
+class calls;
 class wire;
 
 /// What a connection and a peer have in common: the public interface, the sending half, the audience, the state machine.
@@ -65,10 +69,10 @@ public:
   /// The connection goes on between other addresses.
   void note_address_changed(const std::string& local, const std::string& remote);
 
-  /// How much data of a stream is wanted now, in bytes.
-  [[nodiscard]] std::size_t credit(stream_id stream) const noexcept;
+  /// How much is wanted now of a stream on which a message of this kind comes next, in bytes. Empty: that is not known yet.
+  [[nodiscard]] std::size_t credit(stream_id stream, std::optional<frame_kind> next) const noexcept;
 
-  void deliver(stream_id stream, payload body);
+  void deliver(stream_id stream, payload body, const frame_label& label);
 
   /// Nothing more comes on this stream, which is not 0.
   void end_receiving(stream_id stream, const transport_error& why);
@@ -83,6 +87,9 @@ public:
 
   // -- for its parts ----------------------------------------------------------------------------------------------------
 
+  /// What became of the message of a call; of others nothing happens.
+  void note_call_outcome(const settled& what);
+
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;
 
@@ -90,6 +97,16 @@ public:
 
   /// The smoothed round-trip time of the present connection; 0 while it is not known.
   [[nodiscard]] std::chrono::microseconds round_trip() const;
+
+  /// Bytes that have come on the present connection.
+  [[nodiscard]] std::uint64_t received_bytes() const;
+
+  /// Whether it is wanted to be known when each message that waits was accepted.
+  [[nodiscard]] bool keeps_times() const noexcept { return health_ != nullptr; }
+
+  /// There is a first cause to be degraded, or none any more.
+  void note_degraded(const transport_error& reason) { transition(state_event::degrade, reason); }
+  void note_recovered() { transition(state_event::recover); }
 
   /// What its events name as their source.
   [[nodiscard]] connection_id source() const noexcept { return status_.id; }
@@ -169,6 +186,9 @@ protected:
   /// Begins to close, or changes how.
   void begin_close(const close& request);
 
+  /// The present connection lets go: nobody is asked any more how it is doing.
+  void stop_probing();
+
   /// Whether a close, or a stream that was finished with all that it had, makes the end of the wire the end of the
   /// channel.
   [[nodiscard]] bool wants_to_end() const noexcept { return closing_ != nullptr || has_finished_; }
@@ -228,8 +248,13 @@ private:
   /// The channel whose handler is running on this thread.
   [[nodiscard]] static channel_actor& at_work() noexcept;
 
+  using call_promise = caf::typed_response_promise<answered>;
+
   // -- requests
   caf::typed_response_promise<connection_info> handle(connect);
+  call_promise handle(call& request);
+  outbound::reply handle(answer& request);
+  outbound::reply handle(const refuse& request);
   outbound::reply handle(actorwire::send& message);
   void handle(cast& message);
   outbound::batch_reply handle(send_batch& batch);
@@ -249,6 +274,8 @@ private:
   [[nodiscard]] connection_status present_status() const;
   [[nodiscard]] connection_state present_state() const noexcept;
   void handle(const stream_stats& request);
+  health_report report_health();
+  caf::result<void> handle(const set_probe& request);
   caf::typed_response_promise<close_report> handle(const close& request);
 
   /// Takes a message for sending that nobody asks about.
@@ -274,12 +301,35 @@ private:
   /// Carries a request about a stream out, and answers it.
   template <class Request, class Action>
   caf::result<void> apply(const Request& request, Action action);
+  // -- calls
+  /// Sends a call. *Errors:* what its sender is to be told.
+  [[nodiscard]] result<void> make_call(call& request, const call_promise& asker);
+  template <class Request>
+  outbound::reply reply_to_call(const Request& request, frame_kind kind, payload body);
+  /// Takes an answer or a refusal for sending. *Errors:* what its sender is to be told.
+  [[nodiscard]] result<void> accept_answer(std::uint64_t generation, stream_id stream, const frame_label& label,
+                                           payload body, const outbound::reply& asker);
+  /// *Errors:* `unsupported` where the framing has no numbers.
+  [[nodiscard]] result<void> check_framing(std::string_view what) const;
+  void deliver_numbered(stream_id stream, payload body, const frame_label& label);
+  [[nodiscard]] bool awaits_answers(stream_id stream) const noexcept;
+  /// No answer comes any more to what has left: on any stream, or on one.
+  void end_answers(const transport_error& why);
+  void end_answers(stream_id stream, const transport_error& why);
+  [[nodiscard]] call_totals totals_of_calls() const noexcept;
+  [[nodiscard]] calls& all_calls();
+
   /// Whether `who` is sent anything without asking each time; it is watched then.
   [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
   void watch_if_new(const caf::strong_actor_ptr& who);
   void unwatch_if_gone(const caf::actor_addr& who);
   /// Forgets whoever is served.
   void dismiss_all();
+  void dismiss_prober();
+  /// What is known of how the connection is doing, made if need be.
+  [[nodiscard]] health& watched_health();
+  /// The connection is ready, and everyone knows.
+  void begin_health();
   void finish_closing();
   /// Has the wire do what the close asks for.
   void finish_wire();
@@ -290,10 +340,16 @@ private:
   outbound sending_;
   audience audience_;
   waiting_requests waiting_;
+  /// Null where nobody wants to know.
+  std::unique_ptr<health> health_;
+  /// Null for a channel without any.
+  std::unique_ptr<calls> calls_;
   std::unique_ptr<closing> closing_;
   /// When the last transition was, or the channel was made.
   time_point changed_at_;
-  /// The peer sends no more on this connection, which stays half open.
+  /// The peer sends no more on stream 0 of this connection.
+  bool peer_has_finished_ = false;
+  /// The same, and the connection stays half open.
   bool has_received_all_ = false;
   bool is_finishing_ = false;
   /// The stream was finished, and the wire that is gone had taken all of it, as far as it was not torn.

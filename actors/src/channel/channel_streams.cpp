@@ -44,6 +44,7 @@ void channel_actor::note_address_changed(const std::string& local, const std::st
 void channel_actor::end_receiving(stream_id stream, const transport_error& why) {
   audience_.forget_stream(stream);
   waiting_.fail_receives(stream, why);
+  end_answers(stream, why);
 }
 
 bool channel_actor::deliver_datagram(payload body) {

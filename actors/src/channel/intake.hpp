@@ -5,10 +5,12 @@
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/transports/frame_decoder.hpp>
+#include <actorwire/transports/frame_label.hpp>
 #include <actorwire/transports/memory_budget.hpp>
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 namespace actorwire {
@@ -23,22 +25,26 @@ public:
     decoder_.feed(std::move(bytes));
   }
 
-  /// Passes messages on while `wanted` says more than 0; returns whether there was any.
-  /// *Errors:* those of `frame_decoder::next`.
+  /// Passes messages on, with their labels, while `wanted` says more than 0 of the kind of the next one; returns whether
+  /// there was any. *Errors:* those of `frame_decoder::next`.
   template <class Wanted, class Deliver>
   [[nodiscard]] result<bool> deliver(Wanted&& wanted, Deliver&& deliver) {
     auto any = false;
-    while (wanted() > 0) {
-      auto next = decoder_.next();
+    frame_label label;
+    while (wanted(decoder_.next_kind()) > 0) {
+      auto next = decoder_.next(label);
       if (!next)
         return next.error();
       if (!next->has_value())
         break;
       any = true;
-      deliver(std::move(**next));
+      deliver(std::move(**next), label);
     }
     return any;
   }
+
+  /// Of what kind the next message is, as far as that is known; see `frame_decoder::next_kind`.
+  [[nodiscard]] std::optional<frame_kind> next_kind() noexcept { return decoder_.next_kind(); }
 
   /// Returns how many more bytes the transport is to deliver, when `wanted` are. Small top-ups would cost a call for each
   /// message; half of what is wanted is never waited for.

@@ -56,7 +56,8 @@ outbound::outbound(channel_actor& owner)
 
 // -- from senders -------------------------------------------------------------------------------------------------------
 
-result<std::uint64_t> outbound::accept(payload& body, const send_options& options, recipient& whom) {
+result<std::uint64_t> outbound::accept(payload& body, const send_options& options, recipient& whom,
+                                       const frame_label& label) {
   auto* target = find(options.stream);
   if (target == nullptr)
     return not_sendable(options.stream);
@@ -67,7 +68,7 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
   reserved_bytes_ += size + waiting_message_cost;
   const auto how = options_for(options, whom.reporter);
   const auto accepted =
-      target->accept(std::move(body), how, std::move(whom), time_of_acceptance(*target, how), settler());
+      target->accept(std::move(body), how, std::move(whom), time_of_acceptance(*target, how), settler(), label);
   if (!accepted) {
     release_memory();
     if (accepted.error().code == error_code::would_block)
@@ -255,13 +256,27 @@ void outbound::abandon(const transport_error& why) {
   release_memory();
 }
 
+std::optional<time_point> outbound::oldest_waiting() const noexcept {
+  auto oldest = outbox_.oldest_waiting();
+  if (streams_ != nullptr)
+    for (const auto& [id, each] : *streams_)
+      if (const auto since = each.oldest_waiting())
+        oldest = oldest ? std::min(*oldest, *since) : *since;
+  return oldest;
+}
+
+void outbound::expire_due() {
+  for_each([this](box& each) { expire(each); });
+}
+
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
 /// What leaves with this turn need not know when it came, unless that is measured, and then to the moment.
 time_point outbound::time_of_acceptance(const box& target, const send_options& options) const {
   if (ledger_.samples_next())
     return owner_.where().read_clock();
-  return !target.is_ready() || options.ttl.count() > 0 ? owner_.where().now() : time_point::min();
+  const auto is_needed = !target.is_ready() || options.ttl.count() > 0 || owner_.keeps_times();
+  return is_needed ? owner_.where().now() : time_point::min();
 }
 
 void outbound::settle(recipient&& whom, const settled& what) {
@@ -270,6 +285,8 @@ void outbound::settle(recipient&& whom, const settled& what) {
     owner_.send_to(reporter, message_settled{owner_.source(), owner_.generation(), what.sequence, tag, what.result,
                                              what.why != nullptr ? *what.why : transport_error{}});
   if (!asker.pending()) {
+    if (tag != 0 && !reporter)
+      owner_.note_call_outcome(what);
     if (batches_ != nullptr)
       note_in_batch(what);
     return;
@@ -358,7 +375,7 @@ void outbound::follow_expiry(std::optional<time_point> next) {
   if (expiry_ == nullptr)
     expiry_ = std::make_unique<timer>([this] {
       owner_.in_actor([this] {
-        for_each([this](box& each) { expire(each); });
+        expire_due();
         follow_expiry();
       });
     });

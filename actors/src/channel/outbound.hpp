@@ -12,6 +12,7 @@
 #include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/stream.hpp>
+#include <actorwire/transports/frame_label.hpp>
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
 
@@ -39,7 +40,8 @@ public:
   using reply = caf::typed_response_promise<sent>;
   using batch_reply = caf::typed_response_promise<batch_sent>;
 
-  /// Who is to be told what becomes of a message: whoever asked, whoever told it and wants a report, or nobody.
+  /// Who is to be told what becomes of a message: whoever asked, whoever told it and wants a report, or nobody. Of a call
+  /// the channel is told; its tag is not 0.
   struct recipient {
     reply asker{};
     caf::strong_actor_ptr reporter{};
@@ -54,7 +56,11 @@ public:
   /// others, may be dropped, as `flow_limits::overflow` says.
   /// *Errors:* those of `outbox::accept`, `stream_closed` for a stream that cannot be sent on, and `would_block` when the
   /// network's memory is used up; `body` and `whom` are left as they were then.
-  result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom);
+  result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom,
+                               const frame_label& label = {});
+
+  /// The sequence number of the message that is accepted next.
+  [[nodiscard]] std::uint64_t next_sequence() const noexcept { return ledger_.totals().accepted.messages + 1; }
 
   /// Takes all messages of a batch, or none. `asker` is answered when the outcome of all is known, `reporter` told of each.
   /// *Errors:* as for one, naming which it is about; nothing has changed then.
@@ -97,6 +103,11 @@ public:
   void connection_lost(const transport_error& why, bool is_ready_next);
   /// Gives up everything that waits.
   void abandon(const transport_error& why);
+  /// Tells now of messages that went for others in this turn: to be called before the subscribers change.
+  void tell_drops();
+  /// Settles what has waited too long by now, on all streams.
+  void expire_due();
+
   /// No timer runs any more, and nothing is told at the end of the turn.
   void stop() noexcept {
     expiry_.reset();
@@ -108,6 +119,8 @@ public:
 
   [[nodiscard]] const delivery_totals& totals() const noexcept { return ledger_.totals(); }
   [[nodiscard]] std::size_t unwritten_bytes() const noexcept { return ledger_.unwritten_bytes(); }
+  /// When the oldest message that waits was accepted, as far as that is known; see `outbox::oldest_waiting`.
+  [[nodiscard]] std::optional<time_point> oldest_waiting() const noexcept;
 
 private:
   using box = outbox<recipient>;
@@ -146,8 +159,6 @@ private:
   void report_loss(const loss& lost, const transport_error& why);
   /// The same for what went for others, which may be many in a turn.
   void report_dropped(const loss& dropped, const transport_error& why);
-  /// Tells what `report_dropped` has put off.
-  void tell_drops();
   void note_loss(const loss& lost, const transport_error& why);
   void report_backpressure();
   /// Gives back to the network's memory what settled messages had taken.

@@ -302,7 +302,7 @@ bool streams::has_late_frame(time_point now) noexcept {
   auto any = false;
   for (auto& [id, each] : streams_) {
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
-    if (each.frame_due <= now && user_.credit(id) == 0)
+    if (each.frame_due <= now && user_.credit(id, each.in->next_kind()) == 0)
       each.frame_due = stream_state::never;
     any = any || each.frame_due <= now;
     next_due_ = std::min(next_due_, each.frame_due);
@@ -421,15 +421,17 @@ void streams::pump(stream_state& which) {
     forget_if_over(which);
     return;
   }
-  const auto came = which.in->deliver([&] { return user_.credit(which.id); },
-                                      [&](payload frame) { user_.deliver(which.id, std::move(frame)); });
+  const auto came = which.in->deliver([&](std::optional<frame_kind> next) { return user_.credit(which.id, next); },
+                                      [&](payload frame, const frame_label& label) {
+                                        user_.deliver(which.id, std::move(frame), label);
+                                      });
   if (!came)
     return fail(came.error());
   if (!which.in->charge(where_.buffers().budget()))
     return fail(intake::no_room());
   if (which.peer_finished && which.in->is_drained())
     return tell_end(which);
-  const auto wanted = user_.credit(which.id);
+  const auto wanted = user_.credit(which.id, which.in->next_kind());
   follow_partial_frame(which, *came, wanted);
   if (const auto more = which.in->top_up(wanted); more > 0 && carrier_ != nullptr)
     carrier_->receive(which.id, more);
@@ -441,7 +443,7 @@ void streams::follow_partial_frame(stream_state& which, bool frame_came, std::si
   if (!which.in->has_partial() || wanted == 0)
     which.frame_due = stream_state::never;
   else if (frame_came || which.frame_due == stream_state::never)
-    which.frame_due = where_.now() + user_.config().framing.partial_frame_timeout;
+    which.frame_due = where_.lived() + user_.config().framing.partial_frame_timeout;
   next_due_ = std::min(next_due_, which.frame_due);
 }
 
@@ -508,7 +510,7 @@ void streams::follow_progress(stream_state& which) {
   if (!has_waiting(which))
     which.send_due = stream_state::never;
   else if (moves || which.send_due == stream_state::never)
-    which.send_due = where_.now() + user_.config().operation_timeout;
+    which.send_due = where_.lived() + user_.config().operation_timeout;
   next_due_ = std::min(next_due_, which.send_due);
 }
 

@@ -85,6 +85,7 @@ private:
   }
 
   void on_stream_received(stream_id stream, payload bytes) final {
+    wire_->note_arrival();
     handle_streams(
         [stream, bytes = std::move(bytes)](streams& all) mutable { all.handle_received(stream, std::move(bytes)); });
   }
@@ -112,8 +113,9 @@ private:
   }
 
   void on_datagram(payload body) final {
+    wire_->note_arrival();
     // Nobody may be given one that comes before its connection is used, and it may be lost like any other.
-    if (wire_ && !wire_->stands_by())
+    if (!wire_->stands_by())
       handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });
   }
 

@@ -3,6 +3,7 @@
 #include "channel/channel_actor.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -57,6 +58,7 @@ void wire::handle_connected(const transport_opening& opening) {
   }
   takes_early_data_ = false;
   is_connected_ = true;
+  note_arrival();
   if (user_ == nullptr)
     return;
   user_->attach_wire(*this, opening);
@@ -69,6 +71,7 @@ void wire::multiplex(multiplexer_observer& told) {
 }
 
 void wire::handle_received(payload bytes) {
+  note_arrival();
   intake_.feed(std::move(bytes));
   pump();
   settle_acknowledged();
@@ -135,7 +138,7 @@ std::unique_ptr<const transport_error> wire::take_end() noexcept {
 }
 
 void wire::handle_timeout() {
-  const auto now = where_.now();
+  const auto now = where_.lived();
   if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
     set(deadline::streams, never);
     if (user_ != nullptr && streams_ != nullptr) {
@@ -165,7 +168,7 @@ void wire::handle_timeout() {
   if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
     set(deadline::partial_frame, never);
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
-    if (user_ != nullptr && user_->credit(0) > 0) {
+    if (user_ != nullptr && user_->credit(0, intake_.next_kind()) > 0) {
       abort(intake::late_frame());
       return;
     }
@@ -217,7 +220,7 @@ void wire::flush() {
     if (*taken < offered) {
       is_blocked_ = true;
       if (deadlines_[static_cast<std::size_t>(deadline::progress)] == never)
-        set(deadline::progress, where_.now() + user_->config().operation_timeout);
+        set(deadline::progress, where_.lived() + user_->config().operation_timeout);
       break;
     }
   }
@@ -291,8 +294,9 @@ void wire::pump_later() {
 void wire::pump() {
   if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
-  const auto came = intake_.deliver([this] { return user_->credit(0); },
-                                    [this](payload frame) { user_->deliver(0, std::move(frame)); });
+  const auto came =
+      intake_.deliver([this](std::optional<frame_kind> next) { return user_->credit(0, next); },
+                      [this](payload frame, const frame_label& label) { user_->deliver(0, std::move(frame), label); });
   if (!came) {
     abort(came.error());
     return;
@@ -307,11 +311,11 @@ void wire::pump() {
   }
   // The time for a frame begins with its first byte, and not anew with each further one. It does not run while it is our
   // side that does not read.
-  const auto wanted = user_->credit(0);
+  const auto wanted = user_->credit(0, intake_.next_kind());
   if (!intake_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
   else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
-    set(deadline::partial_frame, where_.now() + user_->config().framing.partial_frame_timeout);
+    set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
   if (const auto more = intake_.top_up(wanted); more > 0)
     bearer_->receive(more);
   end_if_done();
@@ -336,7 +340,7 @@ void wire::follow_peer() {
 void wire::retire(std::chrono::milliseconds limit) {
   is_retiring_ = true;
   end_is_wanted_ = true;
-  set(deadline::retirement, where_.now() + limit);
+  set(deadline::retirement, where_.lived() + limit);
   finish_streams();
   where_.flush_later(flusher_);
 }
@@ -377,8 +381,8 @@ void wire::set(deadline which, time_point when) {
     return;
   present = when;
   // A timer that goes off too early finds nothing due and sets itself anew; only an earlier deadline must move it.
-  if (when != never && (!timer_.is_armed() || when < timer_.deadline()))
-    where_.arm(timer_, when - where_.now());
+  if (when != never && (!timer_.is_armed() || when + where_.stalled() < timer_.deadline()))
+    where_.arm(timer_, when - where_.lived());
 }
 
 // -- other streams ------------------------------------------------------------------------------------------------------
@@ -414,7 +418,7 @@ void wire::after_streams() {
     where_.flush_later(flusher_);
   set(deadline::streams, streams_->next_timeout());
   if (streams_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
-    set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+    set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
   end_if_done();
 }
 
@@ -435,7 +439,7 @@ void wire::end_when_drained() {
   if (const auto left = unread_size(); left > 0) {
     // Who reads slowly gets all of it, and who has stopped does not keep the peer from being dialled anew.
     if (std::exchange(unread_at_end_, left) != left)
-      set(deadline::progress, where_.now() + user_->config().operation_timeout);
+      set(deadline::progress, where_.lived() + user_->config().operation_timeout);
     return;
   }
   const auto whole = peer_finished_ ? intake_.finish() : result<void>{};
@@ -450,7 +454,7 @@ bool wire::close_when_acknowledged() {
     return false;
   }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
-    set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+    set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
   return true;
 }
 
@@ -463,7 +467,7 @@ void wire::settle_acknowledged() {
   if (streams_ != nullptr)
     streams_->settle_acknowledged();
   if (waits_for_acks())
-    set(deadline::acknowledgement, where_.now() + acknowledgement_wait());
+    set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
 }
 
 bool wire::waits_for_acks() const noexcept {
@@ -498,7 +502,7 @@ void wire::end_if_done() {
     }
     // A subscriber that never answers does not keep the connection half open for ever.
     if (!user_->config().allow_half_open)
-      set(deadline::peer_finished, where_.now() + user_->config().operation_timeout);
+      set(deadline::peer_finished, where_.lived() + user_->config().operation_timeout);
     user_->note_peer_finished();
   }
 }

@@ -140,6 +140,11 @@ public:
 
   [[nodiscard]] transport_stats stats() const;
 
+  /// Something of what the peer sends has come.
+  void note_arrival() { last_arrival_ = where_.now(); }
+  /// When that was last so, or else when the transport was connected.
+  [[nodiscard]] time_point last_arrival() const noexcept { return last_arrival_; }
+
 private:
   enum class deadline : std::uint8_t {
     /// Bytes wait and none has moved for `operation_timeout`. Before the orderly end of the transport they wait to be sent;
@@ -199,6 +204,7 @@ private:
   /// Null unless the channel has another wire.
   std::unique_ptr<reserve> reserve_;
   std::uint64_t bytes_taken_ = 0;
+  time_point last_arrival_{};
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;
   std::size_t unread_at_end_ = 0;

@@ -53,6 +53,6 @@ private:
   frame_envelope envelope_;
 };
 
-static_assert(sizeof(framed_message) <= 24, "as many of them as messages wait");
+static_assert(sizeof(framed_message) <= 32, "as many of them as messages wait");
 
 } // namespace actorwire

@@ -71,9 +71,9 @@ public:
   /// `outbox_ledger::check`; `body` and `reply` are left as they were then.
   template <settles<Reply> Settle>
   [[nodiscard]] result<admission> accept(payload&& body, const send_options& options, Reply&& reply, time_point now,
-                                         Settle&& settle) {
+                                         Settle&& settle, const frame_label& label = {}) {
     assert(is_ready_ || options.policy == when_down::queue);
-    const auto envelope = encoder_.frame(body.bytes());
+    const auto envelope = encoder_.frame(body.bytes(), label);
     if (!envelope)
       return envelope.error();
     const std::size_t size = body.size();
@@ -316,7 +316,22 @@ public:
   [[nodiscard]] bool waits_for_acks() const noexcept { return !in_flight_.empty(); }
   [[nodiscard]] bool is_ready() const noexcept { return is_ready_; }
 
+  /// When the oldest message was accepted of those that wait, whatever their priority; nothing if none does, or it is not
+  /// known of any near the front.
+  [[nodiscard]] std::optional<time_point> oldest_waiting() const noexcept {
+    auto oldest = never;
+    waiting_.for_each_of_the_oldest(known_within, [&oldest](const queued& entry) {
+      if (entry.accepted_at == time_point::min())
+        return false;
+      oldest = std::min(oldest, entry.accepted_at);
+      return true;
+    });
+    return oldest == never ? std::nullopt : std::optional{oldest};
+  }
+
 private:
+  /// Of so many messages one after the other the time of one is always known; see `outbox_ledger::samples_next`.
+  static constexpr std::size_t known_within = 16;
   static constexpr time_point never = time_point::max();
   static constexpr std::uint64_t sequence_max = ~std::uint64_t{0} >> 1U;
 

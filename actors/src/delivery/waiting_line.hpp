@@ -4,6 +4,7 @@
 
 #include <actorwire/messages/delivery.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <concepts>
@@ -58,6 +59,20 @@ public:
       for (auto index = &lane == &usual_ ? begun : 0; index < lane.size(); ++index)
         if (!visit(lane[index]))
           return;
+    }
+  }
+
+  /// Calls `visit` for the first ones of each priority, and of all that have begun, in the order in which they came, at most
+  /// `count` of each, until it returns true.
+  template <class Visit>
+  void for_each_of_the_oldest(std::size_t count, Visit&& visit) const {
+    for (std::uint8_t priority = 0; priority < send_priorities; ++priority) {
+      if (!has_lane(priority))
+        continue;
+      const auto& lane = lane_of(priority);
+      for (std::size_t index = 0; index < std::min(count, lane.size()); ++index)
+        if (visit(lane[index]))
+          break;
     }
   }
 

@@ -1,14 +1,19 @@
 // Draining: connections, peers, listeners, supervisors and whole networks end in order, over real sockets, and say what
 // became of every message.
 
+#include "listener_program.hpp"
 #include "secured_program.hpp"
 
 #include <catch2/generators/catch_generators_range.hpp>
+#include <poll.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <future>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -55,18 +60,38 @@ bool adds_up(const delivery_totals& sums) {
   return sums.pending == tally{} && sums.accepted == fates;
 }
 
-bool can_connect(std::uint16_t port) {
-  plain_socket attempt{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  const auto where = plain_socket::loopback(port);
-  return ::connect(attempt.descriptor(), reinterpret_cast<const sockaddr*>(&where), sizeof where) == 0;
-}
-
 /// Waits for the end of the stream, and throws away what comes before.
 void await_end(plain_socket& client) {
   char bytes[4096];
   while (::recv(client.descriptor(), bytes, sizeof bytes, 0) > 0) {
   }
 }
+
+/// An actor that lets nothing else run on a shard as long as this lives.
+class blocked_shard {
+public:
+  blocked_shard(network& net, std::size_t shard) {
+    auto go_on = go_on_.get_future().share();
+    auto begun = std::make_shared<std::promise<void>>();
+    auto has_begun = begun->get_future();
+    const auto blocking = net.spawn_on_shard(shard, [go_on, begun](caf::event_based_actor*) {
+      return caf::behavior{[go_on, begun](caf::get_atom) {
+        begun->set_value();
+        go_on.wait();
+      }};
+    });
+    anonymous_tell(blocking, caf::get_atom_v);
+    CHECK(has_begun.wait_for(patience) == std::future_status::ready);
+  }
+
+  ~blocked_shard() { go_on_.set_value(); }
+
+  blocked_shard(const blocked_shard&) = delete;
+  blocked_shard& operator=(const blocked_shard&) = delete;
+
+private:
+  std::promise<void> go_on_;
+};
 
 void cast_many(const connection_actor& peer, std::uint64_t count, std::size_t size = 100) {
   for (std::uint64_t number = 0; number < count; ++number)
@@ -206,6 +231,7 @@ TEST_CASE("a drain that the other side holds up ends at its time, and reports wh
   witness me{here.system};
   auto config = acquire_options{};
   config.transport.flow.write_limit = std::size_t{8} << 20U;
+  std::get<tcp_config>(config.transport.protocol_settings).send_buffer_size = 64 << 10U;
   const auto peer = here.net->acquire(uri(stalled.port()), config).value();
   const auto far_end = stalled.accept();
   me.must_ask<connection_info>(peer, connect{});
@@ -280,20 +306,45 @@ TEST_CASE("two that drain a network at the same time are both told") {
 TEST_CASE("a drain of a network with a shard that is blocked comes back all the same, and is not complete") {
   program here;
   const auto server = here.net->listen("tcp://127.0.0.1:0", echo).value();
-  std::promise<void> is_blocked;
-  std::promise<void> may_go_on;
-  const auto blocking = here.net->spawn_on_shard(1, [&](caf::event_based_actor*) {
-    return caf::behavior{[&](caf::get_atom) {
-      is_blocked.set_value();
-      may_go_on.get_future().wait();
-    }};
-  });
-  anonymous_tell(blocking, caf::get_atom_v);
-  REQUIRE(is_blocked.get_future().wait_for(patience) == std::future_status::ready);
+  auto blocked = std::make_optional<blocked_shard>(*here.net, 1);
   const auto report = here.net->drain(1ms);
-  may_go_on.set_value();
+  blocked.reset();
   CHECK_FALSE(report.complete);
   CHECK(report.delivery == delivery_totals{});
+}
+
+TEST_CASE("what is closed on one shard ends in its time while another shard is blocked", "[B10]") {
+  const auto mode = GENERATE(close_mode::abort, close_mode::drain);
+  CAPTURE(to_string(mode));
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("tcp://127.0.0.1:0", me.handle()).value();
+  // The kernel deals them out; one at least is on the shard that goes on.
+  std::vector<plain_socket> clients;
+  std::vector<connection_actor> theirs;
+  for (int count = 0; count < 16; ++count) {
+    clients.push_back(plain_socket::connect_to(server.port));
+    theirs.push_back(me.await<accepted>().connection);
+  }
+  const blocked_shard blocked{*here.net, 1};
+  anonymous_tell(server.listener, actorwire::close{mode, 200ms});
+  std::vector<pollfd> watched;
+  for (const auto& client : clients)
+    watched.push_back({client.descriptor(), POLLIN, 0});
+  CHECK(::poll(watched.data(), watched.size(), static_cast<int>(std::chrono::milliseconds{patience}.count())) > 0);
+}
+
+TEST_CASE("a network that was drained opens no port any more") {
+  program here;
+  static_cast<void>(here.net->drain(1s));
+  const auto port = free_port();
+  plain_listener holder{1, 4'096};
+  const auto refused = here.net->listen("tcp://127.0.0.1:" + std::to_string(holder.port()), echo);
+  REQUIRE_FALSE(refused);
+  // Not that the address is taken: it was not tried.
+  CHECK(refused.error().code == error_code::draining);
+  CHECK_FALSE(here.net->listen("tcp://127.0.0.1:" + std::to_string(port), echo));
+  CHECK_FALSE(can_connect(port));
 }
 
 TEST_CASE("a drain on a shard is refused, since nothing could be sent meanwhile") {

@@ -1,7 +1,7 @@
 // Peers that send nonsense, break off anywhere, or dribble. Each of them ends its own connection with an error that says
 // what happened, while a bystander on the same listener goes on undisturbed, and leaves nothing behind.
 
-#include "program.hpp"
+#include "listener_program.hpp"
 #include "seed.hpp"
 
 #include <vector>
@@ -92,19 +92,6 @@ public:
     wait_until("their memory is back", [&] { return here_.net->memory_used() <= 4 * (128U << 10U); });
   }
 
-  static std::string read(plain_socket& from, std::size_t size) {
-    std::string text(size, '\0');
-    std::size_t done = 0;
-    while (done < size) {
-      const auto got = ::recv(from.descriptor(), text.data() + done, size - done, 0);
-      if (got <= 0)
-        break;
-      done += static_cast<std::size_t>(got);
-    }
-    text.resize(done);
-    return text;
-  }
-
   network& net() { return *here_.net; }
   caf::actor_system& system() { return here_.system; }
 
@@ -168,7 +155,7 @@ TEST_CASE("a frame as long as the cap arrives, and one byte more ends the connec
     auto client = server.attack();
     const auto largest = frame(std::string(cap, 'x'));
     client.send(largest);
-    CHECK(server.read(client, largest.size()) == largest);
+    CHECK(read(client, largest.size()) == largest);
     client.send(frame(std::string(cap + 1, 'x')).substr(0, 4));
     const auto reason = server.await_end();
     CHECK(reason.code == error_code::frame_too_large);
@@ -182,9 +169,9 @@ TEST_CASE("a frame as long as the cap arrives, and one byte more ends the connec
     auto client = server.attack();
     const auto largest = std::string(cap, 'x') + "\n";
     client.send(largest);
-    CHECK(server.read(client, largest.size()) == largest);
+    CHECK(read(client, largest.size()) == largest);
     client.send(std::string(cap, 'x') + "\r\n");
-    CHECK(server.read(client, largest.size()) == largest);
+    CHECK(read(client, largest.size()) == largest);
     client.send(std::string(cap + 1, 'x') + "\n");
     const auto reason = server.await_end();
     CHECK(reason.code == error_code::frame_too_large);
@@ -215,12 +202,12 @@ TEST_CASE("a peer may close at every byte of a frame, and the error says how far
       auto client = server.attack();
       if (is_second) {
         client.send(whole);
-        CHECK(server.read(client, whole.size()) == whole);
+        CHECK(read(client, whole.size()) == whole);
       }
       client.send(whole.substr(0, cut));
       client.finish();
       // What was complete is echoed even then.
-      CHECK(server.read(client, whole.size() + 1) == (cut == whole.size() ? whole : ""));
+      CHECK(read(client, whole.size() + 1) == (cut == whole.size() ? whole : ""));
       const auto reason = server.await_end();
       CAPTURE(to_string(reason));
       if (cut == 0 || cut == whole.size()) {
@@ -246,7 +233,7 @@ TEST_CASE("a peer may reset the connection at every byte of a frame") {
     CAPTURE(cut);
     auto client = server.attack();
     client.send(whole);
-    CHECK(server.read(client, whole.size()) == whole);
+    CHECK(read(client, whole.size()) == whole);
     client.send(whole.substr(0, cut));
     client.reset();
     const auto reason = server.await_end();
@@ -267,7 +254,7 @@ TEST_CASE("frames that come one byte at a time arrive whole") {
     const auto whole = mode == framing_mode::line ? text + "\n" : frame(text);
     for (const auto byte : whole)
       client.send({&byte, 1});
-    CHECK(server.read(client, whole.size()) == whole);
+    CHECK(read(client, whole.size()) == whole);
   }
   client.close();
   CHECK(server.await_end().code == error_code::peer_closed);
@@ -280,7 +267,7 @@ TEST_CASE("a peer that dribbles and never completes a frame is cut off in spite 
   auto client = server.attack();
   const auto whole = mode == framing_mode::line ? std::string{"fine\n"} : frame("fine");
   client.send(whole);
-  CHECK(server.read(client, whole.size()) == whole);
+  CHECK(read(client, whole.size()) == whole);
   const auto endless = mode == framing_mode::line ? std::string(cap, 'x') : frame(std::string(cap, 'x'));
   // A byte at each chance, until the other side has had enough; the pause between them ends early when it has.
   for (const auto byte : endless) {

@@ -85,6 +85,31 @@ TEST_CASE(
   check_accounts(filler.books(), report, both.list());
 }
 
+TEST_CASE("an idle connection across a partition is found by keepalive, and no other is", "[H1]") {
+  if (const auto reason = refusal(); !reason.empty())
+    SKIP(reason);
+  auto options = persistent();
+  options.transport.keepalive_interval = 1s;
+  options.transport.keepalive_timeout = 1s;
+  std::get<tcp_config>(options.transport.protocol_settings).keepalive_probes = 1;
+  options.transport.attempt_timeout = options.transport.connect_timeout = 500ms;
+  two_networks both{either_protocol(), 0, options};
+  auto& me = *both.me;
+  me.must_ask<connection_info>(both.peer, connect{});
+  const auto report = me.must_ask<health_report>(both.peer, get_health{});
+  CHECK(report.half_open_bound == 3s);
+  me.listen_to(both.peer, event_mask::state);
+  // As long as somebody answers the kernel's probes nothing is lost, though nobody says anything.
+  CHECK_FALSE(me.await_or_nothing<state_changed>(report.half_open_bound + 1s));
+  both.link.part();
+  const auto lost = me.await<state_changed>();
+  CHECK(lost.from == connection_state::ready);
+  CHECK(lost.to == connection_state::backoff);
+  CHECK(lost.reason.code == error_code::keepalive_timeout);
+  both.link.heal();
+  CHECK(me.await<opened>().info.generation == 2);
+}
+
 TEST_CASE("a link that loses packets costs time, and no message", "[D1][D3][D5][random]") {
   if (const auto reason = refusal(); !reason.empty())
     SKIP(reason);

@@ -104,7 +104,7 @@ pool_event await_tls_event(witness& me) {
 
 } // namespace
 
-TEST_CASE("after a supervisor's reload the next connection shows the new certificate, and running ones go on") {
+TEST_CASE("after a supervisor's reload the next connection shows the new certificate, and running ones go on", "[H3]") {
   const auto scheme = GENERATE(from_range(secured_schemes()));
   CAPTURE(scheme);
   program here;
@@ -130,7 +130,8 @@ TEST_CASE("after a supervisor's reload the next connection shows the new certifi
   CHECK(me.must_ask<sent>(running, actorwire::send{payload::copy_of("still here"), {}}).result == outcome::written);
 }
 
-TEST_CASE("a supervisor's reload of files that are no good keeps the old certificate, and tells its subscribers") {
+TEST_CASE("a supervisor's reload of files that are no good keeps the old certificate, and tells its subscribers",
+          "[H3]") {
   program here;
   witness me{here.system};
   witness subscriber{here.system};

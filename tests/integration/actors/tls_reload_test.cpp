@@ -21,7 +21,7 @@ using Catch::Matchers::StartsWith;
 
 } // namespace
 
-TEST_CASE("after a reload the next client sees the new certificate, and a running connection goes on") {
+TEST_CASE("after a reload the next client sees the new certificate, and a running connection goes on", "[H3]") {
   const auto scheme = GENERATE(from_range(secured_schemes()));
   CAPTURE(scheme);
   program here;
@@ -131,7 +131,7 @@ std::vector<damage> all_damage() {
 
 } // namespace
 
-TEST_CASE("a reload of files that are no good keeps the old certificate, and says which setting is at fault") {
+TEST_CASE("a reload of files that are no good keeps the old certificate, and says which setting is at fault", "[H3]") {
   program here;
   witness me{here.system};
   std::uint64_t errors = 0;
@@ -171,7 +171,7 @@ TEST_CASE("a reload of files that are no good keeps the old certificate, and say
   CHECK(stats_of(me, server).accept_errors == errors);
 }
 
-TEST_CASE("a half-written list of trusted authorities is refused, and keeps the old one") {
+TEST_CASE("a half-written list of trusted authorities is refused, and keeps the old one", "[H3]") {
   const auto scheme = GENERATE(from_range(secured_schemes()));
   CAPTURE(scheme);
   program here;

@@ -48,16 +48,16 @@ same_content data in/data
 # -- either is asked to end ----------------------------------------------------------
 
 head -c 24000000 /dev/urandom >data
-start sender "$bin/transfer" send --quiet --json --rate 12MB data "tcp://127.0.0.1:$port"
+start sender "$bin/transfer" send --quiet --json --rate 5MB data "tcp://127.0.0.1:$port"
 sender=$process
-wait_until 'a third is stored' stored_bytes 8000000
+wait_until 'a sixth is stored' stored_bytes 4000000
 kill -TERM "$receiver"
 wait "$receiver" || fail "the receiver ended with $?"
 grep -q '^drained: [1-9][0-9]* messages accepted, [1-9]' receiver.log || fail 'the receiver reports nothing'
 wait_until 'the sender noticed' grep -q '"event":"waiting"' sender.log
 start_server receiver "$bin/transfer" receive in "tcp://127.0.0.1:$port"
 receiver=$process
-wait_until 'more than half is stored' stored_bytes 14000000
+wait_until 'a third is stored' stored_bytes 8000000
 kill -INT "$sender"
 status=0
 wait "$sender" || status=$?

@@ -130,6 +130,56 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
   check(totals);
 }
 
+TEST_CASE("what is said about health arrives at another node as it was") {
+  system_config config;
+  caf::actor_system system{config};
+  const auto check = [&](const auto& message) { CHECK(there_and_back(system, message) == message); };
+  const probe_policy policy{std::chrono::seconds{1}, std::chrono::milliseconds{2}, 3, 4, false};
+  check(policy);
+  check(get_health{});
+  check(health_probe{1, 2, 3});
+  const std::vector causes{health_cause::queue_too_old, health_cause::probe_failing};
+  check(health_changed{1, 2, health_change::prober_ended, causes,
+                       make_error(error_code::probe_failed, phase::established, origin::remote, "why")});
+  health_report report;
+  report.source = 1;
+  report.generation = 2;
+  report.state = connection_state::degraded;
+  report.time_in_state = std::chrono::milliseconds{3};
+  report.causes = causes;
+  report.round_trip = std::chrono::microseconds{4};
+  report.silence = std::chrono::milliseconds{5};
+  report.oldest_waiting = std::chrono::milliseconds{6};
+  report.probe_successes = 7;
+  report.probe_failures = 8;
+  report.probe_failures_in_a_row = 9;
+  report.probe_round_trip = std::chrono::microseconds{10};
+  report.half_open_bound = std::chrono::milliseconds{11};
+  check(report);
+  const auto removal = there_and_back(system, set_probe{{}, policy});
+  CHECK_FALSE(removal.prober);
+  CHECK(removal.policy == policy);
+}
+
+TEST_CASE("what is said about calls arrives at another node as it was") {
+  system_config config;
+  caf::actor_system system{config};
+  const auto body = payload::copy_of("abc");
+  const auto check = [&](const auto& message) { CHECK(there_and_back(system, message) == message); };
+  check(call{body, {.policy = when_down::fail, .stream = 4}, std::chrono::milliseconds{5}});
+  check(answered{1, 2, 3, body});
+  check(called{1, 2, 4, 5, body});
+  check(answer{1, 4, 5, body});
+  check(refuse{1, 4, 5, 6, "why"});
+  stats figures;
+  figures.lifetime.calls = {1, 2, 3, 4, 5};
+  check(figures);
+  transport_config settings;
+  settings.framing.mode = framing_mode::numbered;
+  settings.flow.open_calls = 7;
+  check(settings);
+}
+
 TEST_CASE("a histogram takes little room on its way to another node, and an empty one none") {
   system_config config;
   caf::actor_system system{config};

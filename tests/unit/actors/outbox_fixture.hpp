@@ -30,7 +30,8 @@ namespace actorwire::test {
 
 using namespace std::chrono_literals;
 
-inline constexpr std::array all_framings{framing_mode::none, framing_mode::length_prefixed, framing_mode::line};
+inline constexpr std::array all_framings{framing_mode::none, framing_mode::length_prefixed, framing_mode::line,
+                                         framing_mode::numbered};
 
 /// What a sender would be answered with. Like a response promise it can be moved but not copied, and is empty after.
 class ticket {
@@ -125,9 +126,11 @@ private:
 /// The bytes of a framed message, written down anew so that no error of the library hides here.
 inline std::string wire_of(std::string_view body, framing_mode mode) {
   std::string wire;
-  if (mode == framing_mode::length_prefixed) {
+  if (mode == framing_mode::length_prefixed || mode == framing_mode::numbered) {
+    const auto label_size = mode == framing_mode::numbered ? 9U : 0U;
     wire.assign(3, '\0');
-    wire.push_back(static_cast<char>(body.size()));
+    wire.push_back(static_cast<char>(label_size + body.size()));
+    wire.append(label_size, '\0');
   }
   wire.append(body);
   if (mode == framing_mode::line)

@@ -215,3 +215,31 @@ TEST_CASE("priorities take no memory when nothing waits", "[outbox][F3]") {
   f.box.handed_over(4, nobody);
   CHECK(blocks_held == blocks_before);
 }
+
+TEST_CASE("it is known since when the oldest message waits, whatever its priority, as far as times are", "[outbox]") {
+  outbox_fixture f;
+  CHECK_FALSE(f.box.oldest_waiting());
+  f.must_accept("low", at(0));
+  const auto oldest = f.now;
+  f.now += 1s;
+  f.must_accept("usual");
+  f.now += 1s;
+  f.must_accept("high", at(3));
+  CHECK(f.box.oldest_waiting() == oldest);
+  f.ready();
+  CHECK(f.take(1) == "h");
+  CHECK(f.box.oldest_waiting() == oldest);
+  CHECK(f.take(8) == "ighusual");
+  CHECK(f.box.oldest_waiting() == oldest);
+  f.take_all();
+  CHECK_FALSE(f.box.oldest_waiting());
+  // On a ready connection the times of some may not be.
+  const auto later = f.now;
+  f.now = time_point::min();
+  for (int count = 0; count < 15; ++count)
+    f.must_accept("x");
+  CHECK_FALSE(f.box.oldest_waiting());
+  f.now = later;
+  f.must_accept("y");
+  CHECK(f.box.oldest_waiting() == later);
+}

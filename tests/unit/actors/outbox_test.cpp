@@ -201,6 +201,33 @@ TEST_CASE("what a lost connection leaves may exceed the queue, but nothing is ad
   CHECK(f.refusal_of("a") == error_code::would_block);
 }
 
+TEST_CASE("a message keeps its label while it waits, also for the next connection", "[outbox]") {
+  outbox_fixture f{framing_mode::numbered};
+  const auto call = [&f](std::uint64_t number) {
+    return f.box.accept(payload::copy_of("?"), {}, ticket{f.next_id++}, f.now, f.told, {frame_kind::call, number});
+  };
+  const auto frame = [](std::uint8_t kind, std::uint8_t number, std::string_view body) {
+    auto wire = wire_of(body, framing_mode::numbered);
+    wire[4] = static_cast<char>(kind);
+    wire[12] = static_cast<char>(number);
+    return wire;
+  };
+  REQUIRE(call(7));
+  f.must_accept("data");
+  f.ready();
+  f.take(frame(1, 7, "?").size());
+  REQUIRE(call(8));
+  f.lose();
+  f.ready();
+  CHECK(f.take_all() == frame(0, 0, "data") + frame(1, 8, "?"));
+
+  outbox_fixture without_numbers{framing_mode::line};
+  const auto refused =
+      without_numbers.box.accept(payload::copy_of("?"), {}, ticket{1}, f.now, f.told, {frame_kind::call, 1});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::unsupported);
+}
+
 TEST_CASE("a message is written when its last byte was handed over, and not before", "[outbox][D2][D4]") {
   for (const auto mode : all_framings) {
     CAPTURE(mode);

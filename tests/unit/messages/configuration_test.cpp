@@ -1,5 +1,6 @@
 #include "limited_field.hpp"
 
+#include <actorwire/messages/health.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/reconnection_policy.hpp>
@@ -193,12 +194,14 @@ TEST_CASE("quic: the folder for qlog is a path that is not shown") {
 
 TEST_CASE("framing: the mode is one of the named ones") {
   framing_config config;
-  for (const auto mode : {framing_mode::none, framing_mode::length_prefixed, framing_mode::line}) {
+  for (const auto mode :
+       {framing_mode::none, framing_mode::length_prefixed, framing_mode::line, framing_mode::numbered}) {
     config.mode = mode;
     CHECK(validate(config));
   }
-  config.mode = static_cast<framing_mode>(3);
-  check_refused(config, error_code::invalid_value, "framing.mode = 3: must be one of none, length_prefixed, line");
+  config.mode = static_cast<framing_mode>(4);
+  check_refused(config, error_code::invalid_value,
+                "framing.mode = 4: must be one of none, length_prefixed, line, numbered");
 }
 
 TEST_CASE("framing: a frame has 1 byte to 1 GiB") {
@@ -244,8 +247,61 @@ TEST_CASE("flow: 1 to 1,000,000 messages wait") {
   messages.check_refused({}, 0);
 }
 
+TEST_CASE("flow: 1 to 1,000,000 calls are open") {
+  const limited_field open{"flow.open_calls", &flow_limits::open_calls, 1U, 1'000'000U, "1..1000000"};
+  open.check({});
+  open.check_refused({}, 0);
+}
+
 TEST_CASE("flow: messages wait 1 ms to 24 h") {
   limited_field{"flow.queue_age", &flow_limits::queue_age, milliseconds{1}, day, any_time}.check({});
+}
+
+TEST_CASE("flow: messages that wait make a connection degraded after 10 ms to 24 h, or never") {
+  const limited_field<flow_limits, milliseconds> field{"flow.degraded_age", &flow_limits::degraded_age, 10ms, day,
+                                                       "0 (never) or 10..86400000 ms"};
+  field.check_accepted({}, 0ms);
+  field.check({});
+}
+
+TEST_CASE("probe: an interval is 10 ms to 24 h, a timeout 1 ms to 24 h, and 1 to 1,000 failures count, or none") {
+  limited_field<probe_policy, milliseconds>{"probe.interval", &probe_policy::interval, 10ms, day, "10..86400000 ms"}
+      .check({});
+  limited_field<probe_policy, milliseconds>{"probe.timeout", &probe_policy::timeout, 1ms, day, "1..86400000 ms"}.check(
+      {});
+  auto rarely = probe_policy{};
+  rarely.failures_to_fail = 0;
+  for (const std::uint32_t failures : {0U, 1U, 1'000U}) {
+    rarely.failures_to_degrade = failures;
+    CHECK(validate(rarely));
+  }
+  rarely.failures_to_degrade = 1'001;
+  check_refused(rarely, error_code::invalid_value, "probe.failures_to_degrade = 1001: must be 0 (never) or 1..1000");
+  probe_policy often;
+  often.failures_to_fail = 1'001;
+  check_refused(often, error_code::invalid_value, "probe.failures_to_fail = 1001: must be 0 (never) or 1..1000");
+  often.failures_to_degrade = 4;
+  often.failures_to_fail = 3;
+  check_refused(often, error_code::conflicting_values,
+                "probe.failures_to_degrade = 4: must be at most probe.failures_to_fail = 3");
+}
+
+TEST_CASE("a half-open connection is found after interval and timeout and a second, and never without keepalive",
+          "[H1]") {
+  transport_config config;
+  CHECK(half_open_bound(config, protocol::tcp) == 36s);
+  CHECK(half_open_bound(config, protocol::tls) == 36s);
+  CHECK(half_open_bound(config, protocol::quic) == 36s);
+  config.keepalive_interval = 1'500ms;
+  config.keepalive_timeout = 1ms;
+  // A second for each of four probes.
+  CHECK(half_open_bound(config, protocol::tcp) == 2s + 4s + 1s);
+  CHECK(half_open_bound(config, protocol::quic) == 2s + 1ms + 1s);
+  config.keepalive_interval = 0ms;
+  CHECK(half_open_bound(config, protocol::tcp) == 0ms);
+  CHECK(half_open_bound(config, protocol::quic) == 30s + 1ms + 1s);
+  config.protocol_settings = quic_config{.idle_timeout = 0ms};
+  CHECK(half_open_bound(config, protocol::quic) == 0ms);
 }
 
 TEST_CASE("flow: what happens to a message that does not fit is one of what can") {

@@ -1,3 +1,4 @@
+#include <actorwire/messages/calls.hpp>
 #include <actorwire/messages/events.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
@@ -136,6 +137,7 @@ TEST_CASE("every message and every configuration is described") {
   CHECK(all_print_default_values<stream_opened, stream_reset, stream_closed, streams_available, datagram_received,
                                  datagram_sent, address_changed, stream_priority, open_stream, reset_stream,
                                  stop_stream, prioritize_stream, send_datagram>());
+  CHECK(all_print_default_values<actorwire::call, answered, called, answer, refuse, call_totals>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
                                  acquire, checkout, release, list, lookup, set_policy, reset, reload_tls,

@@ -66,6 +66,9 @@ const std::map<error_code, expectation> table{
     {error_code::lease_ended, {error_kind::connection, true}},
     {error_code::queue_overflow, {error_kind::send, true}},
     {error_code::superseded, {error_kind::send, false}},
+    {error_code::probe_failed, {error_kind::connection, true}},
+    {error_code::call_unanswered, {error_kind::receive, true}},
+    {error_code::call_refused, {error_kind::protocol, false}},
 };
 
 } // namespace

@@ -46,6 +46,8 @@ TEST_CASE("what two went through adds up") {
   right.add_failed_attempts(error_code::refused, 2);
   right.time_in[connection_state::ready] = 7us;
   right.time_in[connection_state::backoff] = 1us;
+  left.calls = {1, 2, 3, 4, 5};
+  right.calls = {10, 20, 30, 40, 50};
   left += right;
   CHECK(left.send_latency.count() == 2);
   CHECK(left.queue_age == right.queue_age);
@@ -54,6 +56,7 @@ TEST_CASE("what two went through adds up") {
   CHECK(left.failed_attempts == right.failed_attempts);
   CHECK(left.time_in[connection_state::ready] == 12us);
   CHECK(left.time_in[connection_state::backoff] == 1us);
+  CHECK(left.calls == call_totals{11, 22, 33, 44, 55});
 }
 
 TEST_CASE("the totals of a pool are the sum of its peers") {

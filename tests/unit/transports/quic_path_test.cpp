@@ -323,7 +323,7 @@ TEST_CASE("a client whose address changes and changes back at once is followed, 
 
 // -- silence ----------------------------------------------------------------------------------------------------------------
 
-TEST_CASE("a connection that is kept alive outlives its idle timeout many times") {
+TEST_CASE("a connection that is kept alive outlives its idle timeout many times", "[H2]") {
   quic_world world{{.client = keeping_alive(1s, 3s), .server = keeping_alive(0s, 3s)}};
   auto [client, server] = world.connect();
   world.run_for(60s);
@@ -347,7 +347,8 @@ TEST_CASE("a connection that nobody keeps alive ends by the shorter idle timeout
   CHECK(world.server->size() == 0);
 }
 
-TEST_CASE("a connection is kept alive within the idle timeout of either side, however rarely one would say something") {
+TEST_CASE("a connection is kept alive within the idle timeout of either side, however rarely one would say something",
+          "[H2]") {
   const auto patient = keeping_alive(60s, 120s);
   // Says nothing of its own accord, and forgets whoever is silent.
   const auto hasty = keeping_alive(0s, 3s);
@@ -360,7 +361,7 @@ TEST_CASE("a connection is kept alive within the idle timeout of either side, ho
   CHECK_FALSE(server.reason);
 }
 
-TEST_CASE("one keep-alive that is lost costs no connection, however long the interval is") {
+TEST_CASE("one keep-alive that is lost costs no connection, however long the interval is", "[H1]") {
   auto settings = keeping_alive(30s, 100s);
   settings.keepalive_timeout = 5s;
   quic_world world{{.client = settings, .server = settings}};
@@ -374,7 +375,7 @@ TEST_CASE("one keep-alive that is lost costs no connection, however long the int
   CHECK_FALSE(server.reason);
 }
 
-TEST_CASE("a peer that falls silent is given up after the keep-alive timeout") {
+TEST_CASE("a peer that falls silent is given up after the keep-alive timeout", "[H1]") {
   auto settings = keeping_alive(1s, 60s);
   settings.keepalive_timeout = 5s;
   quic_world world{{.client = settings, .server = settings}};
@@ -388,7 +389,7 @@ TEST_CASE("a peer that falls silent is given up after the keep-alive timeout") {
   CHECK(world.now.steady - begun <= 7s);
 }
 
-TEST_CASE("how long a peer that vanished counts as connected depends on whether anything was sent to it") {
+TEST_CASE("how long a peer that vanished counts as connected depends on whether anything was sent to it", "[H1]") {
   quic_world world;
   auto [client, server] = world.connect();
   world.run_for(5s);
@@ -407,7 +408,7 @@ TEST_CASE("how long a peer that vanished counts as connected depends on whether 
   CHECK(found_after > expected - 6s);
 }
 
-TEST_CASE("copies of what a peer has said, and noise by its ID, do not keep it alive") {
+TEST_CASE("copies of what a peer has said, and noise by its ID, do not keep it alive", "[H1]") {
   auto settings = keeping_alive(1s, 60s);
   settings.keepalive_timeout = 5s;
   quic_world world{{.client = settings, .server = settings}};
@@ -437,7 +438,24 @@ TEST_CASE("copies of what a peer has said, and noise by its ID, do not keep it a
   CHECK(world.now.steady - begun <= 7s);
 }
 
-TEST_CASE("an idle connection that is kept alive sends next to nothing") {
+TEST_CASE("a connection with traffic is kept alive by that, and sends nothing more for it", "[H2]") {
+  std::vector<std::uint64_t> sent;
+  for (const auto interval : {0s, 8s}) {
+    quic_world world{{.client = keeping_alive(interval, 60s), .server = keeping_alive(interval, 60s)}};
+    auto [client, server] = world.connect();
+    world.run_for(1s);
+    const auto before = world.datagrams_sent;
+    for (int round = 0; round < 30; ++round) {
+      client.say(0, "x");
+      world.run_for(5s);
+    }
+    CHECK_FALSE(client.reason);
+    sent.push_back(world.datagrams_sent - before);
+  }
+  CHECK(sent[0] == sent[1]);
+}
+
+TEST_CASE("an idle connection that is kept alive sends next to nothing", "[H2]") {
   quic_world world;
   world.connect();
   world.run_for(10s);

@@ -171,7 +171,7 @@ TEST_CASE("connections that are reset end at once, however slowly they carry byt
   CHECK(run.client.reason().code == error_code::reset);
 }
 
-TEST_CASE("a connection that vanished is given up when its bytes or probes stay unanswered") {
+TEST_CASE("a connection that vanished is given up when its bytes or probes stay unanswered", "[H1]") {
   const auto sends = GENERATE(true, false);
   world_with_server run;
   run.world.network().plan_next(server, {.fault = connection_fault{connection_fault::kind::vanish, side::dialler, 3}});
@@ -191,7 +191,7 @@ TEST_CASE("a connection that vanished is given up when its bytes or probes stay 
   CHECK(run.world.time().now() - began == (sends ? 4s : 9s + 4s));
 }
 
-TEST_CASE("an idle connection with a peer that answers probes stays open") {
+TEST_CASE("an idle connection with a peer that answers probes stays open", "[H1]") {
   world_with_server run;
   run.connect();
   run.world.run_for(24h);

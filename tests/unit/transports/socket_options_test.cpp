@@ -1,12 +1,16 @@
 #include "edge/socket_options.hpp"
 
+#include <actorwire/messages/health.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cstdint>
 
 using namespace actorwire;
 using namespace std::chrono_literals;
@@ -62,6 +66,25 @@ TEST_CASE("no plan lets the kernel give up before every probe had a second") {
       CHECK(static_cast<unsigned>(1000 * (plan.idle_seconds + plan.probes * plan.probe_interval_seconds))
             <= plan.user_timeout_milliseconds);
     }
+}
+
+TEST_CASE("no plan finds a silent machine later than the documented bound", "[H1]") {
+  for (const auto interval : {1000ms, 1500ms, 7000ms, 15000ms, 19000ms, 60000ms, 3600000ms})
+    for (const auto timeout : {1ms, 999ms, 7000ms, 20000ms, 92000ms, 100000ms, 3600000ms, 86400000ms})
+      for (const std::uint32_t probes : {1U, 2U, 4U, 10U, 127U}) {
+        CAPTURE(interval.count(), timeout.count(), probes);
+        auto config = keepalive(interval, timeout);
+        config.protocol_settings = tcp_config{.keepalive_probes = probes};
+        const auto plan = plan_keepalive(config);
+        // As net/ipv4/tcp_timer.c does: the connection ends with the first turn of a probe, not the first one, that comes after
+        // the user timeout of silence.
+        const std::chrono::milliseconds patience{plan.user_timeout_milliseconds};
+        const std::chrono::seconds idle{plan.idle_seconds};
+        const std::chrono::seconds spacing{plan.probe_interval_seconds};
+        const auto rounds = patience > idle ? (patience - idle + spacing - 1ms) / spacing : 0;
+        const auto verdict = idle + std::max<std::int64_t>(rounds, 1) * spacing;
+        CHECK(verdict <= half_open_bound(config, protocol::tcp));
+      }
 }
 
 TEST_CASE("every setting reaches the socket") {

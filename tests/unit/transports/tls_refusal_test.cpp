@@ -54,12 +54,12 @@ std::shared_ptr<const tls_credentials> credentials_of_old(tls_role role, const t
 
 // -- servers ----------------------------------------------------------------------------------------------------------------
 
-TEST_CASE("a server of an authority that nobody trusts is refused") {
+TEST_CASE("a server of an authority that nobody trusts is refused", "[H3]") {
   check_client_refuses(good_client(), server_named("foreign-server"),
                        refused("no authority of tls.trust has signed it"));
 }
 
-TEST_CASE("a server that has signed itself is refused, in words of its own") {
+TEST_CASE("a server that has signed itself is refused, in words of its own", "[H3]") {
   check_client_refuses(good_client(), server_named("self-signed"),
                        refused("it has signed itself, and is not in tls.trust"));
 }
@@ -73,7 +73,7 @@ TEST_CASE("a server that has signed itself is taken by those who trust just it")
   CHECK(client.is_done);
 }
 
-TEST_CASE("a server of another name than was asked for is refused") {
+TEST_CASE("a server of another name than was asked for is refused", "[H3]") {
   check_client_refuses(good_client(), server_named("other-host"),
                        refused("it belongs to another host than the one that was asked for"));
   auto client = side::client(good_client(), "other-host.test");
@@ -88,7 +88,7 @@ TEST_CASE("a server of another address than was asked for is refused") {
   check_client_refuses(client, server, refused("it belongs to another host than the one that was asked for"));
 }
 
-TEST_CASE("a server whose certificate has expired is refused") {
+TEST_CASE("a server whose certificate has expired is refused", "[H3]") {
   side client{credentials(tls_role::client, good_client()), "localhost"};
   side server{credentials_of_old(tls_role::server, server_named("expired"))};
   check_client_refuses(client, server, refused("it has expired; check the clock of this machine too"));
@@ -254,7 +254,7 @@ TEST_CASE("without a common protocol both sides know why") {
   check_failure(client.failure, error_code::no_common_protocol, "the other side speaks no protocol of tls.alpn");
 }
 
-TEST_CASE("a side that never heard of ALPN is refused where a protocol must be agreed on") {
+TEST_CASE("a side that never heard of ALPN is refused where a protocol must be agreed on", "[H3]") {
   constexpr std::string_view disagreed = "the other side did not agree on a protocol of tls.alpn; if it need not, turn "
                                          "tls.alpn_required off";
   auto with = GENERATE(true, false) ? good_client() : good_server();
@@ -286,7 +286,7 @@ TEST_CASE("where a protocol need not be agreed on, sides without a common one go
   CHECK(client.engine.info().alpn.empty());
 }
 
-TEST_CASE("sides that speak only older versions are refused") {
+TEST_CASE("sides that speak only older versions are refused", "[H3]") {
   struct example {
     const char* version;
     tls_version minimum;

@@ -15,7 +15,7 @@ dialer::dialer(shard& where, std::shared_ptr<resolver> names)
   : shard_(where),
     names_(std::move(names)),
     race_timer_([this] { handle_race_timeout(); }),
-    deadline_([this] { handle_deadline(); }) {}
+    deadline_(where, [this] { handle_deadline(); }) {}
 
 void dialer::init(const transport_config& config, listener& told) {
   config_ = config;
@@ -25,7 +25,7 @@ void dialer::init(const transport_config& config, listener& told) {
 void dialer::dial(const endpoint& remote) {
   assert(observer_ != nullptr);
   remote_ = remote;
-  shard_.arm(deadline_, config_.attempt_timeout);
+  deadline_.start(config_.attempt_timeout);
   boost::asio::post(shard_.loop().context(), [self = local_ref<dialer>{this}] {
     const shard::turn here{self->shard_};
     self->look_up();
@@ -82,7 +82,7 @@ void dialer::note_failure(std::size_t index, const transport_error& reason) {
 
 void dialer::handle_race_timeout() {
   const local_ref<dialer> self{this};
-  race_->handle_timeout(shard_.now());
+  race_->handle_timeout(shard_.lived());
   follow_orders();
 }
 
@@ -99,7 +99,7 @@ void dialer::handle_deadline() {
 void dialer::follow_orders() {
   // Whoever is told of an attempt may cancel them all.
   while (!is_over()) {
-    const auto order = race_->poll_order(shard_.now());
+    const auto order = race_->poll_order(shard_.lived());
     if (!order)
       break;
     switch (order->what) {
@@ -122,7 +122,7 @@ void dialer::follow_orders() {
   } else if (const auto reason = race_->failure()) {
     fail(*reason);
   } else if (const auto next = race_->next_timeout()) {
-    shard_.arm(race_timer_, *next - shard_.now());
+    shard_.arm(race_timer_, *next - shard_.lived());
   }
 }
 

@@ -9,6 +9,7 @@
 #include <actorwire/transports/resolver.hpp>
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/timer.hpp>
+#include <actorwire/transports/watchdog.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -88,7 +89,7 @@ private:
   std::optional<std::string> lookup_failure_;
   std::optional<happy_eyeballs> race_;
   timer race_timer_;
-  timer deadline_;
+  watchdog deadline_;
 };
 
 } // namespace actorwire

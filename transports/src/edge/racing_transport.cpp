@@ -163,7 +163,7 @@ void racing_transport::connect(const endpoint& remote) {
     return;
   assert(observer_ != nullptr && contest_->lanes.empty());
   contest_->line_up(remote);
-  contest_->deadline = shard_.now() + contest_->config.attempt_timeout;
+  contest_->deadline = shard_.lived() + contest_->config.attempt_timeout;
   // In a turn of its own: what cannot even start is reported, and not within this call.
   shard_.arm(contest_->wake_up, duration{0});
 }
@@ -172,7 +172,7 @@ void racing_transport::connect(const endpoint& remote) {
 
 void racing_transport::handle_wake_up() {
   const local_ref<racing_transport> self{this};
-  if (shard_.now() < contest_->deadline)
+  if (shard_.lived() < contest_->deadline)
     follow_orders();
   else
     run_out_of_time();
@@ -180,7 +180,7 @@ void racing_transport::handle_wake_up() {
 
 void racing_transport::follow_orders() {
   auto& running = *contest_->running;
-  while (const auto order = running.poll_order(shard_.now())) {
+  while (const auto order = running.poll_order(shard_.lived())) {
     switch (order->what) {
       case race::order::kind::connect:
         if (const auto started = start(order->index); !started) {
@@ -197,7 +197,7 @@ void racing_transport::follow_orders() {
     return fail();
   if (!running.winner()) {
     const auto next = std::min(running.next_start().value_or(contest_->deadline), contest_->deadline);
-    shard_.arm(contest_->wake_up, std::max(next - shard_.now(), duration{0}));
+    shard_.arm(contest_->wake_up, std::max(next - shard_.lived(), duration{0}));
   }
 }
 

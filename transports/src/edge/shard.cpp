@@ -118,6 +118,17 @@ bool shard::is_current() const noexcept {
   return current_shard == this;
 }
 
+void shard::note_gap() noexcept {
+  // A shard that has nothing to do waits for its next deadline. Whatever comes in before that ends the wait, late or not, and
+  // then nothing was missed.
+  const auto next = timers_.next_timeout();
+  if (!next || now_ - *next <= stall_threshold)
+    return;
+  const auto follows_another = stall_ended_ != time_point::min() && last_alive_ - stall_ended_ < stall_threshold;
+  stalled_ += now_ - (follows_another ? std::max(last_alive_, *next) : last_alive_);
+  stall_ended_ = now_;
+}
+
 void shard::arm(timer& entry, duration delay) {
   timers_.arm(entry, now() + delay);
   if (!in_turn_)

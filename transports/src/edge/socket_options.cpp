@@ -25,8 +25,14 @@ keepalive_plan plan_keepalive(const transport_config& config) {
 
   const auto idle = ceil<seconds>(config.keepalive_interval);
   const auto room_before_timeout = config.keepalive_timeout - idle;
-  const auto room = room_before_timeout >= seconds{probes} ? room_before_timeout : config.keepalive_timeout;
-  const auto spacing = std::max(seconds{1}, std::chrono::floor<seconds>(room / probes));
+  const auto has_room = room_before_timeout >= seconds{probes};
+  const auto room = has_room ? room_before_timeout : config.keepalive_timeout;
+  auto spacing = std::max(seconds{1}, std::chrono::floor<seconds>(room / probes));
+  // The verdict comes with the first probe behind the timeout. It is not to be later than the interval and the timeout
+  // together, and a second.
+  const auto lateness = [&] { return spacing - seconds{1} - (ceil<seconds>(room) - seconds{1}) % spacing; };
+  while (has_room && lateness() > idle)
+    --spacing;
   const std::chrono::milliseconds last_verdict = idle + spacing * probes;
   plan.is_probing = true;
   plan.idle_seconds = static_cast<int>(idle.count());

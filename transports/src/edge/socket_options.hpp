@@ -22,6 +22,7 @@ struct keepalive_plan {
 /// that much silence, however few probes went out (net/ipv4/tcp_timer.c). So the probes are placed to fit: all of
 /// `keepalive_probes` before `keepalive_timeout` of silence where the interval leaves room for them, and else, with a
 /// longer user timeout, spread over `keepalive_timeout` after the interval. A single lost probe never ends a connection.
+/// There are more probes than `keepalive_probes` where their spacing would make the verdict later than `half_open_bound`.
 [[nodiscard]] keepalive_plan plan_keepalive(const transport_config& config);
 
 /// Sets what has to be set before a socket connects or right after it was accepted. *Errors:* the

@@ -35,18 +35,14 @@ ip_address address_of(const addrinfo& entry) {
 
 /// Whether the name is there, and has no address of those that were asked for.
 bool is_without_data(int resolver_code) {
-  switch (resolver_code) {
+  auto is_meant = false;
 #ifdef EAI_NODATA
-    case EAI_NODATA:
-      return true;
+  is_meant = is_meant || resolver_code == EAI_NODATA;
 #endif
 #ifdef EAI_ADDRFAMILY
-    case EAI_ADDRFAMILY:
-      return true;
+  is_meant = is_meant || resolver_code == EAI_ADDRFAMILY;
 #endif
-    default:
-      return false;
-  }
+  return is_meant;
 }
 
 /// Whether the name service has answered, and the answer is that there is nothing to be dialled.

@@ -46,9 +46,9 @@ transport_error closed_error(bool by_peer = false) {
 } // namespace
 
 struct tls_transport::attempt {
-  explicit attempt(tls_transport& owner) : deadline([&owner] { owner.handle_timeout(); }) {}
+  explicit attempt(tls_transport& owner) : deadline(owner.shard_, [&owner] { owner.handle_timeout(); }) {}
 
-  timer deadline;
+  watchdog deadline;
   duration limit{};
   tls_config config;
   endpoint remote;
@@ -107,7 +107,7 @@ result<void> tls_transport::init(const transport_config& config, transport_obser
   attempt_ = std::make_unique<attempt>(*this);
   attempt_->limit = config.attempt_timeout;
   if (credentials_)
-    shard_.arm(attempt_->deadline, attempt_->limit);
+    attempt_->deadline.start(attempt_->limit);
   else
     attempt_->config = config.tls;
   return {};
@@ -119,7 +119,7 @@ void tls_transport::connect(const endpoint& remote) {
   assert(stage_ == stage::initialized && !credentials_);
   stage_ = stage::dialing;
   attempt_->remote = remote;
-  shard_.arm(attempt_->deadline, attempt_->limit);
+  attempt_->deadline.start(attempt_->limit);
   attempt_->question = identities_->find(tls_role::client, attempt_->config, shard_, [this](tls_store::answer found) {
     const local_ref<tls_transport> self{this};
     dial(std::move(found));

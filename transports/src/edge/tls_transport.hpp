@@ -6,6 +6,7 @@
 #include <actorwire/transports/shard.hpp>
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
+#include <actorwire/transports/watchdog.hpp>
 
 #include <cstddef>
 #include <cstdint>

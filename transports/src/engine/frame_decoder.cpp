@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace actorwire {
@@ -12,12 +13,19 @@ namespace actorwire {
 namespace {
 
 constexpr std::uint8_t length_prefix_size = 4;
+constexpr auto label_size = static_cast<std::uint32_t>(frame_label::wire_size);
 
 // First allocation for a message in parts. Peers that dribble bytes into many connections cost this much each.
 constexpr std::uint32_t assembly_size_min = 1'024;
 
 constexpr char line_feed = '\n';
 constexpr std::byte carriage_return{'\r'};
+
+constexpr std::string_view means_tls = "; it begins like TLS, so the other side may mean tls:// and not tcp://";
+
+transport_error malformed(std::string text) {
+  return make_error(error_code::malformed, phase::established, origin::remote, std::move(text));
+}
 
 transport_error too_large(std::string what, std::uint32_t limit) {
   return make_error(error_code::frame_too_large, phase::established, origin::remote,
@@ -32,8 +40,9 @@ bool looks_like_tls(std::uint32_t size) noexcept {
 } // namespace
 
 frame_decoder::frame_decoder(const framing_config& config) noexcept
-  : frame_size_max_(static_cast<std::uint32_t>(
-      std::min<std::size_t>(config.max_frame_size, std::numeric_limits<std::uint32_t>::max() - 2))),
+  : frame_size_max_(
+      static_cast<std::uint32_t>(std::min<std::size_t>(config.max_frame_size, std::numeric_limits<std::uint32_t>::max()
+                                                                                  - frame_label::wire_size))),
     mode_(config.mode) {}
 
 void frame_decoder::feed(payload bytes) {
@@ -48,7 +57,7 @@ void frame_decoder::feed(payload bytes) {
   rare_->queued.push_back(std::move(bytes));
 }
 
-result<std::optional<payload>> frame_decoder::next() {
+result<std::optional<payload>> frame_decoder::next(frame_label& label) {
   if (has_failed())
     return *rare_->failure;
   switch (mode_) {
@@ -60,6 +69,8 @@ result<std::optional<payload>> frame_decoder::next() {
       return next_length_prefixed();
     case framing_mode::line:
       return next_line();
+    case framing_mode::numbered:
+      return next_numbered(label);
   }
   return std::optional<payload>{};
 }
@@ -94,23 +105,48 @@ frame_decoder::poll_result frame_decoder::next_length_prefixed() {
   if (frame_size_ > frame_size_max_) {
     auto reason = too_large("frame of " + std::to_string(frame_size_) + " bytes", frame_size_max_);
     if (looks_like_tls(frame_size_))
-      reason.text += "; it begins like TLS, so the other side may mean tls:// and not tcp://";
+      reason.text += means_tls;
     return fail(std::move(reason));
   }
+  return take_frame();
+}
 
-  std::optional<payload> frame;
-  if (assembled_size_ == 0 && unread_here() >= frame_size_) {
-    frame = take_unread(frame_size_);
-  } else {
-    while (assembled_size_ < frame_size_ && !unread_.empty())
-      append(std::min(unread_here(), frame_size_ - assembled_size_), frame_size_);
-    if (assembled_size_ < frame_size_)
-      return std::optional<payload>{};
-    frame = take_assembled(frame_size_);
+frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label) {
+  if (!read_header())
+    return std::optional<payload>{};
+  if (assembled_size_ == 0) {
+    if (frame_size_ < label_size)
+      return fail(malformed("frame of length " + std::to_string(frame_size_) + ": kind and number alone are "
+                            + std::to_string(label_size) + " bytes"));
+    if (frame_size_ - label_size > frame_size_max_) {
+      auto reason = too_large("frame of " + std::to_string(frame_size_ - label_size) + " bytes", frame_size_max_);
+      if (looks_like_tls(frame_size_))
+        reason.text += means_tls;
+      return fail(std::move(reason));
+    }
   }
-  header_size_ = 0;
-  frame_size_ = 0;
-  return frame;
+  // A kind that is not taken is refused before anything of its message is stored.
+  if (const auto kind = next_numbered_kind()) {
+    if (auto known = check_kind(static_cast<std::uint8_t>(*kind)); !known)
+      return fail(known.error());
+    if (kind == frame_kind::refusal && frame_size_ == label_size)
+      return fail(malformed("frame of kind 3 (refusal) without a code"));
+  }
+  auto frame = take_frame();
+  if (!frame)
+    return frame;
+  label = frame_label::read(frame->bytes());
+  if (auto numbered = check_number(label); !numbered)
+    return fail(numbered.error());
+  return std::optional{frame->slice(label_size, frame->size() - label_size)};
+}
+
+std::optional<frame_kind> frame_decoder::next_numbered_kind() noexcept {
+  if (has_failed() || !read_header())
+    return std::nullopt;
+  if (assembled_size_ > 0)
+    return static_cast<frame_kind>(*assembly_.data());
+  return unread_.empty() ? std::nullopt : std::optional{static_cast<frame_kind>(*unread_data())};
 }
 
 frame_decoder::poll_result frame_decoder::next_line() {
@@ -157,6 +193,22 @@ bool frame_decoder::read_header() noexcept {
     skip_unread(1);
   }
   return header_size_ == length_prefix_size;
+}
+
+std::optional<payload> frame_decoder::take_frame() {
+  std::optional<payload> frame;
+  if (assembled_size_ == 0 && unread_here() >= frame_size_) {
+    frame = take_unread(frame_size_);
+  } else {
+    while (assembled_size_ < frame_size_ && !unread_.empty())
+      append(std::min(unread_here(), frame_size_ - assembled_size_), frame_size_);
+    if (assembled_size_ < frame_size_)
+      return std::nullopt;
+    frame = take_assembled(frame_size_);
+  }
+  header_size_ = 0;
+  frame_size_ = 0;
+  return frame;
 }
 
 payload frame_decoder::take_unread(std::uint32_t size) noexcept {

@@ -8,11 +8,15 @@ namespace actorwire {
 namespace {
 
 constexpr std::byte line_feed{'\n'};
+constexpr std::size_t length_size = 4;
 
 } // namespace
 
-result<frame_envelope> frame_encoder::frame(std::span<const std::byte> message) const {
+result<frame_envelope> frame_encoder::frame(std::span<const std::byte> message, const frame_label& label) const {
   frame_envelope made;
+  if (mode_ != framing_mode::numbered && label != frame_label{})
+    return make_error(error_code::unsupported, phase::setup, origin::local,
+                      "framing.mode = " + to_string(mode_) + ": only numbered carries a " + to_string(label.kind));
   if (mode_ == framing_mode::none)
     return made;
   if (message.size() > frame_size_max_)
@@ -29,10 +33,13 @@ result<frame_envelope> frame_encoder::frame(std::span<const std::byte> message) 
     made.tail_size = 1;
     return made;
   }
-  const auto size = static_cast<std::uint32_t>(message.size());
-  for (std::size_t index = 0; index < made.head_bytes.size(); ++index)
+  const auto label_size = mode_ == framing_mode::numbered ? frame_label::wire_size : 0;
+  const auto size = static_cast<std::uint32_t>(label_size + message.size());
+  for (std::size_t index = 0; index < length_size; ++index)
     made.head_bytes[index] = static_cast<std::byte>(size >> (24U - 8U * index));
-  made.head_size = 4;
+  if (label_size > 0)
+    label.write(std::span{made.head_bytes}.subspan(length_size));
+  made.head_size = static_cast<std::uint8_t>(length_size + label_size);
   return made;
 }
 

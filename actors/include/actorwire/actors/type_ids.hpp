@@ -2,7 +2,9 @@
 
 #include <actorwire/actors/detail/caf_execution.hpp>
 #include <actorwire/actors/detail/caf_messages.hpp>
+#include <actorwire/messages/calls.hpp>
 #include <actorwire/messages/events.hpp>
+#include <actorwire/messages/health.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/requests.hpp>
@@ -23,16 +25,33 @@
 
 namespace actorwire {
 
+/// Has a connection or peer ask `prober` at intervals, by `health_probe`, whether the other end still works, in place of an
+/// earlier prober. It belongs to the peer, and goes on over all of its connections. The end of the prober ends it, as does
+/// that of a lease of the peer; nobody is asked while there is no connection, nor when it closes or its stream finishes.
+/// *Errors:* `invalid_value` or `conflicting_values`, see `validate(const probe_policy&)`, and what was set before stays;
+/// `closed`.
+struct set_probe {
+  /// Null: nobody is asked any more.
+  caf::actor prober;
+  probe_policy policy{};
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("set_probe", field{"prober", self.prober}, field{"policy", self.policy});
+  }
+};
+
 /// A TCP, TLS or QUIC connection, or a peer that keeps one alive: both understand the same messages, so a program does
-/// not care which of them it holds. Requests are described in `messages/requests.hpp`, what subscribers get in
-/// `messages/events.hpp`.
+/// not care which of them it holds. Requests are described in `messages/requests.hpp` and `messages/calls.hpp`, what
+/// subscribers get in `messages/events.hpp`.
 using connection_actor =
     caf::typed_actor<sig<connection_info(connect)>, sig<sent(send)>, sig<void(cast)>, sig<batch_sent(send_batch)>,
                      sig<received(receive)>, sig<connection_status(subscribe)>, sig<void(unsubscribe)>,
                      sig<void(grant)>, sig<void(finish_stream)>, sig<stream_opened(open_stream)>,
                      sig<void(reset_stream)>, sig<void(stop_stream)>, sig<void(prioritize_stream)>,
-                     sig<datagram_sent(send_datagram)>, sig<stats(get_stats)>, sig<void(stream_stats)>,
-                     sig<connection_status(get_state)>, sig<close_report(close)>>;
+                     sig<datagram_sent(send_datagram)>, sig<answered(call)>, sig<sent(answer)>, sig<sent(refuse)>,
+                     sig<stats(get_stats)>, sig<void(stream_stats)>, sig<connection_status(get_state)>,
+                     sig<health_report(get_health)>, sig<void(set_probe)>, sig<close_report(close)>>;
 
 /// A listener has accepted a connection. Its bytes wait until somebody subscribes.
 ///
@@ -301,6 +320,20 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::message_report))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::message_settled))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::batch_sent))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::send_batch))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::get_health))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::health_cause))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::health_change))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::health_changed))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::health_probe))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::health_report))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::probe_policy))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::set_probe))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::answer))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::answered))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::call))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::call_totals))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::called))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

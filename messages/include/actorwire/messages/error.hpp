@@ -75,9 +75,12 @@ enum class error_code : std::uint8_t {
   lease_ended,
   queue_overflow,
   superseded,
+  probe_failed,
+  call_unanswered,
+  call_refused,
 };
 
-constexpr std::array<std::string_view, 48> names_of(error_code) {
+constexpr std::array<std::string_view, 51> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -125,7 +128,10 @@ constexpr std::array<std::string_view, 48> names_of(error_code) {
           "breaker_open",
           "lease_ended",
           "queue_overflow",
-          "superseded"};
+          "superseded",
+          "probe_failed",
+          "call_unanswered",
+          "call_refused"};
 }
 
 /// What the connection was doing when it failed.

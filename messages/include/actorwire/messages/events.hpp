@@ -23,7 +23,7 @@ namespace actorwire {
 /// What a subscriber wants to hear of; combine with `|`.
 enum class event_mask : std::uint32_t {
   none = 0,
-  /// `received`, `peer_closing`, `passivated` of stream 0, the one that every transport has: the bytes.
+  /// `received`, `called`, `peer_closing`, `passivated` of stream 0, the one that every transport has: the bytes.
   data = 1U << 0U,
   /// `opened`, `state_changed`, `address_changed`.
   state = 1U << 1U,
@@ -33,15 +33,17 @@ enum class event_mask : std::uint32_t {
   backpressure = 1U << 3U,
   /// `pool_event`, from a supervisor.
   pool = 1U << 4U,
-  /// All other streams: `stream_opened`, `received`, `peer_closing`, `passivated`, `stream_reset`, `stream_closed`,
-  /// `streams_available`. While nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the
+  /// All other streams: `stream_opened`, `received`, `called`, `peer_closing`, `passivated`, `stream_reset`,
+  /// `stream_closed`, `streams_available`. While nobody wants them, what comes on them stays unread, and holds up neither stream 0 nor the
   /// connection.
   streams = 1U << 5U,
   /// `datagram_received`.
   datagrams = 1U << 6U,
   /// `listener_event`, from a listener.
   listener = 1U << 7U,
-  all = (1U << 8U) - 1U,
+  /// `health_changed`.
+  health = 1U << 8U,
+  all = (1U << 9U) - 1U,
 };
 
 constexpr event_mask operator|(event_mask left, event_mask right) noexcept {
@@ -402,7 +404,7 @@ struct state_changed {
   std::uint64_t generation = 0;
   connection_state from = connection_state::idle;
   connection_state to = connection_state::idle;
-  /// Why, when `to` is backoff, failed or closed; `error_code::none` otherwise.
+  /// Why, when `to` is degraded, backoff, failed or closed; `error_code::none` otherwise.
   transport_error reason;
   /// Failed attempts in a row, also while the next one is under way; 0 when `to` is ready.
   std::uint32_t attempt = 0;

@@ -32,8 +32,13 @@ struct flow_limits {
   std::uint32_t queue_messages = 1024;
   std::size_t queue_bytes = std::size_t{1} << 20U;
   std::chrono::milliseconds queue_age{10'000};
+  /// Age of the oldest message that waits at which a ready connection counts as `degraded`. 0 (never) or 10 ms .. 24 h.
+  std::chrono::milliseconds degraded_age{0};
   /// What happens to a message that does not fit.
   overflow_policy overflow = overflow_policy::fail;
+  /// Calls that were accepted and are not answered yet, over all streams; one more is refused with `would_block`.
+  /// 1 .. 1,000,000.
+  std::uint32_t open_calls = 65'536;
 
   friend bool operator==(const flow_limits&, const flow_limits&) = default;
 
@@ -42,7 +47,8 @@ struct flow_limits {
     return visit("flow_limits", field{"read_credit", self.read_credit}, field{"high_water", self.high_water},
                  field{"low_water", self.low_water}, field{"write_limit", self.write_limit},
                  field{"queue_messages", self.queue_messages}, field{"queue_bytes", self.queue_bytes},
-                 field{"queue_age", self.queue_age}, field{"overflow", self.overflow});
+                 field{"queue_age", self.queue_age}, field{"degraded_age", self.degraded_age},
+                 field{"overflow", self.overflow}, field{"open_calls", self.open_calls});
   }
 };
 

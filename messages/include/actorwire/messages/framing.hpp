@@ -17,16 +17,18 @@ namespace actorwire {
 /// - `none`: no boundaries; `received` carries whatever arrived.
 /// - `length_prefixed`: four bytes of length, big endian, then the message.
 /// - `line`: text that ends in LF; a CR before it is removed on receipt; LF is added when sending.
-enum class framing_mode : std::uint8_t { none, length_prefixed, line };
+/// - `numbered`: four bytes of length, big endian, one that says what the message is, and eight of a number; then the
+///   message. Messages can be calls, and answers to them (`call`). Byte by byte in docs/framing.md.
+enum class framing_mode : std::uint8_t { none, length_prefixed, line, numbered };
 
-constexpr std::array<std::string_view, 3> names_of(framing_mode) {
-  return {"none", "length_prefixed", "line"};
+constexpr std::array<std::string_view, 4> names_of(framing_mode) {
+  return {"none", "length_prefixed", "line", "numbered"};
 }
 
 /// Framing and its limits.
 struct framing_config {
   framing_mode mode = framing_mode::none;
-  /// Largest message in bytes, without its prefix or line end, in both directions. A longer one is refused before a
+  /// Largest message in bytes, without its prefix, number or line end, in both directions. A longer one is refused before a
   /// byte of it is stored. 1 .. 1 GiB.
   std::size_t max_frame_size = std::size_t{16} << 20U;
   /// A frame that has begun must be complete within this time; guards against peers that dribble bytes. 1 ms .. 24 h.

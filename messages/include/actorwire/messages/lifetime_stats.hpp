@@ -74,6 +74,37 @@ struct state_times {
   }
 };
 
+/// What became of calls. At every instant `made` is the sum of those that are open, `answered`, `refused` and `unanswered`.
+struct call_totals {
+  /// Accepted, whether they have left or not.
+  std::uint64_t made = 0;
+  std::uint64_t answered = 0;
+  /// By the other program.
+  std::uint64_t refused = 0;
+  std::uint64_t unanswered = 0;
+  /// Answers that came for a call that was not open: too late, a second time, or for one that was never made. They are
+  /// dropped.
+  std::uint64_t late_answers = 0;
+
+  constexpr call_totals& operator+=(const call_totals& other) noexcept {
+    made += other.made;
+    answered += other.answered;
+    refused += other.refused;
+    unanswered += other.unanswered;
+    late_answers += other.late_answers;
+    return *this;
+  }
+
+  friend constexpr bool operator==(const call_totals&, const call_totals&) = default;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("call_totals", field{"made", self.made}, field{"answered", self.answered},
+                 field{"refused", self.refused}, field{"unanswered", self.unanswered},
+                 field{"late_answers", self.late_answers});
+  }
+};
+
 /// What a connection or a peer went through since it was made, over all its generations. Nothing in it ever goes back, so
 /// that the difference of two is what happened between. Those of many add up.
 ///
@@ -95,6 +126,7 @@ struct lifetime_stats {
   /// to a generation, or was cut short by this side.
   std::vector<failure_count> failed_attempts;
   state_times time_in;
+  call_totals calls;
 
   /// Counts what was lost because of `why`.
   ACTORWIRE_EXPORT void add_drops(error_code why, const tally& not_sent, const tally& maybe_sent);
@@ -111,7 +143,8 @@ struct lifetime_stats {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("lifetime_stats", field{"send_latency", self.send_latency}, field{"queue_age", self.queue_age},
                  field{"round_trip", self.round_trip}, field{"drops", self.drops},
-                 field{"failed_attempts", self.failed_attempts}, field{"time_in", self.time_in});
+                 field{"failed_attempts", self.failed_attempts}, field{"time_in", self.time_in},
+                 field{"calls", self.calls});
   }
 };
 

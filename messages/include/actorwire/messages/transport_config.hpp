@@ -28,7 +28,8 @@ struct transport_config {
   /// third of that, or of the peer's, where that is earlier, and a client that the
   /// server's windows keep silent after a third of `operation_timeout`, also if this is 0.
   std::chrono::milliseconds keepalive_interval{15'000};
-  /// Time that a probe, or a sent byte, may stay unanswered before the connection counts as lost. 1 ms .. 24 h.
+  /// Time that a probe, or a sent byte, may stay unanswered before the connection counts as lost. 1 ms .. 24 h. How long that
+  /// can take in all tells `half_open_bound`.
   std::chrono::milliseconds keepalive_timeout{20'000};
   /// Time to connect to one address. 1 ms .. `attempt_timeout`.
   std::chrono::milliseconds connect_timeout{5'000};

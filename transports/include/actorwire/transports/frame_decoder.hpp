@@ -4,6 +4,7 @@
 #include <actorwire/messages/framing.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/transports/frame_label.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -38,8 +39,21 @@ public:
   /// Takes the next message off the stream; empty when it needs more bytes. An empty message is a message, except in
   /// mode `none`, where whatever was fed passes through. The work is bounded by one message.
   /// *Errors:* `frame_too_large` naming the size and the limit, before a byte of that message is stored. Once it failed
-  /// it fails for ever with the same error: there is no way back into step with the peer.
-  [[nodiscard]] ACTORWIRE_EXPORT result<std::optional<payload>> next();
+  /// it fails for ever with the same error: there is no way back into step with the peer. In mode `numbered` also
+  /// `malformed`, naming the value, for a length below 9, for what `check_kind` and `check_number` refuse, and for a refusal
+  /// without a code.
+  [[nodiscard]] result<std::optional<payload>> next() {
+    frame_label unused;
+    return next(unused);
+  }
+  /// The same, and what the frame says beside the message: `label` is set with the message, in mode `numbered`.
+  [[nodiscard]] ACTORWIRE_EXPORT result<std::optional<payload>> next(frame_label& label);
+
+  /// Of what kind the next message is, as soon as that byte is there; empty before. Outside of mode `numbered` always
+  /// `data`. What is not a kind there is none to `next` only.
+  [[nodiscard]] std::optional<frame_kind> next_kind() noexcept {
+    return mode_ == framing_mode::numbered ? next_numbered_kind() : std::optional{frame_kind::data};
+  }
 
   /// Whether a message has begun and is not complete, as of the last `next`. A caller that limits how long this may
   /// last starts its timer when it turns true after a message, and stops it when it turns false.
@@ -67,7 +81,11 @@ private:
   };
 
   [[nodiscard]] poll_result next_length_prefixed();
+  [[nodiscard]] poll_result next_numbered(frame_label& label);
+  [[nodiscard]] ACTORWIRE_EXPORT std::optional<frame_kind> next_numbered_kind() noexcept;
   [[nodiscard]] poll_result next_line();
+  /// Takes the `frame_size_` bytes that follow the length.
+  [[nodiscard]] std::optional<payload> take_frame();
   [[nodiscard]] bool ends_in_carriage_return(std::uint32_t size) const noexcept;
   [[nodiscard]] bool read_header() noexcept;
   [[nodiscard]] std::uint32_t unread_here() const noexcept { return unread_.size() - unread_offset_; }

@@ -6,7 +6,9 @@
 #include <actorwire/transports/memory_budget.hpp>
 #include <actorwire/transports/timer.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -162,9 +164,31 @@ public:
     if (!now_is_sampled_) {
       now_ = settings_.time->now();
       now_is_sampled_ = in_turn_;
+      if (now_ - last_alive_ > stall_threshold)
+        note_gap();
+      last_alive_ = now_;
     }
     return now_;
   }
+
+  /// A deadline that is met later than this shows that the shard did not get to run.
+  static constexpr duration stall_threshold = std::chrono::milliseconds{100};
+
+  /// The time of this turn, less all the time in which the shard did not get to run: the program was stopped, the machine
+  /// slept, a handler took long. What others are to do within a limit is measured by it, so that nobody is given up for what
+  /// this side was too late to see. What a deadline had left when the shard last ran before a stall, it has after it; but a
+  /// stall that begins right behind another counts from the deadline that was missed, or a shard that is always late would
+  /// never meet one. It never goes back, and is no time of any other shard.
+  [[nodiscard]] time_point lived() noexcept { return now() - stalled_; }
+
+  /// The same at this very moment, but at most `stall_threshold` after the turn began: what comes later may be a stall.
+  [[nodiscard]] time_point read_lived() noexcept {
+    last_alive_ = std::max(last_alive_, std::min(read_clock(), now() + stall_threshold));
+    return last_alive_ - stalled_;
+  }
+
+  /// How long the shard did not get to run, in sum: what `now` is ahead of `lived`.
+  [[nodiscard]] duration stalled() const noexcept { return stalled_; }
 
   /// The time at this very moment, for who must know how long a turn takes.
   [[nodiscard]] time_point read_clock() const noexcept { return settings_.time->now(); }
@@ -208,6 +232,8 @@ private:
   void run_flushes();
   void follow_timers();
   void run_due_timers();
+  /// Nothing was heard of the clock for a while: finds out whether that was a stall.
+  ACTORWIRE_EXPORT void note_gap() noexcept;
   void give_back(std::size_t share) noexcept;
   void begin_to_stop() noexcept;
 
@@ -225,6 +251,11 @@ private:
   /// Leases, each of which counts 1, and the owner's share. The loop ends when nothing is left.
   std::atomic<std::size_t> leases_{owners_share};
   time_point now_{};
+  /// The latest time at which the shard is known to have run.
+  time_point last_alive_{};
+  /// When the shard ran again after the last stall.
+  time_point stall_ended_ = time_point::min();
+  duration stalled_{0};
   bool now_is_sampled_ = false;
   bool in_turn_ = false;
   bool wake_is_pending_ = false;

@@ -61,7 +61,7 @@ result<void> quic_socket::open(const udp_address& local, const udp_socket_option
 }
 
 tls_now quic_socket::now() const {
-  return {std::time(nullptr), shard_.now()};
+  return {std::time(nullptr), shard_.lived()};
 }
 
 // -- connections --------------------------------------------------------------------------------------------------------
@@ -165,7 +165,7 @@ void quic_socket::flush() {
   tls_now at = now();
   auto was_refused = false;
   for (int quantum = 0; quantum < quanta_per_flush && socket_.is_open(); ++quantum) {
-    at.steady = shard_.read_clock();
+    at.steady = shard_.read_lived();
     while (queue_.is_empty()) {
       const auto departure = endpoint_.poll_transmit(room, at);
       if (!departure)
@@ -182,7 +182,7 @@ void quic_socket::flush() {
       break;
     }
     const auto next = endpoint_.next_timeout();
-    at.steady = shard_.read_clock();
+    at.steady = shard_.read_lived();
     if (!next || *next > at.steady)
       break;
     endpoint_.handle_timeout(at);
@@ -243,8 +243,8 @@ void quic_socket::follow_timer() {
   const auto next = endpoint_.next_timeout();
   if (!next || !socket_.is_open())
     due_.cancel();
-  else if (!due_.is_armed() || due_.deadline() > *next)
-    shard_.arm(due_, *next - shard_.now());
+  else if (!due_.is_armed() || due_.deadline() > *next + shard_.stalled())
+    shard_.arm(due_, *next - shard_.lived());
 }
 
 void quic_socket::handle_due() {

@@ -21,7 +21,8 @@
 #  include <caf/scheduler/abstract_coordinator.hpp>
 #else
 #  include <caf/anon_mail.hpp>
-#  include <caf/disposable.hpp>
+#  include <caf/attachable.hpp>
+#  include <caf/default_attachable.hpp>
 #  include <caf/scheduler.hpp>
 #  include <caf/thread_owner.hpp>
 #endif
@@ -29,7 +30,6 @@
 #include <exception>
 #include <memory>
 #include <utility>
-#include <vector>
 
 namespace actorwire {
 
@@ -247,24 +247,41 @@ class departing_actor {
 public:
   virtual void leave(const caf::error& reason) noexcept = 0;
 
-  /// Has `who` leave before whoever watches it so far is told.
-  static void leave_first(const caf::strong_actor_ptr& who) {
-    struct first final : caf::attachable {
-      explicit first(departing_actor& leaves) : actor(leaves) {}
-      /// Without a scheduler it is over already, or ends because nobody knows it any more.
-      void actor_exited(const caf::error& reason, caf::scheduler* here) override {
-        if (here != nullptr)
-          actor.leave(reason);
-      }
-      departing_actor& actor;
-    };
+  /// Has `who` leave before `watcher`, and whoever watches it so far, is told.
+  static void leave_first(const caf::strong_actor_ptr& who, const caf::abstract_actor* watcher) {
     // The latest is called first.
     if (auto* own = dynamic_cast<departing_actor*>(who->get()))
-      who->get()->attach(std::make_unique<first>(*own));
+      who->get()->attach(std::make_unique<departure>(*own, watcher));
+  }
+
+  /// Takes that back.
+  static void forget(const caf::strong_actor_ptr& who, const caf::abstract_actor* watcher) {
+    who->get()->detach(caf::attachable::token{departure::token_type, watcher});
   }
 
 protected:
   ~departing_actor() = default;
+
+private:
+  class departure final : public caf::attachable {
+  public:
+    /// A number that CAF does not use.
+    static constexpr std::size_t token_type = 2000;
+
+    departure(departing_actor& actor, const caf::abstract_actor* watcher) : actor_(actor), watcher_(watcher) {}
+
+    /// Without a scheduler it is over already, or ends because nobody knows it any more.
+    void actor_exited(const caf::error& reason, caf::scheduler* here) override {
+      if (here != nullptr)
+        actor_.leave(reason);
+    }
+
+    bool matches(const token& what) override { return what.subtype == token_type && what.ptr == watcher_; }
+
+  private:
+    departing_actor& actor_;
+    const caf::abstract_actor* watcher_;
+  };
 };
 
 template <class Base>
@@ -340,20 +357,16 @@ protected:
 
   /// Has `on_down` called when `whom` ends; at once, if it has ended already.
   void watch(const caf::strong_actor_ptr& whom) {
+    if (!std::exchange(handles_down_, true))
+      this->down_handler_ = [this](caf::scheduled_actor*, caf::down_msg& down) { on_down(down.source, down.reason); };
 #if ACTORWIRE_CAF_0_17
-    if (!handles_down_) {
-      handles_down_ = true;
-      this->set_down_handler([this](caf::down_msg& down) { on_down(down.source, down.reason); });
-    }
     this->monitor(whom);
 #else
-    const auto address = caf::actor_cast<caf::actor_addr>(whom);
-    watches_.emplace_back(address,
-                          this->monitor(caf::actor_cast<caf::actor>(whom), [this, address](const caf::error& reason) {
-                            std::erase_if(watches_, [&address](const auto& entry) { return entry.first == address; });
-                            on_down(address, reason);
-                          }));
-    departing_actor::leave_first(whom);
+    // Not by `monitor` with a function: nothing takes that back, and the watched actor would keep it for life.
+    const auto here = caf::actor_cast<caf::actor_addr>(this->ctrl());
+    const auto there = caf::actor_cast<caf::actor_addr>(whom);
+    whom->get()->attach(caf::default_attachable::make_monitor(there, here, caf::message_priority::normal));
+    departing_actor::leave_first(whom, this);
 #endif
   }
 
@@ -363,12 +376,10 @@ protected:
 #if ACTORWIRE_CAF_0_17
     this->demonitor(whom);
 #else
-    std::erase_if(watches_, [&whom](auto& entry) {
-      if (entry.first != whom)
-        return false;
-      entry.second.dispose();
-      return true;
-    });
+    if (const auto alive = caf::actor_cast<caf::strong_actor_ptr>(whom)) {
+      this->do_demonitor(alive);
+      departing_actor::forget(alive, this);
+    }
 #endif
   }
 
@@ -400,11 +411,7 @@ protected:
   }
 
 private:
-#if ACTORWIRE_CAF_0_17
   bool handles_down_ = false;
-#else
-  std::vector<std::pair<caf::actor_addr, caf::disposable>> watches_;
-#endif
 };
 
 } // namespace actorwire::detail
