@@ -23,7 +23,8 @@ namespace actorwire {
 
 /// The public interface of a supervisor, how connection actors tell it that they are ready, and peers that they close, and
 /// when they have, their last figures.
-using supervisor_interface = supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>, sig<void(stats)>>;
+using supervisor_interface =
+    supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>, sig<void(peer_resting)>, sig<void(stats)>>;
 
 /// Carries out what its `pool` decides: makes peers, makes a connection actor for each attempt, watches both, and hands
 /// each peer the verdict. No payload and no user code passes through it, so nothing that users do can bring it down.

@@ -241,6 +241,13 @@ bool channel_actor::drops_data(stream_id stream) const noexcept {
 void channel_actor::flush_later() {
   if (auto* taker = wire_ != nullptr ? wire_ : early_wire_)
     where().flush_later(taker->flusher());
+  else
+    is_wanted();
+}
+
+bool channel_actor::is_in_use() const noexcept {
+  return closing_ != nullptr || is_finishing_ || sending_.totals().pending.messages > 0 || !waiting_.is_empty()
+      || (calls_ != nullptr && !calls_->is_empty()) || (wire_ != nullptr && wire_->is_in_use());
 }
 
 void channel_actor::abort_later(const transport_error& reason) {
@@ -333,6 +340,7 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
   if (!is_request())
     return {};
   auto promise = make_response_promise<connection_info>();
+  is_wanted();
   if (is_ready()) {
     promise.deliver(info());
   } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
@@ -402,7 +410,7 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
   return sending_.accept(body, options, whom);
 }
 
-result<void> channel_actor::may_accept(const send_options& options) const {
+result<void> channel_actor::may_accept(const send_options& options) {
   if (has_ended_)
     return closed_error();
   if (closing_ != nullptr)
@@ -411,8 +419,10 @@ result<void> channel_actor::may_accept(const send_options& options) const {
     return may_accept_on(options.stream);
   if (is_finishing_)
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
-  if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
+  if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed)) {
+    is_wanted();
     return why_not_ready();
+  }
   return {};
 }
 
@@ -445,6 +455,7 @@ caf::typed_response_promise<received> channel_actor::handle(const receive& reque
     promise.deliver(to_caf_error(open.error()));
     return promise;
   }
+  is_wanted();
   waiting_.add(promise, request.timeout, request.stream);
   pump_later(request.stream);
   return promise;
@@ -457,6 +468,7 @@ connection_status channel_actor::handle(subscribe request) {
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
+  is_wanted();
   sending_.tell_drops();
   watch_if_new(who);
   audience_.add(who, request.mask, request.credit);

@@ -151,6 +151,9 @@ protected:
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
 
+  /// Something asks for a connection, whether there is one or not.
+  virtual void is_wanted() {}
+
   /// The wire that was attached is gone, and the state is still what it was. Ends the channel, or waits for another.
   virtual void wire_lost(const transport_error& reason) = 0;
 
@@ -179,6 +182,9 @@ protected:
 
   [[nodiscard]] connection_state state() const noexcept { return status_.state; }
   [[nodiscard]] bool is_ready() const noexcept { return wire_ != nullptr; }
+
+  /// Whether anything is still to come or to go by the present connection.
+  [[nodiscard]] bool is_in_use() const noexcept;
 
   /// Adds a subscriber as if it had asked itself.
   void add_subscriber(const caf::strong_actor_ptr& who, subscribe request);
@@ -281,7 +287,7 @@ private:
   /// Takes a message for sending that nobody asks about.
   void take(payload& body, const send_options& options);
   /// What is to be said to whoever sends a message at present; nothing while it may be accepted.
-  [[nodiscard]] result<void> may_accept(const send_options& options) const;
+  [[nodiscard]] result<void> may_accept(const send_options& options);
   /// Takes a message for sending, or says why not.
   result<std::uint64_t> accept(payload& body, const send_options& options, outbound::recipient& whom);
   /// The same as `may_accept` for a stream other than 0.

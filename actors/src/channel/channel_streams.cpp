@@ -71,6 +71,7 @@ streams::open_promise channel_actor::handle(const open_stream& request) {
   // A stream whose number nobody is told is of no use to anybody.
   if (!is_request())
     return {};
+  is_wanted();
   auto asker = make_response_promise<stream_opened>();
   auto valid = validate(request);
   const auto target = streams_to_send_on();
@@ -106,6 +107,7 @@ caf::result<void> channel_actor::apply(const Request& request, Action action) {
 }
 
 streams::datagram_promise channel_actor::handle(send_datagram& request) {
+  is_wanted();
   auto asker = is_request() ? make_response_promise<datagram_sent>() : streams::datagram_promise{};
   if (const auto target = streams_to_send_on())
     (*target)->send_datagram(std::move(request.body), asker);

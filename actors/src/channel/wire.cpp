@@ -426,6 +426,10 @@ std::size_t wire::unread_size() const noexcept {
   return intake_.unread_size() + (streams_ != nullptr ? streams_->unread_size() : 0);
 }
 
+bool wire::is_in_use() const noexcept {
+  return peer_finished_ || ending_ != nullptr || unread_size() > 0 || (streams_ != nullptr && streams_->is_in_use());
+}
+
 transport_stats wire::stats() const {
   auto figures = bearer_->stats();
   if (auto* quic = std::get_if<quic_metrics>(&figures.metrics); quic != nullptr && streams_ != nullptr)

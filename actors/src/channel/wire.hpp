@@ -140,6 +140,9 @@ public:
 
   [[nodiscard]] transport_stats stats() const;
 
+  /// Whether anything of the present connection is still to be passed on, acknowledged or ended.
+  [[nodiscard]] bool is_in_use() const noexcept;
+
   /// Something of what the peer sends has come.
   void note_arrival() { last_arrival_ = where_.now(); }
   /// When that was last so, or else when the transport was connected.
