@@ -52,6 +52,9 @@ public:
     return result;
   }
 
+  /// Throws, since the option that `next` returned is none.
+  [[noreturn]] void refuse() const { throw usage_error("unknown option '" + std::string{option_} + "'"); }
+
 private:
   std::span<char*> words_;
   std::string_view option_;

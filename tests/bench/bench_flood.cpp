@@ -11,6 +11,7 @@
 #include "honest_load.hpp"
 #include "machine.hpp"
 #include "posix.hpp"
+#include "program.hpp"
 #include "report.hpp"
 
 #include <actorwire/messages/listen_config.hpp>
@@ -21,7 +22,6 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <fstream>
 #include <iostream>
 #include <optional>
@@ -106,7 +106,7 @@ plan parse(arguments words) {
     else if (*option == "--congestion")
       wanted.flood.congestion_control = words.value();
     else
-      throw usage_error("unknown option '" + std::string{*option} + "'");
+      words.refuse();
   }
   if (wanted.flood.congestion_control.empty())
     wanted.flood.congestion_control = plain_congestion_control();
@@ -256,8 +256,7 @@ private:
                                          + std::to_string(plan_.flood.pause.count()) + " ms");
     about_.emplace_back("congestion control", congestion_control());
     about_.emplace_back("rounds", std::to_string(plan_.rounds) + " x " + std::to_string(plan_.seconds) + " s");
-    for (const auto& [name, value] : about_)
-      std::cout << name << ": " << value << '\n';
+    print(about_);
   }
 
   void write_json() const {
@@ -291,29 +290,21 @@ private:
   verified echoed_;
 };
 
-int run(int count, char** words) {
-  try {
-    const auto wanted = parse(arguments{count, words});
-    if (wanted.cpu >= 0)
-      pin_to_cpu(wanted.cpu);
-    switch (wanted.as) {
-      case role::server:
-        run_flooded_server(wanted.flood.congestion_control);
-        return 0;
-      case role::attackers:
-        run_flood(wanted.flood);
-        return 0;
-      case role::judge:
-        break;
-    }
-    return trial{wanted}.run() ? 0 : 1;
-  } catch (const usage_error& failure) {
-    std::cerr << "bench_flood: " << failure.what() << "\n\n" << usage;
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "bench_flood: " << failure.what() << '\n';
-    return 1;
+int run(arguments words) {
+  const auto wanted = parse(words);
+  if (wanted.cpu >= 0)
+    pin_to_cpu(wanted.cpu);
+  switch (wanted.as) {
+    case role::server:
+      run_flooded_server(wanted.flood.congestion_control);
+      return 0;
+    case role::attackers:
+      run_flood(wanted.flood);
+      return 0;
+    case role::judge:
+      break;
   }
+  return trial{wanted}.run() ? 0 : 1;
 }
 
 } // namespace
@@ -321,5 +312,6 @@ int run(int count, char** words) {
 } // namespace actorwire::bench
 
 int main(int count, char** words) {
-  return actorwire::bench::run(count, words);
+  using namespace actorwire::bench;
+  return run_program("bench_flood", usage, [&] { return run({count, words}); });
 }

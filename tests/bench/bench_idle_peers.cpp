@@ -7,6 +7,8 @@
 #include "arguments.hpp"
 #include "machine.hpp"
 #include "posix.hpp"
+#include "program.hpp"
+#include "returning_peers.hpp"
 
 #include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/network.hpp>
@@ -20,13 +22,10 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
-#include <iostream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 namespace actorwire::bench {
 
@@ -43,34 +42,22 @@ constexpr std::string_view usage = R"(usage: bench_idle_peers [options]
 Exit status: 0 if the promises were kept, 1 if not.
 )";
 
-struct plan {
-  std::uint32_t peers = 10'000;
+struct plan : returning_peers {
   std::uint32_t resets = 1'000;
-  double rate = 500;
-  std::uint32_t burst = 100;
   std::uint32_t connecting = 64;
-  std::chrono::milliseconds base_delay{1'000};
 };
 
 plan parse(arguments words) {
-  plan wanted;
+  plan wanted{{.rate = 500, .burst = 100}};
   while (const auto option = words.next()) {
-    if (*option == "--peers")
-      wanted.peers = words.number(1U, 25'000U);
-    else if (*option == "--reset")
+    if (*option == "--reset")
       wanted.resets = words.number(1U, 25'000U);
-    else if (*option == "--rate")
-      wanted.rate = words.number(0.001, 1e6);
-    else if (*option == "--burst")
-      wanted.burst = words.number(1U, 1'000'000U);
     else if (*option == "--connecting")
       wanted.connecting = words.number(1U, 1'000'000U);
-    else if (*option == "--base-delay")
-      wanted.base_delay = std::chrono::milliseconds{words.number(1, 30'000)};
     else if (*option == "--smoke")
-      wanted = {200, 60, 100, 20, 16, std::chrono::milliseconds{50}};
+      wanted = {{200, std::chrono::milliseconds{50}, 100, 20}, 60, 16};
     else
-      throw usage_error("unknown option '" + std::string{*option} + "'");
+      wanted.take(*option, words);
   }
   wanted.peers = static_cast<std::uint32_t>(affordable_connections(wanted.peers));
   wanted.resets = std::min(wanted.resets, wanted.peers);
@@ -82,17 +69,6 @@ std::string uri_of(std::uint32_t index, std::uint16_t port) {
   return "tcp://127.1." + std::to_string(index / 256) + '.' + std::to_string(index % 256) + ':' + std::to_string(port);
 }
 
-/// The greatest number of `times`, which ascend, in any window of one second.
-std::size_t most_in_a_second(const std::vector<steady_clock::time_point>& times) {
-  std::size_t most = 0;
-  for (auto first = times.begin(), last = times.begin(); last != times.end(); ++last) {
-    while (*last - *first >= std::chrono::seconds{1})
-      ++first;
-    most = std::max(most, static_cast<std::size_t>(last - first) + 1);
-  }
-  return most;
-}
-
 class trial {
 public:
   explicit trial(const plan& wanted)
@@ -100,11 +76,10 @@ public:
 
   /// Returns whether all promises were kept.
   bool run() {
-    for (const auto& [name, value] : describe_machine())
-      std::printf("%s: %s\n", name.c_str(), value.c_str());
+    print(describe_machine());
     std::printf("pool: %u attempts at once, %.0f reconnects per second, burst %u; base delay %lld ms, jitter %.1f\n",
                 plan_.connecting, plan_.rate, plan_.burst, static_cast<long long>(plan_.base_delay.count()),
-                policy().jitter);
+                plan_.policy().jitter);
     const noise_meter noise;
     system_config config;
     caf::actor_system system{config};
@@ -124,17 +99,8 @@ public:
 
 private:
   [[nodiscard]] pool_limits limits() const {
-    pool_limits result;
-    result.max_connections = plan_.peers;
+    auto result = plan_.limits();
     result.max_connecting = plan_.connecting;
-    result.reconnects_per_second = plan_.rate;
-    result.reconnect_burst = plan_.burst;
-    return result;
-  }
-
-  [[nodiscard]] reconnection_policy policy() const {
-    reconnection_policy result;
-    result.base_delay = plan_.base_delay;
     return result;
   }
 
@@ -142,7 +108,7 @@ private:
     const auto before = settled_resident_bytes(::getpid());
     const auto start = steady_clock::now();
     acquire_options options;
-    options.reconnection = policy();
+    options.reconnection = plan_.policy();
     for (std::uint32_t index = 0; index < plan_.peers; ++index)
       if (auto peer = net.acquire(uri_of(index, server_.port()), options); !peer)
         throw std::runtime_error("acquire: " + to_string(peer.error()));
@@ -168,7 +134,7 @@ private:
     // The first delay at its longest, then the queue at the gate. Half a second is for the machine: the connects themselves,
     // and a server that is not scheduled at once.
     constexpr auto slack = 0.5;
-    const auto first_delay = std::chrono::duration<double>(plan_.base_delay).count() * (1 + policy().jitter);
+    const auto first_delay = std::chrono::duration<double>(plan_.base_delay).count() * (1 + plan_.policy().jitter);
     const auto queued = static_cast<double>(plan_.resets > plan_.burst ? plan_.resets - plan_.burst : 0);
     const auto time_bound = first_delay + queued / plan_.rate + slack;
     // 20 ms are for dials that the server saw in a later window than they were started in.
@@ -210,16 +176,8 @@ private:
   accepting_process server_;
 };
 
-int run(int count, char** words) {
-  try {
-    return trial{parse(arguments{count, words})}.run() ? 0 : 1;
-  } catch (const usage_error& failure) {
-    std::cerr << "bench_idle_peers: " << failure.what() << "\n\n" << usage;
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "bench_idle_peers: " << failure.what() << '\n';
-    return 1;
-  }
+int run(arguments words) {
+  return trial{parse(words)}.run() ? 0 : 1;
 }
 
 } // namespace
@@ -227,5 +185,6 @@ int run(int count, char** words) {
 } // namespace actorwire::bench
 
 int main(int count, char** words) {
-  return actorwire::bench::run(count, words);
+  using namespace actorwire::bench;
+  return run_program("bench_idle_peers", usage, [&] { return run({count, words}); });
 }

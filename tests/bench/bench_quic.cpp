@@ -5,8 +5,11 @@
 #include "actor_load.hpp"
 #include "arguments.hpp"
 #include "contest.hpp"
+#include "contest_plan.hpp"
+#include "contest_questions.hpp"
 #include "identity_file.hpp"
 #include "load_client.hpp"
+#include "program.hpp"
 #include "quic_rivals.hpp"
 #include "udp_blast.hpp"
 
@@ -17,9 +20,6 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdlib>
-#include <exception>
-#include <functional>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,48 +30,26 @@ namespace actorwire::bench {
 
 namespace {
 
-constexpr std::string_view usage = R"(usage: bench_quic [options]
-  --rounds N         rounds, in each of which every rival is measured once (5)
-  --seconds S        time of each measurement, after a warm-up of up to 0.3 s (1)
-  --idle N           idle connections (1000); 0 leaves that part out
+constexpr std::string_view own_options = R"(  --idle N           idle connections (1000); 0 leaves that part out
   --part PART        only that part: ping-pong, upload, streams, datagrams, handshakes, idle
   --rival RIVAL      only that rival: quic, tls, tcp, raw, udp
-  --json FILE        writes every single value to FILE too
-  --smoke            a quick run that proves that everything works, and measures nothing
-
-For profilers, one side alone:
-  --serve RIVAL --identity FILE [--cpu N] [--sink]
+)";
+constexpr std::string_view sides = R"(  --serve RIVAL --identity FILE [--cpu N] [--sink]
                      FILE holds a certificate for localhost and its key; prints its port, and ends with its standard input
 )";
 
 constexpr std::array<std::string_view, 6> parts{"ping-pong", "upload", "streams", "datagrams", "handshakes", "idle"};
 
-struct plan {
-  contest_options contest;
+struct plan : contest_plan {
   /// The only ones that are wanted; empty and null: all.
   std::string_view part;
   const quic_rival* rival = nullptr;
   std::size_t idle = 1'000;
-  std::size_t chunk_size = 65'536;
   const quic_rival* served = nullptr;
   /// A file with the certificate and the key of the server.
   std::string identity;
   bool is_sink = false;
-  int cpu = -1;
 };
-
-void make_smoke(plan& wanted) {
-  wanted.contest.rounds = 1;
-  wanted.contest.seconds = 0.05;
-  wanted.idle = 10;
-}
-
-const quic_rival* parse_rival(std::string_view option) {
-  const auto* const found = std::ranges::find(quic_rivals, option, &quic_rival::option);
-  if (found == quic_rivals.end())
-    throw usage_error("unknown rival '" + std::string{option} + "'");
-  return found;
-}
 
 std::string_view parse_part(std::string_view option) {
   const auto* const found = std::ranges::find(parts, option);
@@ -83,35 +61,24 @@ std::string_view parse_part(std::string_view option) {
 plan parse(arguments words) {
   plan wanted;
   while (const auto option = words.next()) {
-    if (*option == "--rounds")
-      wanted.contest.rounds = words.number(1, 1'000);
-    else if (*option == "--seconds")
-      wanted.contest.seconds = words.number(0.01, 600.0);
-    else if (*option == "--idle")
+    if (*option == "--idle")
       wanted.idle = words.number(std::size_t{0}, std::size_t{10'000});
     else if (*option == "--part")
       wanted.part = parse_part(words.value());
     else if (*option == "--rival")
-      wanted.rival = parse_rival(words.value());
-    else if (*option == "--json")
-      wanted.contest.json_file = words.value();
-    else if (*option == "--smoke")
-      make_smoke(wanted);
-    else if (*option == "--cpu")
-      wanted.cpu = words.number(0, 1'023);
-    else if (*option == "--congestion")
-      wanted.contest.congestion_control = words.value();
-    else if (*option == "--identity")
+      wanted.rival = find_rival(quic_rivals, words.value());
+    else if (*option == "--smoke") {
+      wanted.make_smoke();
+      wanted.idle = 10;
+    } else if (*option == "--identity")
       wanted.identity = words.value();
     else if (*option == "--sink")
       wanted.is_sink = true;
     else if (*option == "--serve")
-      wanted.served = parse_rival(words.value());
+      wanted.served = find_rival(quic_rivals, words.value());
     else
-      throw usage_error("unknown option '" + std::string{*option} + "'");
+      wanted.take(*option, words);
   }
-  if (wanted.contest.congestion_control.empty())
-    wanted.contest.congestion_control = plain_congestion_control();
   return wanted;
 }
 
@@ -120,22 +87,7 @@ public:
   explicit comparison(plan wanted)
     : plan_(std::move(wanted)),
       contest_(plan_.contest, contestants(), {raw_tcp, over_tcp}),
-      report_(contest_.results()) {
-    const auto ping_pong = std::to_string(plan_.contest.message_size) + " B ping-pong, ";
-    apart_.p50 = report_.add_question(ping_pong + "a core for each, p50", "us", better::lower);
-    apart_.p99 = report_.add_question(ping_pong + "a core for each, p99", "us", better::lower);
-    together_.p50 = report_.add_question(ping_pong + "one core for both, p50", "us", better::lower);
-    together_.p99 = report_.add_question(ping_pong + "one core for both, p99", "us", better::lower);
-    upload_ = report_.add_question("upload on one stream, messages of 64 KiB", "MB/s", better::higher);
-    upload_on_many_ = report_.add_question("upload on 100 streams, messages of 32 KiB", "MB/s", better::higher);
-    datagrams_ = report_.add_question("datagrams of 1,200 B that arrive", "1/s", better::higher);
-    datagram_share_ = report_.add_question("the same, of those that were sent", "%", better::higher);
-    sender_ = report_.add_question("upload, sender's CPU time for each GB", "s", better::lower);
-    receiver_ = report_.add_question("upload, receiver's CPU time for each GB", "s", better::lower);
-    full_ = report_.add_question("connections one after the other, full handshakes", "1/s", better::higher);
-    resumed_ = report_.add_question("connections one after the other, resumed handshakes", "1/s", better::higher);
-    server_idle_ = report_.add_question("server's memory for each idle connection", "B", better::lower);
-  }
+      report_(contest_.results()) {}
 
   void run() {
     if (plan_.idle > 0)
@@ -144,11 +96,6 @@ public:
   }
 
 private:
-  struct latency_questions {
-    std::size_t p50 = 0;
-    std::size_t p99 = 0;
-  };
-
   void measure_round() {
     if (is_wanted("ping-pong")) {
       for_each_rival([this](std::size_t index) { measure_ping_pong(index, apart_, contest_.client_cpu()); });
@@ -188,13 +135,10 @@ private:
     contest_.with_server(index, client_on, as_server(), [&](const load& wanted, const child_process&) {
       if (index == raw_tcp) {
         const auto figures = measure_round_trips(wanted);
-        report_.record(asked.p50, index, figures.p50_us);
-        report_.record(asked.p99, index, figures.p99_us);
+        asked.record(index, figures);
         return contest_.add(index, figures.echoed);
       }
-      const auto figures = loader(index, wanted).measure_round_trips(wanted.message_size);
-      report_.record(asked.p50, index, figures.p50_us);
-      report_.record(asked.p99, index, figures.p99_us);
+      asked.record(index, loader(index, wanted).measure_round_trips(wanted.message_size));
     });
   }
 
@@ -292,17 +236,20 @@ private:
   identity_file identity_;
   contest contest_;
   report& report_;
-  latency_questions apart_;
-  latency_questions together_;
-  std::size_t upload_ = 0;
-  std::size_t upload_on_many_ = 0;
-  std::size_t datagrams_ = 0;
-  std::size_t datagram_share_ = 0;
-  std::size_t sender_ = 0;
-  std::size_t receiver_ = 0;
-  std::size_t full_ = 0;
-  std::size_t resumed_ = 0;
-  std::size_t server_idle_ = 0;
+  const std::string ping_pong_ = std::to_string(plan_.contest.message_size) + " B ping-pong, ";
+  latency_questions apart_{report_, ping_pong_ + "a core for each"};
+  latency_questions together_{report_, ping_pong_ + "one core for both"};
+  std::size_t upload_ = report_.add_question("upload on one stream, messages of 64 KiB", "MB/s", better::higher);
+  std::size_t upload_on_many_ =
+      report_.add_question("upload on 100 streams, messages of 32 KiB", "MB/s", better::higher);
+  std::size_t datagrams_ = report_.add_question("datagrams of 1,200 B that arrive", "1/s", better::higher);
+  std::size_t datagram_share_ = report_.add_question("the same, of those that were sent", "%", better::higher);
+  std::size_t sender_ = report_.add_question("upload, sender's CPU time for each GB", "s", better::lower);
+  std::size_t receiver_ = report_.add_question("upload, receiver's CPU time for each GB", "s", better::lower);
+  std::size_t full_ = report_.add_question("connections one after the other, full handshakes", "1/s", better::higher);
+  std::size_t resumed_ =
+      report_.add_question("connections one after the other, resumed handshakes", "1/s", better::higher);
+  std::size_t server_idle_ = report_.add_question("server's memory for each idle connection", "B", better::lower);
 };
 
 std::unique_ptr<echo_server> make_server(const plan& wanted) {
@@ -319,21 +266,13 @@ std::unique_ptr<echo_server> make_server(const plan& wanted) {
   return make_actorwire_server(wanted.served->option, identity_file::read(wanted.identity), wanted.is_sink);
 }
 
-int run(int count, char** words) {
-  try {
-    auto wanted = parse(arguments{count, words});
-    if (wanted.served != nullptr)
-      serve({wanted.contest.congestion_control, wanted.cpu}, [&wanted] { return make_server(wanted); });
-    else
-      comparison{std::move(wanted)}.run();
-    return 0;
-  } catch (const usage_error& failure) {
-    std::cerr << "bench_quic: " << failure.what() << "\n\n" << usage;
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "bench_quic: " << failure.what() << '\n';
-    return 1;
-  }
+int run(arguments words) {
+  auto wanted = parse(words);
+  if (wanted.served != nullptr)
+    serve({wanted.contest.congestion_control, wanted.cpu}, [&wanted] { return make_server(wanted); });
+  else
+    comparison{std::move(wanted)}.run();
+  return 0;
 }
 
 } // namespace
@@ -341,5 +280,8 @@ int run(int count, char** words) {
 } // namespace actorwire::bench
 
 int main(int count, char** words) {
-  return actorwire::bench::run(count, words);
+  using namespace actorwire::bench;
+  return run_program("bench_quic", contest_usage("bench_quic", own_options, sides), [&] {
+    return run({count, words});
+  });
 }

@@ -7,6 +7,7 @@
 #include "arguments.hpp"
 #include "identity_file.hpp"
 #include "machine.hpp"
+#include "program.hpp"
 #include "soak_figures.hpp"
 #include "soak_server.hpp"
 #include "soak_worker.hpp"
@@ -24,9 +25,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <functional>
-#include <iostream>
 #include <memory>
 #include <random>
 #include <stdexcept>
@@ -77,7 +76,7 @@ plan parse(arguments words) {
       wanted.workers = 4;
       wanted.is_smoke = true;
     } else
-      throw usage_error("unknown option '" + std::string{*option} + "'");
+      words.refuse();
   }
   while (wanted.seed == 0)
     wanted.seed = (std::uint64_t{std::random_device{}()} << 32U) | std::random_device{}();
@@ -377,26 +376,17 @@ private:
 };
 
 int run(int count, char** words) {
-  try {
-    if (count == 5 && std::string_view{words[1]} == "serve") {
-      run_soak_server(words[2], static_cast<std::uint16_t>(std::stoul(words[3])), words[4]);
-      return 0;
-    }
-    const auto wanted = parse(arguments{count, words});
-    for (const auto& [name, value] : describe_machine())
-      std::printf("%s: %s\n", name.c_str(), value.c_str());
-    std::printf("seed: %llu\n\n", static_cast<unsigned long long>(wanted.seed));
-    const noise_meter noise;
-    const auto is_well = soak{wanted}.run();
-    std::printf("\nnoise: %s\n%s\n", noise.so_far().c_str(), is_well ? "all is well" : "SOMETHING IS WRONG");
-    return is_well ? 0 : 1;
-  } catch (const usage_error& failure) {
-    std::cerr << "bench_soak: " << failure.what() << "\n\n" << usage;
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "bench_soak: " << failure.what() << '\n';
-    return 1;
+  if (count == 5 && std::string_view{words[1]} == "serve") {
+    run_soak_server(words[2], static_cast<std::uint16_t>(std::stoul(words[3])), words[4]);
+    return 0;
   }
+  const auto wanted = parse(arguments{count, words});
+  print(describe_machine());
+  std::printf("seed: %llu\n\n", static_cast<unsigned long long>(wanted.seed));
+  const noise_meter noise;
+  const auto is_well = soak{wanted}.run();
+  std::printf("\nnoise: %s\n%s\n", noise.so_far().c_str(), is_well ? "all is well" : "SOMETHING IS WRONG");
+  return is_well ? 0 : 1;
 }
 
 } // namespace
@@ -404,5 +394,6 @@ int run(int count, char** words) {
 } // namespace actorwire::bench
 
 int main(int count, char** words) {
-  return actorwire::bench::run(count, words);
+  using namespace actorwire::bench;
+  return run_program("bench_soak", usage, [&] { return run(count, words); });
 }

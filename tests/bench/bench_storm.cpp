@@ -8,6 +8,8 @@
 #include "child_process.hpp"
 #include "machine.hpp"
 #include "posix.hpp"
+#include "program.hpp"
+#include "returning_peers.hpp"
 #include "storm_log.hpp"
 #include "storm_server.hpp"
 
@@ -27,9 +29,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <fstream>
-#include <iostream>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -54,12 +54,8 @@ constexpr std::string_view usage = R"(usage: bench_storm [options]
 Exit status: 0 if the promises were kept, 1 if not. Aims that are not met do not count.
 )";
 
-struct plan {
-  std::uint32_t peers = 10'000;
-  std::chrono::milliseconds base_delay{1'000};
+struct plan : returning_peers {
   std::chrono::milliseconds reset_after{2'000};
-  double rate = 50;
-  std::uint32_t burst = 50;
   std::uint64_t seed = 1;
   bool runs_open = true;
   bool runs_gated = true;
@@ -68,18 +64,10 @@ struct plan {
 };
 
 plan parse(arguments words) {
-  plan wanted;
+  plan wanted{{.rate = 50, .burst = 50}};
   while (const auto option = words.next()) {
-    if (*option == "--peers")
-      wanted.peers = words.number(1U, 25'000U);
-    else if (*option == "--base-delay")
-      wanted.base_delay = std::chrono::milliseconds{words.number(1, 30'000)};
-    else if (*option == "--reset-after")
+    if (*option == "--reset-after")
       wanted.reset_after = std::chrono::milliseconds{words.number(0, 60'000)};
-    else if (*option == "--rate")
-      wanted.rate = words.number(0.001, 1e6);
-    else if (*option == "--burst")
-      wanted.burst = words.number(1U, 1'000'000U);
     else if (*option == "--seed")
       wanted.seed = words.number(std::uint64_t{1}, ~std::uint64_t{0});
     else if (*option == "--only") {
@@ -95,7 +83,7 @@ plan parse(arguments words) {
       wanted.rate = 300;
       wanted.is_smoke = true;
     } else
-      throw usage_error("unknown option '" + std::string{*option} + "'");
+      wanted.take(*option, words);
   }
   wanted.peers = static_cast<std::uint32_t>(affordable_connections(wanted.peers));
   return wanted;
@@ -207,24 +195,19 @@ public:
 
 private:
   [[nodiscard]] pool_limits limits() const {
-    pool_limits result;
-    result.max_connections = plan_.peers;
+    auto result = plan_.limits();
     if (is_open_) {
       result.max_connecting = plan_.peers;
       result.reconnects_per_second = 1e6;
       result.reconnect_burst = 1'000'000;
       // The breaker would hold back all others behind the first who find nobody.
       result.breaker_failures = 0;
-    } else {
-      result.reconnects_per_second = plan_.rate;
-      result.reconnect_burst = plan_.burst;
     }
     return result;
   }
 
   [[nodiscard]] reconnection_policy policy() const {
-    reconnection_policy result;
-    result.base_delay = plan_.base_delay;
+    auto result = plan_.policy();
     result.reset_after = plan_.reset_after;
     return result;
   }
@@ -293,14 +276,7 @@ private:
   }
 
   [[nodiscard]] bool check_rate(const storm_log& log, const pool_limits& pool) const {
-    auto times = log.attempts();
-    std::sort(times.begin(), times.end());
-    std::size_t most = 0;
-    for (auto first = times.begin(), last = times.begin(); last != times.end(); ++last) {
-      while (*last - *first >= std::chrono::seconds{1})
-        ++first;
-      most = std::max(most, static_cast<std::size_t>(last - first) + 1);
-    }
+    const auto most = most_in_a_second(log.attempts());
     if (is_open_) {
       std::printf("  attempts in the busiest second: %zu\n", most);
       return true;
@@ -334,31 +310,22 @@ private:
 };
 
 int run(int count, char** words) {
-  try {
-    if (count == 3 && std::string_view{words[1]} == "serve") {
-      run_storm_server(static_cast<std::uint16_t>(std::stoul(words[2])));
-      return 0;
-    }
-    const auto wanted = parse(arguments{count, words});
-    for (const auto& [name, value] : describe_machine())
-      std::printf("%s: %s\n", name.c_str(), value.c_str());
-    std::printf("base delay %lld ms, jitter %.1f, seed %llu\n", static_cast<long long>(wanted.base_delay.count()),
-                reconnection_policy{}.jitter, static_cast<unsigned long long>(wanted.seed));
-    const noise_meter noise;
-    auto kept = true;
-    if (wanted.runs_open)
-      kept = trial{wanted, true}.run();
-    if (wanted.runs_gated)
-      kept = trial{wanted, false}.run() && kept;
-    std::printf("\nnoise: %s\n%s\n", noise.so_far().c_str(), kept ? "promises kept" : "PROMISES BROKEN");
-    return kept ? 0 : 1;
-  } catch (const usage_error& failure) {
-    std::cerr << "bench_storm: " << failure.what() << "\n\n" << usage;
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "bench_storm: " << failure.what() << '\n';
-    return 1;
+  if (count == 3 && std::string_view{words[1]} == "serve") {
+    run_storm_server(static_cast<std::uint16_t>(std::stoul(words[2])));
+    return 0;
   }
+  const auto wanted = parse(arguments{count, words});
+  print(describe_machine());
+  std::printf("base delay %lld ms, jitter %.1f, seed %llu\n", static_cast<long long>(wanted.base_delay.count()),
+              reconnection_policy{}.jitter, static_cast<unsigned long long>(wanted.seed));
+  const noise_meter noise;
+  auto kept = true;
+  if (wanted.runs_open)
+    kept = trial{wanted, true}.run();
+  if (wanted.runs_gated)
+    kept = trial{wanted, false}.run() && kept;
+  std::printf("\nnoise: %s\n%s\n", noise.so_far().c_str(), kept ? "promises kept" : "PROMISES BROKEN");
+  return kept ? 0 : 1;
 }
 
 } // namespace
@@ -366,5 +333,6 @@ int run(int count, char** words) {
 } // namespace actorwire::bench
 
 int main(int count, char** words) {
-  return actorwire::bench::run(count, words);
+  using namespace actorwire::bench;
+  return run_program("bench_storm", usage, [&] { return run(count, words); });
 }

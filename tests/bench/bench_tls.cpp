@@ -5,19 +5,19 @@
 
 #include "arguments.hpp"
 #include "contest.hpp"
+#include "contest_plan.hpp"
+#include "contest_questions.hpp"
 #include "handshake_load.hpp"
 #include "posix.hpp"
+#include "program.hpp"
 #include "tls_client.hpp"
 #include "tls_rivals.hpp"
 
 #include <gnutls/gnutls.h>
 #include <openssl/crypto.h>
 
-#include <algorithm>
 #include <chrono>
-#include <exception>
 #include <functional>
-#include <iostream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,67 +27,35 @@ namespace actorwire::bench {
 
 namespace {
 
-constexpr std::string_view usage = R"(usage: bench_tls [options]
-  --rounds N         rounds, in each of which every rival is measured once (5)
-  --seconds S        time of each measurement, after a warm-up of up to 0.3 s (1)
-  --handshakes N     handshakes that are under way at once (16)
+constexpr std::string_view own_options = R"(  --handshakes N     handshakes that are under way at once (16)
   --idle N           idle connections (2000); 0 leaves that part out
-  --json FILE        writes every single value to FILE too
-  --smoke            a quick run that proves that everything works, and measures nothing
-
-For profilers, one side alone:
-  --serve RIVAL [--cpu N]               gnutls, openssl; prints its port, and ends with its standard input
+)";
+constexpr std::string_view sides =
+    R"(  --serve RIVAL [--cpu N]               gnutls, openssl; prints its port, and ends with its standard input
 )";
 
-struct plan {
-  contest_options contest;
+struct plan : contest_plan {
   std::size_t handshakes = 16;
   std::size_t idle = 2'000;
-  std::size_t chunk_size = 65'536;
   /// Only one side, for profilers.
   const tls_rival* served = nullptr;
-  int cpu = -1;
 };
-
-void make_smoke(plan& wanted) {
-  wanted.contest.rounds = 1;
-  wanted.contest.seconds = 0.05;
-  wanted.idle = 20;
-}
-
-const tls_rival* parse_rival(std::string_view option) {
-  const auto* const found = std::ranges::find(tls_rivals, option, &tls_rival::option);
-  if (found == tls_rivals.end())
-    throw usage_error("unknown rival '" + std::string{option} + "'");
-  return found;
-}
 
 plan parse(arguments words) {
   plan wanted;
   while (const auto option = words.next()) {
-    if (*option == "--rounds")
-      wanted.contest.rounds = words.number(1, 1'000);
-    else if (*option == "--seconds")
-      wanted.contest.seconds = words.number(0.01, 600.0);
-    else if (*option == "--handshakes")
+    if (*option == "--handshakes")
       wanted.handshakes = words.number(std::size_t{1}, std::size_t{1'000});
     else if (*option == "--idle")
       wanted.idle = words.number(std::size_t{0}, std::size_t{25'000});
-    else if (*option == "--json")
-      wanted.contest.json_file = words.value();
-    else if (*option == "--smoke")
-      make_smoke(wanted);
-    else if (*option == "--cpu")
-      wanted.cpu = words.number(0, 1'023);
-    else if (*option == "--congestion")
-      wanted.contest.congestion_control = words.value();
-    else if (*option == "--serve")
-      wanted.served = parse_rival(words.value());
+    else if (*option == "--smoke") {
+      wanted.make_smoke();
+      wanted.idle = 20;
+    } else if (*option == "--serve")
+      wanted.served = find_rival(tls_rivals, words.value());
     else
-      throw usage_error("unknown option '" + std::string{*option} + "'");
+      wanted.take(*option, words);
   }
-  if (wanted.contest.congestion_control.empty())
-    wanted.contest.congestion_control = plain_congestion_control();
   wanted.contest.about.emplace_back("TLS", std::string{"GnuTLS "} + gnutls_check_version(nullptr) + ", "
                                                + OpenSSL_version(OPENSSL_VERSION));
   return wanted;
@@ -96,9 +64,7 @@ plan parse(arguments words) {
 class comparison {
 public:
   explicit comparison(plan wanted)
-    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), {0, 1}), report_(contest_.results()) {
-    add_questions();
-  }
+    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), {0, 1}), report_(contest_.results()) {}
 
   void run() {
     if (plan_.idle > 0)
@@ -125,22 +91,14 @@ private:
   void measure_ping_pong(std::size_t index) {
     with_server(index, [&](const load& wanted, const child_process&) {
       const auto figures = measure_round_trips(wanted);
-      report_.record(ping_pong_p50_, index, figures.p50_us);
-      report_.record(ping_pong_p99_, index, figures.p99_us);
+      ping_pong_.record(index, figures);
       contest_.add(index, figures.echoed);
     });
   }
 
   void measure_stream(std::size_t index) {
-    with_server(index, [&](load wanted, const child_process& server) {
-      wanted.message_size = plan_.chunk_size;
-      const auto before = server.cpu_time();
-      const auto figures = bench::measure_stream(wanted);
-      const auto used = std::chrono::duration<double, std::milli>(server.cpu_time() - before).count();
-      report_.record(stream_, index, figures.megabytes_per_second);
-      report_.record(stream_cpu_time_, index, used / (static_cast<double>(figures.echoed.bytes) / 1e9));
-      contest_.add(index, figures.echoed);
-    });
+    with_server(index,
+                [&](const load& wanted, const child_process& server) { stream_.measure(index, wanted, server); });
   }
 
   struct handshake_questions {
@@ -162,13 +120,8 @@ private:
 
   void measure_idle(std::size_t index) {
     with_server(index, [&](load wanted, const child_process& server) {
-      const auto before = settled_resident_bytes(server.id());
       wanted.connections = plan_.idle;
-      const idle_connections connections{wanted};
-      const auto after = settled_resident_bytes(server.id());
-      report_.record(idle_, index,
-                     (static_cast<double>(after) - static_cast<double>(before)) / static_cast<double>(plan_.idle));
-      contest_.add(index, connections.echoed());
+      idle_.measure(index, wanted, server);
     });
   }
 
@@ -186,55 +139,30 @@ private:
     return all;
   }
 
-  void add_questions() {
-    const auto ping_pong = std::to_string(plan_.contest.message_size) + " B ping-pong, a core for each";
-    ping_pong_p50_ = report_.add_question(ping_pong + ", p50", "us", better::lower);
-    ping_pong_p99_ = report_.add_question(ping_pong + ", p99", "us", better::lower);
-    // The client has as much to encrypt and decrypt as a server, and every byte to make and to check: it may be what is
-    // measured. The server's own time tells rivals apart all the same; so with handshakes.
-    const auto stream = "echoed stream, chunks of " + std::to_string(plan_.chunk_size / 1'024) + " KiB";
-    stream_ = report_.add_question(stream, "MB/s", better::higher);
-    stream_cpu_time_ = report_.add_question(stream + ", server's CPU time for each GB", "ms", better::lower);
-    const auto ask_handshakes = [this](const std::string& kind) {
-      return handshake_questions{report_.add_question(kind + " handshakes with a round trip", "1/s", better::higher),
-                                 report_.add_question(kind + " handshakes, server's CPU time for each", "us",
-                                                      better::lower)};
-    };
-    full_ = ask_handshakes("full");
-    resumed_ = ask_handshakes("resumed");
-    idle_ = report_.add_question("server's memory for each of " + std::to_string(plan_.idle) + " idle connections", "B",
-                                 better::lower);
+  static handshake_questions ask_handshakes(report& answers, const std::string& kind) {
+    return {answers.add_question(kind + " handshakes with a round trip", "1/s", better::higher),
+            answers.add_question(kind + " handshakes, server's CPU time for each", "us", better::lower)};
   }
 
   plan plan_;
   tls_client client_;
   contest contest_;
   report& report_;
-  std::size_t ping_pong_p50_ = 0;
-  std::size_t ping_pong_p99_ = 0;
-  std::size_t stream_ = 0;
-  std::size_t stream_cpu_time_ = 0;
-  handshake_questions full_;
-  handshake_questions resumed_;
-  std::size_t idle_ = 0;
+  latency_questions ping_pong_{report_, std::to_string(plan_.contest.message_size) + " B ping-pong, a core for each"};
+  stream_questions stream_{contest_, plan_.chunk_size};
+  handshake_questions full_ = ask_handshakes(report_, "full");
+  handshake_questions resumed_ = ask_handshakes(report_, "resumed");
+  idle_question idle_{contest_, plan_.idle};
 };
 
-int run(int count, char** words) {
-  try {
-    auto wanted = parse(arguments{count, words});
-    if (wanted.served != nullptr)
-      serve({wanted.contest.congestion_control, wanted.cpu},
-            [&wanted] { return wanted.served->make(make_tls_identity()); });
-    else
-      comparison{std::move(wanted)}.run();
-    return 0;
-  } catch (const usage_error& failure) {
-    std::cerr << "bench_tls: " << failure.what() << "\n\n" << usage;
-    return 2;
-  } catch (const std::exception& failure) {
-    std::cerr << "bench_tls: " << failure.what() << '\n';
-    return 1;
-  }
+int run(arguments words) {
+  auto wanted = parse(words);
+  if (wanted.served != nullptr)
+    serve({wanted.contest.congestion_control, wanted.cpu},
+          [&wanted] { return wanted.served->make(make_tls_identity()); });
+  else
+    comparison{std::move(wanted)}.run();
+  return 0;
 }
 
 } // namespace
@@ -242,5 +170,6 @@ int run(int count, char** words) {
 } // namespace actorwire::bench
 
 int main(int count, char** words) {
-  return actorwire::bench::run(count, words);
+  using namespace actorwire::bench;
+  return run_program("bench_tls", contest_usage("bench_tls", own_options, sides), [&] { return run({count, words}); });
 }

@@ -74,8 +74,7 @@ void contest::describe() {
                                       + std::to_string(server_cpu()) + (has_two_cpus() ? "" : ": there is no second"));
   about_.emplace_back("congestion control", options_.congestion_control);
   about_.emplace_back("rounds", std::to_string(options_.rounds) + " x " + std::to_string(options_.seconds) + " s");
-  for (const auto& [name, value] : about_)
-    std::cout << name << ": " << value << '\n';
+  bench::print(about_);
 }
 
 void contest::print() const {

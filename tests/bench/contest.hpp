@@ -3,6 +3,7 @@
 #include "child_process.hpp"
 #include "load_client.hpp"
 #include "machine.hpp"
+#include "posix.hpp"
 #include "report.hpp"
 
 #include <cstddef>
@@ -24,7 +25,7 @@ struct contest_options {
   int rounds = 5;
   /// Time of each measurement, after a warm-up of up to 0.3 s.
   double seconds = 1;
-  std::string congestion_control;
+  std::string congestion_control = plain_congestion_control();
   std::size_t message_size = 64;
   /// What figures depend on besides what every benchmark tells.
   facts about;

@@ -51,6 +51,11 @@ facts describe_machine() {
   };
 }
 
+void print(const facts& about) {
+  for (const auto& [name, value] : about)
+    std::printf("%s: %s\n", name.c_str(), value.c_str());
+}
+
 noise_meter::noise_meter() : start_(read()) {}
 
 std::string noise_meter::so_far() const {

@@ -11,6 +11,9 @@ using facts = std::vector<std::pair<std::string, std::string>>;
 
 [[nodiscard]] facts describe_machine();
 
+/// Prints a line for each.
+void print(const facts& about);
+
 /// How much of the CPUs' time others took, from construction on: figures are as good as this is low.
 class noise_meter {
 public:

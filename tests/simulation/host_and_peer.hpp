@@ -1,11 +1,16 @@
 #pragma once
 
+#include "probe.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 #include "stream_host.hpp"
 
 #include <chrono>
+#include <string>
 #include <string_view>
+#include <type_traits>
+#include <variant>
+#include <vector>
 
 namespace actorwire::test {
 
@@ -55,6 +60,26 @@ inline send_options on(stream_id stream, outcome wanted = outcome::written) {
   options.stream = stream;
   options.wanted = wanted;
   return options;
+}
+
+/// What the probe was told about one stream, in order, by the first word of each event.
+inline std::vector<std::string> events_of(const probe& user, stream_id stream) {
+  std::vector<std::string> found;
+  for (const auto& each : user.notes())
+    std::visit(
+        [&](const auto& event) {
+          using kind = std::decay_t<decltype(event)>;
+          if constexpr (requires { event.stream; })
+            if (event.stream == stream)
+              found.push_back(std::is_same_v<kind, stream_opened>  ? "opened"
+                              : std::is_same_v<kind, received>     ? "received"
+                              : std::is_same_v<kind, peer_closing> ? "end"
+                              : std::is_same_v<kind, passivated>   ? "passivated"
+                              : std::is_same_v<kind, stream_reset> ? "reset"
+                                                                   : "closed");
+        },
+        each.what);
+  return found;
 }
 
 } // namespace actorwire::test

@@ -33,8 +33,8 @@ public:
   virtual void settle() = 0;
 };
 
-/// Defined once by each test program that compiles `transport_contract.cpp`, which holds the suite: the promises of
-/// `transport` that every kind of it keeps.
+/// Defined once by each test program that links `actorwire_transport_contract`, which is the suite: the promises of
+/// `transport` that every kind of it keeps. Files `transport_contract_*.cpp` hold it.
 [[nodiscard]] std::unique_ptr<transport_fixture> make_transport_fixture();
 
 } // namespace actorwire::test

@@ -178,6 +178,19 @@ inline transport_error closed_by_user() {
   return make_error(error_code::closed, phase::close, origin::local, "closed");
 }
 
+inline flow_limits limits_of_queue(std::uint32_t messages, std::size_t bytes) {
+  flow_limits limits;
+  limits.queue_messages = messages;
+  limits.queue_bytes = bytes;
+  return limits;
+}
+
+inline flow_limits limits_of_writing(std::size_t write_limit) {
+  flow_limits limits;
+  limits.write_limit = write_limit;
+  return limits;
+}
+
 using expected = std::vector<answer>;
 
 inline constexpr send_options want_acked{.wanted = outcome::acked};

@@ -1,0 +1,41 @@
+#include "contest_plan.hpp"
+
+#include "posix.hpp"
+
+namespace actorwire::bench {
+
+void contest_plan::take(std::string_view option, arguments& words) {
+  if (option == "--rounds")
+    contest.rounds = words.number(1, 1'000);
+  else if (option == "--seconds")
+    contest.seconds = words.number(0.01, 600.0);
+  else if (option == "--json")
+    contest.json_file = words.value();
+  else if (option == "--cpu")
+    cpu = words.number(0, 1'023);
+  else if (option == "--congestion")
+    contest.congestion_control = words.value();
+  else
+    words.refuse();
+}
+
+void contest_plan::make_smoke() {
+  contest.rounds = 1;
+  contest.seconds = 0.05;
+}
+
+std::string contest_usage(std::string_view name, std::string_view options, std::string_view sides) {
+  std::string text{"usage: "};
+  text.append(name).append(R"( [options]
+  --rounds N         rounds, in each of which every rival is measured once (5)
+  --seconds S        time of each measurement, after a warm-up of up to 0.3 s (1)
+)");
+  text.append(options).append(R"(  --json FILE        writes every single value to FILE too
+  --smoke            a quick run that proves that everything works, and measures nothing
+
+For profilers, one side alone:
+)");
+  return text.append(sides);
+}
+
+} // namespace actorwire::bench
