@@ -3,7 +3,8 @@
 #   - A code block behind "<!-- quotes: file -->" or "<!-- quotes: file [part] -->" is that file, or that part of it
 #     without its indentation, word for word.
 #   - Relative links lead to files that exist, and so do paths of files in back quotes.
-#   - Every message type has a row in docs/reference.md.
+#   - Every message type has a row in docs/reference.md, and every row of a table as many cells as its head.
+#   - Every test that docs/answers.md names is in the file that it names.
 #   - The table of states in docs/architecture.md is that of tests/unit/actors/state_table.txt.
 set -eu
 cd "$1"
@@ -57,6 +58,15 @@ for document in $documents; do
   for link in $(grep -oE '\]\([^)# ]+' "$folder/text" | sed 's/^](//' | grep -v '^https:' || true); do
     [ -e "$(dirname "$document")/$link" ] || complain "$document: nothing at $link"
   done
+  # Bars in back quotes, and those that are escaped, part no cells.
+  # shellcheck disable=SC2016  # the back quotes are of the text
+  sed 's/`[^`]*`/x/g; s/\\|/x/g' "$folder/text" | awk -F '|' '
+    !/^[|]/ { cells = 0; next }
+    cells == 0 { cells = NF }
+    NF != cells { print }' >"$folder/broken"
+  while read -r row; do
+    complain "$document: a row with other cells than its head: $row"
+  done <"$folder/broken"
   # shellcheck disable=SC2016  # the back quotes are of the text
   for path in $(grep -oE '`(tests|actors/src|messages|transports)/[a-z_/.]+`' "$folder/text" | tr -d '`'); do
     [ -e "$path" ] || complain "$document: there is no $path"
@@ -73,6 +83,21 @@ while read -r type; do
   esac
   grep -q "\`$type\`" docs/reference.md || complain "docs/reference.md: nothing about $type"
 done <"$folder/types"
+
+# Behind the name of a file stand those of tests in it, in double quotes.
+awk '{ rest = $0; file = ""
+  while (match(rest, /`[a-z_\/]+_test\.cpp`|"[^"]+"/)) {
+    token = substr(rest, RSTART, RLENGTH)
+    rest = substr(rest, RSTART + RLENGTH)
+    if (token ~ /^`/)
+      file = substr(token, 2, length(token) - 2)
+    else
+      print "tests/" file "\t" token
+  } }' docs/answers.md >"$folder/tests"
+[ -s "$folder/tests" ] || complain 'docs/answers.md names no test'
+while IFS='	' read -r file test; do
+  grep -qF "$test" "$file" || complain "docs/answers.md: no $test in $file"
+done <"$folder/tests"
 
 # Rows of the table of states: | `event` | from, from, ... | to |
 awk -F ' *[|] *' '/^<!-- states -->/ { inside = 1 } inside && /^$/ { if (rows) inside = 0 }

@@ -60,7 +60,7 @@ TEST_CASE("what a server answered right before the network ended arrives complet
   CHECK(text.get() == pattern(size));
 }
 
-TEST_CASE("a network ends while its peers idle, stall, connect and wait to connect again") {
+TEST_CASE("a network ends while its peers idle, stall, connect and wait to connect again", "[B10]") {
   std::atomic<int> alive{0};
   const auto descriptors = open_descriptors();
   {
@@ -116,7 +116,7 @@ TEST_CASE("a network ends while its peers idle, stall, connect and wait to conne
   CHECK(open_descriptors() == descriptors);
 }
 
-TEST_CASE("a network ends with live connections whose handles nobody holds") {
+TEST_CASE("a network ends with live connections whose handles nobody holds", "[B10]") {
   const auto descriptors = open_descriptors();
   for (int round = 0; round < 5; ++round) {
     program here;
