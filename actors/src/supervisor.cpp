@@ -23,6 +23,7 @@ supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context>
     options_(std::move(options)),
     pool_(options_.limits, random_source{options_.seed}, options_.next_id),
     leases_(options_.limits),
+    streams_(*this, &supervisor::statistics),
     due_([this] { in_actor([this] { proceed(); }); }),
     leases_due_([this] { in_actor([this] { proceed(); }); }) {}
 
@@ -35,26 +36,11 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const set_policy& request) { return handle(request); },
       [this](const reset& request) { return handle(request); },
       [this](const reload_tls& request) { return handle(request); },
-      [this](get_pool_stats) {
-        auto figures = pool_.stats();
-        figures.leased = static_cast<std::uint32_t>(leases_.lease_count());
-        figures.leasable = static_cast<std::uint32_t>(leases_.peer_count() - leases_.lease_count());
-        figures.lease_waiters = static_cast<std::uint32_t>(leases_.waiter_count());
-        figures.leases = leases_.granted();
-        figures.leases_taken_back = leases_taken_back_;
-        return figures;
-      },
+      [this](get_pool_stats) { return statistics(); },
       [this](get_pool_totals request) { return handle(request); },
-      [this](const subscribe& request) {
-        const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-        if (who && subscribers_.add(who, request.mask) && !owner_ids_.contains(caf::actor_cast<caf::actor_addr>(who)))
-          watch(who);
-      },
-      [this](const unsubscribe&) {
-        const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
-        if (subscribers_.remove(who) && !owner_ids_.contains(who))
-          unwatch(who);
-      },
+      [this](const stream_stats& request) { handle(request); },
+      [this](const subscribe& request) { handle(request); },
+      [this](const unsubscribe& request) { handle(request); },
       [this](const close& request) { return handle(request); },
       [this](const checkout& request) { return handle(request); },
       [this](const release& request) { return handle(request); },
@@ -200,26 +186,6 @@ caf::typed_response_promise<close_report> supervisor::handle(const close& reques
   return closing_.join_and_pass_on(this, peers, request, [this] { quit(); });
 }
 
-pool_census::promise supervisor::handle(get_pool_totals) {
-  auto asker = census_.join(this);
-  if (!census_.has_begun() && census_.is_wanted())
-    begin_census();
-  return asker;
-}
-
-void supervisor::begin_census() {
-  census_.begin(this, members_, [this] {
-    if (census_.is_wanted())
-      begin_census();
-  });
-}
-
-void supervisor::handle(const stats& last) {
-  const auto found = current_sender() ? roles_.find(current_sender()->id()) : roles_.end();
-  if (found != roles_.end() && found->second.attempt == 0 && found->second.id == last.source)
-    census_.note_end(last);
-}
-
 // -- what became of the attempts ----------------------------------------------------------------------------------------
 
 void supervisor::handle_ready(const opened& event) {
@@ -235,6 +201,7 @@ void supervisor::handle_ready(const opened& event) {
 
 void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   subscribers_.remove(whom);
+  streams_.stop(whom);
   bury(whom);
   const auto found = roles_.find(whom.id());
   if (found == roles_.end()) {
@@ -376,14 +343,7 @@ void supervisor::tear_down(const caf::error& reason) noexcept {
   for (const auto& [id, entry] : members_)
     caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);
   members_.clear();
-  subscribers_.for_each([this](const auto& who) {
-    const auto address = caf::actor_cast<caf::actor_addr>(who);
-    if (!owner_ids_.contains(address))
-      unwatch(address);
-  });
-  subscribers_.clear();
-  for (const auto& [who, number] : std::exchange(owner_ids_, {}))
-    unwatch(who);
+  dismiss_all();
 }
 
 } // namespace actorwire

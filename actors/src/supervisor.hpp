@@ -4,6 +4,7 @@
 #include "edge/tls_store.hpp"
 #include "pool_census.hpp"
 #include "seam/shard_actor.hpp"
+#include "stats_streams.hpp"
 #include "subscriber_list.hpp"
 #include "supervision/lease_book.hpp"
 #include "supervision/pool.hpp"
@@ -91,8 +92,16 @@ private:
   caf::result<void> handle(const release& request);
   void handle_ready(const opened& event);
   void handle(const stats& last);
+  void handle(const stream_stats& request);
+  void handle(const subscribe& request);
+  void handle(const unsubscribe& request);
+  [[nodiscard]] pool_stats statistics() const;
   /// Asks the peers for what they count.
   void begin_census();
+  /// Whether `who` is told anything without asking each time, or has a lease, or waits for one; it is watched then.
+  [[nodiscard]] bool serves(const caf::actor_addr& who) const;
+  /// Forgets whoever is served.
+  void dismiss_all();
 
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
@@ -138,6 +147,7 @@ private:
   std::unordered_map<connection_id, member> members_;
   std::unordered_map<caf::actor_id, role> roles_;
   subscriber_list subscribers_;
+  stats_streams<supervisor, pool_stats> streams_;
   std::unordered_map<std::uint64_t, reload> reloads_;
   std::uint64_t reloads_begun_ = 0;
   close_round closing_;

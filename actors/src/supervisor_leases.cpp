@@ -206,7 +206,7 @@ owner_id supervisor::number_of(const caf::strong_actor_ptr& who) {
   const auto address = caf::actor_cast<caf::actor_addr>(who);
   if (const auto known = owner_ids_.find(address); known != owner_ids_.end())
     return known->second;
-  if (!subscribers_.includes(address))
+  if (!serves(address))
     watch(who);
   owner_ids_.emplace(address, ++last_owner_);
   owners_.emplace(last_owner_, address);
@@ -220,7 +220,7 @@ void supervisor::forget_former_owner(owner_id owner) {
   if (!left)
     return;
   owner_ids_.erase(left.mapped());
-  if (!subscribers_.includes(left.mapped()))
+  if (!serves(left.mapped()))
     unwatch(left.mapped());
 }
 

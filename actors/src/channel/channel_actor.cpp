@@ -174,7 +174,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
     sending_.early_lost();
   }
   if (wire_ == &carrier) {
-    figures_.end_generation(carrier.stats());
+    end_generation();
     wire_ = nullptr;
     if (health_ != nullptr)
       health_->end();
@@ -302,7 +302,7 @@ void channel_actor::end(const transport_error& reason) {
 void channel_actor::cut_and_end(const transport_error& reason) {
   // What it counted is part of the last figures, and may be gone when it is cut.
   if (wire_ != nullptr && !has_ended_)
-    figures_.end_generation(wire_->stats());
+    end_generation();
   cut(reason);
   end(reason);
 }
@@ -537,11 +537,18 @@ stats channel_actor::statistics() const {
   all.state = present_state();
   const auto present = wire_ != nullptr ? std::optional{wire_->stats()} : std::nullopt;
   all.transport = figures_.over_all(present ? &*present : nullptr, status_.generation);
+  all.last_generation = figures_.last_generation();
+  if (present)
+    all.present_generation = figures::of_generation(*present, status_.generation, where().now() - wire_->ready_since());
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
   all.lifetime = figures_.lifetime(status_.state, where().now() - changed_at_);
   all.lifetime.calls = totals_of_calls();
   return all;
+}
+
+void channel_actor::end_generation() {
+  figures_.end_generation(wire_->stats(), status_.generation, where().now() - wire_->ready_since());
 }
 
 std::chrono::microseconds channel_actor::round_trip() const {

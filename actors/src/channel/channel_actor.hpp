@@ -330,6 +330,8 @@ private:
   [[nodiscard]] health& watched_health();
   /// The connection is ready, and everyone knows.
   void begin_health();
+  /// Keeps the figures of the wire, which is about to go.
+  void end_generation();
   void finish_closing();
   /// Has the wire do what the close asks for.
   void finish_wire();

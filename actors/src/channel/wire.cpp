@@ -58,6 +58,7 @@ void wire::handle_connected(const transport_opening& opening) {
   }
   takes_early_data_ = false;
   is_connected_ = true;
+  ready_since_ = where_.now();
   note_arrival();
   if (user_ == nullptr)
     return;
@@ -233,6 +234,7 @@ void wire::flush() {
 
 void wire::take_over() {
   is_connected_ = true;
+  ready_since_ = where_.now();
   user_->attach_wire(*this, reserve_->opening);
   // The rest is this transport's doing, and comes with its own turn.
   pump_later();

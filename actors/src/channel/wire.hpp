@@ -145,6 +145,9 @@ public:
   /// When that was last so, or else when the transport was connected.
   [[nodiscard]] time_point last_arrival() const noexcept { return last_arrival_; }
 
+  /// Since when this is the channel's wire.
+  [[nodiscard]] time_point ready_since() const noexcept { return ready_since_; }
+
 private:
   enum class deadline : std::uint8_t {
     /// Bytes wait and none has moved for `operation_timeout`. Before the orderly end of the transport they wait to be sent;
@@ -205,6 +208,7 @@ private:
   std::unique_ptr<reserve> reserve_;
   std::uint64_t bytes_taken_ = 0;
   time_point last_arrival_{};
+  time_point ready_since_{};
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;
   std::size_t unread_at_end_ = 0;

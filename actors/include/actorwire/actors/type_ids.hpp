@@ -177,13 +177,14 @@ using supervisor_actor =
     caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
                      sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
                      sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>, sig<pool_totals(get_pool_totals)>,
-                     sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>, sig<lease(checkout)>,
-                     sig<void(release)>>;
+                     sig<void(stream_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>,
+                     sig<lease(checkout)>, sig<void(release)>>;
 
 /// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
-using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
-                                        sig<void(reload_tls)>, sig<listener_stats(get_listener_stats)>,
-                                        sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
+using listener_actor =
+    caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
+                     sig<listener_stats(get_listener_stats)>, sig<void(stream_stats)>, sig<void(subscribe)>,
+                     sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -334,6 +335,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::call))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::call_totals))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::called))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::generation_stats))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 
