@@ -126,6 +126,8 @@ private:
   void serve_leases();
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);
+  /// The last failure of a peer; `error_code::none` if there was none.
+  [[nodiscard]] transport_error last_error_of(connection_id peer);
   void answer(waiter_id waiter, const transport_error& reason);
   /// Has a peer that was given back forget its last owner, and lends it to others when it has.
   void clear(connection_id id, const connection_actor& peer);

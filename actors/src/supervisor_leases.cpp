@@ -1,6 +1,7 @@
 // How a supervisor lends its peers: what its `lease_book` decides is carried out here.
 
 #include "channel/audience.hpp"
+#include "delivery/obstacle.hpp"
 #include "supervisor.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -40,8 +41,10 @@ caf::typed_response_promise<lease> supervisor::handle(const checkout& request) {
   const auto waiter = leases_.ask(request, owner, where().now());
   if (!waiter) {
     forget_former_owner(owner);
-    return refuse(make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                             std::to_string(lease_book::waiters_max) + " checkouts wait already"));
+    auto text = std::to_string(lease_book::waiters_max) + " checkouts wait already";
+    if (const auto broken = pool_.breaker(request.remote))
+      text += "; not connected" + describe_obstacle(*broken);
+    return refuse(make_error(error_code::pool_exhausted, phase::setup, origin::local, std::move(text)));
   }
   checkouts_.emplace(*waiter, waiting_checkout{request, asker});
   proceed();
@@ -116,25 +119,33 @@ void supervisor::serve_leases() {
 transport_error supervisor::why_none(waiter_id waiter) {
   const auto& remote = checkouts_.at(waiter).request.remote;
   const auto group = leases_.standing_of(waiter);
+  const auto broken = pool_.breaker(remote);
   if (group.away == 0) {
+    auto text = "the pool holds max_connections = " + std::to_string(options_.limits.max_connections) + " peers";
     if (group.leased + group.leaving >= options_.limits.max_leased || !leases_.is_full())
-      return make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                        "all of max_leased = " + std::to_string(options_.limits.max_leased) + " peers of "
-                            + to_string(remote) + " are lent, or " + std::to_string(group.leaving)
-                            + " of them about to close");
-    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                      "the pool holds max_connections = " + std::to_string(options_.limits.max_connections) + " peers");
+      text = "all of max_leased = " + std::to_string(options_.limits.max_leased) + " peers of " + to_string(remote)
+           + " are lent, or " + std::to_string(group.leaving) + " of them about to close";
+    // To wait longer may be of no use.
+    if (group.down > 0)
+      text += "; " + std::to_string(group.down) + " of them are not connected"
+            + describe_obstacle(broken ? *broken : last_error_of(group.somebody_down));
+    else if (broken)
+      text += "; others are not connected" + describe_obstacle(*broken);
+    return make_error(error_code::pool_exhausted, phase::setup, origin::local, std::move(text));
   }
-  if (auto broken = pool_.breaker(remote))
-    return *std::move(broken);
-  const auto somebody = pool_.status(group.somebody_away, where().now());
+  if (broken)
+    return *broken;
+  const auto cause = last_error_of(group.somebody_away);
   auto text = "of the peers of " + to_string(remote) + ", " + std::to_string(group.leased) + " are lent and "
-            + std::to_string(group.away) + " are not connected";
-  if (!somebody || somebody->last_error.code == error_code::none)
-    return make_error(error_code::not_connected, phase::connect, origin::local, std::move(text) + " yet");
-  const auto& cause = somebody->last_error;
-  return make_error(error_code::not_connected, cause.where, cause.who,
-                    std::move(text) + "; the last failure: " + cause.text, cause.system_code);
+            + std::to_string(group.away) + " are not connected" + describe_obstacle(cause);
+  if (cause.code == error_code::none)
+    return make_error(error_code::not_connected, phase::connect, origin::local, std::move(text));
+  return make_error(error_code::not_connected, cause.where, cause.who, std::move(text), cause.system_code);
+}
+
+transport_error supervisor::last_error_of(connection_id peer) {
+  const auto status = pool_.status(peer, where().now());
+  return status ? status->last_error : transport_error{};
 }
 
 void supervisor::answer(waiter_id waiter, const transport_error& reason) {

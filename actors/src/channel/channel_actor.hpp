@@ -113,6 +113,10 @@ public:
   [[nodiscard]] std::uint64_t generation() const noexcept { return status_.generation; }
   [[nodiscard]] connection_info info() const;
 
+  /// Why there is no connection, as far as that is known: the last failure, or what holds the peer back; nothing while there is
+  /// one.
+  [[nodiscard]] std::optional<transport_error> obstacle() const;
+
   /// Whether the end has come and was told to everyone.
   [[nodiscard]] bool is_over() const noexcept { return has_ended_; }
 
@@ -280,6 +284,8 @@ private:
 
   /// Takes a message for sending that nobody asks about.
   void take(payload& body, const send_options& options);
+  /// What whoever sends a message is told while the channel closes.
+  [[nodiscard]] transport_error why_draining() const;
   /// What is to be said to whoever sends a message at present; nothing while it may be accepted.
   [[nodiscard]] result<void> may_accept(const send_options& options) const;
   /// Takes a message for sending, or says why not.
