@@ -50,6 +50,9 @@ supervisor::behavior_type supervisor::make_behavior() {
           pool_.retire(leaving.id, where().now());
         else
           pool_.close(leaving.id, close_mode::drain, where().now());
+        if (const auto left = members_.find(leaving.id);
+            left != members_.end() && leaving.reason.code != error_code::none)
+          left->second.why_leaving = std::make_unique<const transport_error>(leaving.reason);
         leases_.leave(leaving.id);
         proceed();
       },
@@ -84,7 +87,7 @@ connection_actor supervisor::make_peer(connection_id id, const endpoint& remote)
                                          caf::strong_actor_ptr{ctrl()}, pool_.gauge(id));
   watch(caf::actor_cast<caf::strong_actor_ptr>(made));
   roles_.emplace(made.id(), role{id, 0});
-  members_.emplace(id, member{made, std::move(home), 0});
+  members_.emplace(id, member{made, std::move(home)});
   publish(pool_change::added, id, remote, {});
   return made;
 }
@@ -211,8 +214,10 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
   const auto [id, attempt] = found->second;
   roles_.erase(found);
   if (attempt == 0) {
+    const auto left = members_.find(id);
+    const auto* why = left != members_.end() ? left->second.why_leaving.get() : nullptr;
     if (const auto status = pool_.status(id, where().now()))
-      publish(pool_change::removed, id, status->info.remote, to_transport_error(reason));
+      publish(pool_change::removed, id, status->info.remote, why != nullptr ? *why : to_transport_error(reason));
     pool_.remove(id, where().now());
     members_.erase(id);
     census_.forget(id);

@@ -49,6 +49,8 @@ private:
     connection_actor peer;
     std::shared_ptr<shard_context> home;
     caf::actor_id carrier = 0;
+    /// Why it leaves though nobody has asked it to; null unless it does.
+    std::unique_ptr<const transport_error> why_leaving{};
   };
 
   /// What a watched actor is to the pool.

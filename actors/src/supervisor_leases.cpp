@@ -80,7 +80,12 @@ void supervisor::serve_leases() {
     switch (step->what) {
       case lease_step::kind::grant: {
         auto served = checkouts_.extract(step->waiter);
-        served.mapped().asker.deliver(lease{step->lease, members_.at(step->peer).peer});
+        const auto& granted = members_.at(step->peer).peer;
+        // Ahead of all that its owner can send it.
+        peer_directive directive;
+        directive.what = peer_directive::kind::lend;
+        send_to(granted, std::move(directive));
+        served.mapped().asker.deliver(lease{step->lease, granted});
         break;
       }
       case lease_step::kind::refuse: {
@@ -93,7 +98,10 @@ void supervisor::serve_leases() {
         const auto& wanted = leases_.purpose_of(step->group);
         if (const auto id = pool_.add(wanted.remote, *wanted.options, where().now(), wanted.alternatives)) {
           leases_.joined(step->group, *id);
-          make_peer(*id, wanted.remote);
+          // It is nobody's from the beginning, as one that was given back.
+          peer_directive directive;
+          directive.what = peer_directive::kind::clear;
+          send_to(make_peer(*id, wanted.remote), std::move(directive));
         } else {
           leases_.cannot_grow();
         }

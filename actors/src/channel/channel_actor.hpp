@@ -74,6 +74,12 @@ public:
 
   void deliver(stream_id stream, payload body, const frame_label& label);
 
+  /// Something of what the peer sends has come, on whatever stream: data, or else its end.
+  virtual void note_arrival(bool /*is_end*/) {}
+
+  /// Whether the wire is to read a little of stream 0, and keep it, though nobody wants any.
+  [[nodiscard]] virtual bool reads_ahead() const noexcept { return false; }
+
   /// Nothing more comes on this stream, which is not 0.
   void end_receiving(stream_id stream, const transport_error& why);
 

@@ -99,6 +99,8 @@ struct peer_directive {
     clear,
     /// A lease of the peer was not given back: it closes at once.
     take_back,
+    /// The peer, which was nobody's, is leased from now on.
+    lend,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -113,8 +115,8 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 8> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back"};
+constexpr std::array<std::string_view, 9> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back", "lend"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
@@ -122,10 +124,13 @@ struct peer_leaving {
   connection_id id = 0;
   /// Whether it only finishes its stream, and dials on until all of that is sent. Otherwise it begins to close.
   bool is_finishing = false;
+  /// Why, where nobody has asked it to; `error_code::none` otherwise.
+  transport_error reason;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing});
+    return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing},
+                 field{"reason", self.reason});
   }
 };
 
