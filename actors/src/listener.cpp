@@ -25,7 +25,8 @@ listener::listener(caf::actor_config& config, std::shared_ptr<shard_context> hom
     settings_(std::make_shared<const accept_settings>(std::move(settings))),
     local_(settings_->local),
     opened_(std::move(opened)),
-    held_long_enough_([this] { in_actor([this] { pass_closes_on(); }); }) {}
+    held_long_enough_([this] { in_actor([this] { pass_closes_on(); }); }),
+    streams_(*this, &listener::statistics) {}
 
 listener::behavior_type listener::make_behavior() {
   ignore_error_messages();
@@ -48,6 +49,7 @@ listener::behavior_type listener::make_behavior() {
       [this](const set_limit& request) { return handle(request); },
       [this](const reload_tls& request) { return handle(request); },
       [this](get_listener_stats) { return statistics(); },
+      [this](const stream_stats& request) { handle(request); },
       [this](const subscribe& request) { handle(request); },
       [this](const unsubscribe& request) { handle(request); },
       [this](const close& request) { return handle(request); },
@@ -150,15 +152,31 @@ void listener::end_reload(std::uint64_t number, const result<void>& outcome) {
 
 void listener::handle(const subscribe& request) {
   const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-  // Its receiver is watched already.
-  if (who && subscribers_.add(who, request.mask) && !is_receiver(caf::actor_cast<caf::actor_addr>(who)))
+  if (!who)
+    return;
+  if (!is_watched(caf::actor_cast<caf::actor_addr>(who)))
     watch(who);
+  subscribers_.add(who, request.mask);
 }
 
 void listener::handle(const unsubscribe&) {
   const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
-  if (subscribers_.remove(who) && !is_receiver(who) && !is_part(who))
+  if (subscribers_.remove(who) && !is_watched(who))
     unwatch(who);
+}
+
+void listener::handle(const stream_stats& request) {
+  const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
+  if (!who)
+    return;
+  const auto address = caf::actor_cast<caf::actor_addr>(who);
+  if (request.interval.count() > 0) {
+    if (!is_watched(address))
+      watch(who);
+    streams_.start(who, request.interval);
+  } else if (streams_.stop(address) && !is_watched(address)) {
+    unwatch(address);
+  }
 }
 
 bool listener::is_part(const caf::actor_addr& who) const {
@@ -167,6 +185,10 @@ bool listener::is_part(const caf::actor_addr& who) const {
 
 bool listener::is_receiver(const caf::actor_addr& who) const {
   return settings_->receiver && who == settings_->receiver.address();
+}
+
+bool listener::is_watched(const caf::actor_addr& who) const {
+  return is_receiver(who) || is_part(who) || subscribers_.includes(who) || streams_.includes(who);
 }
 
 listener_stats listener::statistics() const {
@@ -335,6 +357,7 @@ void listener::publish(listener_change change, const transport_error& reason) {
 
 void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   subscribers_.remove(whom);
+  streams_.stop(whom);
   if (is_receiver(whom)) {
     has_lost_receiver_ = true;
     close_sockets(closed_because("the receiver of the listener has ended"));
@@ -362,6 +385,9 @@ void listener::tear_down(const caf::error& reason) noexcept {
     caf::anon_send_exit(part, caf::exit_reason::user_shutdown);
   }
   parts_.clear();
+  for (const auto& who : streams_.stop_all())
+    if (!is_watched(who))
+      unwatch(who);
   subscribers_.for_each([this](const auto& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
   subscribers_.clear();
   // Handles of an ended listener are often kept, by its receiver above all: neither keeps the other.

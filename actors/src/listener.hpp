@@ -3,6 +3,7 @@
 #include "accept_actor.hpp"
 #include "close_round.hpp"
 #include "seam/shard_actor.hpp"
+#include "stats_streams.hpp"
 #include "subscriber_list.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
@@ -52,6 +53,7 @@ private:
   caf::result<void> handle(const set_limit& request);
   void handle(const subscribe& request);
   void handle(const unsubscribe& request);
+  void handle(const stream_stats& request);
   caf::typed_response_promise<close_report> handle(const close& request);
   [[nodiscard]] listener_stats statistics() const;
 
@@ -65,6 +67,8 @@ private:
   void note_closed(const transport_error& why);
   [[nodiscard]] bool is_part(const caf::actor_addr& who) const;
   [[nodiscard]] bool is_receiver(const caf::actor_addr& who) const;
+  /// Whether `who` is watched: its end matters, or it is told anything without asking each time.
+  [[nodiscard]] bool is_watched(const caf::actor_addr& who) const;
   /// Remembers an error of accepting or listening, or one that nobody waits for.
   void count_error(const transport_error& reason);
   void publish(listener_change change, const transport_error& reason = {});
@@ -106,6 +110,7 @@ private:
   std::unordered_map<std::uint64_t, std::pair<tls_store::query, promise>> reloads_;
   std::uint64_t reloads_begun_ = 0;
   subscriber_list subscribers_;
+  stats_streams<listener, listener_stats> streams_;
   transport_error last_error_;
   std::uint64_t errors_ = 0;
   bool has_lost_receiver_ = false;

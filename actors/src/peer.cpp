@@ -12,6 +12,15 @@
 
 namespace actorwire {
 
+namespace {
+
+transport_error data_for_nobody() {
+  return make_error(error_code::lease_ended, phase::established, origin::remote,
+                    "data that nobody asked for came while nobody had the peer");
+}
+
+} // namespace
+
 peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
            std::shared_ptr<const std::vector<endpoint>> alternatives, std::shared_ptr<const transport_config> settings,
            caf::strong_actor_ptr supervisor, std::shared_ptr<load_gauge> gauge, std::chrono::milliseconds idle_timeout)
@@ -40,7 +49,7 @@ bool peer::can_have_streams() const noexcept {
 
 void peer::finishes() {
   // Said before `finish_stream` is answered, so that whoever acquires the endpoint then gets one that takes messages.
-  send_to(supervisor_, peer_leaving{source(), true});
+  send_to(supervisor_, peer_leaving{source(), true, {}});
 }
 
 void peer::leaves() {
@@ -48,7 +57,7 @@ void peer::leaves() {
   if (successor_ != nullptr && !successor_->is_ready)
     dismiss_successor();
   // Said before anyone hears that the peer is closed, so that whoever acquires it anew gets a new one.
-  send_to(supervisor_, peer_leaving{source(), false});
+  send_to(supervisor_, peer_leaving{source(), false, why_leaving_ != nullptr ? *why_leaving_ : transport_error{}});
 }
 
 void peer::has_left() {
@@ -56,6 +65,7 @@ void peer::has_left() {
 }
 
 void peer::becomes_ready(const transport_opening&) {
+  is_used_ = !is_free_;
   if (detours_ != nullptr)
     detours_->memory.note_winner(info().carried_by, remote(), where().now());
   if (rest_ != nullptr)
@@ -160,7 +170,46 @@ void peer::wire_lost(const transport_error& reason) {
 }
 
 void peer::flush() {
-  in_actor([] {});
+  in_actor([this] {
+    if (why_leaving_ != nullptr && !wants_to_end() && !is_over())
+      begin_close(close{close_mode::flush});
+  });
+}
+
+// -- one that is lent ------------------------------------------------------------------------------------------------------
+
+void peer::become_free(const transport_error& reason) {
+  is_free_ = true;
+  // This also has the connection read what may have come.
+  dismiss(reason);
+  if (is_used_ && wire_ != nullptr && wire_->has_unread() && !wants_to_end())
+    leave(data_for_nobody());
+}
+
+void peer::become_lent() {
+  is_free_ = false;
+  is_used_ = true;
+}
+
+void peer::note_arrival(bool is_end) {
+  // An old connection that has a successor ends because it was asked to, and what comes on it is dropped.
+  if (!is_free_ || why_leaving_ != nullptr || wants_to_end() || has_successor())
+    return;
+  // What a server says first, before anybody has had its connection, is for whoever is the first. Its end is for nobody.
+  if (!is_end && !is_used_)
+    return;
+  why_leaving_ =
+      std::make_unique<const transport_error>(is_end ? make_error(error_code::peer_closed, phase::established,
+                                                                  origin::remote, "closed while nobody had the peer")
+                                                     : data_for_nobody());
+  // It is the carrier's message handling that runs.
+  where().flush_later(*this);
+}
+
+void peer::leave(const transport_error& reason) {
+  why_leaving_ = std::make_unique<const transport_error>(reason);
+  // What the last owner has sent goes out.
+  begin_close(close{close_mode::flush});
 }
 
 void peer::obey(peer_directive& directive) {
@@ -214,10 +263,13 @@ void peer::obey(peer_directive& directive) {
       set_obstacle(directive.reason);
       break;
     case peer_directive::kind::clear:
-      dismiss(directive.reason);
+      become_free(directive.reason);
       break;
     case peer_directive::kind::take_back:
       cut_and_end(directive.reason);
+      break;
+    case peer_directive::kind::lend:
+      become_lent();
       break;
   }
 }

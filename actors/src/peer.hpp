@@ -45,6 +45,9 @@ public:
 
   void note_successor_ready(wire& line) override;
 
+  void note_arrival(bool is_end) override;
+  [[nodiscard]] bool reads_ahead() const noexcept override { return is_free_; }
+
 private:
   void finishes() override;
   void leaves() override;
@@ -60,8 +63,17 @@ private:
   void cut(const transport_error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
 
-  /// Ends the actor if a loss, seen by the carrier and so outside this actor's own message handling, was its end.
+  /// Ends the actor if a loss, seen by the carrier and so outside this actor's own message handling, was its end; or lets it
+  /// close if that is what something which came, and was seen in the same way, is to lead to.
   void flush() override;
+
+  // -- one that is lent
+  /// Nobody has the peer any more.
+  void become_free(const transport_error& reason);
+  /// Somebody has it, and has what its connection brings.
+  void become_lent();
+  /// Nobody may be given its connection: it closes, and says why.
+  void leave(const transport_error& reason);
 
   /// What is to take the place of the present connection.
   struct successor {
@@ -108,6 +120,12 @@ private:
   std::unique_ptr<const transport_error> obstacle_;
   /// Null for a peer that stays connected.
   std::unique_ptr<rest> rest_;
+  /// Why it leaves the pool though nobody has asked it to; null unless it does, or is about to.
+  std::unique_ptr<const transport_error> why_leaving_;
+  /// It is there to be lent, and nobody has it.
+  bool is_free_ = false;
+  /// Somebody has had the present connection: what comes on it now was meant for him.
+  bool is_used_ = false;
 };
 
 } // namespace actorwire

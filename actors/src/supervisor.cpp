@@ -30,6 +30,7 @@ supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context>
     options_(std::move(options)),
     pool_(options_.limits, random_source{options_.seed}, options_.next_id),
     leases_(options_.limits),
+    streams_(*this, &supervisor::statistics),
     due_([this] { in_actor([this] { proceed(); }); }),
     leases_due_([this] { in_actor([this] { proceed(); }); }) {}
 
@@ -42,26 +43,11 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const set_policy& request) { return handle(request); },
       [this](const reset& request) { return handle(request); },
       [this](const reload_tls& request) { return handle(request); },
-      [this](get_pool_stats) {
-        auto figures = pool_.stats();
-        figures.leased = static_cast<std::uint32_t>(leases_.lease_count());
-        figures.leasable = static_cast<std::uint32_t>(leases_.peer_count() - leases_.lease_count());
-        figures.lease_waiters = static_cast<std::uint32_t>(leases_.waiter_count());
-        figures.leases = leases_.granted();
-        figures.leases_taken_back = leases_taken_back_;
-        return figures;
-      },
+      [this](get_pool_stats) { return statistics(); },
       [this](get_pool_totals request) { return handle(request); },
-      [this](const subscribe& request) {
-        const auto who = caf::actor_cast<caf::strong_actor_ptr>(current_sender());
-        if (who && subscribers_.add(who, request.mask) && !owner_ids_.contains(caf::actor_cast<caf::actor_addr>(who)))
-          watch(who);
-      },
-      [this](const unsubscribe&) {
-        const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
-        if (subscribers_.remove(who) && !owner_ids_.contains(who))
-          unwatch(who);
-      },
+      [this](const stream_stats& request) { handle(request); },
+      [this](const subscribe& request) { handle(request); },
+      [this](const unsubscribe& request) { handle(request); },
       [this](const close& request) { return handle(request); },
       [this](const checkout& request) { return handle(request); },
       [this](const release& request) { return handle(request); },
@@ -71,6 +57,9 @@ supervisor::behavior_type supervisor::make_behavior() {
           pool_.retire(leaving.id, where().now());
         else
           pool_.close(leaving.id, close_mode::drain, where().now());
+        if (const auto left = members_.find(leaving.id);
+            left != members_.end() && leaving.reason.code != error_code::none)
+          left->second.why_leaving = std::make_unique<const transport_error>(leaving.reason);
         leases_.leave(leaving.id);
         proceed();
       },
@@ -115,7 +104,7 @@ connection_actor supervisor::make_peer(connection_id id, const endpoint& remote)
                                          caf::strong_actor_ptr{ctrl()}, pool_.gauge(id), pool_.idle_timeout(id));
   watch(caf::actor_cast<caf::strong_actor_ptr>(made));
   roles_.emplace(made.id(), role{id, 0});
-  members_.emplace(id, member{made, std::move(home), 0});
+  members_.emplace(id, member{made, std::move(home)});
   publish(pool_change::added, id, remote, {});
   return made;
 }
@@ -217,26 +206,6 @@ caf::typed_response_promise<close_report> supervisor::handle(const close& reques
   return closing_.join_and_pass_on(this, peers, request, [this] { quit(); });
 }
 
-pool_census::promise supervisor::handle(get_pool_totals) {
-  auto asker = census_.join(this);
-  if (!census_.has_begun() && census_.is_wanted())
-    begin_census();
-  return asker;
-}
-
-void supervisor::begin_census() {
-  census_.begin(this, members_, [this] {
-    if (census_.is_wanted())
-      begin_census();
-  });
-}
-
-void supervisor::handle(const stats& last) {
-  const auto found = current_sender() ? roles_.find(current_sender()->id()) : roles_.end();
-  if (found != roles_.end() && found->second.attempt == 0 && found->second.id == last.source)
-    census_.note_end(last);
-}
-
 // -- what became of the attempts ----------------------------------------------------------------------------------------
 
 void supervisor::handle_ready(const opened& event) {
@@ -252,6 +221,7 @@ void supervisor::handle_ready(const opened& event) {
 
 void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) {
   subscribers_.remove(whom);
+  streams_.stop(whom);
   bury(whom);
   const auto found = roles_.find(whom.id());
   if (found == roles_.end()) {
@@ -261,8 +231,10 @@ void supervisor::on_down(const caf::actor_addr& whom, const caf::error& reason) 
   const auto [id, attempt] = found->second;
   roles_.erase(found);
   if (attempt == 0) {
+    const auto left = members_.find(id);
+    const auto* why = left != members_.end() ? left->second.why_leaving.get() : nullptr;
     if (const auto status = pool_.status(id, where().now()))
-      publish(pool_change::removed, id, status->info.remote, to_transport_error(reason));
+      publish(pool_change::removed, id, status->info.remote, why != nullptr ? *why : to_transport_error(reason));
     pool_.remove(id, where().now());
     members_.erase(id);
     census_.forget(id);
@@ -392,14 +364,7 @@ void supervisor::tear_down(const caf::error& reason) noexcept {
   for (const auto& [id, entry] : members_)
     caf::anon_send_exit(entry.peer, caf::exit_reason::user_shutdown);
   members_.clear();
-  subscribers_.for_each([this](const auto& who) {
-    const auto address = caf::actor_cast<caf::actor_addr>(who);
-    if (!owner_ids_.contains(address))
-      unwatch(address);
-  });
-  subscribers_.clear();
-  for (const auto& [who, number] : std::exchange(owner_ids_, {}))
-    unwatch(who);
+  dismiss_all();
 }
 
 } // namespace actorwire

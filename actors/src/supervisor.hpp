@@ -4,6 +4,7 @@
 #include "edge/tls_store.hpp"
 #include "pool_census.hpp"
 #include "seam/shard_actor.hpp"
+#include "stats_streams.hpp"
 #include "subscriber_list.hpp"
 #include "supervision/lease_book.hpp"
 #include "supervision/pool.hpp"
@@ -49,6 +50,8 @@ private:
     connection_actor peer;
     std::shared_ptr<shard_context> home;
     caf::actor_id carrier = 0;
+    /// Why it leaves though nobody has asked it to; null unless it does.
+    std::unique_ptr<const transport_error> why_leaving{};
   };
 
   /// What a watched actor is to the pool.
@@ -92,8 +95,16 @@ private:
   caf::result<void> handle(const release& request);
   void handle_ready(const opened& event);
   void handle(const stats& last);
+  void handle(const stream_stats& request);
+  void handle(const subscribe& request);
+  void handle(const unsubscribe& request);
+  [[nodiscard]] pool_stats statistics() const;
   /// Asks the peers for what they count.
   void begin_census();
+  /// Whether `who` is told anything without asking each time, or has a lease, or waits for one; it is watched then.
+  [[nodiscard]] bool serves(const caf::actor_addr& who) const;
+  /// Forgets whoever is served.
+  void dismiss_all();
 
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
@@ -118,6 +129,8 @@ private:
   void serve_leases();
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);
+  /// The last failure of a peer; `error_code::none` if there was none.
+  [[nodiscard]] transport_error last_error_of(connection_id peer);
   void answer(waiter_id waiter, const transport_error& reason);
   /// Has a peer that was given back forget its last owner, and lends it to others when it has.
   void clear(connection_id id, const connection_actor& peer);
@@ -139,6 +152,7 @@ private:
   std::unordered_map<connection_id, member> members_;
   std::unordered_map<caf::actor_id, role> roles_;
   subscriber_list subscribers_;
+  stats_streams<supervisor, pool_stats> streams_;
   std::unordered_map<std::uint64_t, reload> reloads_;
   std::uint64_t reloads_begun_ = 0;
   close_round closing_;

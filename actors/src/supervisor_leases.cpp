@@ -1,6 +1,7 @@
 // How a supervisor lends its peers: what its `lease_book` decides is carried out here.
 
 #include "channel/audience.hpp"
+#include "delivery/obstacle.hpp"
 #include "supervisor.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -40,8 +41,10 @@ caf::typed_response_promise<lease> supervisor::handle(const checkout& request) {
   const auto waiter = leases_.ask(request, owner, where().now());
   if (!waiter) {
     forget_former_owner(owner);
-    return refuse(make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                             std::to_string(lease_book::waiters_max) + " checkouts wait already"));
+    auto text = std::to_string(lease_book::waiters_max) + " checkouts wait already";
+    if (const auto broken = pool_.breaker(request.remote))
+      text += "; not connected" + describe_obstacle(*broken);
+    return refuse(make_error(error_code::pool_exhausted, phase::setup, origin::local, std::move(text)));
   }
   checkouts_.emplace(*waiter, waiting_checkout{request, asker});
   proceed();
@@ -77,7 +80,12 @@ void supervisor::serve_leases() {
     switch (step->what) {
       case lease_step::kind::grant: {
         auto served = checkouts_.extract(step->waiter);
-        served.mapped().asker.deliver(lease{step->lease, members_.at(step->peer).peer});
+        const auto& granted = members_.at(step->peer).peer;
+        // Ahead of all that its owner can send it.
+        peer_directive directive;
+        directive.what = peer_directive::kind::lend;
+        send_to(granted, std::move(directive));
+        served.mapped().asker.deliver(lease{step->lease, granted});
         break;
       }
       case lease_step::kind::refuse: {
@@ -90,7 +98,10 @@ void supervisor::serve_leases() {
         const auto& wanted = leases_.purpose_of(step->group);
         if (const auto id = pool_.add(wanted.remote, *wanted.options, where().now(), wanted.alternatives)) {
           leases_.joined(step->group, *id);
-          make_peer(*id, wanted.remote);
+          // It is nobody's from the beginning, as one that was given back.
+          peer_directive directive;
+          directive.what = peer_directive::kind::clear;
+          send_to(make_peer(*id, wanted.remote), std::move(directive));
         } else {
           leases_.cannot_grow();
         }
@@ -116,25 +127,33 @@ void supervisor::serve_leases() {
 transport_error supervisor::why_none(waiter_id waiter) {
   const auto& remote = checkouts_.at(waiter).request.remote;
   const auto group = leases_.standing_of(waiter);
+  const auto broken = pool_.breaker(remote);
   if (group.away == 0) {
+    auto text = "the pool holds max_connections = " + std::to_string(options_.limits.max_connections) + " peers";
     if (group.leased + group.leaving >= options_.limits.max_leased || !leases_.is_full())
-      return make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                        "all of max_leased = " + std::to_string(options_.limits.max_leased) + " peers of "
-                            + to_string(remote) + " are lent, or " + std::to_string(group.leaving)
-                            + " of them about to close");
-    return make_error(error_code::pool_exhausted, phase::setup, origin::local,
-                      "the pool holds max_connections = " + std::to_string(options_.limits.max_connections) + " peers");
+      text = "all of max_leased = " + std::to_string(options_.limits.max_leased) + " peers of " + to_string(remote)
+           + " are lent, or " + std::to_string(group.leaving) + " of them about to close";
+    // To wait longer may be of no use.
+    if (group.down > 0)
+      text += "; " + std::to_string(group.down) + " of them are not connected"
+            + describe_obstacle(broken ? *broken : last_error_of(group.somebody_down));
+    else if (broken)
+      text += "; others are not connected" + describe_obstacle(*broken);
+    return make_error(error_code::pool_exhausted, phase::setup, origin::local, std::move(text));
   }
-  if (auto broken = pool_.breaker(remote))
-    return *std::move(broken);
-  const auto somebody = pool_.status(group.somebody_away, where().now());
+  if (broken)
+    return *broken;
+  const auto cause = last_error_of(group.somebody_away);
   auto text = "of the peers of " + to_string(remote) + ", " + std::to_string(group.leased) + " are lent and "
-            + std::to_string(group.away) + " are not connected";
-  if (!somebody || somebody->last_error.code == error_code::none)
-    return make_error(error_code::not_connected, phase::connect, origin::local, std::move(text) + " yet");
-  const auto& cause = somebody->last_error;
-  return make_error(error_code::not_connected, cause.where, cause.who,
-                    std::move(text) + "; the last failure: " + cause.text, cause.system_code);
+            + std::to_string(group.away) + " are not connected" + describe_obstacle(cause);
+  if (cause.code == error_code::none)
+    return make_error(error_code::not_connected, phase::connect, origin::local, std::move(text));
+  return make_error(error_code::not_connected, cause.where, cause.who, std::move(text), cause.system_code);
+}
+
+transport_error supervisor::last_error_of(connection_id peer) {
+  const auto status = pool_.status(peer, where().now());
+  return status ? status->last_error : transport_error{};
 }
 
 void supervisor::answer(waiter_id waiter, const transport_error& reason) {
@@ -206,7 +225,7 @@ owner_id supervisor::number_of(const caf::strong_actor_ptr& who) {
   const auto address = caf::actor_cast<caf::actor_addr>(who);
   if (const auto known = owner_ids_.find(address); known != owner_ids_.end())
     return known->second;
-  if (!subscribers_.includes(address))
+  if (!serves(address))
     watch(who);
   owner_ids_.emplace(address, ++last_owner_);
   owners_.emplace(last_owner_, address);
@@ -220,7 +239,7 @@ void supervisor::forget_former_owner(owner_id owner) {
   if (!left)
     return;
   owner_ids_.erase(left.mapped());
-  if (!subscribers_.includes(left.mapped()))
+  if (!serves(left.mapped()))
     unwatch(left.mapped());
 }
 

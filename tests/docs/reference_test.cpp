@@ -217,6 +217,7 @@ void check_constants(limits_table& table) {
   row("lease_book::waiters_max", std::to_string(lease_book::waiters_max));
   row("pool_census::waiting_max", std::to_string(pool_census::waiting_max));
   row("wire::events_max", std::to_string(wire::events_max));
+  row("wire::read_ahead_max", size(wire::read_ahead_max));
   row("tls_engine::handshake_bytes_max", size(tls_engine::handshake_bytes_max));
   row("tls_store::unused_max", std::to_string(tls_store::unused_max));
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));

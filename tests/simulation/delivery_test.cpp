@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -156,17 +157,25 @@ TEST_CASE("a dropped message is counted and reported once, whether its sender as
 }
 
 TEST_CASE("what a message that may not wait becomes depends on its policy and nothing else", "[simulation][D7]") {
-  enum class way : std::uint8_t { connecting, backoff, failed, ready, draining };
+  enum class way : std::uint8_t { connecting, backoff, failed, ready, draining, draining_alone };
   enum class fate : std::uint8_t { waits, error, dropped, written };
   // In the order of `when_down`: queue, fail, drop.
-  const std::array<std::pair<way, std::array<fate, 3>>, 5> matrix{{
-      {way::connecting, {fate::waits, fate::error, fate::dropped}},
-      {way::backoff, {fate::waits, fate::error, fate::dropped}},
-      {way::failed, {fate::error, fate::error, fate::dropped}},
-      {way::ready, {fate::written, fate::written, fate::written}},
-      {way::draining, {fate::error, fate::error, fate::error}},
+  struct row_of {
+    way where;
+    std::array<fate, 3> row;
+    /// What whoever is refused is told: why there is no connection.
+    error_code cause;
+    std::string_view words;
+  };
+  const std::array<row_of, 6> matrix{{
+      {way::connecting, {fate::waits, fate::error, fate::dropped}, error_code::not_connected, "not connected yet"},
+      {way::backoff, {fate::waits, fate::error, fate::dropped}, error_code::refused, "connection refused"},
+      {way::failed, {fate::error, fate::error, fate::dropped}, error_code::attempts_exhausted, "connection refused"},
+      {way::ready, {fate::written, fate::written, fate::written}, error_code::none, {}},
+      {way::draining, {fate::error, fate::error, fate::error}, error_code::draining, "is being closed"},
+      {way::draining_alone, {fate::error, fate::error, fate::error}, error_code::draining, "connection refused"},
   }};
-  for (const auto& [where, row] : matrix)
+  for (const auto& [where, row, cause, words] : matrix)
     for (const auto policy : {when_down::queue, when_down::fail, when_down::drop}) {
       CAPTURE(static_cast<int>(where), name_of(policy));
       simulated_system world;
@@ -175,17 +184,23 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
         world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
       if (where == way::failed)
         options.reconnection.max_attempts = 1;
-      if (where == way::backoff)
+      if (where == way::backoff || where == way::draining_alone)
         options.reconnection.base_delay = options.reconnection.max_delay = 1h;
       if (where == way::ready || where == way::draining)
         world.hosts().listen(server, deaf_service());
       auto user = world.make_probe();
       const auto peer = world.acquire(server, options);
       user.subscribe(peer, event_mask::loss);
+      if (where == way::draining_alone)
+        user.cast(peer, "keeps it from closing at once", {.ttl = 1h});
       world.run_for(1s);
-      if (where == way::draining)
+      if (where == way::draining || where == way::draining_alone)
         user.close(peer, close_mode::drain, 1h);
       world.run_now();
+      const auto names_the_cause = [&cause = cause, &words = words](const transport_error& told) {
+        INFO(to_string(told));
+        return told.code == cause && told.text.find(words) != std::string::npos;
+      };
 
       // Whatever is decided is decided at once, without waiting for any timer.
       const auto asked = user.send(peer, "asked", {.policy = policy});
@@ -203,7 +218,8 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
           break;
         case fate::error:
           REQUIRE(asked->error);
-          CHECK(asked->error->code != error_code::crashed);
+          CHECK(names_the_cause(*asked->error));
+          CHECK(names_the_cause(user.all<data_lost>().back().why));
           CHECK(reports == 0);
           CHECK(cast_is_reported);
           break;
@@ -212,6 +228,7 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
           CHECK(asked->value->result == outcome::not_sent);
           CHECK(reports == 1);
           CHECK(cast_is_reported);
+          CHECK(names_the_cause(user.all<data_lost>().back().why));
           break;
         case fate::written:
           REQUIRE(asked->value);

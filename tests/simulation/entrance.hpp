@@ -182,6 +182,8 @@ public:
     return answer.value();
   }
 
+  [[nodiscard]] const listener_actor& handle() const noexcept { return listener_; }
+
   [[nodiscard]] bool is_paused() const { return doors_->front().is_paused; }
 
   /// The sockets of all shards together.

@@ -80,6 +80,8 @@ struct line {
   void operator()(const called& told) const {
     out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
   }
+  void operator()(const pool_stats& told) const { out << "pool stats of " << told.peers << " peers"; }
+  void operator()(const listener_stats& told) const { out << "listener stats of " << told.open << " clients"; }
   void operator()(const receipt& told) const {
     out << "send " << told.number << ' ';
     if (told.known)
@@ -120,6 +122,16 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
           mine->unanswered.push_back(self->make_response_promise());
       },
       [self, mine, keep](called& told) {
+        keep(told);
+        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+          mine->unanswered.push_back(self->make_response_promise());
+      },
+      [self, mine, keep](pool_stats& told) {
+        keep(told);
+        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+          mine->unanswered.push_back(self->make_response_promise());
+      },
+      [self, mine, keep](listener_stats& told) {
         keep(told);
         if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
           mine->unanswered.push_back(self->make_response_promise());
@@ -290,6 +302,14 @@ answer_to<stats> probe::get_stats(const connection_actor& of) {
 }
 
 void probe::stream_stats(const connection_actor& of, std::chrono::milliseconds interval) {
+  run([of, interval](caf::event_based_actor* self) { tell(self, of, actorwire::stream_stats{interval}); });
+}
+
+void probe::stream_stats(const supervisor_actor& of, std::chrono::milliseconds interval) {
+  run([of, interval](caf::event_based_actor* self) { tell(self, of, actorwire::stream_stats{interval}); });
+}
+
+void probe::stream_stats(const listener_actor& of, std::chrono::milliseconds interval) {
   run([of, interval](caf::event_based_actor* self) { tell(self, of, actorwire::stream_stats{interval}); });
 }
 

@@ -42,10 +42,10 @@ struct receipt {
 
 /// Something that a probe was told, and when.
 struct note {
-  using content =
-      std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost, stats,
-                   pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed, streams_available,
-                   datagram_received, address_changed, message_settled, health_changed, called>;
+  using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
+                               stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
+                               streams_available, datagram_received, address_changed, message_settled, health_changed,
+                               called, pool_stats, listener_stats>;
   time_point when;
   content what;
 };
@@ -90,6 +90,8 @@ public:
   answer_to<datagram_sent> send_datagram(const connection_actor& on, std::string_view text);
   answer_to<stats> get_stats(const connection_actor& of);
   void stream_stats(const connection_actor& of, std::chrono::milliseconds interval);
+  void stream_stats(const supervisor_actor& of, std::chrono::milliseconds interval);
+  void stream_stats(const listener_actor& of, std::chrono::milliseconds interval);
   answer_to<connection_status> get_state(const connection_actor& of);
   answer_to<health_report> get_health(const connection_actor& of);
   answer_to<caf::unit_t> set_probe(const connection_actor& of, const caf::actor& prober, probe_policy policy = {});

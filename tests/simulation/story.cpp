@@ -86,6 +86,8 @@ public:
   void operator()(const stats& told) { see(told.generation); }
   void operator()(const pool_event&) {}
   void operator()(const listener_event&) {}
+  void operator()(const pool_stats&) {}
+  void operator()(const listener_stats&) {}
 
 private:
   void expect(bool holds, const char* otherwise) noexcept {

@@ -2,9 +2,11 @@
 
 #include "channel/channel_actor.hpp"
 #include "channel/refusal.hpp"
+#include "delivery/obstacle.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,9 +33,12 @@ transport_error unanswered(outcome left, const transport_error& why) {
                     left == outcome::not_sent ? 0 : 1);
 }
 
-transport_error time_is_over() {
-  return make_error(error_code::call_unanswered, phase::established, origin::local,
-                    "no answer came within its timeout");
+/// `obstacle` is why there is no connection; nothing if there is one.
+transport_error time_is_over(const std::optional<transport_error>& obstacle = {}) {
+  std::string text = "no answer came within its timeout";
+  if (obstacle)
+    text += "; not connected" + describe_obstacle(*obstacle);
+  return make_error(error_code::call_unanswered, phase::established, origin::local, std::move(text));
 }
 
 } // namespace
@@ -85,7 +90,7 @@ void calls::note_outcome(const settled& what) {
   if (what.result == outcome::not_sent && !ran_out)
     fail(found, *what.why);
   else
-    fail(found, unanswered(what.result, ran_out ? time_is_over() : *what.why));
+    fail(found, unanswered(what.result, ran_out ? time_is_over(owner_.obstacle()) : *what.why));
 }
 
 // -- from the peer ------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 #include "channel/calls.hpp"
 #include "channel/wire.hpp"
+#include "delivery/obstacle.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -51,6 +52,8 @@ struct channel_actor::closing {
 
   std::vector<caf::typed_response_promise<close_report>> waiting;
   close_mode mode = close_mode::drain;
+  /// Why there was no connection when it began; nothing if there was one.
+  std::optional<transport_error> obstacle;
   timer time_out;
 };
 
@@ -174,7 +177,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
     sending_.early_lost();
   }
   if (wire_ == &carrier) {
-    figures_.end_generation(carrier.stats());
+    end_generation();
     wire_ = nullptr;
     if (health_ != nullptr)
       health_->end();
@@ -309,7 +312,7 @@ void channel_actor::end(const transport_error& reason) {
 void channel_actor::cut_and_end(const transport_error& reason) {
   // What it counted is part of the last figures, and may be gone when it is cut.
   if (wire_ != nullptr && !has_ended_)
-    figures_.end_generation(wire_->stats());
+    end_generation();
   cut(reason);
   end(reason);
 }
@@ -414,7 +417,7 @@ result<void> channel_actor::may_accept(const send_options& options) {
   if (has_ended_)
     return closed_error();
   if (closing_ != nullptr)
-    return make_error(error_code::draining, phase::close, origin::local, "the connection is being closed");
+    return why_draining();
   if (options.stream != 0)
     return may_accept_on(options.stream);
   if (is_finishing_)
@@ -549,11 +552,18 @@ stats channel_actor::statistics() const {
   all.state = present_state();
   const auto present = wire_ != nullptr ? std::optional{wire_->stats()} : std::nullopt;
   all.transport = figures_.over_all(present ? &*present : nullptr, status_.generation);
+  all.last_generation = figures_.last_generation();
+  if (present)
+    all.present_generation = figures::of_generation(*present, status_.generation, where().now() - wire_->ready_since());
   all.delivery = sending_.totals();
   all.queued_bytes = sending_.unwritten_bytes();
   all.lifetime = figures_.lifetime(status_.state, where().now() - changed_at_);
   all.lifetime.calls = totals_of_calls();
   return all;
+}
+
+void channel_actor::end_generation() {
+  figures_.end_generation(wire_->stats(), status_.generation, where().now() - wire_->ready_since());
 }
 
 std::chrono::microseconds channel_actor::round_trip() const {
@@ -585,6 +595,9 @@ caf::typed_response_promise<close_report> channel_actor::handle(const close& req
 void channel_actor::begin_close(const close& request) {
   if (closing_ == nullptr)
     closing_ = std::make_unique<closing>(*this);
+  // Its own beginning is told as the reason from now on.
+  if (state() != connection_state::draining)
+    closing_->obstacle = obstacle();
   leaves();
   if (health_ != nullptr)
     health_->end();
@@ -660,6 +673,21 @@ void channel_actor::finish_closing() {
   for (auto& asker : std::exchange(closing_->waiting, {}))
     asker.deliver(close_report{totals, totals.not_sent.messages == 0 && totals.maybe_sent.messages == 0});
   closing_->time_out.cancel();
+}
+
+transport_error channel_actor::why_draining() const {
+  std::string text = "the connection is being closed";
+  if (const auto why = obstacle())
+    text += "; not connected" + describe_obstacle(*why);
+  return make_error(error_code::draining, phase::close, origin::local, std::move(text));
+}
+
+std::optional<transport_error> channel_actor::obstacle() const {
+  if (is_ready())
+    return std::nullopt;
+  if (closing_ != nullptr && closing_->obstacle)
+    return closing_->obstacle;
+  return why_not_ready();
 }
 
 transport_error channel_actor::why_not_ready() const {

@@ -74,6 +74,12 @@ public:
 
   void deliver(stream_id stream, payload body, const frame_label& label);
 
+  /// Something of what the peer sends has come, on whatever stream: data, or else its end.
+  virtual void note_arrival(bool /*is_end*/) {}
+
+  /// Whether the wire is to read a little of stream 0, and keep it, though nobody wants any.
+  [[nodiscard]] virtual bool reads_ahead() const noexcept { return false; }
+
   /// Nothing more comes on this stream, which is not 0.
   void end_receiving(stream_id stream, const transport_error& why);
 
@@ -112,6 +118,10 @@ public:
   [[nodiscard]] connection_id source() const noexcept { return status_.id; }
   [[nodiscard]] std::uint64_t generation() const noexcept { return status_.generation; }
   [[nodiscard]] connection_info info() const;
+
+  /// Why there is no connection, as far as that is known: the last failure, or what holds the peer back; nothing while there is
+  /// one.
+  [[nodiscard]] std::optional<transport_error> obstacle() const;
 
   /// Whether the end has come and was told to everyone.
   [[nodiscard]] bool is_over() const noexcept { return has_ended_; }
@@ -286,6 +296,8 @@ private:
 
   /// Takes a message for sending that nobody asks about.
   void take(payload& body, const send_options& options);
+  /// What whoever sends a message is told while the channel closes.
+  [[nodiscard]] transport_error why_draining() const;
   /// What is to be said to whoever sends a message at present; nothing while it may be accepted.
   [[nodiscard]] result<void> may_accept(const send_options& options);
   /// Takes a message for sending, or says why not.
@@ -336,6 +348,8 @@ private:
   [[nodiscard]] health& watched_health();
   /// The connection is ready, and everyone knows.
   void begin_health();
+  /// Keeps the figures of the wire, which is about to go.
+  void end_generation();
   void finish_closing();
   /// Has the wire do what the close asks for.
   void finish_wire();

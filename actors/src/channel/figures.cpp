@@ -1,6 +1,7 @@
 #include "channel/figures.hpp"
 
 #include "channel/channel_actor.hpp"
+#include "stats_streams.hpp"
 
 #include <actorwire/transports/timer.hpp>
 
@@ -12,9 +13,6 @@
 namespace actorwire {
 
 namespace {
-
-constexpr std::chrono::milliseconds shortest_interval{10};
-constexpr std::chrono::milliseconds longest_interval{std::chrono::hours{24}};
 
 /// Asking the kernel costs more than sending a message does.
 constexpr std::chrono::milliseconds shortest_round_trip_interval{100};
@@ -30,8 +28,10 @@ std::chrono::microseconds in_microseconds(duration stay) noexcept {
 struct figures::past {
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
-  /// Those of the last one.
+  /// Those of the last one, and which that was.
   transport_stats last;
+  std::uint64_t generation = 0;
+  duration lived{0};
 };
 
 struct figures::stream {
@@ -62,11 +62,13 @@ figures::figures(channel_actor& owner) : owner_(owner) {}
 
 figures::~figures() = default;
 
-void figures::end_generation(transport_stats last) {
+void figures::end_generation(transport_stats last, std::uint64_t generation, duration lived) {
   auto& generations = more().generations;
   if (generations == nullptr)
     generations = std::make_unique<past>();
   generations->last = last;
+  generations->generation = generation;
+  generations->lived = lived;
   generations->bytes_sent += last.bytes_sent;
   generations->bytes_received += last.bytes_received;
 }
@@ -86,6 +88,18 @@ transport_stats figures::over_all(const transport_stats* present, std::uint64_t 
   }
   sum.reconnect_count = generation > 1 ? static_cast<std::uint32_t>(generation - 1) : 0;
   return sum;
+}
+
+generation_stats figures::last_generation() const {
+  if (kept_ == nullptr || kept_->generations == nullptr)
+    return {};
+  const auto& before = *kept_->generations;
+  return of_generation(before.last, before.generation, before.lived);
+}
+
+generation_stats figures::of_generation(const transport_stats& carried, std::uint64_t generation,
+                                        duration lived) noexcept {
+  return {generation, carried.bytes_sent, carried.bytes_received, in_microseconds(lived)};
 }
 
 // -- what only grows ----------------------------------------------------------------------------------------------------
@@ -183,7 +197,7 @@ figures::kept& figures::more() {
 void figures::stream_to(const caf::strong_actor_ptr& who, std::chrono::milliseconds interval) {
   stop_stream_to(caf::actor_cast<caf::actor_addr>(who));
   more().streams.push_back(
-      std::make_unique<stream>(owner_, who, std::clamp(interval, shortest_interval, longest_interval)));
+      std::make_unique<stream>(owner_, who, std::clamp(interval, shortest_stats_interval, longest_stats_interval)));
 }
 
 bool figures::stop_stream_to(const caf::actor_addr& who) {

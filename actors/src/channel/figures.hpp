@@ -3,6 +3,7 @@
 #include "delivery/departure_observer.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
+#include <actorwire/messages/generation_stats.hpp>
 #include <actorwire/messages/lifetime_stats.hpp>
 #include <actorwire/messages/statistics.hpp>
 
@@ -28,11 +29,16 @@ public:
   figures(const figures&) = delete;
   figures& operator=(const figures&) = delete;
 
-  /// A generation is over; `last` are its figures.
-  void end_generation(transport_stats last);
+  /// A generation is over that was ready for `lived`; `last` are its figures.
+  void end_generation(transport_stats last, std::uint64_t generation, duration lived);
 
   /// The figures of all generations; `present` are those of the connection at work, null if there is none.
   [[nodiscard]] transport_stats over_all(const transport_stats* present, std::uint64_t generation) const;
+  /// Those of the last one that is over.
+  [[nodiscard]] generation_stats last_generation() const;
+  /// `carried` are the figures of the connection that is, or was, this generation.
+  [[nodiscard]] static generation_stats of_generation(const transport_stats& carried, std::uint64_t generation,
+                                                      duration lived) noexcept;
 
   // -- what only grows --------------------------------------------------------------------------------------------------
 

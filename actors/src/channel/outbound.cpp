@@ -232,7 +232,7 @@ void outbound::early_lost() {
 void outbound::connection_ready() {
   // Ahead of all that is told of this generation.
   tell_drops();
-  report_expired(outbox_.connection_ready(owner_.where().now(), settler()), phase::connect);
+  report_expired(outbox_.connection_ready(owner_.where().now(), settler()), why_expired(false, nullptr));
   // What was lent has left.
   release_memory();
   backlog_ = ledger_.unwritten_bytes();
@@ -348,16 +348,19 @@ loss outbound::abandon_streams(const transport_error& why) {
 }
 
 void outbound::expire(box& which) {
-  const auto where = which.is_ready() ? phase::established : phase::connect;
-  report_expired(which.expire(owner_.where().now(), settler()), where);
+  const auto now = owner_.where().now();
+  if (const auto due = which.next_timeout(); !due || now < *due)
+    return;
+  const auto obstacle = owner_.obstacle();
+  const auto* told = obstacle ? &*obstacle : nullptr;
+  report_expired(which.expire(now, settler(), told), why_expired(which.is_ready(), told));
 }
 
-void outbound::report_expired(const loss& expired, phase where) {
+void outbound::report_expired(const loss& expired, const transport_error& why) {
   if (expired == loss{})
     return;
   release_memory();
-  report_loss(expired,
-              make_error(error_code::expired, where, origin::local, "waited for longer than its ttl, or queue_age"));
+  report_loss(expired, why);
 }
 
 void outbound::follow_expiry() {

@@ -150,7 +150,7 @@ private:
   }
   /// Settles what has waited too long.
   void expire(box& which);
-  void report_expired(const loss& expired, phase where);
+  void report_expired(const loss& expired, const transport_error& why);
   /// Sees to it that what waits too long is settled in time: what is due first, or what is due at `next`.
   void follow_expiry();
   void follow_expiry(std::optional<time_point> next);

@@ -81,6 +81,7 @@ private:
   }
 
   void on_stream_opened(stream_id stream, stream_direction direction) final {
+    wire_->note_arrival();
     handle_streams([stream, direction](streams& all) { all.handle_opened(stream, direction); });
   }
 

@@ -58,7 +58,7 @@ void wire::handle_connected(const transport_opening& opening) {
   }
   takes_early_data_ = false;
   is_connected_ = true;
-  note_arrival();
+  ready_since_ = last_arrival_ = where_.now();
   if (user_ == nullptr)
     return;
   user_->attach_wire(*this, opening);
@@ -70,6 +70,18 @@ void wire::multiplex(multiplexer_observer& told) {
     multiplexer_ = bearer_->multiplex(told);
 }
 
+void wire::note_arrival() {
+  last_arrival_ = where_.now();
+  if (user_ != nullptr && reserve_ == nullptr)
+    user_->note_arrival(false);
+}
+
+/// The peer's end has come, behind what was not passed on yet.
+void wire::note_end() {
+  if (user_ != nullptr && reserve_ == nullptr)
+    user_->note_arrival(true);
+}
+
 void wire::handle_received(payload bytes) {
   note_arrival();
   intake_.feed(std::move(bytes));
@@ -79,6 +91,7 @@ void wire::handle_received(payload bytes) {
 
 void wire::handle_peer_finished() {
   peer_finished_ = true;
+  note_end();
   end_if_done();
 }
 
@@ -108,6 +121,7 @@ void wire::handle_closed(const transport_error& reason) {
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
   if (reason.code == error_code::closed && user_ != nullptr && reserve_ == nullptr && unread_size() > 0) {
     ending_ = std::make_unique<const transport_error>(reason);
+    note_end();
     pump();
     return;
   }
@@ -233,6 +247,7 @@ void wire::flush() {
 
 void wire::take_over() {
   is_connected_ = true;
+  ready_since_ = where_.now();
   user_->attach_wire(*this, reserve_->opening);
   // The rest is this transport's doing, and comes with its own turn.
   pump_later();
@@ -253,6 +268,8 @@ void wire::catch_up() {
   const auto kept = std::move(reserve_);
   for (const auto& event : kept->events)
     handle_streams(event);
+  if (peer_finished_)
+    note_end();
 }
 
 /// What does not fit leaves when there is a connection.
@@ -316,9 +333,14 @@ void wire::pump() {
     set(deadline::partial_frame, never);
   else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
     set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
-  if (const auto more = intake_.top_up(wanted); more > 0)
+  if (const auto more = intake_.top_up(wanted > 0 ? wanted : room_ahead()); more > 0)
     bearer_->receive(more);
   end_if_done();
+}
+
+/// How much may be read that nobody wants yet, beside what is here already.
+std::size_t wire::room_ahead() const noexcept {
+  return user_->reads_ahead() ? read_ahead_max - std::min(read_ahead_max, intake_.unread_size()) : 0;
 }
 
 void wire::finish(bool then_close) {

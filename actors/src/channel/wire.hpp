@@ -37,6 +37,10 @@ public:
   /// few. With more it is given up.
   static constexpr std::size_t events_max = 4'096;
 
+  /// Bytes of stream 0 that are read, where the channel reads ahead, beside those that somebody wants; the end behind them is
+  /// seen then.
+  static constexpr std::size_t read_ahead_max = std::size_t{16} << 10U;
+
   /// `flusher` is to call `flush`, and `wake_me` to call `handle_timeout`, both within the owner's message handling.
   wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
        std::function<void()> wake_me);
@@ -144,9 +148,15 @@ public:
   [[nodiscard]] bool is_in_use() const noexcept;
 
   /// Something of what the peer sends has come.
-  void note_arrival() { last_arrival_ = where_.now(); }
+  void note_arrival();
   /// When that was last so, or else when the transport was connected.
   [[nodiscard]] time_point last_arrival() const noexcept { return last_arrival_; }
+
+  /// Whether something has arrived that was not passed on, be it a part of a frame.
+  [[nodiscard]] bool has_unread() const noexcept { return intake_.has_partial() || unread_size() > 0; }
+
+  /// Since when this is the channel's wire.
+  [[nodiscard]] time_point ready_since() const noexcept { return ready_since_; }
 
 private:
   enum class deadline : std::uint8_t {
@@ -176,6 +186,8 @@ private:
   void catch_up();
 
   void pump();
+  [[nodiscard]] std::size_t room_ahead() const noexcept;
+  void note_end();
   void send_early();
   void set(deadline which, time_point when);
   void settle_acknowledged();
@@ -208,6 +220,7 @@ private:
   std::unique_ptr<reserve> reserve_;
   std::uint64_t bytes_taken_ = 0;
   time_point last_arrival_{};
+  time_point ready_since_{};
   /// The orderly end of the transport, while the channel does not have all that arrived before it.
   std::unique_ptr<const transport_error> ending_;
   std::size_t unread_at_end_ = 0;

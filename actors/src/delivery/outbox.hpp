@@ -275,18 +275,16 @@ public:
   /// `maybe_sent` where an attempt that failed had taken some of it.
   /// A `ttl` counts from acceptance; without one, `queue_age` counts while there is no connection, from acceptance or
   /// from the loss of the last one, whichever is later. A message lives shorter than its time: at `now` equal to its end
-  /// it expires. Constant time before `next_timeout`.
+  /// it expires. Constant time before `next_timeout`. `obstacle` is told along, see `why_expired`.
   template <settles<Reply> Settle>
-  loss expire(time_point now, Settle&& settle) {
+  loss expire(time_point now, Settle&& settle, const transport_error* obstacle = nullptr) {
     if (now < earliest_)
       return {};
     const settling_scope scope{is_settling_};
     auto expired = take_queued([this, now](const queued& entry) { return deadline_of(entry) <= now; });
     if (expired.empty())
       return {};
-    const auto why = make_error(error_code::expired, is_ready_ ? phase::established : phase::connect, origin::local,
-                                "waited for longer than its ttl, or queue_age");
-    return settle_lost({}, std::move(expired), why, settle);
+    return settle_lost({}, std::move(expired), why_expired(is_ready_, obstacle), settle);
   }
 
   /// When `expire` is due, if ever. Never later than the first message expires; earlier when that message was sent

@@ -1,5 +1,7 @@
 #include "delivery/outbox_ledger.hpp"
 
+#include "delivery/obstacle.hpp"
+
 #include <actorwire/messages/enumeration.hpp>
 #include <actorwire/messages/error.hpp>
 
@@ -48,6 +50,13 @@ transport_error why_dropped(loss_reason reason, bool is_ready) {
   return make_error(error_code::queue_overflow, where, origin::local,
                     reason == loss_reason::dropped_oldest ? "dropped for a newer message, as flow.overflow says"
                                                           : "dropped for want of room, as flow.overflow says");
+}
+
+transport_error why_expired(bool is_ready, const transport_error* obstacle) {
+  std::string text = "waited for longer than its ttl, or queue_age";
+  if (!is_ready && obstacle != nullptr)
+    text += "; not connected" + describe_obstacle(*obstacle);
+  return make_error(error_code::expired, phase_of(is_ready), origin::local, std::move(text));
 }
 
 /// *Invariant:* where `name` is empty, nothing is exceeded.

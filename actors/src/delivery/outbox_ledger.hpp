@@ -26,6 +26,10 @@ enum class loss_reason : std::uint8_t { dropped_newest, dropped_oldest, supersed
 /// What the sender of a message is told that had to go for another, or for want of room.
 [[nodiscard]] transport_error why_dropped(loss_reason reason, bool is_ready);
 
+/// What the sender of a message is told that has waited for too long. `obstacle` is why there was no connection for it; null if
+/// that is not known.
+[[nodiscard]] transport_error why_expired(bool is_ready, const transport_error* obstacle);
+
 /// The figures behind an `outbox`, or the outboxes of several streams: which messages may come in, what became of them,
 /// how many bytes still wait. It holds no message. The account of `delivery_totals` adds up between any two calls.
 /// *Thread:* shard only.

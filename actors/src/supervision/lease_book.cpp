@@ -116,7 +116,7 @@ void lease_book::note_ready(connection_id peer, time_point now) {
   if (position == members_.end() || position->second.is_leaving || !position->second.is_away)
     return;
   auto& entry = position->second;
-  set_down(entry, false);
+  set_down(peer, entry, false);
   entry.is_away = false;
   entry.has_given_up = false;
   make_free(peer, entry, now);
@@ -142,7 +142,7 @@ void lease_book::note_away(connection_id peer) {
 void lease_book::note_down(connection_id peer) {
   const auto position = members_.find(peer);
   if (position != members_.end() && !position->second.is_leaving)
-    set_down(position->second, true);
+    set_down(peer, position->second, true);
 }
 
 void lease_book::note_cleared(connection_id peer, time_point now) {
@@ -170,7 +170,7 @@ void lease_book::leave(connection_id peer) {
 /// `entry` is in neither list of its group, and not lent.
 void lease_book::begin_to_leave(connection_id id, member& entry) {
   cease_to_idle(id, entry);
-  set_down(entry, false);
+  set_down(id, entry, false);
   entry.is_leaving = true;
   ++groups_.at(entry.home).leaving;
   ++leaving_;
@@ -316,8 +316,9 @@ lease_step lease_book::grant(group& home, time_point now) {
 
 lease_book::standing lease_book::standing_of(waiter_id waiter) const {
   const auto& home = groups_.at(waiters_.at(waiter).home);
-  return {home.away.size(), home.free.size(), home.leased,
-          home.leaving,     home.line.size(), home.away.empty() ? connection_id{0} : *home.away.begin()};
+  const auto first = [](const std::set<connection_id>& peers) { return peers.empty() ? 0 : *peers.begin(); };
+  return {home.away.size(), home.free.size(), home.leased,      home.leaving,
+          home.line.size(), home.down.size(), first(home.away), first(home.down)};
 }
 
 } // namespace actorwire

@@ -161,8 +161,11 @@ public:
     std::size_t leased = 0;
     std::size_t leaving = 0;
     std::size_t waiting = 0;
-    /// One of those that are away; 0 if there is none.
+    /// Of those that are away or leased.
+    std::size_t down = 0;
+    /// One of those that are away, and one of those that are down; 0 if there is none.
     connection_id somebody_away = 0;
+    connection_id somebody_down = 0;
   };
   /// That of the group in which `waiter`, which must be there, waits.
   [[nodiscard]] standing standing_of(waiter_id waiter) const;
@@ -211,7 +214,7 @@ private:
     std::size_t leased = 0;
     std::size_t leaving = 0;
     /// Of those that are away or leased.
-    std::size_t down = 0;
+    std::set<connection_id> down;
     /// When somebody last asked for one of its peers, or gave one back.
     time_point used_at{};
     /// None of its peers has given up since somebody asked for one.
@@ -266,7 +269,7 @@ private:
   [[nodiscard]] time_point last_use(const group& home, time_point now) const noexcept;
   /// How many are to be free at present, whether anybody waits or not.
   [[nodiscard]] std::size_t idle_wanted(const group& home, time_point now) const noexcept;
-  void set_down(member& entry, bool is_down) noexcept;
+  void set_down(connection_id id, member& entry, bool is_down);
   void begin_to_leave(connection_id id, member& entry);
   [[nodiscard]] bool is_kept(connection_id id, time_point now);
   [[nodiscard]] std::optional<lease_step> serve(group_id id, time_point now);

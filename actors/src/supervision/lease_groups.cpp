@@ -38,7 +38,7 @@ std::size_t lease_book::size_of(const group& home) noexcept {
 }
 
 bool lease_book::is_down(const group& home) noexcept {
-  return home.down > 0 && home.down == lendable_count(home);
+  return !home.down.empty() && home.down.size() == lendable_count(home);
 }
 
 time_point lease_book::last_use(const group& home, time_point now) const noexcept {
@@ -51,15 +51,15 @@ std::size_t lease_book::idle_wanted(const group& home, time_point now) const noe
   return min_idle_;
 }
 
-void lease_book::set_down(member& entry, bool is_down) noexcept {
+void lease_book::set_down(connection_id id, member& entry, bool is_down) {
   if (std::exchange(entry.is_down, is_down) == is_down)
     return;
   auto& home = groups_.at(entry.home);
   if (!is_down) {
-    --home.down;
+    home.down.erase(id);
     return;
   }
-  ++home.down;
+  home.down.insert(id);
   to_serve_.insert(entry.home);
 }
 

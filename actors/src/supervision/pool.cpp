@@ -159,7 +159,7 @@ std::optional<time_point> pool::next_timeout() const noexcept {
       earliest = std::min(earliest.value_or(possible), possible);
     }
   }
-  if (const auto head = renewals_.head())
+  if (const auto head = next_renewal())
     if (const auto opens_at = gate_.opens_at(dial_cause::again)) {
       const auto possible = std::max(head->first, *opens_at);
       earliest = std::min(earliest.value_or(possible), possible);

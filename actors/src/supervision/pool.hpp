@@ -33,6 +33,7 @@
 #include <span>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace actorwire {
@@ -147,7 +148,8 @@ public:
   // -- dialling -------------------------------------------------------------------------------------------------------
 
   /// Returns the next peer to be dialled at `now`: due, admitted by the gate, and the one that has been due the longest. Those
-  /// that have a connection, which is to be replaced, come last, and not while the breaker of their endpoint is open.
+  /// that have a connection, which is to be replaced, come last, and not while the breaker of their endpoint is open, nor while
+  /// there are `max_connecting` replacements.
   /// Call it until it returns nothing, after each call that changes the pool and at `next_timeout`.
   [[nodiscard]] std::optional<dial> poll_dial(time_point now);
 
@@ -308,6 +310,7 @@ private:
   // -- renewals
   [[nodiscard]] static const endpoint& carrier_of(const entry& peer, std::uint8_t index) noexcept;
   void plan_renewal(const entry& peer, time_point now);
+  [[nodiscard]] std::optional<std::pair<time_point, connection_id>> next_renewal() const noexcept;
   [[nodiscard]] std::optional<dial> poll_renewal(time_point now);
   void cancel_renewal(const entry& peer);
   bool note_replacement(entry& peer, attempt_id attempt, std::uint8_t carried_by);

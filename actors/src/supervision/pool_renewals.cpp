@@ -41,8 +41,16 @@ void pool::plan_renewal(const entry& peer, time_point now) {
                    options.transport.operation_timeout);
 }
 
+/// The next renewal, and when it is due, unless there are so many replacements that only the end of one lets another begin.
+std::optional<std::pair<time_point, connection_id>> pool::next_renewal() const noexcept {
+  // One that stands by has left the gate, and its socket is there beside the other's for as long as that takes to end.
+  if (renewals_.under_way() >= limits_.max_connecting)
+    return std::nullopt;
+  return renewals_.head();
+}
+
 std::optional<dial> pool::poll_renewal(time_point now) {
-  for (auto head = renewals_.head(); head && head->first <= now; head = renewals_.head()) {
+  for (auto head = next_renewal(); head && head->first <= now; head = next_renewal()) {
     const auto& peer = entries_.at(head->second);
     const auto& waiting = *renewals_.find(peer.id);
     if (find_open(peer) != nullptr) {

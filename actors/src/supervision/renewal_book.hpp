@@ -68,6 +68,9 @@ public:
 
   [[nodiscard]] std::size_t size() const noexcept { return renewals_.size(); }
 
+  /// Replacements that there are, from the dial of each until it takes the place of the other.
+  [[nodiscard]] std::size_t under_way() const noexcept { return renewals_.size() - waiting_.size(); }
+
 private:
   std::unordered_map<connection_id, renewal> renewals_;
   /// Those that wait for their time.

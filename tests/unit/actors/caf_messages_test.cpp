@@ -124,6 +124,8 @@ TEST_CASE("what is said about streams and datagrams arrives at another node as i
   figures.lifetime.add_failed_attempts(error_code::refused, 5);
   figures.lifetime.add_failed_attempts(error_code::resolve_failed, 6);
   figures.lifetime.time_in[connection_state::backoff] = std::chrono::microseconds{7};
+  figures.present_generation = {4, 1, 2, std::chrono::microseconds{5}};
+  figures.last_generation = {3, 6, 7, std::chrono::microseconds{8}};
   check(figures);
   pool_totals totals;
   totals += figures;

@@ -329,6 +329,9 @@ private:
       REQUIRE((is_old || peer.is_renewal_wanted));
       REQUIRE_FALSE(with_.peers.breaker(pool_fixture::server(peer.key)));
       peer.replacement = order->attempt;
+      // P1: from the dial on, until it takes the place of the other.
+      REQUIRE(std::ranges::count_if(peers_, [](const auto& each) { return each.second.replacement != 0; })
+              <= static_cast<std::ptrdiff_t>(limits_.max_connecting));
     }
     if (const auto next = with_.peers.next_timeout())
       REQUIRE(*next > with_.now);

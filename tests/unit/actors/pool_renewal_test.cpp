@@ -212,6 +212,54 @@ TEST_CASE("peers without a connection are dialled before those that have one, an
   CHECK(with.now == started + 1s);
 }
 
+TEST_CASE("no more connections stand by than may connect at once, and all are renewed in their turn", "[P1][P5]") {
+  pool_limits limits;
+  limits.max_connecting = 3;
+  mortals with{limits};
+  constexpr std::uint16_t count = 10;
+  std::vector<dial> connections;
+  for (std::uint16_t port = 1; port <= count; ++port)
+    connections.push_back(with.connect(port));
+  for (const auto& each : connections)
+    REQUIRE(with.peers.renew(each.id, 1h, with.now));
+  std::vector<dial> replacements;
+  const auto dial_due = [&] {
+    while (const auto order = with.peers.poll_dial(with.now)) {
+      REQUIRE(order->renewal_limit);
+      REQUIRE_FALSE(with.peers.connected(order->id, order->attempt, with.now));
+      replacements.push_back(*order);
+    }
+  };
+  dial_due();
+  REQUIRE(replacements.size() == 3);
+  CHECK(with.peers.stats().connecting == 0);
+  // Only an event can change that.
+  CHECK_FALSE(with.peers.next_timeout());
+  // A loss finds a place all the same.
+  const auto lost =
+      with.peers.ended(connections.back().id, connections.back().attempt, pool_fixture::reset_by_peer(), with.now);
+  REQUIRE(lost);
+  const auto again = with.next_dial();
+  CHECK_FALSE(again.renewal_limit);
+  REQUIRE(with.peers.connected(again.id, again.attempt, with.now));
+  std::size_t replaced = 0;
+  while (replaced < replacements.size()) {
+    // One comes for each that has taken its place.
+    const auto& done = replacements[replaced++];
+    const auto old = std::ranges::find(connections, done.id, &dial::id);
+    REQUIRE(old != connections.end());
+    if (replaced % 2 == 0) {
+      // Or has ended before.
+      with.end(done);
+    } else {
+      with.end(*old);
+    }
+    dial_due();
+    CHECK(replacements.size() == std::min<std::size_t>(replaced + 3, count - 1));
+  }
+  CHECK(replaced == count - 1);
+}
+
 TEST_CASE("while the breaker of its endpoint is open no connection is renewed", "[P5][P4]") {
   pool_limits limits;
   limits.breaker_failures = 1;

@@ -128,9 +128,9 @@ TEST_CASE("every message and every configuration is described") {
   CHECK(all_print_default_values<endpoint, transport_error, send_options, tally, delivery_totals>());
   CHECK(all_print_default_values<tcp_config, quic_config, tls_config, framing_config, flow_limits, transport_config,
                                  reconnection_policy, pool_limits, listen_config>());
-  CHECK(
-      all_print_default_values<tcp_metrics, datagram_totals, quic_metrics, transport_stats, pool_stats, listener_stats,
-                               drop_count, failure_count, state_times, lifetime_stats, pool_totals>());
+  CHECK(all_print_default_values<tcp_metrics, datagram_totals, quic_metrics, transport_stats, pool_stats,
+                                 listener_stats, drop_count, failure_count, state_times, lifetime_stats, pool_totals,
+                                 generation_stats>());
   CHECK(all_print_default_values<tls_info, connection_info, opened, received, peer_closing, passivated, sent, data_lost,
                                  backpressure, state_changed, stats, connection_status, close_report, pool_event,
                                  listener_event>());

@@ -101,6 +101,8 @@ struct peer_directive {
     take_back,
     /// The connection that nobody used has ended, and there will be no other until something is wanted of the peer.
     rest,
+    /// The peer, which was nobody's, is leased from now on.
+    lend,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -115,8 +117,8 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 9> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back", "rest"};
+constexpr std::array<std::string_view, 10> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back", "rest", "lend"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
@@ -124,10 +126,13 @@ struct peer_leaving {
   connection_id id = 0;
   /// Whether it only finishes its stream, and dials on until all of that is sent. Otherwise it begins to close.
   bool is_finishing = false;
+  /// Why, where nobody has asked it to; `error_code::none` otherwise.
+  transport_error reason;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
-    return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing});
+    return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing},
+                 field{"reason", self.reason});
   }
 };
 
@@ -191,13 +196,14 @@ using supervisor_actor =
     caf::typed_actor<sig<connection_actor(acquire)>, sig<connection_actor(lookup)>,
                      sig<std::vector<connection_status>(list)>, sig<void(set_policy)>, sig<void(reset)>,
                      sig<void(reload_tls)>, sig<pool_stats(get_pool_stats)>, sig<pool_totals(get_pool_totals)>,
-                     sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>, sig<lease(checkout)>,
-                     sig<void(release)>>;
+                     sig<void(stream_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>,
+                     sig<lease(checkout)>, sig<void(release)>>;
 
 /// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
-using listener_actor = caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>,
-                                        sig<void(reload_tls)>, sig<listener_stats(get_listener_stats)>,
-                                        sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>>;
+using listener_actor =
+    caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
+                     sig<listener_stats(get_listener_stats)>, sig<void(stream_stats)>, sig<void(subscribe)>,
+                     sig<void(unsubscribe)>, sig<close_report(close)>>;
 
 } // namespace actorwire
 
@@ -349,6 +355,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::call_totals))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::called))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_resting))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::generation_stats))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

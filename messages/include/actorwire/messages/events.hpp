@@ -6,6 +6,7 @@
 #include <actorwire/messages/endpoint.hpp>
 #include <actorwire/messages/enumeration.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/generation_stats.hpp>
 #include <actorwire/messages/lifetime_stats.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/statistics.hpp>
@@ -432,6 +433,9 @@ struct stats {
   std::uint64_t queued_bytes = 0;
   /// Over all generations; nothing in it ever goes back.
   lifetime_stats lifetime;
+  /// Of the connection at work, and of the last one that has ended.
+  generation_stats present_generation;
+  generation_stats last_generation;
 
   friend bool operator==(const stats&, const stats&) = default;
 
@@ -439,7 +443,8 @@ struct stats {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("stats", field{"source", self.source}, field{"generation", self.generation},
                  field{"state", self.state}, field{"transport", self.transport}, field{"delivery", self.delivery},
-                 field{"queued_bytes", self.queued_bytes}, field{"lifetime", self.lifetime});
+                 field{"queued_bytes", self.queued_bytes}, field{"lifetime", self.lifetime},
+                 field{"present_generation", self.present_generation}, field{"last_generation", self.last_generation});
   }
 };
 
