@@ -193,6 +193,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
 void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
   peer_has_finished_ = true;
+  note_no_answer_awaited();
   if (config_->allow_half_open && !has_successor()) {
     has_received_all_ = true;
     // Who can answer no more is not to be asked.

@@ -89,6 +89,14 @@ public:
 
   /// What became of the message of a call; of others nothing happens.
   void note_call_outcome(const settled& what);
+  /// The connection has all of the message of a call, or of another.
+  void note_call_left(std::uint64_t number);
+  /// No call that has left is open any more.
+  void note_no_answer_awaited();
+  /// Nothing while answers can come on this stream of the present connection.
+  [[nodiscard]] result<void> why_no_answer(stream_id stream) const;
+  /// Whether a call that has left can still be answered by the present connection, on any stream.
+  [[nodiscard]] bool awaits_answers() const noexcept;
 
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;

@@ -3,6 +3,7 @@
 #include "channel/calls.hpp"
 #include "channel/channel_actor.hpp"
 #include "channel/refusal.hpp"
+#include "channel/wire.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -49,6 +50,27 @@ void channel_actor::deliver_numbered(stream_id stream, payload body, const frame
 void channel_actor::note_call_outcome(const settled& what) {
   if (calls_ != nullptr)
     calls_->note_outcome(what);
+}
+
+void channel_actor::note_call_left(std::uint64_t number) {
+  if (calls_ != nullptr)
+    calls_->note_left(number);
+}
+
+void channel_actor::note_no_answer_awaited() {
+  if (wire_ != nullptr && wire_->is_about_to_finish())
+    flush_later();
+}
+
+result<void> channel_actor::why_no_answer(stream_id stream) const {
+  // Where the connection ends with the peer's side, whoever calls again is sent on by the next one when this one has ended.
+  if (stream == 0 && has_received_all_)
+    return no_answers_come();
+  return check_receivable(stream);
+}
+
+bool channel_actor::awaits_answers() const noexcept {
+  return calls_ != nullptr && calls_->have_left() && (!peer_has_finished_ || has_received_all_);
 }
 
 bool channel_actor::awaits_answers(stream_id stream) const noexcept {

@@ -285,7 +285,7 @@ void outbound::settle(recipient&& whom, const settled& what) {
     owner_.send_to(reporter, message_settled{owner_.source(), owner_.generation(), what.sequence, tag, what.result,
                                              what.why != nullptr ? *what.why : transport_error{}});
   if (!asker.pending()) {
-    if (tag != 0 && !reporter)
+    if (whom.may_be_call())
       owner_.note_call_outcome(what);
     if (batches_ != nullptr)
       note_in_batch(what);
@@ -295,6 +295,11 @@ void outbound::settle(recipient&& whom, const settled& what) {
     whom.asker.deliver(sent{what.sequence, owner_.generation(), what.result, tag});
   else
     whom.asker.deliver(to_caf_error(*what.why));
+}
+
+void outbound::note_departure(const recipient& whom, std::uint64_t sequence) {
+  if (whom.may_be_call())
+    owner_.note_call_left(sequence);
 }
 
 void outbound::note_in_batch(const settled& what) {

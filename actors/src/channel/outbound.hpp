@@ -46,6 +46,9 @@ public:
     reply asker{};
     caf::strong_actor_ptr reporter{};
     std::uint64_t tag = 0;
+
+    /// Whether the channel is to be told.
+    [[nodiscard]] bool may_be_call() const noexcept { return tag != 0 && !reporter && !asker.pending(); }
   };
 
   explicit outbound(channel_actor& owner);
@@ -145,9 +148,15 @@ private:
 
   [[nodiscard]] time_point time_of_acceptance(const box& target, const send_options& options) const;
   void settle(recipient&& whom, const settled& what);
-  auto settler() {
-    return [this](recipient&& whom, const settled& what) { settle(std::move(whom), what); };
-  }
+  void note_departure(const recipient& whom, std::uint64_t sequence);
+
+  /// What the outboxes tell.
+  struct settler_of {
+    outbound& owner;
+    void operator()(recipient&& whom, const settled& what) const { owner.settle(std::move(whom), what); }
+    void note_departure(const recipient& whom, std::uint64_t sequence) const { owner.note_departure(whom, sequence); }
+  };
+  settler_of settler() noexcept { return {*this}; }
   /// Settles what has waited too long.
   void expire(box& which);
   void report_expired(const loss& expired, phase where);

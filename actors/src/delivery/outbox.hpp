@@ -460,9 +460,10 @@ private:
       waiting_.pop_front();
       started_bytes_ = 0;
       note_if_empty();
-      if (is_awaited)
+      if (is_awaited) {
+        tell_departure(settle, next.reply, next.sequence);
         in_flight_.push_back(std::move(next));
-      else if (tells_at_once)
+      } else if (tells_at_once)
         finish(std::move(next));
       else
         complete.push_back(std::move(next));
