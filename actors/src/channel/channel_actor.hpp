@@ -326,6 +326,7 @@ private:
   /// *Errors:* `unsupported` where the framing has no numbers.
   [[nodiscard]] result<void> check_framing(std::string_view what) const;
   void deliver_numbered(stream_id stream, payload body, const frame_label& label);
+  void refuse_pulled_call(stream_id stream, std::uint64_t number);
   [[nodiscard]] bool awaits_answers(stream_id stream) const noexcept;
   /// No answer comes any more to what has left: on any stream, or on one.
   void end_answers(const transport_error& why);

@@ -30,6 +30,18 @@ transport_error no_answers_come() {
                     "the peer has ended its side, and answers to nothing any more");
 }
 
+transport_error no_room_for_refusals(std::uint64_t low_water) {
+  return make_error(error_code::queue_overflow, phase::established, origin::local,
+                    "a call that nobody takes is not even refused: flow.low_water = " + std::to_string(low_water)
+                        + " bytes wait already");
+}
+
+transport_error is_ending(std::uint64_t generation) {
+  return make_error(error_code::stream_closed, phase::established, origin::local,
+                    "the connection on which the call came, generation " + std::to_string(generation)
+                        + ", takes no more messages, because it ends");
+}
+
 } // namespace
 
 // -- for the wire -------------------------------------------------------------------------------------------------------
@@ -40,11 +52,18 @@ void channel_actor::deliver_numbered(stream_id stream, payload body, const frame
   else if (audience_.wants_data(stream))
     audience_.deliver(called{status_.id, status_.generation, stream, label.number, std::move(body)});
   else if (waiting_.want_data(stream))
-    // Where there is no room for that, the caller waits until its time is over.
-    static_cast<void>(
-        accept_answer(status_.generation, stream, {frame_kind::refusal, label.number},
-                      encode_refusal(refused_by_pull, "nobody takes calls here: data is pulled, and a call is no data"),
-                      {}));
+    refuse_pulled_call(stream, label.number);
+}
+
+void channel_actor::refuse_pulled_call(stream_id stream, std::uint64_t number) {
+  auto body = encode_refusal(refused_by_pull, "nobody takes calls here: data is pulled, and a call is no data");
+  const auto size = body.size();
+  // Whoever calls more than it reads is not to take the place of what is sent to it: its callers wait until their time is over.
+  auto outcome = sending_.has_room_to_spare(size) ? result<void>{} : no_room_for_refusals(config_->flow.low_water);
+  if (outcome)
+    outcome = accept_answer(status_.generation, stream, {frame_kind::refusal, number}, std::move(body), {});
+  if (!outcome)
+    sending_.drop(size, outcome.error());
 }
 
 void channel_actor::note_call_outcome(const settled& what) {
@@ -177,6 +196,8 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
   // An answer that waited for the next connection would be taken for that to another call there.
   if (!is_over() && (!is_ready() || generation != status_.generation))
     return gone(generation);
+  if (!is_over() && stream == 0 && wire_->is_retiring())
+    return is_ending(generation);
   send_options options;
   options.policy = when_down::fail;
   options.stream = stream;

@@ -161,6 +161,17 @@ std::uint64_t outbound::refuse(std::size_t size, const transport_error& why, rec
   return sequence;
 }
 
+bool outbound::has_room_to_spare(std::size_t size) const noexcept {
+  return ledger_.unwritten_load() < ledger_.limits().low_water && ledger_.has_room({1, size}, true);
+}
+
+void outbound::drop(std::size_t size, const transport_error& why) {
+  ledger_.drop(size);
+  loss dropped;
+  dropped.not_sent.add(size);
+  report_dropped(dropped, why);
+}
+
 // -- from the wire ------------------------------------------------------------------------------------------------------
 
 std::size_t outbound::gather_early(std::span<outgoing> pieces) {

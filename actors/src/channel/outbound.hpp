@@ -62,6 +62,11 @@ public:
   result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom,
                                const frame_label& label = {});
 
+  /// Whether so little waits that what no user sends may be added: below `flow_limits::low_water`, and without another going.
+  [[nodiscard]] bool has_room_to_spare(std::size_t size) const noexcept;
+  /// Accounts for a message of `size` bytes that is dropped, and reports it as lost with others of this turn.
+  void drop(std::size_t size, const transport_error& why);
+
   /// The sequence number of the message that is accepted next.
   [[nodiscard]] std::uint64_t next_sequence() const noexcept { return ledger_.totals().accepted.messages + 1; }
 
