@@ -61,8 +61,11 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     figures_(*this),
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
-              [](channel_interface::base& self, stream_id stream) {
-                static_cast<channel_actor&>(self).pump_later(stream);
+              [](channel_interface::base& self, stream_id stream, bool had_none) {
+                auto& mine = static_cast<channel_actor&>(self);
+                mine.pump_later(stream);
+                if (had_none && mine.health_ != nullptr)
+                  mine.health_->note_reading();
               }),
     waiting_(*this),
     changed_at_(where().read_clock()) {

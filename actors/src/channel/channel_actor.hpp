@@ -109,6 +109,9 @@ public:
   /// Bytes that have come on the present connection.
   [[nodiscard]] std::uint64_t received_bytes() const;
 
+  /// Whether all that comes on the present connection is read and passed on, as soon as it is there.
+  [[nodiscard]] bool reads_all() const noexcept;
+
   /// Whether it is wanted to be known when each message that waits was accepted.
   [[nodiscard]] bool keeps_times() const noexcept { return health_ != nullptr; }
 

@@ -148,6 +148,9 @@ public:
   /// Whether anything of the present connection is still to be passed on, acknowledged or ended.
   [[nodiscard]] bool is_in_use() const noexcept;
 
+  /// Bytes that arrived, on all streams, and were not passed on.
+  [[nodiscard]] std::size_t unread_size() const noexcept;
+
   /// Something of what the peer sends has come.
   void note_arrival() { last_arrival_ = where_.now(); }
   /// When that was last so, or else when the transport was connected.
@@ -195,8 +198,6 @@ private:
   void after_streams();
   /// The transport has ended in order: tells the channel when that has all that arrived, or takes no more of it.
   void end_when_drained();
-  /// Bytes that arrived, on all streams, and were not passed on.
-  [[nodiscard]] std::size_t unread_size() const noexcept;
   [[nodiscard]] bool waits_for_acks() const noexcept;
 
   shard& where_;
