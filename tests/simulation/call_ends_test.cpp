@@ -1,9 +1,11 @@
 // Calls whose time is over, or whose connection is.
 
 #include "caller.hpp"
+#include "channel/calls.hpp"
 #include "seed.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -133,7 +135,7 @@ TEST_CASE("a caller that ends leaves nothing behind", "[simulation][S5][B10]") {
   with.host.send({frame_kind::answer, 1, "to nobody"});
   with.world.run_for(100ms);
   CHECK(with.totals() == call_totals{1, 1, 0, 0, 0});
-  CHECK(with.world.net().memory_used() == used - waiting_message_cost);
+  CHECK(with.world.net().memory_used() == used - calls::cost);
   const auto closed = with.user.close(with.peer, close_mode::drain);
   with.world.run_for(1s);
   CHECK(closed->value);
@@ -170,6 +172,34 @@ TEST_CASE("a peer that has ended its side answers nothing any more", "[simulatio
   CHECK(behind->code() == error_code::peer_closed);
   CHECK_FALSE(may_have_been_handled(*behind->error));
   CHECK(with.host.frames.size() == 1);
+}
+
+TEST_CASE("a call that is not known to have arrived when the peer ends its side is unanswered when it has left",
+          "[simulation][D2]") {
+  auto options = numbered();
+  options.transport.allow_half_open = true;
+  caller with{options, false};
+  // Several round trips for each frame.
+  with.world.hosts().set_link({.window = 7});
+  const auto wanted = GENERATE(outcome::written, outcome::acked);
+  const auto ends_first = GENERATE(true, false);
+  with.host.on_frame = [&](const plain_frame& frame) {
+    if (frame.kind == frame_kind::call && !ends_first)
+      with.host.finish();
+  };
+  with.listen();
+  with.world.run_for(1s);
+  const auto call = with.user.call(with.peer, std::string(100, 'x'), {.wanted = wanted}, 1h);
+  with.world.run_for(3ms);
+  if (ends_first)
+    with.host.finish();
+  with.world.run_for(5s);
+  REQUIRE(with.host.frames.size() == 1);
+  CHECK(is_unanswered(*call, true));
+  const auto figures = with.figures();
+  CHECK(figures.state == connection_state::ready);
+  CHECK(figures.delivery.pending == tally{});
+  CHECK(adds_up(figures.lifetime.calls, 0));
 }
 
 TEST_CASE("a call that comes while the connection ends with its peer does not leave on it", "[simulation][D2][D4]") {
@@ -213,6 +243,69 @@ TEST_CASE("a connection that drains still gets its answers", "[simulation][D2]")
   CHECK(behind->code() == error_code::draining);
   REQUIRE(closed->value);
   CHECK(closed->value->complete);
+}
+
+TEST_CASE("the end of our side waits for the answers to our calls", "[simulation][D2]") {
+  auto options = numbered();
+  // Who ends its side is not told so by the other end before that has answered.
+  caller with{options};
+  const auto closes = GENERATE(true, false);
+  const auto call = with.user.call(with.peer, "call", {.wanted = GENERATE(outcome::written, outcome::acked)}, 20s);
+  with.world.run_for(10ms);
+  const auto end = [&] {
+    if (closes)
+      return with.user.close(with.peer, close_mode::drain, 30s);
+    with.user.finish_stream(with.peer);
+    return answer_to<close_report>{};
+  };
+  const auto closed = end();
+  with.world.run_for(9s);
+  CHECK_FALSE(with.host.peer_finished);
+  CHECK(call->count == 0);
+  SECTION("until they come") {
+    with.host.send({frame_kind::answer, 1, "at last"});
+    with.world.run_for(1s);
+    REQUIRE(call->value);
+    CHECK(call->value->body.text() == "at last");
+  }
+  SECTION("until the peer ends its side") {
+    with.host.finish();
+    with.world.run_for(1s);
+    CHECK(is_unanswered(*call, true));
+  }
+  SECTION("until their time is over") {
+    with.world.run_for(12s);
+    CHECK(is_unanswered(*call, true));
+    CHECK(call->error->text.find("no answer came within its timeout") != std::string::npos);
+  }
+  CHECK(with.host.peer_finished);
+  if (closed) {
+    REQUIRE(closed->value);
+    CHECK(closed->value->complete);
+  }
+}
+
+TEST_CASE("a call that is not answered holds a close up for no longer than that may take", "[simulation][D2][B10]") {
+  caller with;
+  const auto call = with.user.call(with.peer, "call", {}, 1h);
+  with.world.run_for(10ms);
+  SECTION("a close that waits for answers") {
+    const auto closed = with.user.close(with.peer, close_mode::drain, 5s);
+    with.world.run_for(4s);
+    CHECK(closed->count == 0);
+    with.world.run_for(1s);
+    CHECK(closed->value);
+  }
+  SECTION("one that does not, behind one that does") {
+    with.user.close(with.peer, close_mode::drain, 5s);
+    with.world.run_for(1s);
+    const auto closed = with.user.close(with.peer, close_mode::flush, 5s);
+    with.world.run_for(1s);
+    CHECK(closed->value);
+  }
+  CHECK(is_unanswered(*call, true));
+  with.world.run_for(1min);
+  CHECK(with.world.timer_count() == 0);
 }
 
 TEST_CASE("whatever the network and the other program do, each call is answered once, and truly",

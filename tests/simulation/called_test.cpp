@@ -197,6 +197,43 @@ TEST_CASE("a call waits for somebody who wants data, and is refused to one who p
   CHECK(with.user.all<called>()[0].number == 2);
 }
 
+TEST_CASE("what refuses calls while data is pulled takes the place of nothing that is sent", "[simulation][D1][D6]") {
+  auto options = numbered();
+  options.transport.flow.write_limit = 2'200;
+  options.transport.flow.high_water = 2'000;
+  options.transport.flow.low_water = 1'000;
+  options.transport.flow.overflow = overflow_policy::drop_oldest;
+  callee with{options};
+  with.user.subscribe(with.peer, event_mask::loss);
+  const auto pulled = with.user.receive(with.peer);
+  with.world.hosts().set_link({.window = 7});
+  with.world.hosts().reset_connections("server");
+  with.world.run_for(3s);
+  std::vector<plain_frame> wanted;
+  for (char text = 'a'; text < 'k'; ++text) {
+    wanted.push_back({frame_kind::data, 0, std::string(100, text)});
+    with.user.cast(with.peer, wanted.back().body);
+  }
+  with.call(1, "");
+  with.call(2, "");
+  const auto before = with.user.count<data_lost>();
+  with.world.run_for(10s);
+  CHECK(with.host.frames == wanted);
+  const auto figures = with.user.get_stats(with.peer);
+  with.world.run_now();
+  CHECK(adds_up(figures->value->delivery));
+  CHECK(figures->value->delivery.not_sent.messages == 2);
+  CHECK(drops_add_up(*figures->value));
+  CHECK(with.user.count<data_lost>() > before);
+  CHECK(with.user.all<data_lost>().back().why.code == error_code::queue_overflow);
+  // Now that nothing waits.
+  with.call(3, "");
+  with.world.run_for(1s);
+  CHECK(with.host.frames.back().kind == frame_kind::refusal);
+  CHECK(with.host.frames.back().number == 3);
+  CHECK(pulled->count == 0);
+}
+
 TEST_CASE("one end of the library calls the other", "[simulation][D1][D2]") {
   both_ends with;
   const auto yes = with.user.call(with.peer, "yes?");

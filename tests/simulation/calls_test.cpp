@@ -1,9 +1,11 @@
 // Calls, as who makes them sees them: the other end speaks `framing_mode::numbered` by hand.
 
 #include "caller.hpp"
+#include "channel/calls.hpp"
 #include "host_and_peer.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -78,11 +80,12 @@ TEST_CASE("answers that nobody waits for are counted and dropped", "[simulation]
 }
 
 TEST_CASE("an answer to a call that has not left is none", "[simulation]") {
+  const auto wanted = GENERATE(outcome::written, outcome::acked);
   caller with{numbered(), false};
   with.world.hosts().set_link({.window = 7});
   with.listen();
   with.world.run_for(1s);
-  const auto call = with.user.call(with.peer, std::string(100, 'x'));
+  const auto call = with.user.call(with.peer, std::string(100, 'x'), {.wanted = wanted});
   with.world.run_for(3ms);
   with.host.send({frame_kind::answer, 1, "!"});
   with.world.run_for(1s);
@@ -106,7 +109,7 @@ TEST_CASE("no more calls are open than flow.open_calls, and what is answered mak
   REQUIRE(third->error);
   CHECK(third->error->code == error_code::would_block);
   CHECK(third->error->text == "flow.open_calls = 2 calls wait for their answers");
-  CHECK(with.world.net().memory_used() == used + 2 * waiting_message_cost);
+  CHECK(with.world.net().memory_used() == used + 2 * calls::cost);
   with.host.send({frame_kind::answer, 1, "yes"});
   with.world.run_for(100ms);
   CHECK(first->value);

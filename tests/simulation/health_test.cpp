@@ -4,6 +4,7 @@
 #include "seed.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -167,6 +168,34 @@ TEST_CASE("a program that was stopped gives nobody up for what it could not see 
   }
   CHECK(with.user.last_state() == connection_state::ready);
   CHECK(with.user.all<state_changed>().back().generation == 1);
+}
+
+TEST_CASE("a message gets no older while this side is stopped itself", "[simulation][H1][S1]") {
+  auto options = framed();
+  options.transport.flow.degraded_age = 2s;
+  options.transport.operation_timeout = 1h;
+  cared_for_peer with{options};
+  with.world.run_for(10s);
+  with.world.hosts().set_path("server", simulated_network::path_state::stalled);
+  for (int count = 0; count < 20; ++count)
+    with.user.cast(with.peer, std::string(10'000, 'x'));
+  with.world.run_for(1'500ms);
+  const auto heals = GENERATE(true, false);
+  if (heals)
+    with.world.hosts().heal("server");
+  const auto stops = GENERATE(1, 2);
+  CAPTURE(heals, stops);
+  for (int count = 0; count < stops; ++count) {
+    with.world.stop_for(1min);
+    with.world.run_for(200ms);
+    // Something has to happen for it to be known that the shard runs.
+    CHECK(with.health().causes.empty());
+  }
+  CHECK(with.changes().empty());
+  with.world.run_for(5s);
+  CHECK(with.user.last_state() == (heals ? connection_state::ready : connection_state::degraded));
+  CHECK(with.changes().size() == (heals ? 0 : 1));
+  check_story(with.user.notes(), with.snapshot);
 }
 
 TEST_CASE("a peer works as ever when its clock is beyond what 32 bits count in milliseconds", "[simulation][H4]") {

@@ -101,6 +101,10 @@ void numbered_host::send_bytes(std::string_view bytes) {
   ends_.back()->send(bytes);
 }
 
+void numbered_host::send_to(std::size_t client, const plain_frame& frame) {
+  ends_.at(client)->send(encoded(frame));
+}
+
 void numbered_host::finish() {
   ends_.back()->finish();
 }

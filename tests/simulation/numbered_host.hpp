@@ -37,6 +37,8 @@ public:
   [[nodiscard]] simulated_network::accept_function accept();
 
   void send(const plain_frame& frame) { send_bytes(encoded(frame)); }
+  /// The same to the client that connected as number `client`, from 0.
+  void send_to(std::size_t client, const plain_frame& frame);
   void send_bytes(std::string_view bytes);
   void finish();
 

@@ -120,6 +120,109 @@ TEST_CASE("a prober that never answers is asked no more than 16 times without an
   CHECK(with.health().probe_failures > failures);
 }
 
+TEST_CASE("no more than 16 probes of a peer are unanswered, however many probers it has had", "[simulation][H1]") {
+  cared_for_peer with;
+  constexpr probe_policy tolerant{1s, 300ms, 1, 0, true};
+  std::vector<prober> silent;
+  std::size_t asked = 0;
+  for (int count = 0; count < 5; ++count) {
+    silent.emplace_back(with.world).answer(prober::manner::not_at_all);
+    with.user.set_probe(with.peer, silent.back().handle(), tolerant);
+    // One connection each time that one is asked.
+    for (int round = 0; round < 5; ++round) {
+      with.world.run_for(2s);
+      with.world.hosts().reset_connections("server");
+      REQUIRE(with.reach(connection_state::ready));
+    }
+    asked += silent.back().asked().size();
+  }
+  CHECK(asked == 16);
+  // Who is not asked because of what others owe has done nothing wrong.
+  const auto failures = with.changes().size();
+  with.probe();
+  with.world.run_for(1min);
+  CHECK(with.asked.asked().empty());
+  CHECK(with.changes().size() == failures);
+  CHECK(with.user.last_state() == connection_state::ready);
+  CHECK(with.health().probe_failures == 0);
+  silent.front().answer_late(with.world, true);
+  with.world.run_for(5s);
+  CHECK(with.asked.asked().size() >= 4);
+  CHECK(with.health().probe_successes == with.asked.asked().size());
+}
+
+TEST_CASE("what goes wrong while a subscriber without credit leaves unread what came is held against nobody",
+          "[simulation][H1][F1]") {
+  auto options = framed();
+  options.transport.flow.read_credit = 1'000;
+  cared_for_peer with{options};
+  with.world.hosts().stop_listening(server);
+  with.world.hosts().listen(server, echo_service());
+  with.world.hosts().reset_connections("server");
+  REQUIRE(with.reach(connection_state::ready));
+  auto reader = with.world.make_probe();
+  reader.subscribe(with.peer, event_mask::data, credit_mode::manual);
+  with.world.run_now();
+  const auto wakes = [&] {
+    reader.grant(with.peer, 1'000);
+    with.world.run_now();
+  };
+  const auto fill = [&] {
+    for (int count = 0; count < 5; ++count)
+      with.user.cast(with.peer, std::string(500, 'x'));
+    with.world.run_for(50ms);
+    REQUIRE(reader.count<passivated>() > 0);
+  };
+  with.asked.answer(prober::manner::not_at_all);
+  SECTION("before anybody is asked") {
+    fill();
+    with.probe({1s, 300ms, 1, 3, false});
+    with.world.run_for(1min);
+    CHECK(with.asked.asked().empty());
+    CHECK(with.health().probe_failures == 0);
+    wakes();
+    wakes();
+    with.world.run_for(1s + 100ms);
+    CHECK(with.asked.asked().size() == 1);
+    CHECK(with.health().probe_failures == 0);
+  }
+  SECTION("while one is waited for") {
+    with.probe({1s, 300ms, 1, 3, false});
+    with.world.run_for(1s);
+    REQUIRE(with.asked.asked().size() == 1);
+    fill();
+    with.world.run_for(1min);
+    CHECK(with.health().probe_failures == 0);
+    CHECK(with.user.last_state() == connection_state::ready);
+    wakes();
+    wakes();
+    with.asked.answer_late(with.world, true);
+    with.world.run_for(500ms);
+    CHECK(with.health().probe_successes == 1);
+  }
+  SECTION("and who reads again just before the time is over has the whole time") {
+    with.probe({1s, 300ms, 1, 3, false});
+    with.world.run_for(1s);
+    fill();
+    with.world.run_for(249ms);
+    wakes();
+    wakes();
+    with.world.run_for(299ms);
+    CHECK(with.health().probe_failures == 0);
+    with.world.run_for(1ms);
+    CHECK(with.health().probe_failures == 1);
+  }
+  SECTION("and an error says as little") {
+    with.probe({1s, 300ms, 1, 3, false});
+    with.world.run_for(1s);
+    fill();
+    with.asked.answer_late(with.world, false);
+    with.world.run_for(1min);
+    CHECK(with.health().probe_failures == 0);
+    CHECK(with.user.last_state() == connection_state::ready);
+  }
+}
+
 TEST_CASE("the end of a prober removes it, and is told", "[simulation][S5]") {
   cared_for_peer with;
   with.probe();

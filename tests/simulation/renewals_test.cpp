@@ -1,5 +1,7 @@
 // Connections that are replaced by others before they end.
 
+#include "caller.hpp"
+#include "cared_for_peer.hpp"
 #include "host_and_peer.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
@@ -21,6 +23,12 @@ namespace actorwire::test {
 namespace {
 
 constexpr std::string_view place = "tcp://server:1";
+
+acquire_options mortal_and_numbered() {
+  auto options = numbered();
+  options.max_lifetime = 10s;
+  return options;
+}
 
 acquire_options mortal(std::chrono::milliseconds lifetime = 10s) {
   auto options = framed();
@@ -271,6 +279,109 @@ TEST_CASE("a lent peer is renewed while it is lent, for the same owner", "[simul
   const auto given_back = user.release(world.supervisor(), mine.id);
   world.run_now();
   CHECK(given_back->value);
+}
+
+TEST_CASE("a connection that is renewed ends when the calls that it has taken are answered, and the next takes others",
+          "[simulation][P5][D2][D5]") {
+  caller with{mortal_and_numbered()};
+  with.user.subscribe(with.peer, event_mask::state);
+  const auto first = with.user.call(with.peer, "first", {.wanted = GENERATE(outcome::written, outcome::acked)}, 1h);
+  REQUIRE(with.world.run_until([&] { return with.host.clients == 2; }));
+  with.world.run_for(100ms);
+  const auto second = with.user.call(with.peer, "second", {}, 1min);
+  with.user.cast(with.peer, "data");
+  with.world.run_for(3s);
+  CHECK(with.host.frames == std::vector<plain_frame>{{frame_kind::call, 1, "first"}});
+  CHECK_FALSE(with.host.peer_finished);
+  SECTION("the answer comes") {
+    with.host.send_to(0, {frame_kind::answer, 1, "to the first"});
+    with.world.run_for(100ms);
+    REQUIRE(first->value);
+    CHECK(first->value->generation == 1);
+  }
+  SECTION("the answer does not come in time") {
+    with.world.run_for(7s);
+    CHECK(is_unanswered(*first, true));
+  }
+  CHECK(with.host.frames
+        == std::vector<plain_frame>{{frame_kind::call, 1, "first"},
+                                    {frame_kind::call, 2, "second"},
+                                    {frame_kind::data, 0, "data"}});
+  with.host.send_to(1, {frame_kind::answer, 2, "to the second"});
+  with.world.run_for(100ms);
+  REQUIRE(second->value);
+  CHECK(second->value->generation == 2);
+  CHECK(with.user.count<opened>() == 1);
+  CHECK(with.user.count<state_changed>() == 0);
+}
+
+TEST_CASE("no answer is sent on another connection than that of its call, however a connection is renewed",
+          "[simulation][P5][D2][S2]") {
+  caller with{mortal_and_numbered()};
+  with.user.subscribe(with.peer);
+  const auto waits = GENERATE(true, false);
+  with.world.hosts().set_link({.delay = 100ms, .window = waits ? std::size_t{7} : std::size_t{1'000}});
+  with.world.hosts().reset_connections("server");
+  with.world.run_for(3s);
+  with.host.send({frame_kind::call, 1, ""});
+  with.world.run_for(2s);
+  REQUIRE(with.user.count<called>() == 1);
+  const auto question = with.user.all<called>()[0];
+  answer_to<sent> reply;
+  const auto clients = with.host.clients;
+  if (waits) {
+    with.user.cast(with.peer, std::string(300, 'x'));
+    reply = with.user.reply(with.peer, question, "queued before");
+  }
+  REQUIRE(with.world.run_until([&] { return with.host.clients == clients + 1; }));
+  if (!waits) {
+    with.world.run_for(150ms);
+    reply = with.user.reply(with.peer, question, "made between");
+  }
+  with.world.run_for(30s);
+  CHECK(with.user.count<opened>() >= 2);
+  REQUIRE(reply->error);
+  CHECK_FALSE(may_have_been_handled(*reply->error));
+  CHECK(
+      std::ranges::none_of(with.host.frames, [](const plain_frame& each) { return each.kind == frame_kind::answer; }));
+}
+
+TEST_CASE("a prober is asked by the next connection when one is renewed, and by neither while that ends",
+          "[simulation][P5][H1][H2]") {
+  constexpr probe_policy often{20ms, 1s, 1, 3, false};
+  cared_for_peer with{mortal()};
+  with.world.hosts().set_link({.delay = 1s});
+  with.world.hosts().reset_connections("server");
+  REQUIRE(with.reach(connection_state::backoff));
+  REQUIRE(with.reach(connection_state::ready));
+  SECTION("one that is asked all the time") {
+    with.probe(often);
+    for (std::uint64_t generation = 3; generation < 7; ++generation) {
+      REQUIRE(with.world.run_until([&] { return with.world.hosts().open_count() == 2; }, 1min));
+      // When the end of the handshake, which takes one way, is here, the end of the old connection begins, which takes two.
+      with.world.run_for(1'500ms);
+      const auto before = with.asked.asked().size();
+      REQUIRE(with.asked.asked().back().generation == generation - 1);
+      with.world.run_for(1s);
+      CHECK(with.asked.asked().size() == before);
+      with.world.run_for(1s);
+      CHECK(with.asked.asked().size() > before + 10);
+      CHECK(with.asked.asked().back().generation == generation);
+      CHECK(with.asked.asked()[before].generation == generation);
+    }
+  }
+  SECTION("one that is named while the connection ends") {
+    REQUIRE(with.world.run_until([&] { return with.world.hosts().open_count() == 2; }, 1min));
+    with.world.run_for(1'500ms);
+    with.probe(often);
+    with.world.run_for(1s);
+    CHECK(with.asked.asked().empty());
+    with.world.run_for(1s);
+    REQUIRE_FALSE(with.asked.asked().empty());
+    CHECK(with.asked.asked().front().generation == 3);
+  }
+  CHECK(with.changes().empty());
+  CHECK(with.user.last_state() == connection_state::ready);
 }
 
 TEST_CASE("a renewed QUIC connection tells of no stream before its time, and its streams end in order",

@@ -121,8 +121,9 @@ void audience::grant(const caf::actor_addr& who, std::uint64_t bytes, stream_id 
   auto* owed = entry != nullptr ? entry->find(stream) : nullptr;
   if (owed == nullptr)
     return;
+  const auto had_none = room_of(*entry, stream) == 0;
   owed->granted.paid += std::min(bytes, owed->granted.owed());
-  paid_(self_, stream);
+  paid_(self_, stream, had_none);
 }
 
 void audience::note_answer(std::uint64_t number, stream_id stream, std::uint64_t up_to) {
@@ -130,8 +131,9 @@ void audience::note_answer(std::uint64_t number, stream_id stream, std::uint64_t
     auto* owed = entry.find(stream);
     if (owed == nullptr || owed->number != number)
       continue;
+    const auto had_none = room_of(entry, stream) == 0;
     owed->answered.paid = std::clamp(up_to, owed->answered.paid, owed->answered.delivered);
-    paid_(self_, stream);
+    paid_(self_, stream, had_none);
     return;
   }
 }
@@ -146,6 +148,16 @@ std::size_t audience::credit_left(stream_id stream) const noexcept {
     left = std::min(left, room_of(entry, stream));
   }
   return anyone ? left : 0;
+}
+
+bool audience::is_out_of_credit() const noexcept {
+  return std::any_of(members_.begin(), members_.end(), [this](const member& entry) {
+    if (entry.wants(0) && room_of(entry, 0) == 0)
+      return true;
+    return entry.others != nullptr && std::any_of(entry.others->begin(), entry.others->end(), [&](const auto& owed) {
+             return owed.first != datagrams && entry.wants(owed.first) && room_of(entry, owed.first) == 0;
+           });
+  });
 }
 
 bool audience::wants_data(stream_id stream) const noexcept {

@@ -30,8 +30,8 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 /// *Thread:* shard only.
 class audience {
 public:
-  /// Called when credit came back for a stream.
-  using paid_function = void (*)(channel_interface::base& self, stream_id stream);
+  /// Called when credit came back for a stream. `had_none`: who paid could not be sent anything before.
+  using paid_function = void (*)(channel_interface::base& self, stream_id stream, bool had_none);
 
   /// `self` sends the events; `credit` is what each subscriber to data may owe.
   audience(channel_interface::base& self, std::size_t credit, paid_function paid) noexcept
@@ -76,6 +76,9 @@ public:
   /// Bytes of a stream that may be delivered now: what the most indebted of those who want them may still owe. 0 if
   /// nobody does.
   [[nodiscard]] std::size_t credit_left(stream_id stream) const noexcept;
+
+  /// Whether anybody has no credit left for a stream, so that it is not read.
+  [[nodiscard]] bool is_out_of_credit() const noexcept;
 
   /// Whether anybody wants what comes on this stream.
   [[nodiscard]] bool wants_data(stream_id stream) const noexcept;

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace actorwire {
@@ -51,11 +52,10 @@ result<void> calls::add(std::uint64_t number, promise asker, const send_options&
   if (const auto limit = owner_.config().flow.open_calls; open_.size() >= limit)
     return too_many(limit);
   auto& budget = owner_.where().buffers().budget();
-  if (!budget.try_take(waiting_message_cost))
+  if (!budget.try_take(cost))
     return memory_used_up(budget.limit());
   open_.emplace_hint(open_.end(), number,
-                     open_call{std::move(asker), never, options.stream, options.tag, expires_before, false,
-                               options.wanted == outcome::acked});
+                     open_call{std::move(asker), never, options.stream, options.tag, expires_before, false});
   ++by_stream_[options.stream];
   ++totals_.made;
   return {};
@@ -83,7 +83,7 @@ void calls::note_outcome(const settled& what) {
   if (found == open_.end())
     return;
   if (what.why == nullptr) {
-    found->second.has_left = true;
+    note_left(found);
     return;
   }
   const auto ran_out = what.why->code == error_code::expired && !found->second.expires_before;
@@ -93,14 +93,25 @@ void calls::note_outcome(const settled& what) {
     fail(found, unanswered(what.result, ran_out ? time_is_over(owner_.obstacle()) : *what.why));
 }
 
+void calls::note_left(std::uint64_t number) {
+  if (const auto found = open_.find(number); found != open_.end())
+    note_left(found);
+}
+
+void calls::note_left(entries::iterator position) {
+  if (std::exchange(position->second.has_left, true))
+    return;
+  ++left_;
+  // What waited here until the peer had ended its side is sent all the same.
+  if (const auto silent = owner_.why_no_answer(position->second.stream); !silent)
+    fail(position, unanswered(outcome::maybe_sent, silent.error()));
+}
+
 // -- from the peer ------------------------------------------------------------------------------------------------------
 
 void calls::deliver(stream_id stream, const frame_label& label, payload body) {
   const auto found = open_.find(label.number);
-  const auto is_expected = [&](const open_call& asked) {
-    return asked.stream == stream && (asked.has_left || asked.awaits_ack);
-  };
-  if (found == open_.end() || !is_expected(found->second)) {
+  if (found == open_.end() || found->second.stream != stream || !found->second.has_left) {
     ++totals_.late_answers;
     return;
   }
@@ -132,7 +143,9 @@ calls::open_call calls::take(entries::iterator position) {
   open_.erase(position);
   if (const auto counted = by_stream_.find(taken.stream); --counted->second == 0)
     by_stream_.erase(counted);
-  owner_.where().buffers().budget().give_back(waiting_message_cost);
+  owner_.where().buffers().budget().give_back(cost);
+  if (taken.has_left && --left_ == 0)
+    owner_.note_no_answer_awaited();
   return taken;
 }
 
@@ -151,9 +164,13 @@ void calls::fail_if(Predicate is_meant, const transport_error& why) {
       told.push_back(take(position).asker);
     position = next;
   }
+  if (told.empty())
+    return;
   totals_.unanswered += told.size();
+  // One error for all of them: there may be many.
+  const auto reason = to_caf_error(unanswered(outcome::maybe_sent, why));
   for (auto& asker : told)
-    asker.deliver(to_caf_error(unanswered(outcome::maybe_sent, why)));
+    asker.deliver(reason);
 }
 
 void calls::expire() {

@@ -29,11 +29,14 @@ class channel_actor;
 ///
 /// A call is answered once: by what the peer says, when its message is known not to have left, when the connection that
 /// took it is lost, or when its time is over. Whoever asked is not monitored: the answer to one that has ended goes nowhere.
-/// *Limits:* `flow_limits::open_calls`; each takes `waiting_message_cost` of the network's memory.
+/// *Limits:* `flow_limits::open_calls`; each takes `cost` of the network's memory.
 /// *Thread:* shard only.
 class calls {
 public:
   using promise = caf::typed_response_promise<answered>;
+
+  /// About what one that is open takes of memory, beside its message: its entries in the books below, and CAF's promise.
+  static constexpr std::size_t cost = 256;
 
   explicit calls(channel_actor& owner);
 
@@ -54,6 +57,8 @@ public:
 
   /// What became of the message of a call.
   void note_outcome(const settled& what);
+  /// The present connection has all of it.
+  void note_left(std::uint64_t number);
 
   // -- from the peer ----------------------------------------------------------------------------------------------------
 
@@ -74,6 +79,9 @@ public:
   /// Whether an answer may come on this stream.
   [[nodiscard]] bool awaits_answers(stream_id stream) const noexcept { return by_stream_.count(stream) > 0; }
 
+  /// Whether any has left that is not answered.
+  [[nodiscard]] bool have_left() const noexcept { return left_ > 0; }
+
   [[nodiscard]] const call_totals& totals() const noexcept { return totals_; }
 
 private:
@@ -84,14 +92,17 @@ private:
     stream_id stream = 0;
     std::uint64_t tag = 0;
     bool expires_before = false;
-    /// The present connection has all of it, as far as is known: of one that is to be acknowledged that is known when it is.
+    /// The present connection has all of it.
     bool has_left = false;
-    bool awaits_ack = false;
   };
   using entries = std::map<std::uint64_t, open_call>;
+  using deadline = std::pair<time_point, std::uint64_t>;
+  // Beside its value a node has four words, and its block of memory two more.
+  static_assert(sizeof(entries::value_type) + sizeof(deadline) + 2 * 6 * sizeof(void*) <= cost);
 
   /// Removes it from all books.
   [[nodiscard]] open_call take(entries::iterator position);
+  void note_left(entries::iterator position);
   void fail(entries::iterator position, const transport_error& why);
   template <class Predicate>
   void fail_if(Predicate is_meant, const transport_error& why);
@@ -101,9 +112,11 @@ private:
 
   channel_actor& owner_;
   entries open_;
-  std::set<std::pair<time_point, std::uint64_t>> deadlines_;
+  std::set<deadline> deadlines_;
   /// How many are open on each stream that has any.
   std::map<stream_id, std::size_t> by_stream_;
+  /// How many have left.
+  std::size_t left_ = 0;
   call_totals totals_;
   timer time_out_;
 };

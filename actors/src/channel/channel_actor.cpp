@@ -64,8 +64,11 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     figures_(*this),
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
-              [](channel_interface::base& self, stream_id stream) {
-                static_cast<channel_actor&>(self).pump_later(stream);
+              [](channel_interface::base& self, stream_id stream, bool had_none) {
+                auto& mine = static_cast<channel_actor&>(self);
+                mine.pump_later(stream);
+                if (had_none && mine.health_ != nullptr)
+                  mine.health_->note_reading();
               }),
     waiting_(*this),
     changed_at_(where().read_clock()) {
@@ -196,6 +199,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
 void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
   peer_has_finished_ = true;
+  note_no_answer_awaited();
   if (config_->allow_half_open && !has_successor()) {
     has_received_all_ = true;
     // Who can answer no more is not to be asked.

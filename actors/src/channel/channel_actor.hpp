@@ -95,6 +95,14 @@ public:
 
   /// What became of the message of a call; of others nothing happens.
   void note_call_outcome(const settled& what);
+  /// The connection has all of the message of a call, or of another.
+  void note_call_left(std::uint64_t number);
+  /// No call that has left is open any more.
+  void note_no_answer_awaited();
+  /// Nothing while answers can come on this stream of the present connection.
+  [[nodiscard]] result<void> why_no_answer(stream_id stream) const;
+  /// Whether a call that has left can still be answered by the present connection, on any stream.
+  [[nodiscard]] bool awaits_answers() const noexcept;
 
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;
@@ -106,6 +114,9 @@ public:
 
   /// Bytes that have come on the present connection.
   [[nodiscard]] std::uint64_t received_bytes() const;
+
+  /// Whether all that comes on the present connection is read and passed on, as soon as it is there.
+  [[nodiscard]] bool reads_all() const noexcept;
 
   /// Whether it is wanted to be known when each message that waits was accepted.
   [[nodiscard]] bool keeps_times() const noexcept { return health_ != nullptr; }
@@ -330,6 +341,7 @@ private:
   /// *Errors:* `unsupported` where the framing has no numbers.
   [[nodiscard]] result<void> check_framing(std::string_view what) const;
   void deliver_numbered(stream_id stream, payload body, const frame_label& label);
+  void refuse_pulled_call(stream_id stream, std::uint64_t number);
   [[nodiscard]] bool awaits_answers(stream_id stream) const noexcept;
   /// No answer comes any more to what has left: on any stream, or on one.
   void end_answers(const transport_error& why);

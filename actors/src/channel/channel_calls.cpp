@@ -3,6 +3,7 @@
 #include "channel/calls.hpp"
 #include "channel/channel_actor.hpp"
 #include "channel/refusal.hpp"
+#include "channel/wire.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -29,6 +30,18 @@ transport_error no_answers_come() {
                     "the peer has ended its side, and answers to nothing any more");
 }
 
+transport_error no_room_for_refusals(std::uint64_t low_water) {
+  return make_error(error_code::queue_overflow, phase::established, origin::local,
+                    "a call that nobody takes is not even refused: flow.low_water = " + std::to_string(low_water)
+                        + " bytes wait already");
+}
+
+transport_error is_ending(std::uint64_t generation) {
+  return make_error(error_code::stream_closed, phase::established, origin::local,
+                    "the connection on which the call came, generation " + std::to_string(generation)
+                        + ", takes no more messages, because it ends");
+}
+
 } // namespace
 
 // -- for the wire -------------------------------------------------------------------------------------------------------
@@ -39,16 +52,44 @@ void channel_actor::deliver_numbered(stream_id stream, payload body, const frame
   else if (audience_.wants_data(stream))
     audience_.deliver(called{status_.id, status_.generation, stream, label.number, std::move(body)});
   else if (waiting_.want_data(stream))
-    // Where there is no room for that, the caller waits until its time is over.
-    static_cast<void>(
-        accept_answer(status_.generation, stream, {frame_kind::refusal, label.number},
-                      encode_refusal(refused_by_pull, "nobody takes calls here: data is pulled, and a call is no data"),
-                      {}));
+    refuse_pulled_call(stream, label.number);
+}
+
+void channel_actor::refuse_pulled_call(stream_id stream, std::uint64_t number) {
+  auto body = encode_refusal(refused_by_pull, "nobody takes calls here: data is pulled, and a call is no data");
+  const auto size = body.size();
+  // Whoever calls more than it reads is not to take the place of what is sent to it: its callers wait until their time is over.
+  auto outcome = sending_.has_room_to_spare(size) ? result<void>{} : no_room_for_refusals(config_->flow.low_water);
+  if (outcome)
+    outcome = accept_answer(status_.generation, stream, {frame_kind::refusal, number}, std::move(body), {});
+  if (!outcome)
+    sending_.drop(size, outcome.error());
 }
 
 void channel_actor::note_call_outcome(const settled& what) {
   if (calls_ != nullptr)
     calls_->note_outcome(what);
+}
+
+void channel_actor::note_call_left(std::uint64_t number) {
+  if (calls_ != nullptr)
+    calls_->note_left(number);
+}
+
+void channel_actor::note_no_answer_awaited() {
+  if (wire_ != nullptr && wire_->is_about_to_finish())
+    flush_later();
+}
+
+result<void> channel_actor::why_no_answer(stream_id stream) const {
+  // Where the connection ends with the peer's side, whoever calls again is sent on by the next one when this one has ended.
+  if (stream == 0 && has_received_all_)
+    return no_answers_come();
+  return check_receivable(stream);
+}
+
+bool channel_actor::awaits_answers() const noexcept {
+  return calls_ != nullptr && calls_->have_left() && (!peer_has_finished_ || has_received_all_);
 }
 
 bool channel_actor::awaits_answers(stream_id stream) const noexcept {
@@ -155,6 +196,8 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
   // An answer that waited for the next connection would be taken for that to another call there.
   if (!is_over() && (!is_ready() || generation != status_.generation))
     return gone(generation);
+  if (!is_over() && stream == 0 && wire_->is_retiring())
+    return is_ending(generation);
   send_options options;
   options.policy = when_down::fail;
   options.stream = stream;

@@ -23,6 +23,10 @@ std::uint64_t channel_actor::received_bytes() const {
   return wire_ != nullptr ? wire_->stats().bytes_received : 0;
 }
 
+bool channel_actor::reads_all() const noexcept {
+  return !audience_.is_out_of_credit() && (wire_ == nullptr || wire_->unread_size() == 0);
+}
+
 health& channel_actor::watched_health() {
   if (health_ == nullptr) {
     health_ = std::make_unique<health>(*this, config_->flow.degraded_age);
@@ -35,8 +39,10 @@ health& channel_actor::watched_health() {
 void channel_actor::begin_health() {
   if (closing_ != nullptr)
     return;
+  // Who can answer no more, and who is about to be asked by another connection, is not to be asked.
+  const auto may_probe = !is_finishing_ && !wire_->is_retiring() && (!has_received_all_ || can_have_streams());
   if (health_ != nullptr)
-    health_->begin(!is_finishing_);
+    health_->begin(may_probe);
   else if (config_->flow.degraded_age.count() > 0)
     static_cast<void>(watched_health());
 }

@@ -15,8 +15,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// Probes, over all connections, that a prober may leave unanswered; beyond it is not asked again before it has answered one,
-/// and each round counts as a failure. CAF keeps something for each open answer, for ever if it does not come.
+/// Probes of a channel that may stay unanswered, over all its connections and probers; beyond nobody is asked before one is
+/// answered. For a prober that owes an answer itself each round counts as a failure. CAF keeps something for each open answer,
+/// for ever if it does not come.
 constexpr std::uint32_t open_answers_max = 16;
 
 constexpr std::uint8_t bit(health_cause cause) noexcept {
@@ -40,17 +41,42 @@ struct health::probing {
   caf::actor prober;
   probe_schedule schedule;
   watchdog due;
-  /// Answers that were not given, those to probes of earlier connections included.
+  /// Those of the channel's that are its own.
   std::uint32_t open_answers = 0;
   std::string last_failure;
 };
 
+/// How old the oldest message is by the time that the shard has lived, though only the clock's is known of when it came.
 struct health::queue_watch {
   queue_watch(health& all, std::chrono::milliseconds age)
     : bound(age), due([&all] { all.owner_.in_actor([&all] { all.handle_queue_timeout(); }); }) {}
 
+  /// A moment, and how long the shard had stood still by then.
+  struct mark {
+    time_point when{};
+    duration stalled{0};
+  };
+
+  /// The connection is there.
+  void begin(shard& where) {
+    before = last = {where.now(), where.stalled()};
+    where.arm(due, bound);
+  }
+  /// How long the shard has stood still since a message came that is the oldest, or since an earlier look. To be called at
+  /// each look.
+  [[nodiscard]] duration stalled_since(time_point since, shard& where) noexcept {
+    const mark now{where.now(), where.stalled()};
+    if (since >= now.when)
+      before = last = now;
+    else if (last.when <= since)
+      before = std::exchange(last, now);
+    return now.stalled - before.stalled;
+  }
+
   std::chrono::milliseconds bound;
   timer due;
+  mark before;
+  mark last;
 };
 
 health::health(channel_actor& owner, std::chrono::milliseconds degraded_age) : owner_(owner) {
@@ -107,22 +133,30 @@ void health::handle_probe_timeout() {
   auto& schedule = probing_->schedule;
   if (const auto limit = schedule.policy().timeout; schedule.open_probe() != 0)
     probing_->last_failure = "no answer within " + std::to_string(limit.count()) + " ms";
-  const auto what = schedule.handle_timeout(owner_.where().lived(), owner_.received_bytes());
+  const auto what = schedule.handle_timeout(owner_.where().lived(), owner_.received_bytes(), owner_.reads_all());
   follow_probing();
   act(what);
 }
 
 void health::ask_prober() {
   auto& mine = *probing_;
-  if (mine.open_answers >= open_answers_max)
+  if (open_answers_ >= open_answers_max) {
+    // What others owe is not held against who was never asked.
+    if (mine.open_answers == 0) {
+      mine.schedule.withdraw(owner_.where().lived(), owner_.received_bytes());
+      follow_probing();
+    }
     return;
+  }
+  ++open_answers_;
   ++mine.open_answers;
   const auto number = mine.schedule.open_probe();
   const auto take = [this, whose = probers_, number](const caf::error* why) {
+    --open_answers_;
     // That of an earlier prober.
     if (probing_ == nullptr || whose != probers_)
       return;
-    probing_->open_answers -= std::min(probing_->open_answers, 1U);
+    --probing_->open_answers;
     note_answer(number, why);
   };
   ask(&owner_, mine.prober, caf::infinite, health_probe{owner_.source(), owner_.generation(), number})
@@ -133,7 +167,8 @@ void health::note_answer(std::uint64_t number, const caf::error* why) {
   auto& mine = *probing_;
   if (why != nullptr && number == mine.schedule.open_probe())
     mine.last_failure = to_string(to_transport_error(*why));
-  const auto what = mine.schedule.note_answer(number, why == nullptr, owner_.where().lived(), owner_.received_bytes());
+  const auto what = mine.schedule.note_answer(number, why == nullptr, owner_.where().lived(), owner_.received_bytes(),
+                                              owner_.reads_all());
   follow_probing();
   act(what);
 }
@@ -169,7 +204,14 @@ void health::begin(bool may_probe) {
   begin_probing();
   // What has waited for the connection has not waited on it.
   if (queue_watch_ != nullptr)
-    owner_.where().arm(queue_watch_->due, queue_watch_->bound);
+    queue_watch_->begin(owner_.where());
+}
+
+void health::note_reading() {
+  if (probing_ == nullptr)
+    return;
+  probing_->schedule.note_reading(owner_.where().lived());
+  follow_probing();
 }
 
 void health::stop_probing() {
@@ -194,11 +236,13 @@ void health::end() noexcept {
 
 void health::handle_queue_timeout() {
   const auto now = owner_.where().now();
-  const auto since = owner_.sending().oldest_waiting();
+  const auto since = owner_.sending().oldest_waiting().value_or(now);
   const auto bound = queue_watch_->bound;
-  const auto is_too_old = since && now - *since >= bound;
+  // What the peer could have taken, and was not seen to take, while this side stood still does not count.
+  const auto left = since + bound + queue_watch_->stalled_since(since, owner_.where()) - now;
+  const auto is_too_old = left <= duration{0};
   // Before that age nothing can be too old.
-  const duration next = is_too_old ? std::clamp<duration>(bound / 8, 10ms, 1s) : since.value_or(now) + bound - now;
+  const duration next = is_too_old ? std::clamp<duration>(bound / 8, 10ms, 1s) : left;
   owner_.where().arm(queue_watch_->due, next);
   if (!is_too_old) {
     set(health_cause::queue_too_old, false, {});

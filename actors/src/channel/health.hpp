@@ -42,6 +42,8 @@ public:
 
   /// There is a connection, and everyone was told. `may_probe`: it can still be sent on.
   void begin(bool may_probe);
+  /// Somebody who could not be sent what came has credit again.
+  void note_reading();
   /// Nothing more can be sent on it: nobody is asked.
   void stop_probing();
   /// It is gone, or on its way to its end, and all causes with it.
@@ -73,6 +75,8 @@ private:
   std::unique_ptr<queue_watch> queue_watch_;
   /// How many probers there have been.
   std::uint64_t probers_ = 0;
+  /// Answers that were not given, by all of them, and to probes of earlier connections too.
+  std::uint32_t open_answers_ = 0;
   /// One bit for each cause.
   std::uint8_t causes_ = 0;
   bool may_probe_ = false;

@@ -161,6 +161,17 @@ std::uint64_t outbound::refuse(std::size_t size, const transport_error& why, rec
   return sequence;
 }
 
+bool outbound::has_room_to_spare(std::size_t size) const noexcept {
+  return ledger_.unwritten_load() < ledger_.limits().low_water && ledger_.has_room({1, size}, true);
+}
+
+void outbound::drop(std::size_t size, const transport_error& why) {
+  ledger_.drop(size);
+  loss dropped;
+  dropped.not_sent.add(size);
+  report_dropped(dropped, why);
+}
+
 // -- from the wire ------------------------------------------------------------------------------------------------------
 
 std::size_t outbound::gather_early(std::span<outgoing> pieces) {
@@ -285,7 +296,7 @@ void outbound::settle(recipient&& whom, const settled& what) {
     owner_.send_to(reporter, message_settled{owner_.source(), owner_.generation(), what.sequence, tag, what.result,
                                              what.why != nullptr ? *what.why : transport_error{}});
   if (!asker.pending()) {
-    if (tag != 0 && !reporter)
+    if (whom.may_be_call())
       owner_.note_call_outcome(what);
     if (batches_ != nullptr)
       note_in_batch(what);
@@ -295,6 +306,11 @@ void outbound::settle(recipient&& whom, const settled& what) {
     whom.asker.deliver(sent{what.sequence, owner_.generation(), what.result, tag});
   else
     whom.asker.deliver(to_caf_error(*what.why));
+}
+
+void outbound::note_departure(const recipient& whom, std::uint64_t sequence) {
+  if (whom.may_be_call())
+    owner_.note_call_left(sequence);
 }
 
 void outbound::note_in_batch(const settled& what) {

@@ -46,6 +46,9 @@ public:
     reply asker{};
     caf::strong_actor_ptr reporter{};
     std::uint64_t tag = 0;
+
+    /// Whether the channel is to be told.
+    [[nodiscard]] bool may_be_call() const noexcept { return tag != 0 && !reporter && !asker.pending(); }
   };
 
   explicit outbound(channel_actor& owner);
@@ -58,6 +61,11 @@ public:
   /// network's memory is used up; `body` and `whom` are left as they were then.
   result<std::uint64_t> accept(payload& body, const send_options& options, recipient& whom,
                                const frame_label& label = {});
+
+  /// Whether so little waits that what no user sends may be added: below `flow_limits::low_water`, and without another going.
+  [[nodiscard]] bool has_room_to_spare(std::size_t size) const noexcept;
+  /// Accounts for a message of `size` bytes that is dropped, and reports it as lost with others of this turn.
+  void drop(std::size_t size, const transport_error& why);
 
   /// The sequence number of the message that is accepted next.
   [[nodiscard]] std::uint64_t next_sequence() const noexcept { return ledger_.totals().accepted.messages + 1; }
@@ -145,9 +153,15 @@ private:
 
   [[nodiscard]] time_point time_of_acceptance(const box& target, const send_options& options) const;
   void settle(recipient&& whom, const settled& what);
-  auto settler() {
-    return [this](recipient&& whom, const settled& what) { settle(std::move(whom), what); };
-  }
+  void note_departure(const recipient& whom, std::uint64_t sequence);
+
+  /// What the outboxes tell.
+  struct settler_of {
+    outbound& owner;
+    void operator()(recipient&& whom, const settled& what) const { owner.settle(std::move(whom), what); }
+    void note_departure(const recipient& whom, std::uint64_t sequence) const { owner.note_departure(whom, sequence); }
+  };
+  settler_of settler() noexcept { return {*this}; }
   /// Settles what has waited too long.
   void expire(box& which);
   void report_expired(const loss& expired, const transport_error& why);

@@ -17,12 +17,16 @@ void probe_schedule::end() noexcept {
   in_a_row_ = 0;
 }
 
-probe_schedule::step probe_schedule::handle_timeout(time_point now, std::uint64_t received) noexcept {
+probe_schedule::step probe_schedule::handle_timeout(time_point now, std::uint64_t received, bool is_read) noexcept {
   if (!due_ || now < *due_)
     return step::nothing;
   if (has_heard(received)) {
     rest(now, received);
     return note_life();
+  }
+  if (!is_read) {
+    rest(now, received);
+    return step::nothing;
   }
   if (waits_) {
     rest(now, received);
@@ -39,16 +43,27 @@ probe_schedule::step probe_schedule::handle_timeout(time_point now, std::uint64_
 }
 
 probe_schedule::step probe_schedule::note_answer(std::uint64_t number, bool is_good, time_point now,
-                                                 std::uint64_t received) noexcept {
+                                                 std::uint64_t received, bool is_read) noexcept {
   if (number == 0 || number != open_)
     return step::nothing;
   open_ = 0;
   rest(now, received);
   if (!is_good)
-    return note_failure();
+    return is_read ? note_failure() : step::nothing;
   ++successes_;
   round_trip_ = now - asked_at_;
   return note_life();
+}
+
+void probe_schedule::note_reading(time_point now) noexcept {
+  if (waits_)
+    due_ = now + policy_.timeout;
+}
+
+void probe_schedule::withdraw(time_point now, std::uint64_t received) noexcept {
+  open_ = 0;
+  --asked_;
+  rest(now, received);
 }
 
 void probe_schedule::rest(time_point now, std::uint64_t received) noexcept {

@@ -18,6 +18,8 @@ namespace actorwire {
 ///
 /// A probe stays open until it is answered or its connection ends: while one is, no other goes out, but each further round
 /// without an answer is a failure more.
+///
+/// While what has come is not all read, here, an answer may be among it: nobody is asked, and what goes wrong means nothing.
 /// *Thread:* shard only.
 class probe_schedule {
 public:
@@ -43,11 +45,17 @@ public:
 
   [[nodiscard]] std::optional<time_point> next_timeout() const noexcept { return due_; }
 
-  /// To be called at `next_timeout`.
-  [[nodiscard]] step handle_timeout(time_point now, std::uint64_t received) noexcept;
+  /// To be called at `next_timeout`. `is_read`: all that has come is read, as soon as it is there.
+  [[nodiscard]] step handle_timeout(time_point now, std::uint64_t received, bool is_read = true) noexcept;
 
   /// The probe with that number was answered. What is not open any more means nothing.
-  [[nodiscard]] step note_answer(std::uint64_t number, bool is_good, time_point now, std::uint64_t received) noexcept;
+  [[nodiscard]] step note_answer(std::uint64_t number, bool is_good, time_point now, std::uint64_t received,
+                                 bool is_read = true) noexcept;
+
+  /// What had come and was not read is read from now on: an answer has its whole time again.
+  void note_reading(time_point now) noexcept;
+  /// The probe that `open_probe` tells could not be asked: it is as if its time had not come yet.
+  void withdraw(time_point now, std::uint64_t received) noexcept;
 
   /// The number of the probe that is open; 0 if none is.
   [[nodiscard]] std::uint64_t open_probe() const noexcept { return open_; }

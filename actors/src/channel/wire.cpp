@@ -508,11 +508,10 @@ std::chrono::milliseconds wire::acknowledgement_wait() const {
 void wire::end_if_done() {
   if (user_ == nullptr || !is_connected_)
     return;
-  if (finish_wanted_ && !is_finished_ && user_->sending().is_flushed(0)) {
-    is_finished_ = true;
-    bearer_->finish();
-  }
-  if (is_retiring_ && !is_finished_ && user_->sending().started_rest() == 0) {
+  const auto has_sent_all =
+      (finish_wanted_ && user_->sending().is_flushed(0)) || (is_retiring_ && user_->sending().started_rest() == 0);
+  // Most programs end their side when the other has ended its, and answer nothing any more.
+  if (has_sent_all && !is_finished_ && (close_wanted_ || !user_->awaits_answers())) {
     is_finished_ = true;
     bearer_->finish();
   }

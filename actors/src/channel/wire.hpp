@@ -108,8 +108,8 @@ public:
   /// Delivers what waits, as far as the channel wants it, and lets the transport read more.
   void pump_later();
 
-  /// Ends our side once everything accepted is handed over. With `then_close` the transport is closed when the peer's
-  /// has acknowledged it all, without waiting for the peer's end.
+  /// Ends our side once everything accepted is handed over and no call of ours waits for its answer. With `then_close` the
+  /// transport is closed when the peer's has acknowledged it all, without waiting for answers or for the peer's end.
   void finish(bool then_close);
 
   /// Ends our halves of the other streams in the same way, and of those that the peer still opens.
@@ -119,8 +119,13 @@ public:
   void follow_peer();
 
   /// Lets the transport go, in favour of another: it takes no further message, tells the peer its end behind those that it
-  /// took, ends when the peer does, so that answers still arrive, and is cut after `limit`. What waits stays for the next.
+  /// took, when the calls among them are answered, ends when the peer does, and is cut after `limit`. What waits stays for
+  /// the next.
   void retire(std::chrono::milliseconds limit);
+  [[nodiscard]] bool is_retiring() const noexcept { return is_retiring_; }
+
+  /// Whether our end is to come, as soon as nothing keeps it back.
+  [[nodiscard]] bool is_about_to_finish() const noexcept { return (finish_wanted_ || is_retiring_) && !is_finished_; }
 
   /// Ends the transport at once.
   void abort(const transport_error& reason);
@@ -146,6 +151,9 @@ public:
 
   /// Whether anything of the present connection is still to be passed on, acknowledged or ended.
   [[nodiscard]] bool is_in_use() const noexcept;
+
+  /// Bytes that arrived, on all streams, and were not passed on.
+  [[nodiscard]] std::size_t unread_size() const noexcept;
 
   /// Something of what the peer sends has come.
   void note_arrival();
@@ -202,8 +210,6 @@ private:
   void after_streams();
   /// The transport has ended in order: tells the channel when that has all that arrived, or takes no more of it.
   void end_when_drained();
-  /// Bytes that arrived, on all streams, and were not passed on.
-  [[nodiscard]] std::size_t unread_size() const noexcept;
   [[nodiscard]] bool waits_for_acks() const noexcept;
 
   shard& where_;

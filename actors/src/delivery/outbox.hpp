@@ -100,6 +100,7 @@ public:
       gone = take_victims(victims);
     }
     queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
+    added.is_bound = label.kind == frame_kind::answer || label.kind == frame_kind::refusal;
     if (taken_place != nullptr) {
       added.place = taken_place->place;
       gone.push_back(std::exchange(*taken_place, std::move(added)));
@@ -242,7 +243,7 @@ public:
 
   /// The transport connection is gone. What was started or in flight is `maybe_sent`; what was queued stays, except
   /// messages that do not want to wait for a connection (`fail`, `drop`), which are `not_sent`; these stay where another
-  /// connection `is_ready_next`. Report the last acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
+  /// connection `is_ready_next`, but for answers and refusals, whose calls end with this one. Report the last acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
   template <settles<Reply> Settle>
   loss connection_lost(time_point now, const transport_error& why, Settle&& settle, bool is_ready_next = false) {
     assert(is_ready_);
@@ -250,8 +251,9 @@ public:
     is_ready_ = false;
     lost_at_ = now;
     auto started = take_started();
-    auto unwilling = take_queued(
-        [is_ready_next](const queued& entry) { return entry.policy != when_down::queue && !is_ready_next; });
+    auto unwilling = take_queued([is_ready_next](const queued& entry) {
+      return entry.is_bound || (entry.policy != when_down::queue && !is_ready_next);
+    });
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
 
@@ -359,7 +361,9 @@ private:
     when_down policy;
     outcome wanted;
     std::uint8_t priority;
-    bool is_idempotent;
+    bool is_idempotent : 1;
+    /// It means nothing to the next connection.
+    bool is_bound : 1 = false;
 
     /// What becomes of it when it is not handed over any more.
     [[nodiscard]] outcome result_if_lost() const noexcept {
@@ -458,9 +462,10 @@ private:
       waiting_.pop_front();
       started_bytes_ = 0;
       note_if_empty();
-      if (is_awaited)
+      if (is_awaited) {
+        tell_departure(settle, next.reply, next.sequence);
         in_flight_.push_back(std::move(next));
-      else if (tells_at_once)
+      } else if (tells_at_once)
         finish(std::move(next));
       else
         complete.push_back(std::move(next));

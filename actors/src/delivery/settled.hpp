@@ -23,6 +23,15 @@ struct settled {
 template <class Settle, class Reply>
 concept settles = std::invocable<Settle&, Reply&&, const settled&>;
 
+/// Tells of a message that is wanted `acked` that all of it was handed over, if `settle` wants to hear of that too: by
+/// `note_departure`, which must do no more than it may.
+template <class Settle, class Reply>
+void tell_departure([[maybe_unused]] Settle& settle, [[maybe_unused]] const Reply& whom,
+                    [[maybe_unused]] std::uint64_t sequence) {
+  if constexpr (requires { settle.note_departure(whom, sequence); })
+    settle.note_departure(whom, sequence);
+}
+
 /// What one event cost: messages and bytes of messages.
 struct loss {
   tally not_sent{};

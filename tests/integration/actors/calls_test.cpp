@@ -129,13 +129,15 @@ TEST_CASE("a thousand calls at once are answered, each with its own", "[D2]") {
     here.system.spawn([&, peer, asker](caf::event_based_actor* self) {
       for (int count = 0; count < 250; ++count) {
         const auto text = std::to_string(asker) + "/" + std::to_string(count);
-        ask(self, peer, caf::infinite, with_text(text))
+        // As long as the machine needs: it is not the time of a call that ends this test.
+        ask(self, peer, caf::infinite, with_text(text, {}, 10min))
             .then([&, text](const answered& reply) { ++(reply.body.text() == text ? right : wrong); },
                   [&](const caf::error&) { ++wrong; });
       }
     });
-  wait_until("all calls are answered", [&] { return right + wrong == 1'000; });
-  CHECK(wrong == 0);
+  for (int known = 0; known < 1'000; known = right + wrong)
+    wait_until("another call is answered", [&] { return right + wrong > known; });
+  CHECK(right == 1'000);
 }
 
 #ifdef ACTORWIRE_TEST_QUIC

@@ -105,6 +105,54 @@ TEST_CASE("an error is a failure at once, and one success makes all of them good
   CHECK(fail() == step::fail);
 }
 
+TEST_CASE("while what has come is not read nobody is asked, and nothing counts", "[H1]") {
+  probed one{policy_of(1, 3, false)};
+  const auto look = [&] {
+    one.now = one.schedule.next_timeout().value();
+    return one.schedule.handle_timeout(one.now, one.received, false);
+  };
+  for (int count = 0; count < 10; ++count) {
+    CHECK(look() == step::nothing);
+    CHECK(one.schedule.next_timeout() == one.now + 1s);
+  }
+  CHECK(one.schedule.open_probe() == 0);
+  REQUIRE(one.advance() == step::ask);
+  for (int count = 0; count < 10; ++count)
+    CHECK(look() == step::nothing);
+  CHECK(one.schedule.open_probe() == 1);
+  SECTION("an error is none") {
+    CHECK(one.schedule.note_answer(1, false, one.now, one.received, false) == step::nothing);
+    CHECK(one.schedule.failures() == 0);
+    CHECK(one.advance() == step::ask);
+    return;
+  }
+  SECTION("a success is one") {
+    CHECK(one.schedule.note_answer(1, true, one.now, one.received, false) == step::nothing);
+    CHECK(one.schedule.successes() == 1);
+    return;
+  }
+  // It is read again, and there is time to answer.
+  CHECK(one.advance() == step::nothing);
+  one.schedule.note_reading(one.now + 200ms);
+  CHECK(one.schedule.next_timeout() == one.now + 500ms);
+  CHECK(one.advance() == step::degrade);
+  const auto rest = one.schedule.next_timeout();
+  one.schedule.note_reading(one.now + 200ms);
+  CHECK(one.schedule.next_timeout() == rest);
+}
+
+TEST_CASE("a probe that could not be asked is as if its time had not come", "[H1]") {
+  probed one{policy_of(1, 3)};
+  for (int count = 0; count < 5; ++count) {
+    REQUIRE(one.advance() == step::ask);
+    CHECK(one.schedule.open_probe() == 1);
+    one.schedule.withdraw(one.now, one.received);
+    CHECK(one.schedule.open_probe() == 0);
+    CHECK(one.schedule.next_timeout() == one.now + 1s);
+  }
+  CHECK(one.schedule.failures() == 0);
+}
+
 TEST_CASE("an answer to a probe of an earlier connection means nothing", "[H1][S2]") {
   probed one{policy_of(1, 2)};
   REQUIRE(one.advance() == step::ask);

@@ -185,6 +185,18 @@ TEST_CASE("the kind of the next message is known with its fifth byte, and the me
   REQUIRE(decoder.next());
   CHECK(decoder.next_kind() == frame_kind::answer);
 
+  // What follows a length that is too short for a kind is none.
+  for (const char size : {'\0', '\1', '\x08'}) {
+    for (const std::string_view behind : {"", "\x02", "\x02 and more"}) {
+      frame_decoder short_of_one{config_of()};
+      short_of_one.feed(payload::copy_of(std::string(3, '\0') + size + std::string{behind}));
+      REQUIRE(short_of_one.next_kind());
+      CHECK(*short_of_one.next_kind() > frame_kind::goodbye);
+      CHECK(short_of_one.next().error().code == error_code::malformed);
+      CHECK_FALSE(short_of_one.next_kind());
+    }
+  }
+
   framing_config lines;
   lines.mode = framing_mode::line;
   CHECK(frame_decoder{lines}.next_kind() == frame_kind::data);

@@ -65,6 +65,18 @@ TEST_CASE("a client that comes back resumes its session, and both sides know") {
   CHECK(second.tls->peer_key == first.tls->peer_key);
 }
 
+TEST_CASE("a session gets old as fast while its side stands still") {
+  quic_world world;
+  world.now.wall = std::time(nullptr);
+  const auto stays = GENERATE(0s, 3'590s, 3'599s, 2h);
+  auto [first, first_server] = world.connect();
+  CHECK_FALSE(first.tls->resumed);
+  world.run_for(1s);
+  world.now.stalled += stays;
+  auto [second, second_server] = world.connect();
+  CHECK(second.tls->resumed == (stays < 3'595s));
+}
+
 TEST_CASE("a session is not resumed where either side does not want it") {
   transport_config without;
   without.tls = good_client();

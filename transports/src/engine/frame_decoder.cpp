@@ -18,6 +18,9 @@ constexpr auto label_size = static_cast<std::uint32_t>(frame_label::wire_size);
 // First allocation for a message in parts. Peers that dribble bytes into many connections cost this much each.
 constexpr std::uint32_t assembly_size_min = 1'024;
 
+/// What is not a kind; see `frame_decoder::next_kind`.
+constexpr frame_kind no_kind{0xff};
+
 constexpr char line_feed = '\n';
 constexpr std::byte carriage_return{'\r'};
 
@@ -144,6 +147,9 @@ frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label) {
 std::optional<frame_kind> frame_decoder::next_numbered_kind() noexcept {
   if (has_failed() || !read_header())
     return std::nullopt;
+  // There is nothing behind such a length: what follows it is of no frame.
+  if (frame_size_ < label_size)
+    return no_kind;
   if (assembled_size_ > 0)
     return static_cast<frame_kind>(*assembly_.data());
   return unread_.empty() ? std::nullopt : std::optional{static_cast<frame_kind>(*unread_data())};

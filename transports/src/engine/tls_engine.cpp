@@ -146,7 +146,7 @@ bool tls_engine::remembers_sessions() const noexcept {
 void tls_engine::offer_session() {
   if (!remembers_sessions())
     return;
-  const auto session = identity_->services().sessions->take(session_key_, now_.steady);
+  const auto session = identity_->services().sessions->take(session_key_, now_.real());
   if (session && ::gnutls_session_set_data(session_.get(), session->data.data(), session->data.size()) == 0)
     verified_at_ = session->since;
 }
@@ -312,7 +312,7 @@ int tls_engine::remember_session(gnutls_session_t session, unsigned, unsigned, u
       || ::gnutls_session_get_data2(session, &data) != 0)
     return 0;
   // A server that hands out new tickets for ever would else never have to prove itself again.
-  const auto since = ::gnutls_session_is_resumed(session) != 0 ? engine.verified_at_ : engine.now_.steady;
+  const auto since = ::gnutls_session_is_resumed(session) != 0 ? engine.verified_at_ : engine.now_.real();
   const auto failed = engine.guarded(GNUTLS_E_MEMORY_ERROR, [&] {
     engine.identity_->services().sessions->put(engine.session_key_,
                                                {{reinterpret_cast<const char*>(data.data), data.size}, since});

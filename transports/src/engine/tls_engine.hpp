@@ -27,10 +27,16 @@
 
 namespace actorwire {
 
-/// Both clocks that TLS needs: one that certificates are judged by, and one that measures rests and ages.
+/// The clocks that TLS needs: one that certificates are judged by, and one that measures rests.
 struct tls_now {
   std::time_t wall = 0;
   time_point steady{};
+  /// How long `steady` has stood still, if it is one that does; see `shard::stalled`.
+  duration stalled{0};
+
+  /// What ages are measured by: what a server has given us gets old there also while we stand still here. The same on every
+  /// shard.
+  [[nodiscard]] time_point real() const noexcept { return steady + stalled; }
 };
 
 /// One connection of TLS over any ordered stream of bytes, without the stream: what arrives is fed in, what is to be sent

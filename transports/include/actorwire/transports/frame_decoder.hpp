@@ -50,7 +50,8 @@ public:
   [[nodiscard]] ACTORWIRE_EXPORT result<std::optional<payload>> next(frame_label& label);
 
   /// Of what kind the next message is, as soon as that byte is there; empty before. Outside of mode `numbered` always
-  /// `data`. What is not a kind there is none to `next` only.
+  /// `data`. What is not a kind there is none to `next` only; behind a length that leaves no room for one it is one above
+  /// all kinds.
   [[nodiscard]] std::optional<frame_kind> next_kind() noexcept {
     return mode_ == framing_mode::numbered ? next_numbered_kind() : std::optional{frame_kind::data};
   }

@@ -61,7 +61,8 @@ result<void> quic_socket::open(const udp_address& local, const udp_socket_option
 }
 
 tls_now quic_socket::now() const {
-  return {std::time(nullptr), shard_.lived()};
+  const auto lived = shard_.lived();
+  return {std::time(nullptr), lived, shard_.stalled()};
 }
 
 // -- connections --------------------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ transport_error quic_tls::failure(int alert) const {
 std::optional<tls_session> quic_tls::offer_session(std::span<const std::uint32_t> versions) {
   if (!remembers_sessions())
     return std::nullopt;
-  auto known = identity().services().sessions->take(settings_.session_key, now_.steady);
+  auto known = identity().services().sessions->take(settings_.session_key, now_.real());
   if (!known || std::ranges::find(versions, known->quic_version) == versions.end()
       || ::gnutls_session_set_data(session(), known->data.data(), known->data.size()) != 0)
     return std::nullopt;
@@ -204,7 +204,7 @@ int quic_tls::take_ticket(gnutls_session_t session, unsigned, unsigned, unsigned
   const auto failed = self.guarded([&] {
     self.ticket_.assign(reinterpret_cast<const char*>(data.data), data.size);
     // A server that hands out new tickets for ever would else never have to prove itself again.
-    self.ticket_since_ = ::gnutls_session_is_resumed(session) != 0 ? self.verified_at_ : self.now_.steady;
+    self.ticket_since_ = ::gnutls_session_is_resumed(session) != 0 ? self.verified_at_ : self.now_.real();
     return 0;
   });
   ::gnutls_free(data.data);
