@@ -199,7 +199,7 @@ TEST_CASE("payloads that programs make do not count against the budget") {
   CHECK(own.size() == 10);
 }
 
-TEST_CASE("slabs given back by other threads while the pool dies are all freed exactly once") {
+TEST_CASE("slabs given back by other threads while the pool dies are all freed exactly once", "[C2]") {
   constexpr int rounds = 60;
   constexpr int releasers = 3;
   for (int round = 0; round < rounds; ++round) {
