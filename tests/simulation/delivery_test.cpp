@@ -1,11 +1,13 @@
 #include "simulated_system.hpp"
 #include "story.hpp"
+#include "ways_into_states.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -156,36 +158,41 @@ TEST_CASE("a dropped message is counted and reported once, whether its sender as
 }
 
 TEST_CASE("what a message that may not wait becomes depends on its policy and nothing else", "[simulation][D7]") {
-  enum class way : std::uint8_t { connecting, backoff, failed, ready, draining };
   enum class fate : std::uint8_t { waits, error, dropped, written };
   // In the order of `when_down`: queue, fail, drop.
-  const std::array<std::pair<way, std::array<fate, 3>>, 5> matrix{{
-      {way::connecting, {fate::waits, fate::error, fate::dropped}},
-      {way::backoff, {fate::waits, fate::error, fate::dropped}},
-      {way::failed, {fate::error, fate::error, fate::dropped}},
-      {way::ready, {fate::written, fate::written, fate::written}},
-      {way::draining, {fate::error, fate::error, fate::error}},
-  }};
-  for (const auto& [where, row] : matrix)
+  const auto fates = [](connection_state state) -> std::array<fate, 3> {
+    switch (state) {
+      case connection_state::idle:
+      case connection_state::resolving:
+      case connection_state::connecting:
+      case connection_state::handshaking:
+      case connection_state::backoff:
+        return {fate::waits, fate::error, fate::dropped};
+      case connection_state::failed:
+        return {fate::error, fate::error, fate::dropped};
+      case connection_state::ready:
+        return {fate::written, fate::written, fate::written};
+      // It is connected, so whatever comes is accepted; it waits behind what is held up.
+      case connection_state::degraded:
+        return {fate::waits, fate::waits, fate::waits};
+      case connection_state::draining:
+      case connection_state::closed:
+        return {fate::error, fate::error, fate::error};
+    }
+    throw std::logic_error{"a state that nobody knows"};
+  };
+  for (const auto& way : ways_into_states)
     for (const auto policy : {when_down::queue, when_down::fail, when_down::drop}) {
-      CAPTURE(static_cast<int>(where), name_of(policy));
-      simulated_system world;
+      CAPTURE(name_of(way.state), name_of(policy));
+      simulated_system world{{.pool = one_attempt_at_a_time()}};
       auto options = framed();
-      if (where == way::connecting)
-        world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
-      if (where == way::failed)
-        options.reconnection.max_attempts = 1;
-      if (where == way::backoff)
-        options.reconnection.base_delay = options.reconnection.max_delay = 1h;
-      if (where == way::ready || where == way::draining)
-        world.hosts().listen(server, deaf_service());
       auto user = world.make_probe();
-      const auto peer = world.acquire(server, options);
+      way.prepare(world, options);
+      const auto peer = way.go(world, user, options);
       user.subscribe(peer, event_mask::loss);
-      world.run_for(1s);
-      if (where == way::draining)
-        user.close(peer, close_mode::drain, 1h);
+      const auto now = user.get_state(peer);
       world.run_now();
+      REQUIRE(now->value.value().state == way.state);
 
       // Whatever is decided is decided at once, without waiting for any timer.
       const auto asked = user.send(peer, "asked", {.policy = policy});
@@ -195,7 +202,7 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
       world.run_now();
       const auto cast_is_reported = user.count<data_lost>() - reports == 1;
 
-      switch (row[static_cast<std::size_t>(policy)]) {
+      switch (fates(way.state)[static_cast<std::size_t>(policy)]) {
         case fate::waits:
           CHECK(asked->count == 0);
           CHECK(reports == 0);
@@ -221,6 +228,30 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
           break;
       }
     }
+}
+
+TEST_CASE("a message to a peer that has closed is answered with an error at once, whatever its policy",
+          "[simulation][D7][D2]") {
+  for (const auto policy : {when_down::queue, when_down::fail, when_down::drop}) {
+    CAPTURE(name_of(policy));
+    simulated_system world;
+    world.hosts().listen(server, sink_service());
+    auto user = world.make_probe();
+    const auto peer = world.acquire(server, framed());
+    user.subscribe(peer, event_mask::loss);
+    world.run_for(1s);
+    user.close(peer, close_mode::abort);
+    world.run_now();
+    const auto asked = user.send(peer, "asked", {.policy = policy});
+    user.cast(peer, "cast", {.policy = policy});
+    world.run_now();
+    REQUIRE(asked->error);
+    CHECK(asked->count == 1);
+    CHECK(asked->error->code != error_code::crashed);
+    // Whoever heard that the peer is closed knows what becomes of a cast.
+    CHECK(user.count<data_lost>() == 0);
+    CHECK(world.hosts().arrived_at(server).empty());
+  }
 }
 
 TEST_CASE("an end of stream that is asked for before there is a connection follows what was queued",
