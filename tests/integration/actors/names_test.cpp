@@ -4,6 +4,8 @@
 
 #include <actorwire/transports/transport_factory.hpp>
 
+#include <atomic>
+#include <future>
 #include <mutex>
 #include <set>
 #include <vector>
@@ -144,6 +146,45 @@ TEST_CASE("while names cannot be looked up a peer comes back by the addresses of
   CHECK(me.must_ask<connection_status>(peer, get_state{}).info.stale_addresses);
   here.names->lead_to("127.0.0.1");
   CHECK_FALSE(restart().stale_addresses);
+}
+
+TEST_CASE("while look-ups hang, whoever asks peers for what they are about is answered", "[S4][P6]") {
+  constexpr std::size_t peer_count = 20;
+  std::promise<void> let_go;
+  // A thread that hangs may outlive all else.
+  const auto answered = std::make_shared<std::atomic<int>>(0);
+  auto all = program::two_shards();
+  // An attempt that waits for a name is one, and has its place at the gate.
+  all.pool.max_connecting = peer_count + 1;
+  all.transports = std::make_shared<socket_transport_factory>(std::make_shared<resolver>(
+      [answered, gate = let_go.get_future().share()](const std::string&) -> resolver::answer {
+        gate.wait();
+        ++*answered;
+        return std::vector{parse_ip_address("127.0.0.1").value()};
+      }));
+  program here{all};
+  witness me{here.system};
+  const auto server = here.net->listen("tcp://127.0.0.1:0", echo).value();
+  std::vector<connection_actor> peers;
+  for (std::size_t number = 0; number < peer_count; ++number)
+    peers.push_back(
+        here.net
+            ->acquire("tcp://name-" + std::to_string(number) + ".example:" + std::to_string(server.port), soon_again())
+            .value());
+  for (std::size_t count = 0; count < 1'000; ++count) {
+    const auto& peer = peers[count % peer_count];
+    CHECK(me.must_ask<connection_status>(peer, get_state{}).state != connection_state::ready);
+    CHECK(me.must_ask<stats>(peer, get_stats{}).state != connection_state::ready);
+  }
+  CHECK(me.must_ask<std::vector<connection_status>>(here.net->supervisor(), actorwire::list{}).size() == peer_count);
+  // A connection of an address waits for no name.
+  const auto direct = here.net->acquire(uri(server.port)).value();
+  CHECK(me.must_ask<connection_info>(direct, connect{}).generation == 1);
+  // All of these answers came while not one look-up had ended.
+  CHECK(*answered == 0);
+  let_go.set_value();
+  for (const auto& peer : peers)
+    CHECK(me.must_ask<connection_info>(peer, connect{}).generation == 1);
 }
 
 TEST_CASE("an attempt that fails at addresses of before tells of both failures", "[P6]") {
