@@ -2,7 +2,7 @@
 # house_rules.sh [project folder]: prints file:line of every include or name that breaks the house's order, and fails if
 # there is one.
 #   messages <- transports <- actors; CAF in actors only, and its versions in one private folder there; no socket library
-#   in a public header; a pure engine.
+#   in a public header; a pure engine; no timer that goes by the wall clock.
 set -eu
 cd "${1:-.}"
 
@@ -45,6 +45,16 @@ forbid 'the engine is told the time, it does not ask' \
 forbid 'sessions are pure' "${include}(caf/|boost/|actorwire/actors/|channel/|seam/|edge/|thread>|mutex>|random>)" \
   actors/src/session
 forbid 'sessions are told the time, they do not ask' '(steady|system|high_resolution)_clock::now' actors/src/session
+# Certificates, tokens and what is played again are judged by the time that they name; a file is named by it. Whatever waits
+# goes by the monotonic clock, so that nothing happens when somebody sets the other one.
+# shellcheck disable=SC2046  # file names are words on purpose
+forbid 'the wall clock judges certificates, tokens and replays only' \
+  '(system|utc|high_resolution)_clock|gettimeofday|CLOCK_REALTIME|timespec_get|(^|[^[:alnum:]_.>])time\((nullptr|NULL|0|&)' \
+  messages actors examples \
+  $(find transports -name '*.?pp' ! -path '*/engine/wall_time.cpp' ! -path '*/engine/quic/anti_replay_store.hpp' \
+    ! -path '*/engine/quic/quic_endpoint.?pp' ! -path '*/engine/quic/quic_tokens.hpp' ! -path '*/edge/tls_store.cpp' \
+    ! -path '*/edge/tls_transport.cpp' ! -path '*/edge/quic/quic_socket.cpp' ! -path '*/edge/quic/qlog_file.cpp' \
+    ! -path '*/edge/quic/early_data_guard.hpp' 2>/dev/null)
 forbid 'nothing sees the tests' "${include}(tests|support)/" messages transports actors
 
 exit $status

@@ -1,5 +1,6 @@
 #include "simulated_system.hpp"
 #include "story.hpp"
+#include "ways_into_states.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -22,50 +23,6 @@ namespace {
 
 constexpr std::string_view server = "tcp://server:1";
 constexpr std::array all_modes{close_mode::abort, close_mode::flush, close_mode::drain};
-
-/// How a peer gets into a state and stays there.
-struct way_into {
-  connection_state state;
-  std::string_view uri;
-  void (*prepare)(simulated_system& world, acquire_options& options);
-  duration after;
-};
-
-void answer_late(simulated_system& world, acquire_options&) {
-  world.hosts().plan_next(server, {.lateness = 500ms});
-  world.hosts().listen(server, sink_service());
-}
-
-void stay_silent(simulated_system& world, acquire_options&) {
-  world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
-}
-
-void shake_hands_for_long(simulated_system& world, acquire_options& options) {
-  options.transport.protocol_settings = quic_config{};
-  world.hosts().set_link({.delay = 1s});
-  world.hosts().listen("quic://server:1", sink_service(options.transport));
-}
-
-void accept_and_read_nothing(simulated_system& world, acquire_options&) {
-  world.hosts().listen(server, deaf_service());
-}
-
-void wait_after_a_refusal(simulated_system&, acquire_options& options) {
-  options.reconnection.base_delay = options.reconnection.max_delay = 1h;
-}
-
-void refuse_the_only_attempt(simulated_system&, acquire_options& options) {
-  options.reconnection.max_attempts = 1;
-}
-
-const std::array ways{
-    way_into{connection_state::resolving, server, answer_late, 100ms},
-    way_into{connection_state::connecting, server, stay_silent, 1s},
-    way_into{connection_state::handshaking, "quic://server:1", shake_hands_for_long, 2500ms},
-    way_into{connection_state::ready, server, accept_and_read_nothing, 1s},
-    way_into{connection_state::backoff, server, wait_after_a_refusal, 1s},
-    way_into{connection_state::failed, server, refuse_the_only_attempt, 1s},
-};
 
 /// A peer with every kind of request open that can be open, however it ends.
 class busy_peer {
@@ -120,21 +77,21 @@ acquire_options roomy() {
 } // namespace
 
 TEST_CASE("a close in any state is answered within its time and leaves nothing behind", "[simulation][B10][D2]") {
-  for (const auto& way : ways)
+  for (const auto& way : ways_into_states)
     for (const auto mode : all_modes) {
       CAPTURE(name_of(way.state), name_of(mode));
-      simulated_system world;
+      simulated_system world{{.pool = one_attempt_at_a_time()}};
       auto user = world.make_probe();
+      auto options = roomy();
+      way.prepare(world, options);
       world.run_now();
       const auto actors = world.actor_count();
       const auto timers = world.timer_count();
-
-      auto options = roomy();
-      way.prepare(world, options);
+      const auto memory = world.net().memory_used();
       {
-        const auto peer = world.acquire(way.uri, options);
+        const auto peer = way.go(world, user, options);
         const auto begin = user.send(peer, "what waits when the close comes");
-        world.run_for(way.after);
+        world.run_now();
         const auto state = user.get_state(peer);
         world.run_now();
         REQUIRE(state->value);
@@ -157,7 +114,7 @@ TEST_CASE("a close in any state is answered within its time and leaves nothing b
       world.hosts().crash("server", simulated_network::crash_kind::process);
       world.run_for(1min);
       CHECK(world.timer_count() == timers);
-      CHECK(world.net().memory_used() == 0);
+      CHECK(world.net().memory_used() == memory);
     }
 }
 
@@ -233,16 +190,15 @@ TEST_CASE("a drain of a network whose clock stands still aborts what is not over
 }
 
 TEST_CASE("a close that is told and not asked is carried out, and answered to nobody", "[simulation][B10]") {
-  for (const auto& way : ways)
+  for (const auto& way : ways_into_states)
     for (const auto mode : all_modes) {
       CAPTURE(name_of(way.state), name_of(mode));
       auto reports = 0;
-      simulated_system world;
+      simulated_system world{{.pool = one_attempt_at_a_time()}};
       auto watcher = world.make_probe();
       auto options = roomy();
       way.prepare(world, options);
-      const auto peer = world.acquire(way.uri, options);
-      world.run_for(way.after);
+      const auto peer = way.go(world, watcher, options);
       watcher.subscribe(peer, event_mask::state);
       const auto teller = world.net().spawn_on_shard(0, [&](caf::event_based_actor* self) -> caf::behavior {
         tell(self, peer, close{mode, 2s});
@@ -312,14 +268,14 @@ TEST_CASE("every request gets exactly one answer, whatever ends the peer", "[sim
          on.closes.push_back(on.user.close(on.peer, close_mode::abort));
        }},
   }};
-  for (const auto& way : ways)
+  for (const auto& way : ways_into_states)
     for (const auto& [name, end] : endings) {
       CAPTURE(name_of(way.state), name);
-      simulated_system world;
+      simulated_system world{{.pool = one_attempt_at_a_time()}};
+      auto user = world.make_probe();
       auto options = roomy();
       way.prepare(world, options);
-      const auto peer = world.acquire(way.uri, options);
-      world.run_for(way.after);
+      const auto peer = way.go(world, user, options);
       busy_peer busy{world, peer};
       end(world, busy);
       world.run_for(2min);
@@ -343,13 +299,13 @@ TEST_CASE("a request that comes after the end is answered too", "[simulation][D2
 }
 
 TEST_CASE("the end of the network answers every request and hangs nowhere", "[simulation][D2][B10]") {
-  for (const auto& way : ways) {
+  for (const auto& way : ways_into_states) {
     CAPTURE(name_of(way.state));
-    simulated_system world;
+    simulated_system world{{.pool = one_attempt_at_a_time()}};
+    auto user = world.make_probe();
     auto options = roomy();
     way.prepare(world, options);
-    const auto peer = world.acquire(way.uri, options);
-    world.run_for(way.after);
+    const auto peer = way.go(world, user, options);
     // One that lives elsewhere sees the answers after the shards are gone. The time is for a defect only.
     caf::scoped_actor self{world.actors()};
     auto message = ask(self.operator->(), peer, 10s,

@@ -1,12 +1,13 @@
 #include "simulated_system.hpp"
 #include "story.hpp"
+#include "ways_into_states.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -157,50 +158,55 @@ TEST_CASE("a dropped message is counted and reported once, whether its sender as
 }
 
 TEST_CASE("what a message that may not wait becomes depends on its policy and nothing else", "[simulation][D7]") {
-  enum class way : std::uint8_t { connecting, backoff, failed, ready, draining, draining_alone };
   enum class fate : std::uint8_t { waits, error, dropped, written };
   // In the order of `when_down`: queue, fail, drop.
-  struct row_of {
-    way where;
-    std::array<fate, 3> row;
-    /// What whoever is refused is told: why there is no connection.
-    error_code cause;
-    std::string_view words;
+  const auto fates = [](connection_state state) -> std::array<fate, 3> {
+    switch (state) {
+      case connection_state::idle:
+      case connection_state::resolving:
+      case connection_state::connecting:
+      case connection_state::handshaking:
+      case connection_state::backoff:
+        return {fate::waits, fate::error, fate::dropped};
+      case connection_state::failed:
+        return {fate::error, fate::error, fate::dropped};
+      case connection_state::ready:
+        return {fate::written, fate::written, fate::written};
+      // It is connected, so whatever comes is accepted; it waits behind what is held up.
+      case connection_state::degraded:
+        return {fate::waits, fate::waits, fate::waits};
+      case connection_state::draining:
+      case connection_state::closed:
+        return {fate::error, fate::error, fate::error};
+    }
+    throw std::logic_error{"a state that nobody knows"};
   };
-  const std::array<row_of, 6> matrix{{
-      {way::connecting, {fate::waits, fate::error, fate::dropped}, error_code::not_connected, "not connected yet"},
-      {way::backoff, {fate::waits, fate::error, fate::dropped}, error_code::refused, "connection refused"},
-      {way::failed, {fate::error, fate::error, fate::dropped}, error_code::attempts_exhausted, "connection refused"},
-      {way::ready, {fate::written, fate::written, fate::written}, error_code::none, {}},
-      {way::draining, {fate::error, fate::error, fate::error}, error_code::draining, "is being closed"},
-      {way::draining_alone, {fate::error, fate::error, fate::error}, error_code::draining, "connection refused"},
-  }};
-  for (const auto& [where, row, cause, words] : matrix)
+  // What whoever is refused is told: why there is no connection.
+  const auto names_the_cause = [](connection_state state, const transport_error& told) {
+    INFO(to_string(told));
+    switch (state) {
+      case connection_state::backoff:
+        return told.code == error_code::refused && told.text.find("connection refused") != std::string::npos;
+      case connection_state::failed:
+        return told.code == error_code::attempts_exhausted && told.text.find("connection refused") != std::string::npos;
+      case connection_state::draining:
+        return told.code == error_code::draining && told.text.find("is being closed") != std::string::npos;
+      default:
+        return told.code == error_code::not_connected && told.text.find("not connected yet") != std::string::npos;
+    }
+  };
+  for (const auto& way : ways_into_states)
     for (const auto policy : {when_down::queue, when_down::fail, when_down::drop}) {
-      CAPTURE(static_cast<int>(where), name_of(policy));
-      simulated_system world;
+      CAPTURE(name_of(way.state), name_of(policy));
+      simulated_system world{{.pool = one_attempt_at_a_time()}};
       auto options = framed();
-      if (where == way::connecting)
-        world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
-      if (where == way::failed)
-        options.reconnection.max_attempts = 1;
-      if (where == way::backoff || where == way::draining_alone)
-        options.reconnection.base_delay = options.reconnection.max_delay = 1h;
-      if (where == way::ready || where == way::draining)
-        world.hosts().listen(server, deaf_service());
       auto user = world.make_probe();
-      const auto peer = world.acquire(server, options);
+      way.prepare(world, options);
+      const auto peer = way.go(world, user, options);
       user.subscribe(peer, event_mask::loss);
-      if (where == way::draining_alone)
-        user.cast(peer, "keeps it from closing at once", {.ttl = 1h});
-      world.run_for(1s);
-      if (where == way::draining || where == way::draining_alone)
-        user.close(peer, close_mode::drain, 1h);
+      const auto now = user.get_state(peer);
       world.run_now();
-      const auto names_the_cause = [&cause = cause, &words = words](const transport_error& told) {
-        INFO(to_string(told));
-        return told.code == cause && told.text.find(words) != std::string::npos;
-      };
+      REQUIRE(now->value.value().state == way.state);
 
       // Whatever is decided is decided at once, without waiting for any timer.
       const auto asked = user.send(peer, "asked", {.policy = policy});
@@ -210,7 +216,7 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
       world.run_now();
       const auto cast_is_reported = user.count<data_lost>() - reports == 1;
 
-      switch (row[static_cast<std::size_t>(policy)]) {
+      switch (fates(way.state)[static_cast<std::size_t>(policy)]) {
         case fate::waits:
           CHECK(asked->count == 0);
           CHECK(reports == 0);
@@ -218,8 +224,8 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
           break;
         case fate::error:
           REQUIRE(asked->error);
-          CHECK(names_the_cause(*asked->error));
-          CHECK(names_the_cause(user.all<data_lost>().back().why));
+          CHECK(names_the_cause(way.state, *asked->error));
+          CHECK(names_the_cause(way.state, user.all<data_lost>().back().why));
           CHECK(reports == 0);
           CHECK(cast_is_reported);
           break;
@@ -228,7 +234,7 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
           CHECK(asked->value->result == outcome::not_sent);
           CHECK(reports == 1);
           CHECK(cast_is_reported);
-          CHECK(names_the_cause(user.all<data_lost>().back().why));
+          CHECK(names_the_cause(way.state, user.all<data_lost>().back().why));
           break;
         case fate::written:
           REQUIRE(asked->value);
@@ -238,6 +244,30 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
           break;
       }
     }
+}
+
+TEST_CASE("a message to a peer that has closed is answered with an error at once, whatever its policy",
+          "[simulation][D7][D2]") {
+  for (const auto policy : {when_down::queue, when_down::fail, when_down::drop}) {
+    CAPTURE(name_of(policy));
+    simulated_system world;
+    world.hosts().listen(server, sink_service());
+    auto user = world.make_probe();
+    const auto peer = world.acquire(server, framed());
+    user.subscribe(peer, event_mask::loss);
+    world.run_for(1s);
+    user.close(peer, close_mode::abort);
+    world.run_now();
+    const auto asked = user.send(peer, "asked", {.policy = policy});
+    user.cast(peer, "cast", {.policy = policy});
+    world.run_now();
+    REQUIRE(asked->error);
+    CHECK(asked->count == 1);
+    CHECK(asked->error->code != error_code::crashed);
+    // Whoever heard that the peer is closed knows what becomes of a cast.
+    CHECK(user.count<data_lost>() == 0);
+    CHECK(world.hosts().arrived_at(server).empty());
+  }
 }
 
 TEST_CASE("an end of stream that is asked for before there is a connection follows what was queued",

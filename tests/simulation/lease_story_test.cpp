@@ -1,19 +1,17 @@
-// Leases in random stories.
+// Random stories of peers that are lent: users that come and go, peers that are killed, and a network that fails.
 
-#include "borrower.hpp"
 #include "seed.hpp"
+#include "simulated_system.hpp"
+#include "story.hpp"
 
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
 #include <catch2/catch_test_macros.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <optional>
-#include <random>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,10 +22,27 @@ using namespace std::chrono_literals;
 
 namespace actorwire::test {
 
-TEST_CASE("in any random story of leases each checkout is answered once, and no peer is lent twice",
-          "[simulation][P1][P2][P3][D2]") {
+namespace {
+
+actorwire::checkout wanted(std::string_view uri, std::chrono::milliseconds wait,
+                           std::chrono::milliseconds hold = 5min) {
+  return {parse_endpoint(uri).value(), framed(), {}, wait, hold};
+}
+
+pool_stats figures(simulated_system& world, probe& asker) {
+  const auto answer = asker.get_pool_stats(world.supervisor());
+  world.run_now();
+  return answer->value.value();
+}
+
+} // namespace
+
+TEST_CASE(
+    "in any random story of leases each checkout is answered once, no peer is lent twice, and all are to be had again",
+    "[simulation][P1][P2][P3][D2]") {
   const test_seed seed;
-  for (std::uint32_t round = 0; round < 10; ++round) {
+  const auto rounds = seed_count(40);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     auto engine = seed.engine(round);
     const auto below = [&engine](std::uint64_t bound) { return engine() % bound; };
@@ -36,10 +51,34 @@ TEST_CASE("in any random story of leases each checkout is answered once, and no 
                                      .max_leased = static_cast<std::uint32_t>(1 + below(3)),
                                      .lease_idle_timeout = std::chrono::milliseconds{below(5'000)}},
                             .shards = 1 + below(2)}};
+    const std::vector<std::string> names{"a", "b", "c"};
     const std::vector<std::string> uris{"tcp://a:1", "tcp://b:1", "tcp://c:1"};
-    for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard)
+    for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard) {
       for (const auto& uri : uris)
         world.hosts(shard).listen(uri, echo_service());
+      // In every second one the network fails as well.
+      if (round % 2 == 1)
+        world.hosts(shard).plan_by_chance(
+            {.refuse = 15, .ignore = 5, .reset = 20, .vanish = 10, .fault_after_max = 100, .lateness_max = 20ms});
+    }
+    const auto fail = [&] {
+      auto& hosts = world.hosts(below(world.net().shard_count()));
+      const auto& name = names[below(names.size())];
+      switch (below(6)) {
+        case 0:
+          return hosts.crash(name, simulated_network::crash_kind::process);
+        case 1:
+          return hosts.crash(name, simulated_network::crash_kind::machine);
+        case 2:
+          return hosts.partition(name);
+        case 3:
+          return hosts.reset_connections(name);
+        case 4:
+          return hosts.heal(name);
+        default:
+          return hosts.restart(name);
+      }
+    };
     std::vector<probe> users;
     for (int number = 0; number < 4; ++number)
       users.push_back(world.make_probe());
@@ -69,6 +108,8 @@ TEST_CASE("in any random story of leases each checkout is answered once, and no 
     for (int step = 0; step < 200; ++step) {
       const auto who = below(users.size());
       auto& user = users[who];
+      if (round % 2 == 1 && below(5) == 0)
+        fail();
       const auto wish = below(10);
       if (wish < 5) {
         askers.emplace_back(who, ends[who]);
@@ -78,6 +119,7 @@ TEST_CASE("in any random story of leases each checkout is answered once, and no 
       } else if (wish < 8 && !answers.empty()) {
         // Some have ended by themselves meanwhile.
         if (const auto& some = answers[below(answers.size())]; some->value && !released.contains(some->value->id)) {
+          user.cast(some->value->peer, std::string(below(200), 'x'));
           const auto reuse = below(3) != 0;
           released.emplace(some->value->id, reuse);
           user.release(world.supervisor(), some->value->id, reuse);
@@ -109,6 +151,22 @@ TEST_CASE("in any random story of leases each checkout is answered once, and no 
       granted += each->value ? 1U : 0U;
     }
     REQUIRE(ids.size() == granted);
+    // When nothing fails any more, each endpoint can be had within the bound.
+    for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard)
+      world.hosts(shard).end_faults();
+    world.run_for(1min);
+    for (const auto& uri : uris) {
+      CAPTURE(uri);
+      const auto last = users.front().checkout(world.supervisor(), wanted(uri, 30s));
+      world.run_for(30s);
+      REQUIRE(last->value);
+      const auto answer = users.front().send(last->value->peer, "still there", {.policy = when_down::fail});
+      world.run_for(1s);
+      REQUIRE(answer->value);
+      users.front().release(world.supervisor(), last->value->id);
+      world.run_now();
+      ++granted;
+    }
     REQUIRE(figures(world, users.front()).lease_waiters == 0);
     REQUIRE(figures(world, users.front()).leased == 0);
     REQUIRE(granted <= figures(world, users.front()).leases);

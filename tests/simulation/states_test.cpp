@@ -1,8 +1,10 @@
 #include "simulated_system.hpp"
 #include "story.hpp"
+#include "ways_into_states.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -219,6 +221,43 @@ TEST_CASE("state and statistics are told in every state, at once", "[simulation]
   world.run_for(1s);
   check(connection_state::draining);
   REQUIRE(with.reach(connection_state::closed));
+}
+
+TEST_CASE("whoever asks a peer for anything about it is answered at the same instant, in each of the states",
+          "[simulation][S4]") {
+  for (const auto& way : ways_into_states) {
+    CAPTURE(name_of(way.state));
+    simulated_system world{{.pool = one_attempt_at_a_time()}};
+    auto user = world.make_probe();
+    auto options = framed();
+    way.prepare(world, options);
+    const auto peer = way.go(world, user, options);
+    const auto instant = world.now();
+    const auto state = user.get_state(peer);
+    const auto figures = user.get_stats(peer);
+    const auto health = user.get_health(peer);
+    const auto all = user.list(world.supervisor());
+    const auto snapshot = user.subscribe(peer);
+    world.run_now();
+    CHECK(world.now() == instant);
+    REQUIRE(state->value);
+    CHECK(state->value->state == way.state);
+    REQUIRE(figures->value);
+    CHECK(figures->value->state == way.state);
+    CHECK(adds_up(figures->value->delivery));
+    REQUIRE(health->value);
+    CHECK(health->value->state == way.state);
+    REQUIRE(snapshot->value);
+    CHECK(snapshot->value->state == way.state);
+    CHECK(std::ranges::count(all->value.value(), state->value->info.id,
+                             [](const connection_status& each) { return each.info.id; })
+          == 1);
+    // Each that needs a reason has one.
+    const auto has_reason = way.state == connection_state::degraded || way.state == connection_state::backoff
+                         || way.state == connection_state::draining || way.state == connection_state::failed;
+    CHECK((state->value->last_error.code != error_code::none) == has_reason);
+    CHECK((state->value->next_retry > 0ms) == (way.state == connection_state::backoff));
+  }
 }
 
 TEST_CASE("the time to the next attempt is what is left when somebody asks", "[simulation][S4]") {

@@ -85,7 +85,7 @@ TEST_CASE("in any random story every message has one true outcome, every state i
     }
 }
 
-TEST_CASE("the same seed tells the same story", "[simulation][determinism]") {
+TEST_CASE("the same seed tells the same story", "[simulation][determinism][C4]") {
   const test_seed seed;
   for (const std::uint64_t number : {0U, 1U}) {
     const auto first = tell(seed.value() + number, 3s);

@@ -151,7 +151,7 @@ TEST_CASE("an actor that is spawned beside a connection of a network that has en
   CHECK_FALSE(me.try_to_ask<std::int64_t>(late, caf::get_atom_v));
 }
 
-TEST_CASE("a foreign thread may go on sending to actors of a network that ends") {
+TEST_CASE("a foreign thread may go on sending to actors of a network that ends", "[C2]") {
   counting_mint mint;
   std::atomic<int> alive{0};
   {

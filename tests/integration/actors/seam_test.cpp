@@ -67,7 +67,8 @@ struct late_reader {
 
 } // namespace
 
-TEST_CASE("messages of four foreign threads reach two shard actors completely and in the order of each sender") {
+TEST_CASE("messages of four foreign threads reach two shard actors completely and in the order of each sender",
+          "[C2]") {
   constexpr int senders = 4;
   constexpr std::int32_t messages = 5'000;
   program here;
@@ -246,7 +247,8 @@ TEST_CASE("what a shard actor skips comes back when it is wanted, before what wa
   CHECK(reader.order == std::vector<std::int64_t>{1, 2, 3, 4, 5, 6});
 }
 
-TEST_CASE("what a shard actor skips stays before what comes after it, while another thread sends what it waits for") {
+TEST_CASE("what a shard actor skips stays before what comes after it, while another thread sends what it waits for",
+          "[C2]") {
   program here;
   late_reader reader{3};
   const auto receiver = here.net->spawn_on_shard(0, [&](caf::event_based_actor* self) { return reader.begin(self); });

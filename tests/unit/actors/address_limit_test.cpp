@@ -87,7 +87,7 @@ TEST_CASE("places outlive whoever made them") {
   all = nullptr;
 }
 
-TEST_CASE("however many threads take places of one address, there are never more than it may have") {
+TEST_CASE("however many threads take places of one address, there are never more than it may have", "[C2]") {
   constexpr std::uint32_t most = 3;
   const auto all = std::make_shared<address_limit>(most);
   std::atomic<std::uint32_t> held{0};

@@ -294,7 +294,8 @@ TEST_CASE("who is over its share does not get the place of a claim") {
   CHECK(book.counts().refused == 1);
 }
 
-TEST_CASE("shards that admit at the same time never exceed the limit or a share together, and each client goes once") {
+TEST_CASE("shards that admit at the same time never exceed the limit or a share together, and each client goes once",
+          "[C2]") {
   constexpr std::uint32_t limit = 6;
   constexpr std::uint32_t share = 4;
   constexpr int rounds = 2'000;

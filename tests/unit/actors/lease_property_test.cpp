@@ -474,7 +474,8 @@ private:
 TEST_CASE("whatever users and peers do, every lease is in one place and every checkout is answered once, in its turn",
           "[P1][P2][P3][D2]") {
   const test::test_seed seed;
-  for (std::uint32_t round = 0; round < 200; ++round) {
+  const auto rounds = test::seed_count(1'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     world around{seed.engine(round)};
     around.run(400);

@@ -380,7 +380,8 @@ TEST_CASE(
     "whatever users and network do, groups keep their size, acquires get the least loaded, and renewals lose nothing",
     "[P1][P5][B3][S2]") {
   const test::test_seed seed;
-  for (std::uint32_t round = 0; round < 500; ++round) {
+  const auto rounds = test::seed_count(1'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     world around{seed.engine(round)};
     around.run(400);

@@ -45,10 +45,11 @@ TEST_CASE("whatever network and users do, every dial, verdict and state is as pr
   const test::test_seed seed;
   auto engine = seed.engine();
   std::vector<double> spread;
-  for (int round = 0; round < 1'000; ++round) {
+  const auto rounds = test::seed_count(1'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     const auto settings = random_settings(engine);
-    pool_world around{settings, seed.engine(static_cast<std::uint32_t>(round + 1))};
+    pool_world around{settings, seed.engine(round + 1)};
     // Most find what they find early; some go on for long.
     around.run(round % 10 == 0 ? 500 : 100);
     around.check_rate();
@@ -67,7 +68,8 @@ TEST_CASE("when the network becomes good, every peer is ready within its longest
   const test::test_seed seed;
   const auto has_wide_gate = GENERATE(true, false);
   auto engine = seed.engine();
-  for (int round = 0; round < 100; ++round) {
+  const auto rounds = test::seed_count(1'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(has_wide_gate, round);
     auto settings = random_settings(engine);
     settings.limits.max_connections = 40;
@@ -94,8 +96,8 @@ TEST_CASE("when the network becomes good, every peer is ready within its longest
       bound += 100ms + settings.attempt_timeout + std::chrono::duration_cast<duration>(tokens)
              + latency * (settings.keys / settings.limits.max_connecting + 1);
     }
-    pool_world around{settings, seed.engine(static_cast<std::uint32_t>(round + 1))};
-    around.run(400);
+    pool_world around{settings, seed.engine(round + 1)};
+    around.run(round % 10 == 0 ? 400 : 100);
     around.heal(latency);
     around.run_until(around.now() + bound);
     REQUIRE(around.count_not_ready() == 0);

@@ -216,7 +216,8 @@ TEST_CASE("whatever answers and bytes come, a probe has at most one verdict a ro
   const test_seed seed;
   auto chance = seed.engine();
   const auto draw = [&chance](int below) { return std::uniform_int_distribution{0, below - 1}(chance); };
-  for (int story = 0; story < 200; ++story) {
+  const auto stories = seed_count(1'000);
+  for (std::uint64_t story = 0; story < stories; ++story) {
     const auto degrade = static_cast<std::uint32_t>(draw(4));
     const auto fail = draw(3) == 0 ? 0U : std::max(degrade, 1U) + static_cast<std::uint32_t>(draw(4));
     probed one{policy_of(degrade, fail, draw(2) == 0)};

@@ -182,7 +182,8 @@ private:
 TEST_CASE("whatever a peer says, messages are passed on once and in order, and nothing is confirmed that was not sent",
           "[D8]") {
   const test_seed seed;
-  for (std::uint32_t round = 0; round < 2'000; ++round) {
+  const auto rounds = seed_count(2'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     besieged{seed.engine(round)}.run(200);
   }
@@ -190,7 +191,8 @@ TEST_CASE("whatever a peer says, messages are passed on once and in order, and n
 
 TEST_CASE("whatever is said to a book, each session has one holder and each claim one answer", "[D8]") {
   const test_seed seed;
-  for (std::uint32_t round = 0; round < 300; ++round) {
+  const auto rounds = seed_count(1'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     auto chance = seed.engine(round);
     session_book_limits limits;

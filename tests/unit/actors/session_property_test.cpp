@@ -13,12 +13,15 @@ TEST_CASE("wherever connections are cut, each message is delivered once and in o
           "[D8]") {
   const test_seed seed;
   session_sights seen;
-  for (std::uint32_t round = 0; round < 1'000; ++round) {
+  const auto rounds = seed_count(1'000);
+  for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     session_world around{seed.engine(round), seen};
     around.run(500);
     around.heal();
   }
+  if (rounds < 1'000)
+    return;
   // A world in which none of that happens would prove nothing.
   CHECK(seen.delivered > 10'000);
   CHECK(seen.resumed > 100);

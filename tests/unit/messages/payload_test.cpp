@@ -198,7 +198,7 @@ TEST_CASE("a printed payload shows its size and never its content") {
   CHECK(to_string(payload{}) == "payload(0 bytes)");
 }
 
-TEST_CASE("threads that copy, slice and drop references give the memory back exactly once") {
+TEST_CASE("threads that copy, slice and drop references give the memory back exactly once", "[C2]") {
   const test::test_seed seed;
   const std::string content = "the quick brown fox jumps over the lazy dog";
   counting_owner owner{content};
@@ -229,7 +229,7 @@ TEST_CASE("threads that copy, slice and drop references give the memory back exa
   CHECK(owner.returns == 1);
 }
 
-TEST_CASE("threads that drop the last references at once give the memory back exactly once") {
+TEST_CASE("threads that drop the last references at once give the memory back exactly once", "[C2]") {
   for (int round = 0; round < 200; ++round) {
     counting_owner owner{"race"};
     std::atomic<bool> go{false};

@@ -11,19 +11,24 @@
 #include <thread>
 #include <vector>
 
+#if defined(__SANITIZE_ADDRESS__)
+#  define ACTORWIRE_ADDRESSES_ARE_WATCHED 1
+#elif defined(__has_feature)
+#  if __has_feature(address_sanitizer)
+#    define ACTORWIRE_ADDRESSES_ARE_WATCHED 1
+#  endif
+#endif
+#if defined(ACTORWIRE_ADDRESSES_ARE_WATCHED)
+#  include <sanitizer/asan_interface.h>
+#endif
+
 using namespace actorwire;
 
 namespace {
 
 // Under AddressSanitizer the pool keeps nothing, so that a use after release is seen.
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(ACTORWIRE_ADDRESSES_ARE_WATCHED)
 constexpr bool pool_keeps_slabs = false;
-#elif defined(__has_feature)
-#  if __has_feature(address_sanitizer)
-constexpr bool pool_keeps_slabs = false;
-#  else
-constexpr bool pool_keeps_slabs = true;
-#  endif
 #else
 constexpr bool pool_keeps_slabs = true;
 #endif
@@ -76,7 +81,38 @@ TEST_CASE("a released slab is handed out again with one reference") {
   second->release();
 }
 
-TEST_CASE("slabs in use are never handed out twice") {
+TEST_CASE("under AddressSanitizer nobody may touch a slab that was given back, from its first byte to its last",
+          "[F3]") {
+#if defined(ACTORWIRE_ADDRESSES_ARE_WATCHED)
+  auto budget = std::make_shared<memory_budget>(1U << 20U);
+  buffer_pool pool{budget};
+  for (const auto wanted : {size_class::small, size_class::large}) {
+    auto* memory = pool.take(wanted);
+    REQUIRE(memory != nullptr);
+    const auto size = memory->capacity;
+    auto* bytes = memory->bytes();
+    auto whole = filled(memory, size, std::byte{42});
+    auto part = whole.slice(100, 10);
+    whole = {};
+    // A part of it keeps all of it.
+    CHECK(__asan_region_is_poisoned(bytes, size) == nullptr);
+    part = {};
+    for (std::uint32_t offset = 0; offset < size; ++offset)
+      REQUIRE(__asan_address_is_poisoned(bytes + offset));
+    // Nor what they know of each other.
+    CHECK(__asan_address_is_poisoned(memory));
+    auto* next = pool.take(wanted);
+    REQUIRE(next != nullptr);
+    CHECK(__asan_region_is_poisoned(next->bytes(), size) == nullptr);
+    next->release();
+  }
+  CHECK(budget->used() == 0);
+#else
+  SKIP("there is no AddressSanitizer to ask");
+#endif
+}
+
+TEST_CASE("slabs in use are never handed out twice", "[F3]") {
   buffer_pool pool{std::make_shared<memory_budget>(1U << 20U)};
   std::set<slab*> in_use;
   for (int round = 0; round < 3; ++round) {
@@ -96,7 +132,7 @@ TEST_CASE("slabs in use are never handed out twice") {
     each->release();
 }
 
-TEST_CASE("taking fails at the memory limit and succeeds again after a release") {
+TEST_CASE("taking fails at the memory limit and succeeds again after a release", "[F3]") {
   auto budget = std::make_shared<memory_budget>(3 * small_size);
   buffer_pool pool{budget};
   std::array<slab*, 3> taken{};
@@ -132,7 +168,7 @@ TEST_CASE("memory that waits on one shelf gives way to a request of the other at
   large->release();
 }
 
-TEST_CASE("pools that share a budget share its limit") {
+TEST_CASE("pools that share a budget share its limit", "[F3]") {
   auto budget = std::make_shared<memory_budget>(2 * small_size);
   buffer_pool one{budget};
   buffer_pool other{budget};
@@ -146,7 +182,7 @@ TEST_CASE("pools that share a budget share its limit") {
   second->release();
 }
 
-TEST_CASE("trimming frees all but a reserve of 128 KiB for each size and leaves slabs in use alone") {
+TEST_CASE("trimming frees all but a reserve of 128 KiB for each size and leaves slabs in use alone", "[F3]") {
   auto budget = std::make_shared<memory_budget>(16U << 20U);
   buffer_pool pool{budget};
   std::vector<slab*> taken;
@@ -173,7 +209,7 @@ TEST_CASE("trimming frees all but a reserve of 128 KiB for each size and leaves 
   CHECK(budget->used() == (pool_keeps_slabs ? 2 * (128U << 10U) + small_size : small_size));
 }
 
-TEST_CASE("a payload outlives its pool and gives its memory back to the budget") {
+TEST_CASE("a payload outlives its pool and gives its memory back to the budget", "[F3]") {
   auto budget = std::make_shared<memory_budget>(1U << 20U);
   payload survivor;
   {
@@ -199,7 +235,7 @@ TEST_CASE("payloads that programs make do not count against the budget") {
   CHECK(own.size() == 10);
 }
 
-TEST_CASE("slabs given back by other threads while the pool dies are all freed exactly once") {
+TEST_CASE("slabs given back by other threads while the pool dies are all freed exactly once", "[F3][C2]") {
   constexpr int rounds = 60;
   constexpr int releasers = 3;
   for (int round = 0; round < rounds; ++round) {

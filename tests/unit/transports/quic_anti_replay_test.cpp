@@ -68,7 +68,7 @@ TEST_CASE("messages are forgotten in the order of their times, not of their comi
   CHECK_FALSE(store.add(key("long"), noon + 30s, noon + 15s));
 }
 
-TEST_CASE("of copies that reach several threads at once one is new", "[shared_anti_replay]") {
+TEST_CASE("of copies that reach several threads at once one is new", "[shared_anti_replay][C2]") {
   shared_anti_replay store{no_chance};
   std::atomic<int> fresh = 0;
   std::vector<std::thread> shards;

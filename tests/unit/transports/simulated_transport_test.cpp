@@ -403,7 +403,7 @@ TEST_CASE("a deaf service holds its clients up at the window, and a sink takes e
   CHECK(run.world.run_until([&] { return another.wire()->bytes_acked() == 200'000; }));
 }
 
-TEST_CASE("the same seed gives the same run") {
+TEST_CASE("the same seed gives the same run", "[C4]") {
   test_seed seed;
   const auto run_once = [&] {
     simulation world{seed.value()};

@@ -290,7 +290,7 @@ TEST_CASE("equal settings share one identity, different ones and other roles do 
   CHECK(*store.load(tls_role::server, other) != *first);
 }
 
-TEST_CASE("threads that ask for the same settings at once get the same identity", "[tls_store]") {
+TEST_CASE("threads that ask for the same settings at once get the same identity", "[tls_store][C2]") {
   constexpr std::size_t rounds = 20;
   for (std::size_t round = 0; round < rounds; ++round) {
     tls_store store;
