@@ -289,7 +289,7 @@ TEST_CASE("a stranger who asks for resets is answered with less than he sends, a
   }
   world.run_for(10ms);
   CHECK(answered > 0);
-  CHECK(answered <= quic_endpoint::resets_per_second);
+  CHECK(answered <= stranger_answers::resets_per_second);
 }
 
 TEST_CASE("a client that comes to a server which takes no more is told so, and those that it has go on") {

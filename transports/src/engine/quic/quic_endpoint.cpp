@@ -2,29 +2,13 @@
 
 #include "quic_setup.hpp"
 
-#include <ngtcp2/ngtcp2_crypto.h>
-
 #include <algorithm>
-#include <array>
 #include <exception>
 #include <utility>
 
 namespace actorwire {
 
 namespace {
-
-/// A client's first datagram is at least so long, so that nobody is answered with more than he has sent (RFC 9000, 14.1).
-constexpr std::size_t first_datagram_min = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
-
-/// Answers in the name of no connection that wait to be sent; more are dropped, as the network may drop them.
-constexpr std::size_t answers_max = 256;
-
-constexpr std::size_t answer_size_max = NGTCP2_MAX_UDP_PAYLOAD_SIZE;
-
-/// A stateless reset looks like a short packet of usual length, and is shorter than what it answers, so that two endpoints
-/// that do not know each other come to an end (RFC 9000, 10.3.3).
-constexpr std::size_t reset_size_max = 43;
-constexpr std::size_t reset_size_min = NGTCP2_MIN_STATELESS_RESET_RANDLEN + NGTCP2_STATELESS_RESET_TOKENLEN;
 
 const std::uint8_t* data_of(std::span<const std::byte> bytes) noexcept {
   return reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -65,6 +49,7 @@ quic_endpoint::quic_endpoint(setup chosen, std::optional<acceptance> accepting)
     accepting_(std::move(accepting)),
     by_id_(setup_.random),
     by_reset_token_(setup_.random),
+    answers_(setup_.tokens, setup_.random),
     tombstones_(setup_.random),
     retries_(accepting_ ? accepting_->retry_threshold : 0) {}
 
@@ -85,7 +70,8 @@ std::optional<unsigned> quic_endpoint::handle_datagram(const udp_arrival& arrive
   const auto parsed =
       ::ngtcp2_pkt_decode_version_cid(&ids, data_of(arrived.bytes), arrived.bytes.size(), connection_id_format::size);
   if (parsed == NGTCP2_ERR_VERSION_NEGOTIATION) {
-    answer_with_versions(arrived, ids);
+    if (accepting_)
+      answers_.offer(accepting_->versions, arrived, ids);
     return std::nullopt;
   }
   if (parsed != 0 || ids.dcidlen > quic_cid::size_max)
@@ -137,12 +123,8 @@ std::optional<time_point> quic_endpoint::next_timeout() const noexcept {
 
 std::optional<udp_departure> quic_endpoint::poll_transmit(std::span<std::byte> buffer, const tls_now& now) {
   now_ = now;
-  if (!answers_.empty()) {
-    const auto first = std::move(answers_.front());
-    answers_.pop_front();
-    std::copy(first.bytes.begin(), first.bytes.end(), buffer.begin());
-    return udp_departure{first.path, ecn_mark::not_capable, first.bytes.size(), buffer.first(first.bytes.size())};
-  }
+  if (auto answer = answers_.poll(buffer))
+    return answer;
   while (!dirty_.empty()) {
     auto& first = *dirty_.front();
     // A client is answered when somebody has taken it.
@@ -352,8 +334,7 @@ void quic_endpoint::remove_reset_token(const quic_tokens::stateless_reset_token&
 std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrived, const quic_cid& to, bool is_long,
                                                        const tls_now& now) {
   if (const auto words = tombstones_.answer(to, arrived.bytes.size(), now.steady)) {
-    if (!words->empty())
-      answer_with(arrived.path, *words);
+    answers_.repeat(arrived.path, *words);
     return std::nullopt;
   }
   if (is_long) {
@@ -365,7 +346,7 @@ std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrive
     return std::nullopt;
   }
   // What ends with the token of one of our peers is its stateless reset (RFC 9000, 10.3.1).
-  if (arrived.bytes.size() >= reset_size_min) {
+  if (arrived.bytes.size() >= stranger_answers::reset_size_min) {
     const quic_cid token{arrived.bytes.last(NGTCP2_STATELESS_RESET_TOKENLEN)};
     if (auto* known = by_reset_token_.find(token)) {
       hand_to(*known, arrived, now);
@@ -375,7 +356,7 @@ std::optional<unsigned> quic_endpoint::handle_stranger(const udp_arrival& arrive
   // A client that has moved may come in by another socket of the listener.
   if (const auto shard = other_shard_of(to))
     return shard;
-  answer_with_reset(arrived, to, now);
+  answers_.reset(arrived, to, now.steady);
   return std::nullopt;
 }
 
@@ -397,15 +378,15 @@ quic_tokens::check_result quic_endpoint::judge_token(const ngtcp2_pkt_hd& head, 
 
 void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_now& now) {
   ngtcp2_pkt_hd head{};
-  if (arrived.bytes.size() < first_datagram_min
+  if (arrived.bytes.size() < stranger_answers::first_datagram_min
       || ::ngtcp2_accept(&head, data_of(arrived.bytes), arrived.bytes.size()) != 0)
     return;
   // ngtcp2 knows more versions than the settings may allow.
   if (std::ranges::none_of(accepting_->versions, [&](auto each) { return wire_version(each) == head.version; }))
-    return answer_with_versions(arrived,
-                                {head.version, head.dcid.data, head.dcid.datalen, head.scid.data, head.scid.datalen});
+    return answers_.offer(accepting_->versions, arrived,
+                          {head.version, head.dcid.data, head.dcid.datalen, head.scid.data, head.scid.datalen});
   if (refuses_clients_)
-    return answer_with_close(arrived, head, NGTCP2_CONNECTION_REFUSED);
+    return answers_.close(arrived, head, NGTCP2_CONNECTION_REFUSED);
   quic_connection::first_packet first;
   first.version = head.version;
   first.source = quic_cid{head.scid};
@@ -421,11 +402,11 @@ void quic_endpoint::handle_first_packet(const udp_arrival& arrived, const tls_no
       break;
     case quic_tokens::verdict::retry_bad:
       // A client does not answer two Retries, so it is told at once (RFC 9000, 8.1.3).
-      return answer_with_close(arrived, head, NGTCP2_INVALID_TOKEN);
+      return answers_.close(arrived, head, NGTCP2_INVALID_TOKEN);
     case quic_tokens::verdict::unknown:
       first.token = {};
       if (retries_.wants_retry(accepting_->half_open->get()))
-        return answer_with_retry(arrived, head, now);
+        return answers_.ask_for_proof(arrived, head, make_id(), now.wall);
       break;
   }
   accept(arrived, head, first, now);
@@ -453,7 +434,7 @@ void quic_endpoint::accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head
   // The parts of a long first message came in another order, or not all of them.
   if (made->wants_proof()) {
     forget(*made);
-    return answer_with_retry(arrived, head, now);
+    return answers_.ask_for_proof(arrived, head, make_id(), now.wall);
   }
   // A copy of the packet was faster at another shard. Whoever sent this one asks again, and is told to prove its address then.
   if (!made->has_ended() && is_replay(first, now))
@@ -478,71 +459,6 @@ void quic_endpoint::accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head
 bool quic_endpoint::is_replay(const quic_connection::first_packet& first, const tls_now& now) const {
   return !first.token.empty() && !first.was_retried && accepting_->use_token
       && !accepting_->use_token(std::as_bytes(first.token), std::chrono::system_clock::from_time_t(now.wall));
-}
-
-void quic_endpoint::answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids) {
-  if (!accepting_ || arrived.bytes.size() < first_datagram_min)
-    return;
-  std::vector<std::uint32_t> versions;
-  for (const auto each : accepting_->versions)
-    versions.push_back(wire_version(each));
-  std::array<std::uint8_t, 5> chance{};
-  fill_random(chance);
-  // A reserved version, so that nobody comes to rely on knowing all of them (RFC 9000, 6.3 and 15).
-  versions.push_back(0x0a0a0a0aU | static_cast<std::uint32_t>(chance[1] & 0xf0U) << 24U
-                     | static_cast<std::uint32_t>(chance[2] & 0xf0U) << 16U
-                     | static_cast<std::uint32_t>(chance[3] & 0xf0U) << 8U | (chance[4] & 0xf0U));
-  std::array<std::byte, answer_size_max> packet;
-  const auto size = ::ngtcp2_pkt_write_version_negotiation(reinterpret_cast<std::uint8_t*>(packet.data()),
-                                                           packet.size(), chance[0], ids.scid, ids.scidlen, ids.dcid,
-                                                           ids.dcidlen, versions.data(), versions.size());
-  if (size > 0)
-    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
-}
-
-void quic_endpoint::answer_with_retry(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const tls_now& now) {
-  const auto source = make_id();
-  const auto token = setup_.tokens->make_retry(head.version, arrived.path.remote, source, quic_cid{head.dcid},
-                                               std::chrono::system_clock::from_time_t(now.wall));
-  if (token.empty())
-    return;
-  std::array<std::byte, answer_size_max> packet;
-  const auto as_ngtcp2 = source.to_ngtcp2();
-  const auto size =
-      ::ngtcp2_crypto_write_retry(reinterpret_cast<std::uint8_t*>(packet.data()), packet.size(), head.version,
-                                  &head.scid, &as_ngtcp2, &head.dcid, token.data(), token.size());
-  if (size > 0)
-    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
-}
-
-void quic_endpoint::answer_with_close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code) {
-  std::array<std::byte, answer_size_max> packet;
-  const auto size =
-      ::ngtcp2_crypto_write_connection_close(reinterpret_cast<std::uint8_t*>(packet.data()), packet.size(),
-                                             head.version, &head.scid, &head.dcid, code, nullptr, 0);
-  if (size > 0)
-    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(size)));
-}
-
-void quic_endpoint::answer_with_reset(const udp_arrival& arrived, const quic_cid& to, const tls_now& now) {
-  // Only what is longer than a reset is answered, and not all of it: strangers may make us send no more than they do.
-  if (arrived.bytes.size() <= reset_size_min || !resets_.take(now.steady))
-    return;
-  const auto size = std::min(arrived.bytes.size() - 1, reset_size_max);
-  std::array<std::uint8_t, reset_size_max> chance{};
-  fill_random(chance);
-  const auto token = reset_token_for(to, arrived.path.local);
-  std::array<std::byte, reset_size_max> packet;
-  const auto written =
-      ::ngtcp2_pkt_write_stateless_reset(reinterpret_cast<std::uint8_t*>(packet.data()), size, token.data(),
-                                         chance.data(), size - NGTCP2_STATELESS_RESET_TOKENLEN);
-  if (written > 0)
-    answer_with(arrived.path, std::span{packet}.first(static_cast<std::size_t>(written)));
-}
-
-void quic_endpoint::answer_with(const udp_path& path, std::span<const std::byte> bytes) {
-  if (answers_.size() < answers_max)
-    answers_.push_back({path, {bytes.begin(), bytes.end()}});
 }
 
 } // namespace actorwire

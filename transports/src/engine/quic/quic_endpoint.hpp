@@ -8,7 +8,7 @@
 #include "quic_tokens.hpp"
 #include "receive_arena.hpp"
 #include "retry_policy.hpp"
-#include "token_bucket.hpp"
+#include "stranger_answers.hpp"
 #include "tombstones.hpp"
 #include "udp_datagram.hpp"
 
@@ -46,9 +46,6 @@ protected:
 /// *Thread:* one at a time.
 class quic_endpoint final : private quic_host {
 public:
-  /// Stateless resets that are sent, so that strangers cannot make us send to others at their will (RFC 9000, 10.3).
-  static constexpr std::uint32_t resets_per_second = 200;
-
   struct setup {
     connection_id_format ids;
     unsigned shard = 0;
@@ -123,11 +120,6 @@ public:
 
 private:
   struct session;
-  /// What is sent in the name of no connection.
-  struct answer {
-    udp_path path;
-    std::vector<std::byte> bytes;
-  };
 
   quic_cid make_id() override { return setup_.ids.make(setup_.shard, setup_.random); }
   quic_tokens::stateless_reset_token reset_token_for(const quic_cid& id, const udp_address& local) override {
@@ -154,11 +146,6 @@ private:
   void accept(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const quic_connection::first_packet& first,
               const tls_now& now);
   [[nodiscard]] bool is_replay(const quic_connection::first_packet& first, const tls_now& now) const;
-  void answer_with_versions(const udp_arrival& arrived, const ngtcp2_version_cid& ids);
-  void answer_with_retry(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const tls_now& now);
-  void answer_with_close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code);
-  void answer_with_reset(const udp_arrival& arrived, const quic_cid& to, const tls_now& now);
-  void answer_with(const udp_path& path, std::span<const std::byte> bytes);
 
   template <class Make>
   session& add_session(Make&& make);
@@ -184,10 +171,9 @@ private:
   /// Those that have got something to read since the last `dispatch`.
   std::vector<session*> unsettled_;
   std::deque<session*> accepted_;
-  std::deque<answer> answers_;
+  stranger_answers answers_;
   timer_queue timers_;
   tombstones tombstones_;
-  token_bucket resets_{resets_per_second, resets_per_second};
   retry_policy retries_;
   /// Whose connection is being made or handled, for the IDs that it adds.
   session* present_ = nullptr;
