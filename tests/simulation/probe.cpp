@@ -109,21 +109,17 @@ probe::probe(network& net, const clock& time, std::size_t shard) : state_(std::m
 }
 
 caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<state>& mine) {
-  const auto keep = [mine](auto& told) { mine->notes.push_back({mine->time.now(), std::move(told)}); };
+  const auto keep = [self, mine](auto& told) {
+    mine->notes.push_back({mine->time.now(), std::move(told)});
+    if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+      mine->unanswered.push_back(self->make_response_promise());
+  };
   return {
       [self, mine](nudge) { work(self, *mine); },
       [keep](opened& told) { keep(told); },
       [keep](state_changed& told) { keep(told); },
-      [self, mine, keep](received& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
-      [self, mine, keep](called& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
+      [keep](received& told) { keep(told); },
+      [keep](called& told) { keep(told); },
       [keep](peer_closing& told) { keep(told); },
       [keep](passivated& told) { keep(told); },
       [keep](backpressure& told) { keep(told); },
@@ -135,11 +131,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](stream_reset& told) { keep(told); },
       [keep](stream_closed& told) { keep(told); },
       [keep](streams_available& told) { keep(told); },
-      [self, mine, keep](datagram_received& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
+      [keep](datagram_received& told) { keep(told); },
       [keep](address_changed& told) { keep(told); },
       [keep](message_settled& told) { keep(told); },
       [keep](health_changed& told) { keep(told); },

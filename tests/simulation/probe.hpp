@@ -113,7 +113,7 @@ public:
   /// Runs `task` within the actor.
   void run(body task);
 
-  /// Does not get done with the data it is given, until it catches up.
+  /// Does not get done with the data and events that it is given, until it catches up.
   void get_busy();
   void catch_up();
   /// Ends the actor.
@@ -158,7 +158,7 @@ private:
     std::vector<note> notes;
     std::size_t sends = 0;
     bool is_busy = false;
-    /// Data that a busy probe has not done with.
+    /// Data and events that a busy probe has not done with.
     std::vector<caf::response_promise> unanswered;
   };
 

@@ -279,7 +279,7 @@ struct get_stats {
   }
 };
 
-/// Sends `stats` to the sender of this request at each interval; 0 ends it. At least 10 ms.
+/// Sends `stats` to the sender of this request at each interval, if it has handled the last; 0 ends it. At least 10 ms.
 struct stream_stats {
   std::chrono::milliseconds interval{1'000};
 
