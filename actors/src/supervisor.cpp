@@ -397,7 +397,7 @@ void supervisor::tear_down(const caf::error& reason) noexcept {
     if (!owner_ids_.contains(address))
       unwatch(address);
   });
-  subscribers_.clear();
+  subscribers_.clear(*this);
   for (const auto& [who, number] : std::exchange(owner_ids_, {}))
     unwatch(who);
 }

@@ -77,6 +77,7 @@ struct line {
     if (told.reason.code != error_code::none)
       out << ", " << actorwire::to_string(told.reason);
   }
+  void operator()(const events_missed& told) const { out << "missed " << told.count << " events"; }
   void operator()(const called& told) const {
     out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
   }
@@ -135,6 +136,7 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](address_changed& told) { keep(told); },
       [keep](message_settled& told) { keep(told); },
       [keep](health_changed& told) { keep(told); },
+      [keep](events_missed& told) { keep(told); },
   };
 }
 

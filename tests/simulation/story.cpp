@@ -86,6 +86,7 @@ public:
   void operator()(const stats& told) { see(told.generation); }
   void operator()(const pool_event&) {}
   void operator()(const listener_event&) {}
+  void operator()(const events_missed&) {}
 
 private:
   void expect(bool holds, const char* otherwise) noexcept {

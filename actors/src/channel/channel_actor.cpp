@@ -482,6 +482,7 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
 void channel_actor::handle(const unsubscribe&) {
   sending_.tell_drops();
   const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
+  audience_.tell_missed(status_.id, who);
   if (!audience_.remove(who))
     return;
   unwatch_if_gone(who);
@@ -642,7 +643,7 @@ void channel_actor::dismiss_all() {
     if (!audience_.includes(who))
       unwatch(who);
   audience_.for_each([this](const caf::strong_actor_ptr& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
-  audience_.clear();
+  audience_.clear(status_.id);
 }
 
 void channel_actor::dismiss(const transport_error& reason) {
