@@ -27,6 +27,7 @@ template <class... Kept>
 class event_account {
 public:
   [[nodiscard]] bool is_full() const noexcept { return owed() >= events_owed_max; }
+  [[nodiscard]] bool is_half_full() const noexcept { return owed() >= events_owed_max / 2; }
 
   /// Counts `event` and has `self` send it to `who`. If that is done as a request, `handled` is called when it is over, with
   /// what `note_handled` is to be called with. Allowed also while there is no room.

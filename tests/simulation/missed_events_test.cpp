@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,48 @@ TEST_CASE("who does not get round to the events of a pool holds no more than may
   const auto last = user.all<pool_event>().back();
   CHECK(last.change == pool_change::removed);
   CHECK(last.remote.port == count);
+}
+
+TEST_CASE("a peer that opens and ends streams waits for who is to hear of them, and all of it arrives",
+          "[simulation][streams][S5]") {
+  constexpr std::size_t count = 5'000;
+  host_and_peer with{over_quic(), stream_manners::sink};
+  with.user.subscribe(with.peer, event_mask::streams);
+  with.world.run_now();
+  with.user.get_busy();
+  std::set<stream_id> opened;
+  const auto open_all = [&] {
+    while (opened.size() < count) {
+      const auto next = with.host.last().streams().open(stream_direction::unidirectional, {});
+      if (!next)
+        break;
+      opened.insert(*next);
+      // Every other one is empty.
+      if (opened.size() % 2 == 0)
+        with.host.last().send(*next, std::string("\x00\x00\x00\x01x", 5));
+      with.host.last().finish(*next);
+    }
+    with.world.run_for(10ms);
+  };
+  for (int round = 0; round < 1'000; ++round)
+    open_all();
+  const auto open_max = std::get<quic_config>(over_quic().transport.protocol_settings).max_streams;
+  CHECK(opened.size() <= events_owed_max / 2 + open_max);
+  CHECK(with.user.notes().size() - with.user.count<received>() <= events_owed_max);
+
+  with.user.catch_up();
+  for (int round = 0; round < 1'000 && opened.size() < count; ++round)
+    open_all();
+  with.world.run_for(1s);
+  CHECK(opened.size() == count);
+  std::set<stream_id> told;
+  for (const auto& each : with.user.all<stream_opened>())
+    told.insert(each.stream);
+  CHECK(told == opened);
+  CHECK(with.user.text() == std::string(count / 2, 'x'));
+  CHECK(with.user.count<peer_closing>() == count);
+  CHECK(with.user.count<stream_closed>() == count);
+  CHECK(with.user.count<events_missed>() == 0);
 }
 
 } // namespace actorwire::test

@@ -137,6 +137,15 @@ void audience::tell_missed(connection_id source, const caf::actor_addr& who) {
     });
 }
 
+bool audience::has_room_for_stream() noexcept {
+  const auto has_none = [](const member& entry) {
+    return actorwire::includes(entry.mask, event_mask::streams) && entry.events.is_half_full();
+  };
+  const auto is_there = std::none_of(members_.begin(), members_.end(), has_none);
+  holds_back_streams_ = holds_back_streams_ || !is_there;
+  return is_there;
+}
+
 void audience::note_handled_events(std::uint64_t number, connection_id source, std::uint32_t up_to) {
   const auto entry = std::find_if(members_.begin(), members_.end(),
                                   [number](const member& each) { return each.main.number == number; });
@@ -146,6 +155,8 @@ void audience::note_handled_events(std::uint64_t number, connection_id source, s
   entry->events.tell_missed(source, [&](const auto& event) {
     entry->events.send(self_, entry->who, event, note_of(*entry, source));
   });
+  if (std::exchange(holds_back_streams_, false) && has_room_for_stream())
+    paid_(self_, every_stream);
 }
 
 void audience::grant(const caf::actor_addr& who, std::uint64_t bytes, stream_id stream) {

@@ -35,8 +35,11 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 /// *Thread:* shard only.
 class audience {
 public:
-  /// Called when credit came back for a stream.
+  /// Called when credit came back for a stream, or for `every_stream`, when there is room to tell of others.
   using paid_function = void (*)(channel_interface::base& self, stream_id stream);
+
+  /// No stream has this number (RFC 9000, 2.1).
+  static constexpr stream_id every_stream = ~stream_id{1};
 
   /// `self` sends the events; `credit` is what each subscriber to data may owe.
   audience(channel_interface::base& self, std::size_t credit, paid_function paid) noexcept
@@ -66,6 +69,10 @@ public:
       if (actorwire::includes(entry.mask, topic))
         entry.events.tell(self_, entry.who, event, note_of(entry, event_source(event)));
   }
+
+  /// Whether all who want to hear of streams other than 0 have room to hear of another one. If not, `every_stream` is paid for
+  /// when they have.
+  [[nodiscard]] bool has_room_for_stream() noexcept;
 
   /// Sends data to all who want it. Allowed only while `credit_left` of its stream is not 0.
   void deliver(received&& data);
@@ -170,6 +177,7 @@ private:
   paid_function paid_;
   std::vector<member> members_;
   std::uint64_t debts_begun_ = 0;
+  bool holds_back_streams_ = false;
 };
 
 } // namespace actorwire

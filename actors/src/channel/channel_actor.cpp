@@ -62,7 +62,11 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
               [](channel_interface::base& self, stream_id stream) {
-                static_cast<channel_actor&>(self).pump_later(stream);
+                auto& owner = static_cast<channel_actor&>(self);
+                if (stream == audience::every_stream)
+                  owner.pump_later();
+                else
+                  owner.pump_later(stream);
               }),
     waiting_(*this),
     changed_at_(where().read_clock()) {

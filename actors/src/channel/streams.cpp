@@ -410,7 +410,7 @@ void streams::put_off(task what) {
 }
 
 void streams::announce(stream_state& which) {
-  if (which.is_announced || !user_.wants_streams())
+  if (which.is_announced || !user_.wants_streams() || !user_.has_room_for_stream())
     return;
   which.is_announced = true;
   publish(which, stream_opened{user_.source(), user_.generation(), which.id, which.direction, true});
@@ -428,6 +428,9 @@ void streams::pump(stream_state& which) {
     forget_if_over(which);
     return;
   }
+  // Nothing of it is read before those who are to hear of it have room: it stays open, and the peer cannot open ever more.
+  if (!which.is_announced && user_.wants_streams())
+    return;
   const auto came = which.in->deliver(
       where_.buffers().budget(), [&](std::optional<frame_kind> next) { return user_.credit(which.id, next); },
       [&](payload frame, const frame_label& label) { user_.deliver(which.id, std::move(frame), label); });
