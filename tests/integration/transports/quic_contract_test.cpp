@@ -225,6 +225,17 @@ TEST_CASE("quic: what each stream got acknowledged is known when the connection 
   CHECK(sender.streams().bytes_acked(stream) == 1'000U);
 }
 
+TEST_CASE("quic: a peer that was too slow is told so") {
+  two_ends both;
+  both.dialler.close(make_error(error_code::queue_overflow, phase::established, origin::local, "ended by the test"));
+  REQUIRE(both.fixture.wait([&] { return both.acceptor.is_closed() && both.dialler.is_closed(); }));
+  CHECK(both.acceptor.reason().code == error_code::reset);
+  CHECK(both.acceptor.reason().system_code == 0x6177'0003);
+  CHECK(both.acceptor.reason().text
+        == "the other side gave the connection up, because this one did not read what it had to send");
+  CHECK(both.dialler.reason().code == error_code::queue_overflow);
+}
+
 TEST_CASE("quic: a peer opens no more streams than it may, empty ones too, before somebody reads them") {
   two_ends both;
   auto& sender = both.dialler_streams;
