@@ -389,7 +389,7 @@ void listener::tear_down(const caf::error& reason) noexcept {
     if (!is_watched(who))
       unwatch(who);
   subscribers_.for_each([this](const auto& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
-  subscribers_.clear();
+  subscribers_.clear(*this);
   // Handles of an ended listener are often kept, by its receiver above all: neither keeps the other.
   if (settings_->receiver)
     unwatch(settings_->receiver.address());

@@ -109,7 +109,7 @@ private:
   /// Who waits for a reload until its files are read and all parts use what they hold.
   std::unordered_map<std::uint64_t, std::pair<tls_store::query, promise>> reloads_;
   std::uint64_t reloads_begun_ = 0;
-  subscriber_list subscribers_;
+  subscriber_list<listener_event> subscribers_;
   stats_streams<listener, listener_stats> streams_;
   transport_error last_error_;
   std::uint64_t errors_ = 0;

@@ -151,7 +151,7 @@ private:
   lease_book leases_;
   std::unordered_map<connection_id, member> members_;
   std::unordered_map<caf::actor_id, role> roles_;
-  subscriber_list subscribers_;
+  subscriber_list<pool_event> subscribers_;
   stats_streams<supervisor, pool_stats> streams_;
   std::unordered_map<std::uint64_t, reload> reloads_;
   std::uint64_t reloads_begun_ = 0;

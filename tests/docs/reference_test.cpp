@@ -4,6 +4,7 @@
 
 #include <actorwire/actors/network.hpp>
 #include <actorwire/messages/error.hpp>
+#include <actorwire/messages/events_missed.hpp>
 #include <actorwire/messages/quic_config.hpp>
 
 // Of these only constants are used, which need no part of the library that a shared one would hide.
@@ -208,6 +209,7 @@ void check_settings(limits_table& table) {
 void check_constants(limits_table& table) {
   const auto row = [&](const std::string& name, const std::string& values) { table.expect_row(name, values); };
   row("batch_messages_max", std::to_string(batch_messages_max));
+  row("events_owed_max", std::to_string(events_owed_max));
   row("refusal_text_max", std::to_string(refusal_text_max));
   row("endpoints_per_peer_max", std::to_string(endpoints_per_peer_max));
   row("histogram::bucket_count_max", std::to_string(histogram::bucket_count_max));

@@ -77,6 +77,7 @@ struct line {
     if (told.reason.code != error_code::none)
       out << ", " << actorwire::to_string(told.reason);
   }
+  void operator()(const events_missed& told) const { out << "missed " << told.count << " events"; }
   void operator()(const called& told) const {
     out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
   }
@@ -111,31 +112,19 @@ probe::probe(network& net, const clock& time, std::size_t shard) : state_(std::m
 }
 
 caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<state>& mine) {
-  const auto keep = [mine](auto& told) { mine->notes.push_back({mine->time.now(), std::move(told)}); };
+  const auto keep = [self, mine](auto& told) {
+    mine->notes.push_back({mine->time.now(), std::move(told)});
+    if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
+      mine->unanswered.push_back(self->make_response_promise());
+  };
   return {
       [self, mine](nudge) { work(self, *mine); },
       [keep](opened& told) { keep(told); },
       [keep](state_changed& told) { keep(told); },
-      [self, mine, keep](received& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
-      [self, mine, keep](called& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
-      [self, mine, keep](pool_stats& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
-      [self, mine, keep](listener_stats& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
+      [keep](received& told) { keep(told); },
+      [keep](called& told) { keep(told); },
+      [keep](pool_stats& told) { keep(told); },
+      [keep](listener_stats& told) { keep(told); },
       [keep](peer_closing& told) { keep(told); },
       [keep](passivated& told) { keep(told); },
       [keep](backpressure& told) { keep(told); },
@@ -147,14 +136,11 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](stream_reset& told) { keep(told); },
       [keep](stream_closed& told) { keep(told); },
       [keep](streams_available& told) { keep(told); },
-      [self, mine, keep](datagram_received& told) {
-        keep(told);
-        if (mine->is_busy && self->current_mailbox_element()->mid.is_request())
-          mine->unanswered.push_back(self->make_response_promise());
-      },
+      [keep](datagram_received& told) { keep(told); },
       [keep](address_changed& told) { keep(told); },
       [keep](message_settled& told) { keep(told); },
       [keep](health_changed& told) { keep(told); },
+      [keep](events_missed& told) { keep(told); },
   };
 }
 

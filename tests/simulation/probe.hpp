@@ -45,7 +45,7 @@ struct note {
   using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
                                stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
                                streams_available, datagram_received, address_changed, message_settled, health_changed,
-                               called, pool_stats, listener_stats>;
+                               called, pool_stats, listener_stats, events_missed>;
   time_point when;
   content what;
 };
@@ -115,7 +115,7 @@ public:
   /// Runs `task` within the actor.
   void run(body task);
 
-  /// Does not get done with the data it is given, until it catches up.
+  /// Does not get done with the data and events that it is given, until it catches up.
   void get_busy();
   void catch_up();
   /// Ends the actor.
@@ -160,7 +160,7 @@ private:
     std::vector<note> notes;
     std::size_t sends = 0;
     bool is_busy = false;
-    /// Data that a busy probe has not done with.
+    /// Data and events that a busy probe has not done with.
     std::vector<caf::response_promise> unanswered;
   };
 

@@ -88,6 +88,7 @@ public:
   void operator()(const listener_event&) {}
   void operator()(const pool_stats&) {}
   void operator()(const listener_stats&) {}
+  void operator()(const events_missed&) {}
 
 private:
   void expect(bool holds, const char* otherwise) noexcept {

@@ -46,12 +46,7 @@ result<stream_id> simulated_streams::open(stream_direction direction, stream_pri
   if (!owner_.is_established())
     return make_error(error_code::not_connected, phase::established, origin::local, "there is no connection");
   const auto limit = quic_settings(owner_.config_).max_streams;
-  const auto is_one_of_them = [&](const auto& entry) {
-    return is_own(entry.first) && direction_of(entry.first) == direction;
-  };
-  const auto stream_zero = owner_.side_ == side::dialler && direction == stream_direction::bidirectional ? 1 : 0;
-  if (std::count_if(streams_.begin(), streams_.end(), is_one_of_them) + stream_zero
-      >= static_cast<std::ptrdiff_t>(limit))
+  if (opened_[index_of(direction)] - retired_[index_of(direction)] >= limit)
     return make_error(error_code::stream_limit, phase::established, origin::remote, "no more streams at present");
   const auto id = first_of(owner_.side_, direction) + 4 * opened_[index_of(direction)]++;
   auto& made = streams_[id];
@@ -92,6 +87,7 @@ result<std::size_t> simulated_streams::send(stream_id id, std::span<const outgoi
 
 void simulated_streams::receive(stream_id id, std::size_t bytes) {
   if (auto* which = find(id)) {
+    which->awaits_reader = which->awaits_reader && bytes == 0;
     which->allowance += std::min(bytes, std::numeric_limits<std::size_t>::max() - which->allowance);
     deliver_soon(id, *which);
   }
@@ -223,6 +219,11 @@ void simulated_streams::handle_consumed(stream_id id, std::uint64_t upto) {
     });
 }
 
+void simulated_streams::handle_retired(stream_direction direction) {
+  ++retired_[index_of(direction)];
+  owner_.later([this, direction](transport_observer&) { observer_.on_streams_available(direction); });
+}
+
 void simulated_streams::handle_address_changed(const std::string& local, const std::string& remote) {
   owner_.later([this, local, remote](transport_observer&) { observer_.on_address_changed(local, remote); });
 }
@@ -249,6 +250,7 @@ simulated_streams::one* simulated_streams::find_or_accept(stream_id id) {
   while (accepted <= id / 4) {
     const auto made = first_of(other(owner_.side_), direction) + 4 * accepted++;
     auto& opened = streams_[made];
+    opened.awaits_reader = true;
     opened.is_finished = opened.sending_over = direction == stream_direction::unidirectional;
     owner_.later([this, made, direction](transport_observer&) { observer_.on_stream_opened(made, direction); });
   }
@@ -256,7 +258,7 @@ simulated_streams::one* simulated_streams::find_or_accept(stream_id id) {
 }
 
 void simulated_streams::deliver_soon(stream_id id, one& which) {
-  const auto is_due = which.received.empty() ? which.peer_finished : which.allowance > 0;
+  const auto is_due = which.received.empty() ? which.peer_finished && !which.awaits_reader : which.allowance > 0;
   if (!is_due || which.receiving_over || std::exchange(which.delivery_is_scheduled, true))
     return;
   owner_.later([this, id](transport_observer&) { deliver(id); });
@@ -295,11 +297,9 @@ void simulated_streams::close_if_over(stream_id id) {
   if (which == nullptr || !which->sending_over || !which->receiving_over)
     return;
   streams_.erase(id);
-  owner_.later([this, id](transport_observer&) {
-    observer_.on_stream_closed(id);
-    if (is_own(id))
-      observer_.on_streams_available(direction_of(id));
-  });
+  if (!is_own(id))
+    owner_.tell_other_end([id](simulated_streams& there) { there.handle_retired(direction_of(id)); });
+  owner_.later([this, id](transport_observer&) { observer_.on_stream_closed(id); });
   owner_.end_if_both_finished();
 }
 

@@ -46,6 +46,7 @@ public:
   void accept_datagram(payload body);
   void handle_acked(stream_id stream, std::uint64_t upto);
   void handle_finish_acked(stream_id stream);
+  void handle_retired(stream_direction direction);
   void handle_consumed(stream_id stream, std::uint64_t upto);
   void handle_address_changed(const std::string& local, const std::string& remote);
 
@@ -61,6 +62,8 @@ private:
     std::uint64_t consumed = 0;
     std::deque<payload> received;
     std::size_t allowance = 0;
+    /// Opened by the other end, and nothing of it was wanted yet.
+    bool awaits_reader = false;
     std::uint64_t delivered = 0;
     /// No more may be sent; and no more comes of what was.
     bool is_finished = false;
@@ -85,6 +88,8 @@ private:
   /// By direction: how many each side has opened.
   std::array<std::uint64_t, 2> opened_{};
   std::array<std::uint64_t, 2> accepted_{};
+  /// Of our own, those that the other end has done with.
+  std::array<std::uint64_t, 2> retired_{};
   std::uint64_t datagrams_ = 0;
 };
 

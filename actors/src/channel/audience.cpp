@@ -105,15 +105,58 @@ void audience::await_handling(const peer_closing& last, std::function<void()> ha
     handled();
     return;
   }
-  auto note = [open_answers, handled = std::move(handled)] {
-    if (--*open_answers == 0)
-      handled();
+  for (auto& entry : members_) {
+    if (!is_listener(entry))
+      continue;
+    // Whoever has that much to do is not waited for any longer than for one that does not answer.
+    if (entry.events.is_full()) {
+      entry.events.miss(last);
+      continue;
+    }
+    auto note = [open_answers, handled, settle = note_of(entry, last.source), up_to = entry.events.count_request()] {
+      settle(up_to);
+      if (--*open_answers == 0)
+        handled();
+    };
+    ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, last).then(note, [note](caf::error&) {
+      note();
+    });
+  }
+}
+
+void audience::clear(connection_id source) {
+  for (const auto& entry : members_)
+    tell_missed(source, caf::actor_cast<caf::actor_addr>(entry.who));
+  members_.clear();
+}
+
+void audience::tell_missed(connection_id source, const caf::actor_addr& who) {
+  if (auto* entry = find(who))
+    entry->events.tell_missed(source, [&]<class Event>(const Event& event) {
+      detail::enqueue_to(entry->who, self_.ctrl(), self_.context(), Event{event});
+    });
+}
+
+bool audience::has_room_for_stream() noexcept {
+  const auto has_none = [](const member& entry) {
+    return actorwire::includes(entry.mask, event_mask::streams) && entry.events.is_half_full();
   };
-  for (auto& entry : members_)
-    if (is_listener(entry))
-      ask(&self_, caf::actor_cast<caf::actor>(entry.who), caf::infinite, last).then(note, [note](caf::error&) {
-        note();
-      });
+  const auto is_there = std::none_of(members_.begin(), members_.end(), has_none);
+  holds_back_streams_ = holds_back_streams_ || !is_there;
+  return is_there;
+}
+
+void audience::note_handled_events(std::uint64_t number, connection_id source, std::uint32_t up_to) {
+  const auto entry = std::find_if(members_.begin(), members_.end(),
+                                  [number](const member& each) { return each.main.number == number; });
+  if (entry == members_.end())
+    return;
+  entry->events.note_handled(up_to);
+  entry->events.tell_missed(source, [&](const auto& event) {
+    entry->events.send(self_, entry->who, event, note_of(*entry, source));
+  });
+  if (std::exchange(holds_back_streams_, false) && has_room_for_stream())
+    paid_(self_, every_stream, false);
 }
 
 void audience::grant(const caf::actor_addr& who, std::uint64_t bytes, stream_id stream) {

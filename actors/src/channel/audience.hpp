@@ -1,5 +1,7 @@
 #pragma once
 
+#include "event_account.hpp"
+
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/calls.hpp>
 #include <actorwire/messages/events.hpp>
@@ -27,11 +29,18 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 /// the handler returns, proves that all messages before it were handled too. At most a quarter of the credit goes by
 /// between two such requests, so small traffic costs none at all. Who pays by hand owes the bytes until it grants them;
 /// what messages cost beside is paid as above.
+///
+/// Events have an account beside the credit, which knows of each subscriber how many it has not handled. Without room it misses
+/// some.
 /// *Thread:* shard only.
 class audience {
 public:
-  /// Called when credit came back for a stream. `had_none`: who paid could not be sent anything before.
+  /// Called when credit came back for a stream, or for `every_stream`, when there is room to tell of others. `had_none`: who paid
+  /// could not be sent anything before.
   using paid_function = void (*)(channel_interface::base& self, stream_id stream, bool had_none);
+
+  /// No stream has this number (RFC 9000, 2.1).
+  static constexpr stream_id every_stream = ~stream_id{1};
 
   /// `self` sends the events; `credit` is what each subscriber to data may owe.
   audience(channel_interface::base& self, std::size_t credit, paid_function paid) noexcept
@@ -43,7 +52,10 @@ public:
   /// Returns whether it was there.
   bool remove(const caf::actor_addr& who);
   [[nodiscard]] bool includes(const caf::actor_addr& who) const noexcept;
-  void clear() noexcept { members_.clear(); }
+  /// Forgets all; those who have missed something, from `source`, are told so.
+  void clear(connection_id source);
+  /// Tells `who` what it has missed, if there is anything, whether it has room or not.
+  void tell_missed(connection_id source, const caf::actor_addr& who);
 
   template <class Visit>
   void for_each(Visit&& visit) const {
@@ -51,13 +63,17 @@ public:
       visit(entry.who);
   }
 
-  /// Sends `event` to all who want to hear of `topic`.
+  /// Sends `event` to all who want to hear of `topic` and have room.
   template <class Event>
   void publish(event_mask topic, const Event& event) {
-    for (const auto& entry : members_)
+    for (auto& entry : members_)
       if (actorwire::includes(entry.mask, topic))
-        detail::enqueue_to(entry.who, self_.ctrl(), self_.context(), Event{event});
+        entry.events.tell(self_, entry.who, event, note_of(entry, event_source(event)));
   }
+
+  /// Whether all who want to hear of streams other than 0 have room to hear of another one. If not, `every_stream` is paid for
+  /// when they have.
+  [[nodiscard]] bool has_room_for_stream() noexcept;
 
   /// Sends data to all who want it. Allowed only while `credit_left` of its stream is not 0.
   void deliver(received&& data);
@@ -116,7 +132,9 @@ private:
     caf::strong_actor_ptr who;
     event_mask mask = event_mask::none;
     credit_mode mode = credit_mode::automatic;
-    /// For stream 0.
+    /// What names a generation that is over comes before what tells of the present one.
+    event_account<address_changed, health_changed, backpressure, data_lost, opened, state_changed> events;
+    /// For stream 0. Its number is that of the subscription.
     debt main;
     /// For the others, and the datagrams, as far as there was anything to owe for; null if there was not.
     std::unique_ptr<std::map<stream_id, debt>> others;
@@ -145,12 +163,25 @@ private:
   template <class Data>
   void deliver_to(member& entry, Data&& data, stream_id stream);
   void note_answer(std::uint64_t number, stream_id stream, std::uint64_t up_to);
+  void note_handled_events(std::uint64_t number, connection_id source, std::uint32_t up_to);
+
+  [[nodiscard]] static connection_id event_source(const opened& event) noexcept { return event.info.id; }
+  template <class Event>
+  [[nodiscard]] static connection_id event_source(const Event& event) noexcept {
+    return event.source;
+  }
+  /// What is to be called when an event was handled.
+  [[nodiscard]] auto note_of(const member& entry, connection_id source) {
+    return
+        [this, number = entry.main.number, source](std::uint32_t up_to) { note_handled_events(number, source, up_to); };
+  }
 
   channel_interface::base& self_;
   std::size_t credit_;
   paid_function paid_;
   std::vector<member> members_;
   std::uint64_t debts_begun_ = 0;
+  bool holds_back_streams_ = false;
 };
 
 } // namespace actorwire

@@ -65,10 +65,13 @@ channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_co
     sending_(*this),
     audience_(*this, config_->flow.read_credit,
               [](channel_interface::base& self, stream_id stream, bool had_none) {
-                auto& mine = static_cast<channel_actor&>(self);
-                mine.pump_later(stream);
-                if (had_none && mine.health_ != nullptr)
-                  mine.health_->note_reading();
+                auto& owner = static_cast<channel_actor&>(self);
+                if (stream == audience::every_stream)
+                  owner.pump_later();
+                else
+                  owner.pump_later(stream);
+                if (had_none && owner.health_ != nullptr)
+                  owner.health_->note_reading();
               }),
     waiting_(*this),
     changed_at_(where().read_clock()) {
@@ -489,6 +492,7 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
 void channel_actor::handle(const unsubscribe&) {
   sending_.tell_drops();
   const auto who = caf::actor_cast<caf::actor_addr>(current_sender());
+  audience_.tell_missed(status_.id, who);
   if (!audience_.remove(who))
     return;
   unwatch_if_gone(who);
@@ -659,7 +663,7 @@ void channel_actor::dismiss_all() {
     if (!audience_.includes(who))
       unwatch(who);
   audience_.for_each([this](const caf::strong_actor_ptr& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
-  audience_.clear();
+  audience_.clear(status_.id);
 }
 
 void channel_actor::dismiss(const transport_error& reason) {

@@ -85,6 +85,8 @@ public:
 
   /// Whether anybody wants to hear of streams other than 0.
   [[nodiscard]] bool wants_streams() const noexcept { return audience_.wants_data(any_other_stream); }
+  /// Whether all of them have room to hear of another one; if not, all streams are pumped when they have.
+  [[nodiscard]] bool has_room_for_stream() noexcept { return audience_.has_room_for_stream(); }
 
   /// Passes a datagram on; returns whether anybody had room for it.
   [[nodiscard]] bool deliver_datagram(payload body);

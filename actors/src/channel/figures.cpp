@@ -39,15 +39,26 @@ struct figures::stream {
     : who(std::move(to)), interval(every), tick([this, &owner] {
         owner.in_actor([&] {
           owner.lifetime_figures().note_round_trip(owner.where().now());
-          owner.send_to(who, owner.statistics());
+          tell(owner);
           owner.where().arm(tick, interval);
         });
       }) {
     owner.where().arm(tick, interval);
   }
 
+  /// Who is not done with the last figures gets none before.
+  void tell(channel_actor& owner) {
+    if (std::exchange(*is_owed, true))
+      return;
+    auto settle = [is_owed = is_owed] { *is_owed = false; };
+    ask(&owner, caf::actor_cast<caf::actor>(who), caf::infinite, owner.statistics())
+        .then(settle, [settle](caf::error&) { settle(); });
+  }
+
   caf::strong_actor_ptr who;
   std::chrono::milliseconds interval;
+  /// Answers may outlast this.
+  std::shared_ptr<bool> is_owed = std::make_shared<bool>(false);
   timer tick;
 };
 

@@ -41,6 +41,8 @@ struct stream_state {
   std::uint64_t bytes_left = 0;
   std::uint64_t code = 0;
   time_point frame_due = never;
+  /// There was no memory for a frame, and it is time to try again.
+  time_point memory_due = never;
   /// Bytes wait to be sent, and some must have moved by then.
   time_point send_due = never;
   /// Somebody knows of it.

@@ -297,17 +297,24 @@ void streams::settle_acknowledged() {
     }
 }
 
-bool streams::has_late_frame(time_point now) noexcept {
+std::optional<transport_error> streams::find_late_frame(time_point now) {
   next_due_ = stream_state::never;
-  auto any = false;
+  std::optional<transport_error> late;
   for (auto& [id, each] : streams_) {
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
     if (each.frame_due <= now && user_.credit(id, each.in->next_kind()) == 0)
       each.frame_due = stream_state::never;
-    any = any || each.frame_due <= now;
-    next_due_ = std::min(next_due_, each.frame_due);
+    if (each.memory_due <= now) {
+      each.memory_due = stream_state::never;
+      touch(each);
+    }
+    if (each.frame_due <= now && each.in->waits_for_memory())
+      cut_for_memory(each);
+    else if (each.frame_due <= now)
+      late = each.in->late_frame();
+    next_due_ = std::min({next_due_, each.frame_due, each.memory_due});
   }
-  return any;
+  return late;
 }
 
 bool streams::cut_stalled(time_point now) {
@@ -403,7 +410,7 @@ void streams::put_off(task what) {
 }
 
 void streams::announce(stream_state& which) {
-  if (which.is_announced || !user_.wants_streams())
+  if (which.is_announced || !user_.wants_streams() || !user_.has_room_for_stream())
     return;
   which.is_announced = true;
   publish(which, stream_opened{user_.source(), user_.generation(), which.id, which.direction, true});
@@ -421,14 +428,14 @@ void streams::pump(stream_state& which) {
     forget_if_over(which);
     return;
   }
-  const auto came = which.in->deliver([&](std::optional<frame_kind> next) { return user_.credit(which.id, next); },
-                                      [&](payload frame, const frame_label& label) {
-                                        user_.deliver(which.id, std::move(frame), label);
-                                      });
+  // Nothing of it is read before those who are to hear of it have room: it stays open, and the peer cannot open ever more.
+  if (!which.is_announced && user_.wants_streams())
+    return;
+  const auto came = which.in->deliver(
+      where_.buffers().budget(), [&](std::optional<frame_kind> next) { return user_.credit(which.id, next); },
+      [&](payload frame, const frame_label& label) { user_.deliver(which.id, std::move(frame), label); });
   if (!came)
     return fail(came.error());
-  if (!which.in->charge(where_.buffers().budget()))
-    return fail(intake::no_room());
   if (which.peer_finished && which.in->is_drained())
     return tell_end(which);
   const auto wanted = user_.credit(which.id, which.in->next_kind());
@@ -444,7 +451,24 @@ void streams::follow_partial_frame(stream_state& which, bool frame_came, std::si
     which.frame_due = stream_state::never;
   else if (frame_came || which.frame_due == stream_state::never)
     which.frame_due = where_.lived() + user_.config().framing.partial_frame_timeout;
-  next_due_ = std::min(next_due_, which.frame_due);
+  which.memory_due =
+      which.in->waits_for_memory() && wanted > 0 ? where_.lived() + intake::memory_pause : stream_state::never;
+  next_due_ = std::min({next_due_, which.frame_due, which.memory_due});
+}
+
+void streams::cut_for_memory(stream_state& which) {
+  const auto id = which.id;
+  const auto why = which.in->late_frame();
+  which.note_reset(stream_no_memory_code);
+  end_receiving(which, why);
+  publish(which, stream_reset{user_.source(), user_.generation(), id, stream_half::receiving, stream_no_memory_code});
+  put_off([this, id](const transport_error* lost) {
+    auto* cut = find(id);
+    if (lost != nullptr || cut == nullptr)
+      return;
+    carrier_->stop(id, stream_no_memory_code);
+    forget_if_over(*cut);
+  });
 }
 
 void streams::tell_end(stream_state& which) {
@@ -529,7 +553,7 @@ void streams::give_up_sending(stream_state& which, const transport_error& why) {
 void streams::end_receiving(stream_state& which, const transport_error& why) {
   which.in->release(where_.buffers().budget());
   which.in.reset();
-  which.frame_due = stream_state::never;
+  which.frame_due = which.memory_due = stream_state::never;
   user_.end_receiving(which.id, why);
 }
 

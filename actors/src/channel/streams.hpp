@@ -92,12 +92,13 @@ public:
   void settle_acknowledged();
   [[nodiscard]] bool waits_for_acks() const noexcept { return !awaiting_acks_.empty(); }
 
-  /// When `has_late_frame` is to be asked, and `cut_stalled` called; the end of time if never.
+  /// When `find_late_frame` and `cut_stalled` are to be called; the end of time if never.
   [[nodiscard]] time_point next_timeout() const noexcept { return next_due_; }
-  /// Whether a frame was begun on any stream, and not completed in time although somebody wants it.
-  [[nodiscard]] bool has_late_frame(time_point now) noexcept;
+  /// What is wrong with a peer that has begun a frame on any stream, and not completed it in time although somebody wants it;
+  /// empty if there is none. Streams on which it was this side that had no memory for it are tried again, or cut.
+  [[nodiscard]] std::optional<transport_error> find_late_frame(time_point now);
   /// Resets the streams on which bytes wait and none has moved for `operation_timeout`, so that what nobody reads does not
-  /// use up the limits that all share. Returns whether there was any. Called after `has_late_frame`.
+  /// use up the limits that all share. Returns whether there was any. Called after `find_late_frame`.
   bool cut_stalled(time_point now);
 
   /// What the peer, or the network's memory, has done to end the whole connection; empty while that is well.
@@ -155,6 +156,8 @@ private:
   /// The other half has ended, and all of it was passed on.
   void tell_end(stream_state& which);
   void follow_partial_frame(stream_state& which, bool frame_came, std::size_t wanted);
+  /// There was no memory for its frame, and will be none: the peer is to send no more on it.
+  void cut_for_memory(stream_state& which);
   void forget_if_over(stream_state& which);
   [[nodiscard]] bool& was_refused(stream_direction direction) noexcept {
     return was_refused_[static_cast<std::size_t>(direction)];

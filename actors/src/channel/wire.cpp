@@ -156,8 +156,8 @@ void wire::handle_timeout() {
   if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
     set(deadline::streams, never);
     if (user_ != nullptr && streams_ != nullptr) {
-      if (streams_->has_late_frame(now)) {
-        abort(intake::late_frame());
+      if (const auto late = streams_->find_late_frame(now)) {
+        abort(*late);
         return;
       }
       // Stream 0 may have waited for the room that these had taken.
@@ -168,7 +168,7 @@ void wire::handle_timeout() {
   }
   if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
     if (ending_) {
-      give_up(*ending_);
+      give_up(intake_.waits_for_memory() ? intake_.late_frame() : *ending_);
       return;
     }
     set(deadline::progress, never);
@@ -183,9 +183,15 @@ void wire::handle_timeout() {
     set(deadline::partial_frame, never);
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
     if (user_ != nullptr && user_->credit(0, intake_.next_kind()) > 0) {
-      abort(intake::late_frame());
+      abort(intake_.late_frame());
       return;
     }
+  }
+  if (deadlines_[static_cast<std::size_t>(deadline::memory)] <= now) {
+    set(deadline::memory, never);
+    pump();
+    if (user_ == nullptr)
+      return;
   }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
     settle_acknowledged();
@@ -311,24 +317,21 @@ void wire::pump_later() {
 void wire::pump() {
   if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
-  const auto came =
-      intake_.deliver([this](std::optional<frame_kind> next) { return user_->credit(0, next); },
-                      [this](payload frame, const frame_label& label) { user_->deliver(0, std::move(frame), label); });
+  const auto came = intake_.deliver(
+      where_.buffers().budget(), [this](std::optional<frame_kind> next) { return user_->credit(0, next); },
+      [this](payload frame, const frame_label& label) { user_->deliver(0, std::move(frame), label); });
   if (!came) {
     abort(came.error());
     return;
   }
+  const auto wanted = user_->credit(0, intake_.next_kind());
+  set(deadline::memory, intake_.waits_for_memory() && wanted > 0 ? where_.lived() + intake::memory_pause : never);
   if (ending_) {
     end_when_drained();
     return;
   }
-  if (!intake_.charge(where_.buffers().budget())) {
-    abort(intake::no_room());
-    return;
-  }
   // The time for a frame begins with its first byte, and not anew with each further one. It does not run while it is our
   // side that does not read.
-  const auto wanted = user_->credit(0, intake_.next_kind());
   if (!intake_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
   else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)

@@ -181,6 +181,8 @@ private:
     retirement,
     /// What the streams other than 0 wait for.
     streams,
+    /// A frame has begun, and there was no memory for it: time to try again.
+    memory,
   };
   static constexpr time_point never = time_point::max();
 
@@ -221,7 +223,7 @@ private:
   /// The streams other than 0. Most connections never have any.
   std::unique_ptr<streams> streams_;
   timer timer_;
-  std::array<time_point, 6> deadlines_{never, never, never, never, never, never};
+  std::array<time_point, 7> deadlines_{never, never, never, never, never, never, never};
   /// Null unless the channel has another wire.
   std::unique_ptr<reserve> reserve_;
   std::uint64_t bytes_taken_ = 0;

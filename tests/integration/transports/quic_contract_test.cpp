@@ -225,4 +225,49 @@ TEST_CASE("quic: what each stream got acknowledged is known when the connection 
   CHECK(sender.streams().bytes_acked(stream) == 1'000U);
 }
 
+TEST_CASE("quic: a peer that was too slow is told so") {
+  two_ends both;
+  both.dialler.close(make_error(error_code::queue_overflow, phase::established, origin::local, "ended by the test"));
+  REQUIRE(both.fixture.wait([&] { return both.acceptor.is_closed() && both.dialler.is_closed(); }));
+  CHECK(both.acceptor.reason().code == error_code::reset);
+  CHECK(both.acceptor.reason().system_code == 0x6177'0003);
+  CHECK(both.acceptor.reason().text
+        == "the other side gave the connection up, because this one did not read what it had to send");
+  CHECK(both.dialler.reason().code == error_code::queue_overflow);
+}
+
+TEST_CASE("quic: a peer opens no more streams than it may, empty ones too, before somebody reads them") {
+  two_ends both;
+  auto& sender = both.dialler_streams;
+  std::set<stream_id> opened;
+  const auto open_all = [&] {
+    for (;;) {
+      const auto next = sender.streams().open(stream_direction::unidirectional, {});
+      if (!next) {
+        CHECK(next.error().code == error_code::stream_limit);
+        return;
+      }
+      opened.insert(*next);
+      sender.streams().finish(*next);
+    }
+  };
+  open_all();
+  const auto limit = opened.size();
+  CHECK(limit == quic_config{}.max_streams);
+  REQUIRE(both.fixture.wait([&] { return both.acceptor_streams.opened == opened; }));
+  both.dialler.write("behind them");
+  both.acceptor.allow(100);
+  REQUIRE(both.fixture.wait([&] { return both.acceptor.received() == "behind them"; }));
+  open_all();
+  CHECK(opened.size() == limit);
+  CHECK(both.acceptor_streams.finished.empty());
+  for (const auto stream : opened)
+    both.acceptor_streams.streams().receive(stream, 1);
+  REQUIRE(both.fixture.wait([&] { return both.acceptor_streams.finished == opened && sender.closed == opened; }));
+  REQUIRE(both.fixture.wait([&] {
+    open_all();
+    return opened.size() == 2 * limit;
+  }));
+}
+
 } // namespace actorwire::test

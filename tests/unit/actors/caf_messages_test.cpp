@@ -163,6 +163,12 @@ TEST_CASE("what is said about health arrives at another node as it was") {
   CHECK(removal.policy == policy);
 }
 
+TEST_CASE("what a subscriber has missed arrives at another node as it was") {
+  system_config config;
+  caf::actor_system system{config};
+  CHECK(there_and_back(system, events_missed{1, 2}) == events_missed{1, 2});
+}
+
 TEST_CASE("what is said about calls arrives at another node as it was") {
   system_config config;
   caf::actor_system system{config};

@@ -60,7 +60,18 @@ void frame_decoder::feed(payload bytes) {
   rare_->queued.push_back(std::move(bytes));
 }
 
-result<std::optional<payload>> frame_decoder::next(frame_label& label) {
+result<std::optional<payload>> frame_decoder::next(frame_label& label, memory_budget* budget) {
+  waits_for_memory_ = false;
+  auto decoded = decode(label, budget);
+  // The message is complete, or will never be.
+  if (charged_ > assembly_.size()) {
+    budget->give_back(charged_ - assembly_.size());
+    charged_ = assembly_.size();
+  }
+  return decoded;
+}
+
+frame_decoder::poll_result frame_decoder::decode(frame_label& label, memory_budget* budget) {
   if (has_failed())
     return *rare_->failure;
   switch (mode_) {
@@ -69,11 +80,11 @@ result<std::optional<payload>> frame_decoder::next(frame_label& label) {
         return std::optional<payload>{};
       return std::optional{take_unread(unread_here())};
     case framing_mode::length_prefixed:
-      return next_length_prefixed();
+      return next_length_prefixed(budget);
     case framing_mode::line:
-      return next_line();
+      return next_line(budget);
     case framing_mode::numbered:
-      return next_numbered(label);
+      return next_numbered(label, budget);
   }
   return std::optional<payload>{};
 }
@@ -102,7 +113,7 @@ std::size_t frame_decoder::unread_size() const noexcept {
   return size;
 }
 
-frame_decoder::poll_result frame_decoder::next_length_prefixed() {
+frame_decoder::poll_result frame_decoder::next_length_prefixed(memory_budget* budget) {
   if (!read_header())
     return std::optional<payload>{};
   if (frame_size_ > frame_size_max_) {
@@ -111,10 +122,10 @@ frame_decoder::poll_result frame_decoder::next_length_prefixed() {
       reason.text += means_tls;
     return fail(std::move(reason));
   }
-  return take_frame();
+  return take_frame(budget);
 }
 
-frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label) {
+frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label, memory_budget* budget) {
   if (!read_header())
     return std::optional<payload>{};
   if (assembled_size_ == 0) {
@@ -135,7 +146,7 @@ frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label) {
     if (kind == frame_kind::refusal && frame_size_ == label_size)
       return fail(malformed("frame of kind 3 (refusal) without a code"));
   }
-  auto frame = take_frame();
+  auto frame = take_frame(budget);
   if (!frame)
     return frame;
   label = frame_label::read(frame->bytes());
@@ -155,7 +166,7 @@ std::optional<frame_kind> frame_decoder::next_numbered_kind() noexcept {
   return unread_.empty() ? std::nullopt : std::optional{static_cast<frame_kind>(*unread_data())};
 }
 
-frame_decoder::poll_result frame_decoder::next_line() {
+frame_decoder::poll_result frame_decoder::next_line(memory_budget* budget) {
   while (!unread_.empty()) {
     // A line is followed by CR and LF at most: one that is longer than the limit and both cannot become legal.
     const auto searched = std::min(unread_here(), frame_size_max_ + 2 - assembled_size_);
@@ -175,7 +186,8 @@ frame_decoder::poll_result frame_decoder::next_line() {
       skip_unread(size + 1);
       return std::optional{std::move(line)};
     }
-    append(size, frame_size_max_ + 1);
+    if (!append(size, frame_size_max_ + 1, budget))
+      break;
     if (found) {
       skip_unread(1);
       return std::optional{take_assembled(content)};
@@ -201,13 +213,14 @@ bool frame_decoder::read_header() noexcept {
   return header_size_ == length_prefix_size;
 }
 
-std::optional<payload> frame_decoder::take_frame() {
+std::optional<payload> frame_decoder::take_frame(memory_budget* budget) {
   std::optional<payload> frame;
   if (assembled_size_ == 0 && unread_here() >= frame_size_) {
     frame = take_unread(frame_size_);
   } else {
     while (assembled_size_ < frame_size_ && !unread_.empty())
-      append(std::min(unread_here(), frame_size_ - assembled_size_), frame_size_);
+      if (!append(std::min(unread_here(), frame_size_ - assembled_size_), frame_size_, budget))
+        break;
     if (assembled_size_ < frame_size_)
       return std::nullopt;
     frame = take_assembled(frame_size_);
@@ -239,14 +252,22 @@ void frame_decoder::skip_unread(std::uint32_t size) noexcept {
 
 /// Moves `size` unread bytes to the assembly. The memory at least doubles, so that all copying together is linear, but
 /// follows what has arrived: `final_size_max` only keeps the last step from being too large.
-void frame_decoder::append(std::uint32_t size, std::uint32_t final_size_max) {
+bool frame_decoder::append(std::uint32_t size, std::uint32_t final_size_max, memory_budget* budget) {
   if (size == 0)
-    return;
+    return true;
   const auto needed = assembled_size_ + size;
   assert(needed <= final_size_max);
   if (needed > assembly_.size()) {
-    const auto grown = std::max<std::uint64_t>(assembly_size_min, std::uint64_t{needed} * 2);
-    assembly_ = payload::made_by(std::min<std::uint64_t>(grown, final_size_max), [this](std::span<std::byte> memory) {
+    const auto wanted = std::max<std::uint64_t>(assembly_size_min, std::uint64_t{needed} * 2);
+    const auto grown = static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, final_size_max));
+    if (budget != nullptr) {
+      if (!budget->try_take(grown - charged_)) {
+        waits_for_memory_ = true;
+        return false;
+      }
+      charged_ = grown;
+    }
+    assembly_ = payload::made_by(grown, [this](std::span<std::byte> memory) {
       if (assembled_size_ > 0)
         std::memcpy(memory.data(), assembly_.data(), assembled_size_);
     });
@@ -255,6 +276,7 @@ void frame_decoder::append(std::uint32_t size, std::uint32_t final_size_max) {
   std::memcpy(const_cast<std::byte*>(assembly_.data()) + assembled_size_, unread_data(), size);
   assembled_size_ = needed;
   skip_unread(size);
+  return true;
 }
 
 payload frame_decoder::take_assembled(std::uint32_t size) {

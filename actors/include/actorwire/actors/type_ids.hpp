@@ -4,6 +4,7 @@
 #include <actorwire/actors/detail/caf_messages.hpp>
 #include <actorwire/messages/calls.hpp>
 #include <actorwire/messages/events.hpp>
+#include <actorwire/messages/events_missed.hpp>
 #include <actorwire/messages/health.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
@@ -356,6 +357,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::called))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_resting))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::generation_stats))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::events_missed))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

@@ -21,7 +21,8 @@
 
 namespace actorwire {
 
-/// What a subscriber wants to hear of; combine with `|`.
+/// What a subscriber wants to hear of; combine with `|`. One that does not handle what it is sent misses some of it: see
+/// `events_missed`.
 enum class event_mask : std::uint32_t {
   none = 0,
   /// `received`, `called`, `peer_closing`, `passivated` of stream 0, the one that every transport has: the bytes.
@@ -566,7 +567,7 @@ struct pool_event {
 };
 
 /// What happened to a listener. Its end is no event: monitor it. Subscribers get one for each client that could not be
-/// accepted, whatever they have handled.
+/// accepted, as long as they handle what they get.
 enum class listener_change : std::uint8_t {
   /// It listens again, with all of its sockets.
   opened,

@@ -279,8 +279,8 @@ struct get_stats {
   }
 };
 
-/// Sends the figures of whoever is told to the sender of this, at each interval: `stats` of a connection or peer,
-/// `pool_stats` of a supervisor, `listener_stats` of a listener. 0 ends it. At least 10 ms, at most a day.
+/// Sends the figures of whoever is told to the sender of this, at each interval, if it has handled the last: `stats` of a
+/// connection or peer, `pool_stats` of a supervisor, `listener_stats` of a listener. 0 ends it. At least 10 ms, at most a day.
 struct stream_stats {
   std::chrono::milliseconds interval{1'000};
 

@@ -53,6 +53,10 @@ struct stream_priority {
 /// 0x6177ffff are this library's; programs use others.
 inline constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
 
+/// With this code a connection stops the peer's half of a stream on which a frame has begun and
+/// `network_options::memory_limit` has left no room for it for `framing_config::partial_frame_timeout`.
+inline constexpr std::uint64_t stream_no_memory_code = 0x6177'0004;
+
 /// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
 [[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const stream_priority& priority);
 

@@ -5,12 +5,14 @@
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/transports/frame_label.hpp>
+#include <actorwire/transports/memory_budget.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace actorwire {
 
@@ -46,8 +48,17 @@ public:
     frame_label unused;
     return next(unused);
   }
-  /// The same, and what the frame says beside the message: `label` is set with the message, in mode `numbered`.
-  [[nodiscard]] ACTORWIRE_EXPORT result<std::optional<payload>> next(frame_label& label);
+  /// The same, and what the frame says beside the message: `label` is set with the message, in mode `numbered`. The memory
+  /// for a message in parts is taken from `budget` before it is allocated, always the same one; null: it is not counted.
+  /// While there is no room nothing more is decoded, and `waits_for_memory` holds; what was fed stays.
+  [[nodiscard]] ACTORWIRE_EXPORT result<std::optional<payload>> next(frame_label& label,
+                                                                     memory_budget* budget = nullptr);
+
+  /// Whether the last `next` came back empty because the budget had no room.
+  [[nodiscard]] bool waits_for_memory() const noexcept { return waits_for_memory_; }
+
+  /// Gives the budget back what it has lent. Nothing may be decoded any more.
+  void release(memory_budget& budget) noexcept { budget.give_back(std::exchange(charged_, 0)); }
 
   /// Of what kind the next message is, as soon as that byte is there; empty before. Outside of mode `numbered` always
   /// `data`. What is not a kind there is none to `next` only; behind a length that leaves no room for one it is one above
@@ -58,7 +69,9 @@ public:
 
   /// Whether a message has begun and is not complete, as of the last `next`. A caller that limits how long this may
   /// last starts its timer when it turns true after a message, and stops it when it turns false.
-  [[nodiscard]] bool has_partial() const noexcept { return header_size_ > 0 || assembled_size_ > 0; }
+  [[nodiscard]] bool has_partial() const noexcept {
+    return header_size_ > 0 || assembled_size_ > 0 || waits_for_memory_;
+  }
 
   /// Tells that the stream has ended, after `next` ran dry.
   /// *Errors:* `truncated_frame` when it ended inside a message (in mode `line`: without a line end); the earlier error
@@ -81,19 +94,21 @@ private:
     std::optional<transport_error> failure;
   };
 
-  [[nodiscard]] poll_result next_length_prefixed();
-  [[nodiscard]] poll_result next_numbered(frame_label& label);
+  [[nodiscard]] poll_result decode(frame_label& label, memory_budget* budget);
+  [[nodiscard]] poll_result next_length_prefixed(memory_budget* budget);
+  [[nodiscard]] poll_result next_numbered(frame_label& label, memory_budget* budget);
   [[nodiscard]] ACTORWIRE_EXPORT std::optional<frame_kind> next_numbered_kind() noexcept;
-  [[nodiscard]] poll_result next_line();
+  [[nodiscard]] poll_result next_line(memory_budget* budget);
   /// Takes the `frame_size_` bytes that follow the length.
-  [[nodiscard]] std::optional<payload> take_frame();
+  [[nodiscard]] std::optional<payload> take_frame(memory_budget* budget);
   [[nodiscard]] bool ends_in_carriage_return(std::uint32_t size) const noexcept;
   [[nodiscard]] bool read_header() noexcept;
   [[nodiscard]] std::uint32_t unread_here() const noexcept { return unread_.size() - unread_offset_; }
   [[nodiscard]] const std::byte* unread_data() const noexcept { return unread_.data() + unread_offset_; }
   [[nodiscard]] payload take_unread(std::uint32_t size) noexcept;
   void skip_unread(std::uint32_t size) noexcept;
-  void append(std::uint32_t size, std::uint32_t final_size_max);
+  /// Returns whether there was room.
+  [[nodiscard]] bool append(std::uint32_t size, std::uint32_t final_size_max, memory_budget* budget);
   [[nodiscard]] payload take_assembled(std::uint32_t size);
   [[nodiscard]] bool has_failed() const noexcept { return rare_ != nullptr && rare_->failure.has_value(); }
   [[nodiscard]] transport_error fail(transport_error reason);
@@ -108,8 +123,11 @@ private:
   /// The size announced by the header, of which `header_size_` bytes have arrived.
   std::uint32_t frame_size_ = 0;
   std::uint32_t frame_size_max_;
+  /// What was taken from the budget for `assembly_`.
+  std::uint32_t charged_ = 0;
   framing_mode mode_;
   std::uint8_t header_size_ = 0;
+  bool waits_for_memory_ = false;
 };
 
 static_assert(sizeof(frame_decoder) <= 64, "ten thousand idle connections hold ten thousand decoders");

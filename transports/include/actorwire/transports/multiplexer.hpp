@@ -24,7 +24,8 @@ public:
   /// Bytes arrived on a stream other than 0, in order; no more than was asked for, but for what is left at the end, as in
   /// `transport_observer::on_received`.
   virtual void on_stream_received(stream_id stream, payload bytes) = 0;
-  /// The peer sent its last byte on it, and all of them were delivered.
+  /// The peer sent its last byte on it, and all of them were delivered. Of a stream that the peer has opened it is told after the
+  /// first `receive`: as long as that is missing the stream is open, and counts as one of those that the peer may have.
   virtual void on_stream_finished(stream_id stream) = 0;
   /// A half of it was given up with this code: by `receiving`, the peer has given up sending, and what was not delivered
   /// is lost; by `sending`, the peer wants no more, and what was not acknowledged is lost.

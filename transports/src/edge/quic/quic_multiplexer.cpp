@@ -36,7 +36,7 @@ void quic_transport::handle(quic_event::stream_opened&& event) {
     connection_->reset(event.stream, quic_ended_abruptly);
     return touch();
   }
-  streams_.try_emplace(event.stream);
+  streams_.try_emplace(event.stream).first->second.awaits_reader = true;
   streams_observer_->on_stream_opened(event.stream, event.direction);
 }
 
@@ -63,7 +63,7 @@ void quic_transport::deliver_stream(stream_id id) {
     auto& stream = found->second;
     auto bytes = connection_->read(id, stream.allowance);
     if (bytes.empty()) {
-      if (connection_->is_read_to_end(id) && !std::exchange(stream.is_ended, true)) {
+      if (connection_->is_read_to_end(id) && !stream.awaits_reader && !std::exchange(stream.is_ended, true)) {
         streams_observer_->on_stream_finished(id);
         if (connection_ != nullptr)
           connection_->note_end_was_read(id);
@@ -102,6 +102,7 @@ void quic_transport::receive(stream_id stream, std::size_t bytes) {
   const auto found = streams_.find(stream);
   if (found == streams_.end())
     return;
+  found->second.awaits_reader = found->second.awaits_reader && bytes == 0;
   auto& allowance = found->second.allowance;
   allowance += std::min(bytes, std::numeric_limits<std::size_t>::max() - allowance);
   if (!std::exchange(found->second.is_to_be_read, true))

@@ -376,7 +376,8 @@ void quic_transport::close(const transport_error& reason) {
   is_closing_ = true;
   const auto in_order =
       reason.code == error_code::closed && stage_ == stage::established && connection_->is_all_acked();
-  connection_->close(in_order ? quic_ended_in_order : quic_ended_abruptly, reason);
+  const auto otherwise = reason.code == error_code::queue_overflow ? quic_ended_for_slowness : quic_ended_abruptly;
+  connection_->close(in_order ? quic_ended_in_order : otherwise, reason);
   touch();
 }
 

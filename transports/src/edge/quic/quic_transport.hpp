@@ -78,6 +78,8 @@ private:
     /// Among those whose allowance has grown.
     bool is_to_be_read = false;
     bool is_ended = false;
+    /// Its end is told, and so lets the peer open another one, when more than nothing is wanted of it.
+    bool awaits_reader = false;
     /// When the connection is gone: what of our half had arrived.
     std::uint64_t last_acked = 0;
   };

@@ -106,6 +106,10 @@ transport_error make_peer_close_error(const ngtcp2_ccerr& told, phase where, boo
         "the other side ended the connection without the end of the byte stream: what came may not be all");
   if (told.error_code == quic_ended_abruptly)
     return make_error(error_code::reset, where, origin::remote, "the other side gave the connection up");
+  if (told.error_code == quic_ended_for_slowness)
+    return make_error(error_code::reset, where, origin::remote,
+                      "the other side gave the connection up, because this one did not read what it had to send",
+                      shown(told.error_code));
   return make_error(error_code::peer_error, where, origin::remote,
                     "the other side ended the connection with its code " + std::to_string(told.error_code),
                     shown(told.error_code));

@@ -18,6 +18,8 @@ inline constexpr std::uint64_t quic_ended_abruptly = 1;
 /// Both halves of the byte stream have ended, and whoever says so has read the other's to its end: what the other has not
 /// seen acknowledged has arrived all the same.
 inline constexpr std::uint64_t quic_ended_on_both_sides = 0x6177'0001;
+/// More waited for the other side than this one was to keep, because it did not read (`overflow_policy::disconnect`).
+inline constexpr std::uint64_t quic_ended_for_slowness = 0x6177'0003;
 
 /// What to tell the peer when ngtcp2 fails: nothing, or why.
 enum class quic_farewell : std::uint8_t { none, close };
