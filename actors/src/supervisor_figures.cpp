@@ -78,7 +78,7 @@ void supervisor::dismiss_all() {
     if (!owner_ids_.contains(address))
       unwatch(address);
   });
-  subscribers_.clear();
+  subscribers_.clear(*this);
   for (const auto& [who, number] : std::exchange(owner_ids_, {}))
     unwatch(who);
 }
