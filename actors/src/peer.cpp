@@ -23,12 +23,14 @@ transport_error data_for_nobody() {
 
 peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
            std::shared_ptr<const std::vector<endpoint>> alternatives, std::shared_ptr<const transport_config> settings,
-           caf::strong_actor_ptr supervisor, std::shared_ptr<load_gauge> gauge)
+           caf::strong_actor_ptr supervisor, std::shared_ptr<load_gauge> gauge, std::chrono::milliseconds idle_timeout)
   : channel_actor(config, std::move(home), id, remote, std::move(settings)), supervisor_(std::move(supervisor)) {
   if (alternatives != nullptr)
     detours_ = std::make_unique<detours>(detours{std::move(alternatives), {}});
   if (gauge != nullptr)
     sending().show_load(std::move(gauge));
+  if (idle_timeout.count() > 0)
+    rest_ = std::make_unique<rest>(idle_timeout, [this] { in_actor([this] { look_whether_idle(); }); });
 }
 
 result<local_ref<transport>> peer::make_bearer(const std::shared_ptr<transport_factory>& transports) {
@@ -66,13 +68,39 @@ void peer::becomes_ready(const transport_opening&) {
   is_used_ = !is_free_;
   if (detours_ != nullptr)
     detours_->memory.note_winner(info().carried_by, remote(), where().now());
+  if (rest_ != nullptr)
+    rest_->watch.begin(where());
+}
+
+// -- connections that nobody uses ------------------------------------------------------------------------------------------
+
+void peer::look_whether_idle() {
+  if (wire_ == nullptr || is_resting() || is_over())
+    return;
+  const auto is_busy = is_in_use() || successor_ != nullptr;
+  if (!rest_->watch.handle_timeout(where(), {wire_->stats().bytes_sent, wire_->last_arrival()}, is_busy))
+    return;
+  rest_->has_begun = true;
+  rest_->is_wanted = false;
+  // Said before the connection can end.
+  send_to(supervisor_, peer_resting{source(), false});
+  stop_probing();
+  wire_->retire(config().operation_timeout);
+}
+
+void peer::is_wanted() {
+  if (rest_ == nullptr)
+    return;
+  rest_->watch.note_use();
+  if (rest_->has_begun && !std::exchange(rest_->is_wanted, true))
+    send_to(supervisor_, peer_resting{source(), true});
 }
 
 // -- the successor of a connection ----------------------------------------------------------------------------------------
 
 void peer::engage(peer_directive& directive) {
   // The supervisor is about to hear that there is nothing to replace.
-  if (wire_ == nullptr || wants_to_end()) {
+  if (wire_ == nullptr || wants_to_end() || is_resting()) {
     caf::anon_send_exit(directive.connection, caf::exit_reason::user_shutdown);
     return;
   }
@@ -126,11 +154,17 @@ void peer::wire_lost(const transport_error& reason) {
   if (succeed())
     return;
   carrier_ = nullptr;
+  if (rest_ != nullptr) {
+    rest_->watch.end();
+    // Taken since, and not by that connection.
+    if (!sending().is_flushed(0))
+      is_wanted();
+  }
   if (detours_ != nullptr && state() != connection_state::ready && state() != connection_state::degraded)
     detours_->memory.forget();
   // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
-  if (wants_to_end()) {
-    end(reason);
+  if (wants_to_end() || why_leaving_ != nullptr) {
+    end(why_leaving_ != nullptr ? *why_leaving_ : reason);
     where().flush_later(*this);
   }
 }
@@ -192,11 +226,18 @@ void peer::obey(peer_directive& directive) {
   switch (directive.what) {
     case peer_directive::kind::dial:
       carrier_ = std::move(directive.connection);
+      if (rest_ != nullptr)
+        rest_->has_begun = false;
       set_obstacle({});
       transition(state_event::dial, {}, directive.attempt);
       send_to(carrier_, connect{});
       break;
+    case peer_directive::kind::rest:
+      transition(state_event::rest, directive.reason, directive.attempt);
+      break;
     case peer_directive::kind::wait:
+      if (rest_ != nullptr)
+        rest_->has_begun = false;
       if (directive.reason.code == error_code::crashed)
         transition(state_event::crashed, directive.reason, directive.attempt, directive.delay);
       else if (state() == connection_state::ready || state() == connection_state::degraded)

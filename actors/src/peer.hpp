@@ -1,12 +1,15 @@
 #pragma once
 
 #include "channel/channel_actor.hpp"
+#include "channel/idle_watch.hpp"
 #include "supervision/winner_memory.hpp"
 
 #include <actorwire/transports/transport_factory.hpp>
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace actorwire {
@@ -17,10 +20,11 @@ namespace actorwire {
 class peer final : public channel_actor, private flushable {
 public:
   /// `alternatives` are the endpoints behind `remote`; null if there are none. `supervisor` is told when the peer takes no
-  /// more messages. `gauge` shows how much it has to do; null where nobody looks.
+  /// more messages. `gauge` shows how much it has to do; null where nobody looks. A connection that nobody uses for
+  /// `idle_timeout` ends, unless that is 0.
   peer(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id, const endpoint& remote,
        std::shared_ptr<const std::vector<endpoint>> alternatives, std::shared_ptr<const transport_config> settings,
-       caf::strong_actor_ptr supervisor, std::shared_ptr<load_gauge> gauge);
+       caf::strong_actor_ptr supervisor, std::shared_ptr<load_gauge> gauge, std::chrono::milliseconds idle_timeout);
 
   /// Makes what the next attempt connects with, to `remote()`. *Errors:* those of `transport_factory::create_transport`.
   [[nodiscard]] result<local_ref<transport>> make_bearer(const std::shared_ptr<transport_factory>& transports);
@@ -42,18 +46,22 @@ public:
   void note_successor_ready(wire& line) override;
 
   void note_arrival(bool is_end) override;
-  [[nodiscard]] bool reads_ahead() const noexcept override { return is_free_; }
 
 private:
   void finishes() override;
   void leaves() override;
   void has_left() override;
   void becomes_ready(const transport_opening& opening) override;
+  void is_wanted() override;
   void wire_lost(const transport_error& reason) override;
   [[nodiscard]] bool has_successor() const noexcept override { return successor_ != nullptr && successor_->is_ready; }
   void successor_lost(wire& line) override;
   [[nodiscard]] transport_error why_not_ready() const override;
   [[nodiscard]] bool can_have_streams() const noexcept override;
+  [[nodiscard]] bool reads_ahead(stream_id stream) const noexcept override {
+    // The end of a connection is not behind what comes on other streams.
+    return is_free_ && (stream == 0 || is_used_);
+  }
   void obey(peer_directive& directive) override;
   void cut(const transport_error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;
@@ -86,6 +94,18 @@ private:
   /// Whether a successor has taken the place of the wire that has ended.
   [[nodiscard]] bool succeed();
 
+  /// Whether a connection that nobody uses ends, and whether it has.
+  struct rest {
+    rest(std::chrono::milliseconds limit, std::function<void()> look) : watch(limit, std::move(look)) {}
+
+    idle_watch watch;
+    /// The supervisor was told, and has not dialled since.
+    bool has_begun = false;
+    bool is_wanted = false;
+  };
+  void look_whether_idle();
+  [[nodiscard]] bool is_resting() const noexcept { return rest_ != nullptr && rest_->has_begun; }
+
   /// What a peer of several endpoints has beside the first.
   struct detours {
     std::shared_ptr<const std::vector<endpoint>> alternatives;
@@ -101,6 +121,8 @@ private:
   std::unique_ptr<successor> successor_;
   /// Why a breaker holds the peer back; null unless one does.
   std::unique_ptr<const transport_error> obstacle_;
+  /// Null for a peer that stays connected.
+  std::unique_ptr<rest> rest_;
   /// Why it leaves the pool though nobody has asked it to; null unless it does, or is about to.
   std::unique_ptr<const transport_error> why_leaving_;
   /// It is there to be lent, and nobody has it.

@@ -16,6 +16,13 @@ transport_error no_such_peer(connection_id id) {
   return make_invalid_value("id", std::to_string(id), "the id of a peer of this supervisor");
 }
 
+/// What a peer is told of the end of its attempt or connection that has led to `state`.
+peer_directive::kind directive_for(connection_state state) noexcept {
+  if (state == connection_state::failed)
+    return peer_directive::kind::give_up;
+  return state == connection_state::idle ? peer_directive::kind::rest : peer_directive::kind::wait;
+}
+
 } // namespace
 
 supervisor::supervisor(caf::actor_config& config, std::shared_ptr<shard_context> home, settings options)
@@ -45,17 +52,14 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const checkout& request) { return handle(request); },
       [this](const release& request) { return handle(request); },
       [this](const opened& event) { handle_ready(event); },
-      [this](const peer_leaving& leaving) {
-        if (leaving.is_finishing)
-          pool_.retire(leaving.id, where().now());
+      [this](const peer_resting& resting) {
+        if (resting.is_wanted)
+          pool_.wake(resting.id, where().now());
         else
-          pool_.close(leaving.id, close_mode::drain, where().now());
-        if (const auto left = members_.find(leaving.id);
-            left != members_.end() && leaving.reason.code != error_code::none)
-          left->second.why_leaving = std::make_unique<const transport_error>(leaving.reason);
-        leases_.leave(leaving.id);
+          pool_.rest(resting.id);
         proceed();
       },
+      [this](const peer_leaving& leaving) { note_leaving(leaving); },
       [this](const stats& last) { handle(last); },
   };
 }
@@ -71,8 +75,11 @@ caf::result<connection_actor> supervisor::handle(const acquire& request) {
   const auto found = pool_.acquire(request.remote, request.options, where().now(), request.alternatives);
   if (!found)
     return refuse<connection_actor>(found.error());
-  if (!found->is_new)
+  if (!found->is_new) {
+    if (pool_.wake(found->id, where().now()))
+      proceed();
     return members_.at(found->id).peer;
+  }
   auto made = make_peer(found->id, request.remote);
   proceed();
   return made;
@@ -84,7 +91,7 @@ connection_actor supervisor::make_peer(connection_id id, const endpoint& remote)
   const auto options = pool_.options(id);
   const std::shared_ptr<const transport_config> transport{options, &options->transport};
   connection_actor made = spawn_on<peer>(home, id, remote, pool_.alternatives(id), transport,
-                                         caf::strong_actor_ptr{ctrl()}, pool_.gauge(id));
+                                         caf::strong_actor_ptr{ctrl()}, pool_.gauge(id), pool_.idle_timeout(id));
   watch(caf::actor_cast<caf::strong_actor_ptr>(made));
   roles_.emplace(made.id(), role{id, 0});
   members_.emplace(id, member{made, std::move(home)});
@@ -247,8 +254,7 @@ void supervisor::pass_on(connection_id id, const verdict& decided) {
   if (found == members_.end())
     return;
   peer_directive directive;
-  directive.what =
-      decided.state == connection_state::failed ? peer_directive::kind::give_up : peer_directive::kind::wait;
+  directive.what = directive_for(decided.state);
   directive.attempt = decided.attempt;
   directive.delay = std::chrono::ceil<std::chrono::milliseconds>(decided.delay);
   directive.reason = decided.reason;

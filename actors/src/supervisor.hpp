@@ -24,7 +24,8 @@ namespace actorwire {
 
 /// The public interface of a supervisor, how connection actors tell it that they are ready, and peers that they close, and
 /// when they have, their last figures.
-using supervisor_interface = supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>, sig<void(stats)>>;
+using supervisor_interface =
+    supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>, sig<void(peer_resting)>, sig<void(stats)>>;
 
 /// Carries out what its `pool` decides: makes peers, makes a connection actor for each attempt, watches both, and hands
 /// each peer the verdict. No payload and no user code passes through it, so nothing that users do can bring it down.
@@ -125,6 +126,8 @@ private:
   void publish(pool_change change, connection_id id, const endpoint& remote, const transport_error& reason);
 
   // -- leases
+  /// A peer takes no more messages, or leaves because of what its server did.
+  void note_leaving(const peer_leaving& leaving);
   void serve_leases();
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);

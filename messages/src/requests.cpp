@@ -32,6 +32,8 @@ void check_whom_and_how(range_check& checks, const auto& request) {
       .nested(validate(request.options.reconnection))
       .within("options.max_per_endpoint", request.options.max_per_endpoint, 1, 64)
       .zero_or_within("options.max_lifetime", request.options.max_lifetime, "for ever", std::chrono::seconds{1},
+                      longest_time)
+      .zero_or_within("options.idle_timeout", request.options.idle_timeout, "for ever", std::chrono::seconds{1},
                       longest_time);
 }
 

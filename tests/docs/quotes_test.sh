@@ -68,7 +68,7 @@ sed -n 's/^CAF_ADD_TYPE_ID(actorwire, (actorwire::\([a-z_]*\)))$/\1/p' \
 [ -s "$folder/types" ] || complain 'no message types found'
 while read -r type; do
   case $type in
-  peer_directive | peer_leaving) continue ;; # between supervisors and their peers
+  peer_directive | peer_leaving | peer_resting) continue ;; # between supervisors and their peers
   open_socket | places_changed | credentials_changed | accept_failed | accepted_early | handshake_done) continue ;; # between listeners and their parts
   esac
   grep -q "\`$type\`" docs/reference.md || complain "docs/reference.md: nothing about $type"

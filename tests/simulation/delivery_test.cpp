@@ -184,7 +184,12 @@ TEST_CASE("what a message that may not wait becomes depends on its policy and no
         world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
       if (where == way::failed)
         options.reconnection.max_attempts = 1;
-      if (where == way::backoff || where == way::draining_alone)
+      if (where == way::draining_alone) {
+        // Its second attempt is under way.
+        world.hosts().plan_next(server, refusing());
+        world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
+      }
+      if (where == way::backoff)
         options.reconnection.base_delay = options.reconnection.max_delay = 1h;
       if (where == way::ready || where == way::draining)
         world.hosts().listen(server, deaf_service());

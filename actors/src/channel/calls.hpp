@@ -69,6 +69,8 @@ public:
 
   // -- queries ----------------------------------------------------------------------------------------------------------
 
+  [[nodiscard]] bool is_empty() const noexcept { return by_stream_.empty(); }
+
   /// Whether an answer may come on this stream.
   [[nodiscard]] bool awaits_answers(stream_id stream) const noexcept { return by_stream_.count(stream) > 0; }
 

@@ -244,6 +244,13 @@ bool channel_actor::drops_data(stream_id stream) const noexcept {
 void channel_actor::flush_later() {
   if (auto* taker = wire_ != nullptr ? wire_ : early_wire_)
     where().flush_later(taker->flusher());
+  else
+    is_wanted();
+}
+
+bool channel_actor::is_in_use() const noexcept {
+  return closing_ != nullptr || is_finishing_ || sending_.totals().pending.messages > 0 || !waiting_.is_empty()
+      || (calls_ != nullptr && !calls_->is_empty()) || (wire_ != nullptr && wire_->is_in_use());
 }
 
 void channel_actor::abort_later(const transport_error& reason) {
@@ -336,6 +343,7 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
   if (!is_request())
     return {};
   auto promise = make_response_promise<connection_info>();
+  is_wanted();
   if (is_ready()) {
     promise.deliver(info());
   } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
@@ -405,7 +413,7 @@ result<std::uint64_t> channel_actor::accept(payload& body, const send_options& o
   return sending_.accept(body, options, whom);
 }
 
-result<void> channel_actor::may_accept(const send_options& options) const {
+result<void> channel_actor::may_accept(const send_options& options) {
   if (has_ended_)
     return closed_error();
   if (closing_ != nullptr)
@@ -414,8 +422,10 @@ result<void> channel_actor::may_accept(const send_options& options) const {
     return may_accept_on(options.stream);
   if (is_finishing_)
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
-  if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed))
+  if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed)) {
+    is_wanted();
     return why_not_ready();
+  }
   return {};
 }
 
@@ -448,6 +458,7 @@ caf::typed_response_promise<received> channel_actor::handle(const receive& reque
     promise.deliver(to_caf_error(open.error()));
     return promise;
   }
+  is_wanted();
   waiting_.add(promise, request.timeout, request.stream);
   pump_later(request.stream);
   return promise;
@@ -460,6 +471,7 @@ connection_status channel_actor::handle(subscribe request) {
 }
 
 void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe request) {
+  is_wanted();
   sending_.tell_drops();
   watch_if_new(who);
   audience_.add(who, request.mask, request.credit);
@@ -531,43 +543,6 @@ connection_status channel_actor::present_status() const {
 connection_state channel_actor::present_state() const noexcept {
   const auto is_carried = state() == connection_state::ready || state() == connection_state::degraded;
   return is_carried && !is_ready() ? connection_state::backoff : state();
-}
-
-stats channel_actor::statistics() const {
-  stats all;
-  all.source = status_.id;
-  all.generation = status_.generation;
-  all.state = present_state();
-  const auto present = wire_ != nullptr ? std::optional{wire_->stats()} : std::nullopt;
-  all.transport = figures_.over_all(present ? &*present : nullptr, status_.generation);
-  all.last_generation = figures_.last_generation();
-  if (present)
-    all.present_generation = figures::of_generation(*present, status_.generation, where().now() - wire_->ready_since());
-  all.delivery = sending_.totals();
-  all.queued_bytes = sending_.unwritten_bytes();
-  all.lifetime = figures_.lifetime(status_.state, where().now() - changed_at_);
-  all.lifetime.calls = totals_of_calls();
-  return all;
-}
-
-void channel_actor::end_generation() {
-  figures_.end_generation(wire_->stats(), status_.generation, where().now() - wire_->ready_since());
-}
-
-std::chrono::microseconds channel_actor::round_trip() const {
-  return wire_ != nullptr ? wire_->stats().latency : std::chrono::microseconds{0};
-}
-
-void channel_actor::handle(const stream_stats& request) {
-  const auto who = current_sender();
-  if (!who)
-    return;
-  if (request.interval.count() > 0) {
-    watch_if_new(who);
-    figures_.stream_to(who, request.interval);
-  } else if (const auto address = caf::actor_cast<caf::actor_addr>(who); figures_.stop_stream_to(address)) {
-    unwatch_if_gone(address);
-  }
 }
 
 caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {

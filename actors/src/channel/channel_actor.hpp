@@ -77,8 +77,8 @@ public:
   /// Something of what the peer sends has come, on whatever stream: data, or else its end.
   virtual void note_arrival(bool /*is_end*/) {}
 
-  /// Whether the wire is to read a little of stream 0, and keep it, though nobody wants any.
-  [[nodiscard]] virtual bool reads_ahead() const noexcept { return false; }
+  /// How much of a stream may be read, and kept, though nobody wants any, beside `unread` that are here already, in bytes.
+  [[nodiscard]] std::size_t room_ahead(stream_id stream, std::size_t unread) const noexcept;
 
   /// Nothing more comes on this stream, which is not 0.
   void end_receiving(stream_id stream, const transport_error& why);
@@ -161,6 +161,9 @@ protected:
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
 
+  /// Something asks for a connection, whether there is one or not.
+  virtual void is_wanted() {}
+
   /// The wire that was attached is gone, and the state is still what it was. Ends the channel, or waits for another.
   virtual void wire_lost(const transport_error& reason) = 0;
 
@@ -169,6 +172,9 @@ protected:
 
   /// Such a wire is gone before it took the place.
   virtual void successor_lost(wire& /*carrier*/) {}
+
+  /// Whether a little of a stream is to be read though nobody wants any.
+  [[nodiscard]] virtual bool reads_ahead(stream_id /*stream*/) const noexcept { return false; }
 
   /// Whether it can be that a connection has streams other than 0.
   [[nodiscard]] virtual bool can_have_streams() const noexcept { return status_.remote.proto == protocol::quic; }
@@ -189,6 +195,9 @@ protected:
 
   [[nodiscard]] connection_state state() const noexcept { return status_.state; }
   [[nodiscard]] bool is_ready() const noexcept { return wire_ != nullptr; }
+
+  /// Whether anything is still to come or to go by the present connection.
+  [[nodiscard]] bool is_in_use() const noexcept;
 
   /// Adds a subscriber as if it had asked itself.
   void add_subscriber(const caf::strong_actor_ptr& who, subscribe request);
@@ -293,7 +302,7 @@ private:
   /// What whoever sends a message is told while the channel closes.
   [[nodiscard]] transport_error why_draining() const;
   /// What is to be said to whoever sends a message at present; nothing while it may be accepted.
-  [[nodiscard]] result<void> may_accept(const send_options& options) const;
+  [[nodiscard]] result<void> may_accept(const send_options& options);
   /// Takes a message for sending, or says why not.
   result<std::uint64_t> accept(payload& body, const send_options& options, outbound::recipient& whom);
   /// The same as `may_accept` for a stream other than 0.

@@ -5,6 +5,8 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -71,6 +73,7 @@ streams::open_promise channel_actor::handle(const open_stream& request) {
   // A stream whose number nobody is told is of no use to anybody.
   if (!is_request())
     return {};
+  is_wanted();
   auto asker = make_response_promise<stream_opened>();
   auto valid = validate(request);
   const auto target = streams_to_send_on();
@@ -106,6 +109,7 @@ caf::result<void> channel_actor::apply(const Request& request, Action action) {
 }
 
 streams::datagram_promise channel_actor::handle(send_datagram& request) {
+  is_wanted();
   auto asker = is_request() ? make_response_promise<datagram_sent>() : streams::datagram_promise{};
   if (const auto target = streams_to_send_on())
     (*target)->send_datagram(std::move(request.body), asker);
@@ -143,6 +147,10 @@ result<streams*> channel_actor::streams_to_send_on() const {
   if (target && closing_ != nullptr)
     return it_closes();
   return target;
+}
+
+std::size_t channel_actor::room_ahead(stream_id stream, std::size_t unread) const noexcept {
+  return reads_ahead(stream) ? wire::read_ahead_max - std::min(wire::read_ahead_max, unread) : 0;
 }
 
 } // namespace actorwire

@@ -103,6 +103,11 @@ public:
   /// What the peer, or the network's memory, has done to end the whole connection; empty while that is well.
   [[nodiscard]] const std::optional<transport_error>& failure() const noexcept { return failure_; }
 
+  /// Whether there is any, whoever opened it, or something that is still to be done or answered.
+  [[nodiscard]] bool is_in_use() const noexcept {
+    return !streams_.empty() || !datagrams_.empty() || !put_off_.empty();
+  }
+
   /// Bytes that arrived and were not passed on.
   [[nodiscard]] std::size_t unread_size() const noexcept;
   /// Whether our halves of all streams are over.

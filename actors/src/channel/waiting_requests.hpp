@@ -32,6 +32,8 @@ public:
   /// A `timeout` of 0 is none.
   void add(receive_promise asker, std::chrono::milliseconds timeout, stream_id stream);
 
+  [[nodiscard]] bool is_empty() const noexcept { return queues_ == nullptr; }
+
   /// Whether somebody waits for data of this stream.
   [[nodiscard]] bool want_data(stream_id stream) const noexcept;
 

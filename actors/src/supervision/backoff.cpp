@@ -68,6 +68,10 @@ std::optional<dial_history> backoff::abandoned(const reconnection_policy& policy
   return dial_history{after_delay(policy, failures(), ending::not_ready, now, random), failures()};
 }
 
+void backoff::rested(const reconnection_policy& policy, time_point now) noexcept {
+  static_cast<void>(conclude(policy, now));
+}
+
 void backoff::reset() noexcept {
   failures_ = 0;
   inherited_ = 0;

@@ -50,6 +50,9 @@ public:
   [[nodiscard]] std::optional<dial_history> abandoned(const reconnection_policy& policy, time_point now,
                                                       random_source& random) noexcept;
 
+  /// The connection ended because nobody used it. What had failed before it stays, unless it had proved healthy.
+  void rested(const reconnection_policy& policy, time_point now) noexcept;
+
   /// The connection was replaced by one whose attempt had started at `started`, and was ready before: all this time there was
   /// a connection.
   void replaced(time_point started) noexcept { started_ = started; }

@@ -65,6 +65,15 @@ bool pool::retire(connection_id id, time_point now) {
   return true;
 }
 
+void pool::note_spoilt(connection_id id, time_point now) {
+  auto* peer = find(id);
+  if (peer == nullptr || peer->attempt == 0 || peer->is_in_flight || is_leaving(*peer))
+    return;
+  forget_if_healthy(*peer, now);
+  // When this peer would dial does not matter: what is handed down counts from the same failures.
+  static_cast<void>(peer->delays.failed(*peer->policy, true, now, random_));
+}
+
 std::optional<connection_state> pool::close(connection_id id, close_mode mode, time_point now) {
   auto* peer = find(id);
   if (peer == nullptr)
@@ -132,7 +141,7 @@ std::optional<dial> pool::poll_dial(time_point now) {
     return poll_renewal(now);
   auto& peer = *chosen;
   const auto is_admitted = gate_.try_enter(peer.cause, now);
-  assert(is_admitted && peer.attempt == 0);
+  assert(is_admitted && peer.attempt == 0 && peer.rest == resting::no);
   static_cast<void>(is_admitted);
   if (auto* where = find_open(peer)) {
     assert(peer.trouble == where && where->open->candidate.id == peer.id && where->open->probe == 0);
@@ -197,6 +206,8 @@ std::optional<verdict> pool::ended(connection_id id, attempt_id attempt, const t
   auto* peer = find(id);
   if (peer == nullptr || end_replaced(*peer, attempt, now) || attempt == 0 || peer->attempt != attempt)
     return std::nullopt;
+  if (peer->rest != resting::no && !is_leaving(*peer))
+    return begin_rest(*peer, now);
   const auto event = peer->is_in_flight ? state_event::attempt_failed : state_event::lost;
   // One that closes has nothing left to lose a connection for.
   if (event == state_event::lost && peer->state != connection_state::draining)
@@ -236,6 +247,7 @@ std::optional<verdict> pool::crashed(connection_id id, attempt_id attempt, const
   if (peer == nullptr || end_replaced(*peer, attempt, now) || attempt == 0 || peer->attempt != attempt)
     return std::nullopt;
   ++crashes_;
+  peer->rest = resting::no;
   forget_if_healthy(*peer, now);
   end_attempt(*peer);
   if (peer->state == connection_state::draining) {

@@ -58,7 +58,7 @@ struct dial {
 
 /// What follows from the end of an attempt or connection.
 struct verdict {
-  /// `backoff`, `failed`, or `closed` if it was draining.
+  /// `backoff`, `failed`, `idle` if it rests, or `closed` if it was draining.
   connection_state state = connection_state::backoff;
   /// Time until the peer may dial again, when `state` is backoff; the gate may make it later.
   duration delay{0};
@@ -121,6 +121,14 @@ public:
   /// other is ready. Returns false if there is no such peer, or nothing to replace.
   bool renew(connection_id id, std::chrono::milliseconds limit, time_point now);
 
+  /// Nobody uses the present connection, which is about to end in order: its end is no loss, and the peer is `idle` then, until
+  /// `wake`. Returns false if there is no such peer, or no connection, or another takes the place of this one.
+  bool rest(connection_id id);
+
+  /// Something is wanted of a peer that rests, or is about to: it is to be dialled, as for the first time, when its connection
+  /// has ended. Returns false if there is none that rests.
+  bool wake(connection_id id, time_point now);
+
   /// Replaces the policy; takes effect at the next delay. The peer is still found by the options it was acquired with.
   /// Returns false if there is no such peer. `policy` must be valid.
   bool set_policy(connection_id id, const reconnection_policy& policy);
@@ -128,6 +136,10 @@ public:
   /// The peer takes no more messages and is no longer found by its key, but dials on until what it has is sent: all else
   /// is as before. Returns false if there is no such peer or it is not found by its key already.
   bool retire(connection_id id, time_point now);
+
+  /// The server has ended, or spoilt, the connection of a peer that is to be closed for it: whoever comes next to the endpoint
+  /// waits as after a loss. To be called before `close`.
+  void note_spoilt(connection_id id, time_point now);
 
   /// Begins to close: the peer dials no more, and is no longer found by its key. Returns `draining`, then wait for what
   /// is on its way and call `remove`; or `closed`; or nothing if there is no such peer or it is closed already. Its
@@ -188,6 +200,9 @@ public:
   /// What the peer was acquired with, shared by all peers with equal options; null if there is no such peer.
   [[nodiscard]] std::shared_ptr<const acquire_options> options(connection_id id) const;
 
+  /// When a connection of the peer that nobody uses is to end; 0 for never.
+  [[nodiscard]] std::chrono::milliseconds idle_timeout(connection_id id) const;
+
   /// The endpoints that it has beside the first; null if there are none, or no such peer.
   [[nodiscard]] std::shared_ptr<const std::vector<endpoint>> alternatives(connection_id id) const;
 
@@ -201,6 +216,17 @@ public:
 
 private:
   using policy_pointer = std::shared_ptr<const reconnection_policy>;
+
+  /// Whether nobody uses a peer's connection.
+  enum class resting : std::uint8_t {
+    no,
+    /// The connection is about to end.
+    begins,
+    /// The same, and another is wanted already.
+    interrupted,
+    /// There is none, and nothing leads to another but `wake`.
+    lasts,
+  };
 
   /// One peer.
   struct entry {
@@ -231,6 +257,7 @@ private:
     std::uint8_t carried_by = 0;
     connection_state state = connection_state::idle;
     dial_cause cause = dial_cause::first;
+    resting rest = resting::no;
     bool is_waiting = false;
     /// It waits for the breaker of its endpoint, in no queue of the pool.
     bool is_parked = false;
@@ -292,6 +319,8 @@ private:
   void cancel_renewal(const entry& peer);
   bool note_replacement(entry& peer, attempt_id attempt, std::uint8_t carried_by);
   bool end_replaced(entry& peer, attempt_id attempt, time_point now);
+
+  verdict begin_rest(entry& peer, time_point now);
 
   void note_success(entry& peer, std::uint8_t carried_by);
   result<entry*> make_peer(const endpoint& remote, const acquire_options& options, time_point now,

@@ -18,7 +18,7 @@ constexpr double lifetime_jitter = 0.1;
 
 bool pool::renew(connection_id id, std::chrono::milliseconds limit, time_point now) {
   const auto* peer = find(id);
-  if (peer == nullptr || peer->attempt == 0 || is_leaving(*peer))
+  if (peer == nullptr || peer->attempt == 0 || is_leaving(*peer) || peer->rest != resting::no)
     return false;
   // What comes of an attempt is replaced when it has come.
   renewals_.plan(id, peer->is_in_flight ? time_point::max() : now, limit);

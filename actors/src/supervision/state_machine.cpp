@@ -24,6 +24,7 @@ constexpr transition<connection_state, state_event> rows[] = {
     {state_event::attempt_failed, {draining}, closed},
     {state_event::lost, {ready, degraded}, backoff},
     {state_event::lost, {draining}, closed},
+    {state_event::rest, {ready, degraded}, idle},
     {state_event::crashed, {resolving, connecting, handshaking, ready, degraded}, backoff},
     {state_event::crashed, {draining}, closed},
     {state_event::give_up, {resolving, connecting, handshaking, ready, degraded}, failed},

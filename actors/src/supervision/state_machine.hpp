@@ -22,6 +22,8 @@ enum class state_event : std::uint8_t {
   connected,
   attempt_failed,
   lost,
+  /// Nobody has used the connection for `idle_timeout`, and it has ended in order.
+  rest,
   /// The actor of the connection ended by an exception or without being asked.
   crashed,
   /// After a failure, a loss or a crash: there will be no further attempt.
@@ -37,13 +39,14 @@ enum class state_event : std::uint8_t {
   abort,
 };
 
-constexpr std::array<std::string_view, 13> names_of(state_event) {
+constexpr std::array<std::string_view, 14> names_of(state_event) {
   return {"dial",
           "progress_connecting",
           "progress_handshaking",
           "connected",
           "attempt_failed",
           "lost",
+          "rest",
           "crashed",
           "give_up",
           "reset",

@@ -231,6 +231,7 @@ TEST_CASE("a request for a peer of several endpoints arrives at another node as 
   options.transport.fallback_delay = std::chrono::milliseconds{100};
   options.max_per_endpoint = 4;
   options.max_lifetime = std::chrono::hours{1};
+  options.idle_timeout = std::chrono::minutes{5};
   for (const auto& alternatives :
        {std::vector<endpoint>{}, std::vector<endpoint>{{protocol::tls, "a", 2}, {protocol::tcp, "b", 3}}}) {
     const actorwire::acquire request{{protocol::quic, "a", 1}, options, alternatives};

@@ -44,6 +44,8 @@ public:
   }
 
 private:
+  enum class resting : std::uint8_t { no, begins, interrupted, lasts };
+
   struct expectation {
     std::uint16_t key = 0;
     connection_state state = connection_state::idle;
@@ -59,6 +61,7 @@ private:
     time_point connected_at;
     /// A renewal was asked for that no attempt since can have brought.
     bool is_renewal_wanted = false;
+    resting rest = resting::no;
   };
 
   static constexpr std::uint16_t keys = 4;
@@ -93,7 +96,7 @@ private:
     const auto chosen = any_of(peers_);
     const auto id = chosen->first;
     auto& peer = chosen->second;
-    switch (below(10)) {
+    switch (below(13)) {
       case 0:
       case 1:
         if (const auto gauge = with_.peers.gauge(id)) {
@@ -113,7 +116,7 @@ private:
           return close(id, peer);
         return;
       case 6: {
-        const auto can_be = peer.present != 0 && !is_leaving(peer);
+        const auto can_be = peer.present != 0 && !is_leaving(peer) && peer.rest == resting::no;
         REQUIRE(with_.peers.renew(id, 5s, with_.now) == can_be);
         if (can_be)
           peer.is_renewal_wanted = true;
@@ -127,6 +130,10 @@ private:
             REQUIRE_FALSE(with_.peers.ended(id, stale - 1, pool_fixture::refused(), with_.now));
           }
         return;
+      case 8:
+        return rest(id, peer);
+      case 9:
+        return wake(id, peer);
       default:
         if (const auto next = with_.peers.next_timeout(); next && below(2) == 0)
           with_.now = std::max(with_.now, *next);
@@ -198,6 +205,24 @@ private:
       peer.state = connection_state::ready;
   }
 
+  void rest(connection_id id, expectation& peer) {
+    const auto may = peer.is_connected && !is_leaving(peer) && !peer.stands_by;
+    REQUIRE(with_.peers.rest(id) == may);
+    if (!may)
+      return;
+    in_flight_ -= std::exchange(peer.replacement, 0) != 0 ? 1 : 0;
+    peer.is_renewal_wanted = false;
+    if (peer.rest == resting::no)
+      peer.rest = resting::begins;
+  }
+
+  void wake(connection_id id, expectation& peer) {
+    const auto does = !is_leaving(peer) && (peer.rest == resting::begins || peer.rest == resting::lasts);
+    REQUIRE(with_.peers.wake(id, with_.now) == does);
+    if (does)
+      peer.rest = peer.rest == resting::begins ? resting::interrupted : resting::no;
+  }
+
   void end(connection_id id, expectation& peer, attempt_id attempt) {
     if (attempt == 0)
       return;
@@ -231,6 +256,16 @@ private:
       return;
     }
     REQUIRE(what);
+    if (!is_crash && !is_leaving(peer) && peer.rest != resting::no) {
+      // However it ended: nobody had anything on it.
+      REQUIRE(what->state == connection_state::idle);
+      peer.state = connection_state::idle;
+      peer.present = 0;
+      peer.is_connected = false;
+      peer.rest = peer.rest == resting::interrupted ? resting::no : resting::lasts;
+      return;
+    }
+    peer.rest = resting::no;
     if (is_crash)
       ++crashes_;
     else if (peer.is_connected && peer.state != connection_state::draining)
@@ -280,6 +315,8 @@ private:
       ++in_flight_;
       if (!order->renewal_limit) {
         REQUIRE(peer.present == 0);
+        // Nothing but `wake` leads there from a rest.
+        REQUIRE(peer.rest == resting::no);
         peer.present = order->attempt;
         peer.state = connection_state::resolving;
         continue;

@@ -430,6 +430,17 @@ TEST_CASE("acquire: 1 to 64 peers share an endpoint, and connections last for ev
                   "acquire.options.max_lifetime = " + std::to_string(lifetime.count())
                       + " ms: must be 0 (for ever) or 1000..86400000 ms");
   }
+  request.options.max_lifetime = 0ms;
+  for (const auto idle : {milliseconds{0}, milliseconds{1'000}, milliseconds{day}}) {
+    request.options.idle_timeout = idle;
+    CHECK(validate(request));
+  }
+  for (const auto idle : {milliseconds{-1}, milliseconds{999}, milliseconds{day} + 1ms}) {
+    request.options.idle_timeout = idle;
+    check_refused(request, error_code::invalid_value,
+                  "acquire.options.idle_timeout = " + std::to_string(idle.count())
+                      + " ms: must be 0 (for ever) or 1000..86400000 ms");
+  }
 }
 
 TEST_CASE("checkout: it says whom and how like acquire, waits for 0 ms to 24 h and holds for 1 ms to 24 h") {

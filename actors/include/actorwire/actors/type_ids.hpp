@@ -99,6 +99,8 @@ struct peer_directive {
     clear,
     /// A lease of the peer was not given back: it closes at once.
     take_back,
+    /// The connection that nobody used has ended, and there will be no other until something is wanted of the peer.
+    rest,
     /// The peer, which was nobody's, is leased from now on.
     lend,
   };
@@ -115,8 +117,8 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 9> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back", "lend"};
+constexpr std::array<std::string_view, 10> names_of(peer_directive::kind) {
+  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back", "rest", "lend"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
@@ -131,6 +133,18 @@ struct peer_leaving {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("peer_leaving", field{"id", self.id}, field{"is_finishing", self.is_finishing},
                  field{"reason", self.reason});
+  }
+};
+
+/// What a peer tells its supervisor that nobody uses: its connection is about to end in order, and there need not be another
+/// until the peer says that it is wanted.
+struct peer_resting {
+  connection_id id = 0;
+  bool is_wanted = false;
+
+  template <class Self, class Visitor>
+  static auto describe(Self& self, Visitor&& visit) {
+    return visit("peer_resting", field{"id", self.id}, field{"is_wanted", self.is_wanted});
   }
 };
 
@@ -340,6 +354,7 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::call))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::call_totals))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::called))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_resting))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::generation_stats))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)

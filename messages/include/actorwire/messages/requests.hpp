@@ -341,13 +341,21 @@ struct acquire_options {
   /// has `transport_config::operation_timeout` to end. While no other can be had, the old one stays. 0 (for ever) or
   /// 1 s .. 24 h.
   std::chrono::milliseconds max_lifetime{0};
+  /// How long a connection is kept over which no byte of the program goes in either direction, to within a quarter more: then
+  /// it ends in order, and the peer is `idle` until something is wanted of it: a message, a call, a stream, `connect`,
+  /// `receive`, `subscribe` or another `acquire` lets it dial, as for the first time. A connection is kept while messages,
+  /// calls or pulls wait, while it has other streams, and while data waits that nobody has credit for; subscribers do not keep
+  /// it. To be shorter than what the server allows, which otherwise ends the connection at the moment it is used again.
+  /// `checkout` goes by `pool_limits::lease_idle_timeout`. 0 (for ever) or 1 s .. 24 h.
+  std::chrono::milliseconds idle_timeout{0};
 
   friend bool operator==(const acquire_options&, const acquire_options&) = default;
 
   template <class Self, class Visitor>
   static auto describe(Self& self, Visitor&& visit) {
     return visit("acquire_options", field{"transport", self.transport}, field{"reconnection", self.reconnection},
-                 field{"max_per_endpoint", self.max_per_endpoint}, field{"max_lifetime", self.max_lifetime});
+                 field{"max_per_endpoint", self.max_per_endpoint}, field{"max_lifetime", self.max_lifetime},
+                 field{"idle_timeout", self.idle_timeout});
   }
 };
 
