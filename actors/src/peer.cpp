@@ -163,8 +163,8 @@ void peer::wire_lost(const transport_error& reason) {
   if (detours_ != nullptr && state() != connection_state::ready && state() != connection_state::degraded)
     detours_->memory.forget();
   // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
-  if (wants_to_end()) {
-    end(reason);
+  if (wants_to_end() || why_leaving_ != nullptr) {
+    end(why_leaving_ != nullptr ? *why_leaving_ : reason);
     where().flush_later(*this);
   }
 }

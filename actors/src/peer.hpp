@@ -46,7 +46,6 @@ public:
   void note_successor_ready(wire& line) override;
 
   void note_arrival(bool is_end) override;
-  [[nodiscard]] bool reads_ahead() const noexcept override { return is_free_; }
 
 private:
   void finishes() override;
@@ -59,6 +58,10 @@ private:
   void successor_lost(wire& line) override;
   [[nodiscard]] transport_error why_not_ready() const override;
   [[nodiscard]] bool can_have_streams() const noexcept override;
+  [[nodiscard]] bool reads_ahead(stream_id stream) const noexcept override {
+    // The end of a connection is not behind what comes on other streams.
+    return is_free_ && (stream == 0 || is_used_);
+  }
   void obey(peer_directive& directive) override;
   void cut(const transport_error& reason) override;
   void tear_down(const caf::error& reason) noexcept override;

@@ -52,17 +52,6 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const checkout& request) { return handle(request); },
       [this](const release& request) { return handle(request); },
       [this](const opened& event) { handle_ready(event); },
-      [this](const peer_leaving& leaving) {
-        if (leaving.is_finishing)
-          pool_.retire(leaving.id, where().now());
-        else
-          pool_.close(leaving.id, close_mode::drain, where().now());
-        if (const auto left = members_.find(leaving.id);
-            left != members_.end() && leaving.reason.code != error_code::none)
-          left->second.why_leaving = std::make_unique<const transport_error>(leaving.reason);
-        leases_.leave(leaving.id);
-        proceed();
-      },
       [this](const peer_resting& resting) {
         if (resting.is_wanted)
           pool_.wake(resting.id, where().now());
@@ -70,6 +59,7 @@ supervisor::behavior_type supervisor::make_behavior() {
           pool_.rest(resting.id);
         proceed();
       },
+      [this](const peer_leaving& leaving) { note_leaving(leaving); },
       [this](const stats& last) { handle(last); },
   };
 }

@@ -126,6 +126,8 @@ private:
   void publish(pool_change change, connection_id id, const endpoint& remote, const transport_error& reason);
 
   // -- leases
+  /// A peer takes no more messages, or leaves because of what its server did.
+  void note_leaving(const peer_leaving& leaving);
   void serve_leases();
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);

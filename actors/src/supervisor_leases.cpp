@@ -73,6 +73,21 @@ caf::result<void> supervisor::handle(const release& request) {
   return caf::unit;
 }
 
+void supervisor::note_leaving(const peer_leaving& leaving) {
+  const auto now = where().now();
+  const auto known = members_.find(leaving.id);
+  if (known != members_.end() && leaving.reason.code != error_code::none) {
+    known->second.why_leaving = std::make_unique<const transport_error>(leaving.reason);
+    pool_.note_spoilt(leaving.id, now);
+  }
+  if (leaving.is_finishing)
+    pool_.retire(leaving.id, now);
+  else
+    pool_.close(leaving.id, close_mode::drain, now);
+  leases_.leave(leaving.id);
+  proceed();
+}
+
 // -- decisions ----------------------------------------------------------------------------------------------------------
 
 void supervisor::serve_leases() {

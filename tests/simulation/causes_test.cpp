@@ -86,8 +86,11 @@ TEST_CASE("what waits too long for a connection is told why there is none", "[si
 TEST_CASE("whoever sends to a peer that closes without a connection is told why it has none", "[simulation][D7]") {
   simulated_system world;
   auto user = world.make_probe();
+  world.hosts().plan_next(server, refusing());
+  world.hosts().plan_next(server, {.answer = attempt_answer::ignore});
   const auto peer = world.acquire(server, framed());
   user.cast(peer, "waits");
+  // Its second attempt is under way.
   world.run_for(1s);
   user.close(peer, close_mode::drain, 1h);
   const auto late = user.send(peer, "late");

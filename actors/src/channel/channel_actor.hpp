@@ -77,8 +77,8 @@ public:
   /// Something of what the peer sends has come, on whatever stream: data, or else its end.
   virtual void note_arrival(bool /*is_end*/) {}
 
-  /// Whether the wire is to read a little of stream 0, and keep it, though nobody wants any.
-  [[nodiscard]] virtual bool reads_ahead() const noexcept { return false; }
+  /// How much of a stream may be read, and kept, though nobody wants any, beside `unread` that are here already, in bytes.
+  [[nodiscard]] std::size_t room_ahead(stream_id stream, std::size_t unread) const noexcept;
 
   /// Nothing more comes on this stream, which is not 0.
   void end_receiving(stream_id stream, const transport_error& why);
@@ -185,6 +185,9 @@ protected:
 
   /// Such a wire is gone before it took the place.
   virtual void successor_lost(wire& /*carrier*/) {}
+
+  /// Whether a little of a stream is to be read though nobody wants any.
+  [[nodiscard]] virtual bool reads_ahead(stream_id /*stream*/) const noexcept { return false; }
 
   /// Whether it can be that a connection has streams other than 0.
   [[nodiscard]] virtual bool can_have_streams() const noexcept { return status_.remote.proto == protocol::quic; }

@@ -5,6 +5,8 @@
 
 #include <actorwire/actors/errors.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <utility>
 
@@ -145,6 +147,10 @@ result<streams*> channel_actor::streams_to_send_on() const {
   if (target && closing_ != nullptr)
     return it_closes();
   return target;
+}
+
+std::size_t channel_actor::room_ahead(stream_id stream, std::size_t unread) const noexcept {
+  return reads_ahead(stream) ? wire::read_ahead_max - std::min(wire::read_ahead_max, unread) : 0;
 }
 
 } // namespace actorwire

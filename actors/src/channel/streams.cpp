@@ -440,7 +440,8 @@ void streams::pump(stream_state& which) {
     return tell_end(which);
   const auto wanted = user_.credit(which.id, which.in->next_kind());
   follow_partial_frame(which, *came, wanted);
-  if (const auto more = which.in->top_up(wanted); more > 0 && carrier_ != nullptr)
+  const auto allowed = wanted > 0 ? wanted : user_.room_ahead(which.id, which.in->unread_size());
+  if (const auto more = which.in->top_up(allowed); more > 0 && carrier_ != nullptr)
     carrier_->receive(which.id, more);
 }
 

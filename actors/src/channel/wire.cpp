@@ -336,14 +336,9 @@ void wire::pump() {
     set(deadline::partial_frame, never);
   else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
     set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
-  if (const auto more = intake_.top_up(wanted > 0 ? wanted : room_ahead()); more > 0)
+  if (const auto more = intake_.top_up(wanted > 0 ? wanted : user_->room_ahead(0, intake_.unread_size())); more > 0)
     bearer_->receive(more);
   end_if_done();
-}
-
-/// How much may be read that nobody wants yet, beside what is here already.
-std::size_t wire::room_ahead() const noexcept {
-  return user_->reads_ahead() ? read_ahead_max - std::min(read_ahead_max, intake_.unread_size()) : 0;
 }
 
 void wire::finish(bool then_close) {

@@ -37,8 +37,7 @@ public:
   /// few. With more it is given up.
   static constexpr std::size_t events_max = 4'096;
 
-  /// Bytes of stream 0 that are read, where the channel reads ahead, beside those that somebody wants; the end behind them is
-  /// seen then.
+  /// Bytes of a stream that are read where the channel reads ahead, though nobody wants them.
   static constexpr std::size_t read_ahead_max = std::size_t{16} << 10U;
 
   /// `flusher` is to call `flush`, and `wake_me` to call `handle_timeout`, both within the owner's message handling.
@@ -196,7 +195,6 @@ private:
   void catch_up();
 
   void pump();
-  [[nodiscard]] std::size_t room_ahead() const noexcept;
   void note_end();
   void send_early();
   void set(deadline which, time_point when);

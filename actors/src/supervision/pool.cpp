@@ -65,6 +65,15 @@ bool pool::retire(connection_id id, time_point now) {
   return true;
 }
 
+void pool::note_spoilt(connection_id id, time_point now) {
+  auto* peer = find(id);
+  if (peer == nullptr || peer->attempt == 0 || peer->is_in_flight || is_leaving(*peer))
+    return;
+  forget_if_healthy(*peer, now);
+  // When this peer would dial does not matter: what is handed down counts from the same failures.
+  static_cast<void>(peer->delays.failed(*peer->policy, true, now, random_));
+}
+
 std::optional<connection_state> pool::close(connection_id id, close_mode mode, time_point now) {
   auto* peer = find(id);
   if (peer == nullptr)

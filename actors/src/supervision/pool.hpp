@@ -137,6 +137,10 @@ public:
   /// is as before. Returns false if there is no such peer or it is not found by its key already.
   bool retire(connection_id id, time_point now);
 
+  /// The server has ended, or spoilt, the connection of a peer that is to be closed for it: whoever comes next to the endpoint
+  /// waits as after a loss. To be called before `close`.
+  void note_spoilt(connection_id id, time_point now);
+
   /// Begins to close: the peer dials no more, and is no longer found by its key. Returns `draining`, then wait for what
   /// is on its way and call `remove`; or `closed`; or nothing if there is no such peer or it is closed already. Its
   /// `draining` ends as `closed` by `ended`, `crashed` or `close` with mode `abort`.

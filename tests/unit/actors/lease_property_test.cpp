@@ -435,6 +435,13 @@ private:
       REQUIRE(told.leased == sum.leased);
       REQUIRE(told.leaving == sum.leaving);
       REQUIRE(told.waiting == sum.waiting);
+      const auto is_down_here = [group = entry.group](const auto& each) {
+        return each.second.group == group && each.second.is_down;
+      };
+      REQUIRE(told.down == static_cast<std::size_t>(std::ranges::count_if(peers_, is_down_here)));
+      REQUIRE((told.somebody_down != 0) == (told.down > 0));
+      if (told.down > 0)
+        REQUIRE(is_down_here(*peers_.find(told.somebody_down)));
     }
     for (const auto& [id, entry] : leases_) {
       consider(entry.deadline);

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <set>
 #include <string>
 #include <vector>
@@ -229,4 +230,32 @@ TEST_CASE("an attempt that fails while its peer drains is held against the endpo
   SECTION("but not its own end") {
     REQUIRE(end(make_error(error_code::closed, phase::close, origin::local, "closed")) == policy.base_delay);
   }
+}
+
+TEST_CASE("a connection that its server spoils while nobody has it is held against the endpoint as a loss is", "[B4]") {
+  pool_fixture with;
+  const auto policy = without_jitter();
+  for (std::uint32_t round = 0; round < 8; ++round) {
+    const auto id = with.acquire(1, policy);
+    static_cast<void>(with.make_ready());
+    const auto ready = with.now;
+    with.peers.note_spoilt(id, with.now);
+    // It is not to be told twice, nor of one that closes.
+    REQUIRE(with.peers.close(id, close_mode::drain, with.now));
+    with.peers.note_spoilt(id, with.now);
+    REQUIRE(with.peers.remove(id, with.now));
+    const auto next = with.acquire(1, policy);
+    REQUIRE(with.peers.next_timeout() == ready + delay_of(policy, round + 1));
+    REQUIRE(with.peers.remove(next, with.now));
+  }
+  // One that has lasted speaks for its endpoint.
+  const auto id = with.acquire(1, policy);
+  static_cast<void>(with.make_ready());
+  with.now += policy.reset_after;
+  with.peers.note_spoilt(id, with.now);
+  REQUIRE(with.peers.close(id, close_mode::drain, with.now));
+  REQUIRE(with.peers.remove(id, with.now));
+  with.acquire(1, policy);
+  CHECK(with.peers.next_timeout() <= with.now);
+  CHECK(with.peers.stats().losses == 0);
 }

@@ -194,8 +194,9 @@ TEST_CASE("peers without a connection are dialled before those that have one, an
   limits.reconnects_per_second = 1.0;
   limits.reconnect_burst = 1;
   mortals with{limits};
+  std::vector<dial> old;
   for (std::uint16_t port = 1; port <= 3; ++port)
-    (void)with.connect(port);
+    old.push_back(with.connect(port));
   with.now += 2h;
   const auto fresh = with.join(4);
   const auto first = with.next_dial();
@@ -206,6 +207,9 @@ TEST_CASE("peers without a connection are dialled before those that have one, an
   CHECK(one.renewal_limit);
   CHECK_FALSE(with.peers.poll_dial(with.now));
   with.peers.connected(one.id, one.attempt, with.now);
+  // It takes its place first.
+  CHECK_FALSE(with.peers.poll_dial(with.now));
+  with.end(*std::ranges::find(old, one.id, &dial::id));
   const auto started = with.now;
   const auto other = with.next_dial();
   CHECK(other.renewal_limit);
