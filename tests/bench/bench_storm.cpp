@@ -50,7 +50,7 @@ constexpr std::string_view usage = R"(usage: bench_storm [options]
   --burst N         reconnect_burst of the second run (50)
   --seed N          of the network (1)
   --only open|gated one of the two runs
-  --smoke           a quick run that proves that everything works
+  --smoke           a quick run that proves that everything works: what a busy machine breaks is an aim then
 Exit status: 0 if the promises were kept, 1 if not. Aims that are not met do not count.
 )";
 
@@ -120,11 +120,11 @@ public:
   }
 };
 
-/// A statement that holds or not.
+/// A statement that holds or not. Returns whether no promise is broken by it.
 bool judge(bool holds, std::string_view kind, const std::string& text) {
   std::printf("  %-7s %-8s %s\n", std::string{kind}.c_str(), holds ? (kind == "aim" ? "met" : "kept") : "SHORT",
               text.c_str());
-  return holds;
+  return holds || kind == "aim";
 }
 
 template <class... Values>
@@ -184,16 +184,20 @@ public:
     kept = check_rate(*log, pool) && kept;
     kept = check_time(*log, pool, gap, took) && kept;
     kept = judge(log->failed() == 0, "promise", format("%zu peers given up", log->failed())) && kept;
-    judge(cpu < 2.0, "aim", format("%.2f core-seconds of this process, below 2", cpu));
-    judge(mebibytes(resident_after) <= mebibytes(resident_before) * 1.05 + 1, "aim",
-          format("memory back to its baseline: %+.1f %% resident, within 5 %% and 1 MiB",
-                 100 * (mebibytes(resident_after) / mebibytes(resident_before) - 1)));
+    kept = judge(cpu < 2.0, measured(), format("%.2f core-seconds of this process, below 2", cpu)) && kept;
+    kept = judge(mebibytes(resident_after) <= mebibytes(resident_before) * 1.05 + 1, measured(),
+                 format("memory back to its baseline: %+.1f %% resident, within 5 %% and 1 MiB",
+                        100 * (mebibytes(resident_after) / mebibytes(resident_before) - 1)))
+        && kept;
     log->stop();
     net.drain(std::chrono::milliseconds{0});
     return kept;
   }
 
 private:
+  /// What is said of times, processors and memory.
+  [[nodiscard]] std::string_view measured() const { return plan_.is_smoke ? "aim" : "promise"; }
+
   [[nodiscard]] pool_limits limits() const {
     auto result = plan_.limits();
     if (is_open_) {
@@ -259,7 +263,7 @@ private:
       // Whoever is told gets whole milliseconds, rounded up.
       drawn.push_back((static_cast<double>(each.count()) - 0.5) / base);
     const auto of_draws = test::chi_square(drawn, bins);
-    const auto kept =
+    auto kept =
         judge(of_draws < bound, "promise",
               format("first delays against U(0, %.0f ms): chi-square %.1f of %zu delays in %zu bins, below %.1f", base,
                      of_draws, drawn.size(), bins, bound));
@@ -268,9 +272,10 @@ private:
       for (const auto each : log.first_delays())
         real.push_back(std::chrono::duration<double, std::milli>(each).count() / base);
       const auto of_attempts = test::chi_square(real, bins);
-      judge(of_attempts < bound, "aim",
-            format("first attempts as they began: chi-square %.1f of %zu, below %.1f", of_attempts, real.size(),
-                   bound));
+      kept = judge(of_attempts < bound, measured(),
+                   format("first attempts as they began: chi-square %.1f of %zu, below %.1f", of_attempts, real.size(),
+                          bound))
+          && kept;
     }
     return kept;
   }
@@ -300,9 +305,7 @@ private:
     const auto attempts = static_cast<double>(log.attempts().size());
     const auto queued = is_open_ ? 0.0 : std::max(0.0, attempts - pool.reconnect_burst) / pool.reconnects_per_second;
     const auto bound = delay + queued + slack;
-    const auto kept =
-        judge(took <= bound, "promise", format("all ready again after %.2f s, at most %.2f s", took, bound));
-    return kept || plan_.is_smoke;
+    return judge(took <= bound, measured(), format("all ready again after %.2f s, at most %.2f s", took, bound));
   }
 
   plan plan_;
