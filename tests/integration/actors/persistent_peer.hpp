@@ -5,6 +5,7 @@
 
 #include <catch2/generators/catch_generators.hpp>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -43,6 +44,16 @@ inline protocol either_protocol() {
 inline bool is_loss(const transport_error& reason, protocol carried) {
   return reason.code == error_code::reset
       || reason.code == (carried == protocol::tls ? error_code::truncated_stream : error_code::peer_closed);
+}
+
+/// Whether a loss says that there was a connection, that the other side ended it, and what the system said, if it said
+/// anything.
+inline bool is_explained(const transport_error& reason) {
+  const auto phase_of = reason.code == error_code::peer_closed ? phase::close : phase::established;
+  const auto is_known = reason.code == error_code::reset
+                          ? reason.system_code == ECONNRESET || reason.system_code == EPIPE
+                          : reason.system_code == 0;
+  return reason.where == phase_of && reason.who == origin::remote && is_known;
 }
 
 } // namespace actorwire::test

@@ -8,7 +8,9 @@
 #include "seed.hpp"
 #include "tcp_fault_proxy.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -37,9 +39,10 @@ std::vector<tcp_fault_record> struck_only(const tcp_fault_proxy& proxy) {
 
 /// A redis, and a program with a peer that reaches it by a faulty line.
 struct faulty_line {
-  faulty_line(const test_seed& seed, protocol carried, std::vector<tcp_faults> faults,
+  faulty_line(const test_seed& seed, protocol by, std::vector<tcp_faults> faults,
               const acquire_options& options = persistent())
-    : weather(std::move(faults)),
+    : carried(by),
+      weather(std::move(faults)),
       proxy(server.port(carried), weather, seed.engine()),
       peer(here.net->acquire(uri_of(carried, proxy.port()), options).value()) {}
 
@@ -52,12 +55,44 @@ struct faulty_line {
     books = filler.books();
     on_server = server.list("orders");
     check_accounts(books, report, on_server);
+    check_figures();
     return books;
   }
 
+  /// Holds what the peer counted over all of its connections against what the line has carried: all of it where nothing came
+  /// between, and else no byte that was not sent, and each that must have arrived. TLS counts the bytes inside of it.
+  void check_figures() {
+    const auto totals = me.must_ask<pool_totals>(here.net->supervisor(), get_pool_totals{});
+    CHECK(totals.reconnect_count == books.newest_generation - 1);
+    if (carried == protocol::tls)
+      return;
+    const auto records = carrier->records();
+    std::uint64_t from_client = 0;
+    std::uint64_t to_client = 0;
+    std::uint64_t arrived = 0;
+    auto is_struck = false;
+    for (std::size_t index = 0; index < records.size(); ++index) {
+      const auto& each = records[index];
+      from_client += each.from_client;
+      to_client += each.to_client;
+      is_struck = is_struck || each.is_struck;
+      // What is cut arrives up to the cut.
+      if (!each.is_struck || (carrier == &proxy && weather[index].to_client.fate == tcp_fate::cut))
+        arrived += each.to_client;
+    }
+    CHECK(totals.bytes_sent >= from_client);
+    CHECK(totals.bytes_received <= to_client);
+    CHECK(totals.bytes_received >= arrived);
+    if (!is_struck)
+      CHECK(totals.bytes_sent == from_client);
+  }
+
+  protocol carried;
   redis_server server;
   std::vector<tcp_faults> weather;
   tcp_fault_proxy proxy;
+  /// The line that the peer goes by.
+  const tcp_fault_proxy* carrier = &proxy;
   program here;
   witness me{here.system};
   connection_actor peer;
@@ -67,7 +102,8 @@ struct faulty_line {
 
 } // namespace
 
-TEST_CASE("wherever a line to redis is cut or reset, redis has what the accounts say", "[D1][D2][D3][D4][D5][random]") {
+TEST_CASE("wherever a line to redis is cut or reset, redis has what the accounts say",
+          "[D1][D2][D3][D4][D5][H5][S3][random]") {
   if (!is_installed("redis-server"))
     SKIP("redis-server is not installed");
   const test_seed seed;
@@ -87,7 +123,14 @@ TEST_CASE("wherever a line to redis is cut or reset, redis has what the accounts
   for (const auto& reason : books.failures) {
     INFO(to_string(reason));
     CHECK(is_loss(reason, carried));
+    CHECK(is_explained(reason));
   }
+  for (std::size_t index = 0; index < std::min(weather.size(), books.failures.size()); ++index)
+    if (weather[index].to_server.fate == tcp_fate::reset || weather[index].to_client.fate == tcp_fate::reset) {
+      INFO(to_string(books.failures[index]));
+      CHECK(books.failures[index].code == error_code::reset);
+      CHECK(books.failures[index].system_code == ECONNRESET);
+    }
   if (carried == protocol::tls)
     return;
   // What came before the cut arrived to the byte.
@@ -103,7 +146,7 @@ TEST_CASE("wherever a line to redis is cut or reset, redis has what the accounts
   }
 }
 
-TEST_CASE("whatever befalls lines to redis, redis has what the accounts say", "[D1][D2][D3][D4][D5][random]") {
+TEST_CASE("whatever befalls lines to redis, redis has what the accounts say", "[D1][D2][D3][D4][D5][H5][random]") {
   if (!is_installed("redis-server"))
     SKIP("redis-server is not installed");
   const auto carried = either_protocol();
@@ -172,7 +215,7 @@ TEST_CASE("a line to redis that takes nothing more ends as stalled, and the rest
   CHECK(books.failures[1].code == error_code::stalled);
 }
 
-TEST_CASE("what reaches redis in small pieces, late, and is answered so, is whole", "[D1][D3][random]") {
+TEST_CASE("what reaches redis in small pieces, late, and is answered so, is whole", "[D1][D3][H5][random]") {
   if (!is_installed("redis-server"))
     SKIP("redis-server is not installed");
   const test_seed seed;
@@ -184,6 +227,7 @@ TEST_CASE("what reaches redis in small pieces, late, and is answered so, is whol
                                .to_client = {.piece_max = 5, .delay_max = 2ms}}},
                              seed.engine(1)};
   line.peer = line.here.net->acquire(uri_of(carried, slow.port()), persistent()).value();
+  line.carrier = &slow;
   CHECK(line.fill().failures.empty());
   CHECK(slow.records().size() == 1);
 }
