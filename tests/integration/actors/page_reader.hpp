@@ -205,7 +205,7 @@ private:
           if (event.to != connection_state::backoff && event.to != connection_state::failed)
             return;
           mine->books.losses.push_back(event.reason);
-          if (event.from == connection_state::ready)
+          if (event.from == connection_state::ready || event.from == connection_state::degraded)
             mine->end_connection(event.generation);
           mine->go_on();
         });
