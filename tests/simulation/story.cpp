@@ -28,6 +28,25 @@ bool needs_reason(connection_state where) {
       || where == connection_state::closed;
 }
 
+/// Whether a reason to leave `from` for `to` names a phase that the peer was in. Of a crash nobody knows.
+bool fits(const transport_error& reason, connection_state from, connection_state to) {
+  if (reason.code == error_code::crashed || reason.code == error_code::crash_limit)
+    return true;
+  const auto is_lasting = to == connection_state::backoff || to == connection_state::failed;
+  switch (from) {
+    case connection_state::resolving:
+    case connection_state::connecting:
+    case connection_state::handshaking:
+      // Endpoints that race are not all as far.
+      return !is_lasting || (reason.where != phase::established && reason.where != phase::close);
+    case connection_state::ready:
+    case connection_state::degraded:
+      return !is_lasting || reason.where == phase::established || reason.where == phase::close;
+    default:
+      return true;
+  }
+}
+
 /// Looks for the first thing that is wrong with one event. Stories are long and hardly anything is wrong in them, so what
 /// is right costs a comparison and no assertion.
 class reader {
@@ -45,8 +64,11 @@ public:
     sequence_ = told.sequence;
     state_ = told.to;
     see(told.generation);
-    if (needs_reason(told.to))
+    if (needs_reason(told.to)) {
       expect(told.reason.code != error_code::none && !told.reason.text.empty(), "it does not say why");
+      expect(told.reason.kind == kind_of(told.reason.code), "its reason is of another kind than its code");
+      expect(fits(told.reason, told.from, told.to), "its reason is of another phase");
+    }
   }
   void operator()(const opened& told) {
     expect(told.info.generation == generation_ + 1, "it is not the next generation");

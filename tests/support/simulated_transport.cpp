@@ -10,8 +10,8 @@ namespace actorwire::test {
 
 namespace {
 
-transport_error reset_error() {
-  return make_error(error_code::reset, phase::established, origin::remote, "connection reset by peer");
+transport_error reset_error(phase where) {
+  return make_error(error_code::reset, where, origin::remote, "connection reset by peer");
 }
 
 transport_error closed_error(bool by_peer) {
@@ -59,7 +59,7 @@ result<void> simulated_transport::init(const transport_config& config, transport
     // An accepted connection that was lost before anybody looked at it.
     if (connection_ == nullptr || network_ == nullptr)
       return make_error(error_code::not_connected, phase::setup, origin::local, "the transport was closed");
-    tell_closed(reset_error());
+    tell_closed(reset_error(phase::established));
     return {};
   }
   if (side_ == side::listener)
@@ -198,14 +198,17 @@ void simulated_transport::become_established() {
   if (stage_ == stage::over)
     return;
   stage_ = stage::established;
-  phase_ = phase::established;
   heard_at_ = network_->shard_->now();
   deadline_.cancel();
   watch();
   const auto here = "192.0.2.1:" + std::to_string(connection_->number);
   const auto there = "198.51.100.1:" + std::to_string(connection_->record.remote.port);
   const auto opening = side_ == side::dialler ? transport_opening{here, there, {}} : transport_opening{there, here, {}};
-  later([opening](transport_observer& told) { told.on_connected(opening); });
+  later([this, opening](transport_observer& told) {
+    // What ends it before has ended an attempt.
+    phase_ = phase::established;
+    told.on_connected(opening);
+  });
   deliver_soon();
 }
 
@@ -229,7 +232,7 @@ void simulated_transport::accept_reset() {
     // What came before the reset is delivered before it, as far as it may be; at once, however late single pieces are.
     while (self->stage_ == stage::established && !self->received_.empty() && self->allowance_ > 0)
       self->deliver();
-    self->end(reset_error());
+    self->end(reset_error(self->phase_));
   });
 }
 
