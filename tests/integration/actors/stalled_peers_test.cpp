@@ -10,6 +10,7 @@
 #include <atomic>
 #include <fstream>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -217,6 +218,90 @@ TEST_CASE("10,000 peers that are held up hold no more than the network may, whil
   wait_until("all memory is back", [&] { return here.net->memory_used() <= 4 * (128U << 10U); });
   wait_until("all descriptors are closed", [&] { return open_descriptors() <= descriptors; });
   caf::anon_send_exit(sender, caf::exit_reason::user_shutdown);
+}
+
+TEST_CASE("while one peer is held up four others on its thread move all that they have, and it stays held up", "[F2]") {
+  constexpr std::uint64_t wanted = std::uint64_t{16} << 20U;
+  constexpr std::size_t others = 4;
+  constexpr std::size_t window = 8;
+  auto options = program::two_shards();
+  options.shards = 1;
+  program here{options};
+  witness me{here.system};
+  const plain_listener deaf{16, 4'096};
+  const auto server = here.net->listen("tcp://127.0.0.1:0", echo).value();
+
+  acquire_options patient;
+  patient.transport.operation_timeout = patient.transport.keepalive_timeout = 24h;
+  patient.transport.keepalive_interval = 0ms;
+  patient.transport.protocol_settings = tcp_config{.send_buffer_size = 4'096};
+  const auto held_up = here.net->acquire(uri(deaf.port()), patient).value();
+  std::vector<connection_actor> peers;
+  for (std::uint32_t number = 0; number < others; ++number) {
+    acquire_options one;
+    // Each must be a peer of its own, so each has options of its own.
+    one.reconnection.base_delay = std::chrono::milliseconds{1'000 + number};
+    peers.push_back(here.net->acquire(uri(server.port), one).value());
+    me.must_ask<connection_info>(peers.back(), connect{});
+  }
+  me.must_ask<connection_info>(held_up, connect{});
+  // It gets what it takes, and is then refused more.
+  const auto message = payload::copy_of(pattern(64 << 10U));
+  me.listen_to(held_up, event_mask::backpressure);
+  const auto pending = [&] { return me.must_ask<stats>(held_up, get_stats{}).delivery.pending.bytes; };
+  auto before = pending();
+  for (auto is_full = false; !is_full;) {
+    for (int count = 0; count < 100; ++count)
+      anonymous_tell(held_up, cast{message, {}});
+    const auto now = pending();
+    is_full = now == before && now > 0;
+    before = now;
+  }
+  CHECK(me.await<backpressure>().on);
+
+  // One user for all of them, the one that is held up included: it owes nobody anything because of that one.
+  const auto user = spawn_beside(held_up, [=, to = me.handle()](caf::event_based_actor* self) {
+    tell(self, held_up, subscribe{event_mask::data | event_mask::backpressure, credit_mode::automatic});
+    struct progress {
+      std::map<connection_id, std::uint64_t> echoed;
+      std::map<connection_id, connection_actor> whose;
+      std::size_t done = 0;
+    };
+    const auto state = std::make_shared<progress>();
+    for (const auto& peer : peers)
+      ask(self, peer, caf::infinite, subscribe{event_mask::data, credit_mode::automatic})
+          .then([=](const connection_status& status) {
+            state->whose[status.info.id] = peer;
+            for (std::size_t count = 0; count < window; ++count)
+              tell(self, peer, cast{message, {}});
+          });
+    return minding([=](const received& data) {
+      auto& echoed = state->echoed[data.source];
+      const auto whole = echoed / message.size();
+      echoed += data.body.size();
+      // Another message for each that is back.
+      for (auto count = echoed / message.size() - whole; count > 0 && echoed < wanted; --count)
+        tell(self, state->whose.at(data.source), cast{message, {}});
+      if (echoed >= wanted && echoed - data.body.size() < wanted && ++state->done == others)
+        tell(self, to, caf::ok_atom_v);
+    });
+  });
+  static_cast<void>(me.await<caf::ok_atom>());
+  for (const auto& peer : peers) {
+    const auto figures = me.must_ask<stats>(peer, get_stats{});
+    CHECK(figures.transport.bytes_received >= wanted);
+    CHECK(figures.generation == 1);
+  }
+  // Nothing of that one has moved, and nobody was told that it has.
+  CHECK(pending() == before);
+  CHECK_FALSE(me.await_or_nothing<backpressure>(0s));
+  const auto status = me.must_ask<connection_status>(held_up, get_state{});
+  CHECK(status.state == connection_state::ready);
+  CHECK(status.info.generation == 1);
+  const auto refused = me.try_to_ask<sent>(held_up, actorwire::send{message, {}});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == error_code::would_block);
+  caf::anon_send_exit(user, caf::exit_reason::user_shutdown);
 }
 
 } // namespace actorwire::test
