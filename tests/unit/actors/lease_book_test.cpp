@@ -595,8 +595,24 @@ TEST_CASE("who does not want to wait while all are down is refused when the last
   SECTION("a breaker that holds the only one back") {
     const auto hasty = at.ask(desk::impatient());
     REQUIRE_FALSE(at.step());
-    at.book.note_down(1);
+    at.book.note_held_back(1);
     CHECK(at.step()->waiter == hasty);
+  }
+  SECTION("a breaker that has held the only one back, and lets it go") {
+    const auto patient = at.ask();
+    REQUIRE_FALSE(at.step());
+    at.book.note_held_back(1);
+    at.book.note_let_go(1);
+    at.ask(desk::impatient());
+    CHECK_FALSE(at.step());
+    // What has failed of itself is down all the same.
+    for (const connection_id peer : {1, 2}) {
+      at.book.note_away(peer);
+      at.book.note_held_back(peer);
+      at.book.note_let_go(peer);
+    }
+    CHECK(at.step()->what == kind::refuse);
+    CHECK(at.book.withdraw(patient));
   }
   SECTION("one that is lent, and lost") {
     desk of_one{1};
@@ -739,6 +755,52 @@ TEST_CASE("peers that nobody waits for take no place from those who wait", "[P1]
   at.book.may_grow();
   REQUIRE_FALSE(at.step());
   CHECK(at.connect(4).waiter == stranger);
+}
+
+TEST_CASE("free peers that found no place are made when there is one", "[P1][P3][P5]") {
+  desk at{4, 5min, 2};
+  at.places = 1;
+  at.ask(desk::want(1));
+  REQUIRE_FALSE(at.step());
+  at.connect(1);
+  REQUIRE_FALSE(at.step());
+  REQUIRE(at.last_peer == 1);
+  SECTION("when another peer has gone") {
+    at.places = 1;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 2);
+    at.places = 2;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 3);
+  }
+  SECTION("behind whoever waits for a place") {
+    const auto stranger = at.ask(desk::want(2));
+    REQUIRE_FALSE(at.step());
+    at.places = 3;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 4);
+    CHECK(at.connect(2).waiter == stranger);
+  }
+  SECTION("when whoever has waited for a place waits no more") {
+    const auto stranger = at.ask(desk::want(2));
+    REQUIRE_FALSE(at.step());
+    REQUIRE(at.book.withdraw(stranger));
+    at.places = 1;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 2);
+  }
+  SECTION("unless its group is not used any more") {
+    at.book.remove(1);
+    REQUIRE_FALSE(at.step());
+    at.places = 1;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    at.check_is_empty();
+  }
 }
 
 TEST_CASE("no more than 1,024 checkouts wait", "[B10]") {
