@@ -45,7 +45,9 @@ std::optional<dial> pool::poll_renewal(time_point now) {
   for (auto head = renewals_.head(); head && head->first <= now; head = renewals_.head()) {
     const auto& peer = entries_.at(head->second);
     const auto& waiting = *renewals_.find(peer.id);
-    if (find_open(peer) != nullptr) {
+    // What is held against an endpoint by which the peer is not connected says nothing of its next connection.
+    const auto* carrying = book_.open_count() > 0 ? book_.look_up(carrier_of(peer, peer.carried_by)) : nullptr;
+    if (carrying != nullptr && carrying->open) {
       // Those without a connection go first, and one of them at a time.
       renewals_.postpone(peer.id,
                          now

@@ -249,6 +249,33 @@ TEST_CASE("while the breaker of its endpoint is open no connection is renewed", 
   CHECK(with.now <= healed + with.options.reconnection.max_delay);
 }
 
+TEST_CASE("the breaker of an endpoint by which a peer is not connected does not keep it from being renewed",
+          "[P5][P4]") {
+  pool_limits limits;
+  limits.breaker_failures = 1;
+  mortals with{limits};
+  const std::vector<endpoint> alternatives{pool_fixture::server(2), pool_fixture::server(3)};
+  const auto id = with.peers.acquire(pool_fixture::server(1), with.options, with.now, alternatives).value().id;
+  const auto first = with.next_dial();
+  REQUIRE(with.peers.connected(id, first.attempt, with.now, &alternatives[1]) == 1);
+  const auto due = with.peers.next_timeout().value();
+  // One that fails opens the breaker of the first, or of the one that carries the peer.
+  const auto port = GENERATE(std::uint16_t{1}, std::uint16_t{3});
+  auto other = with.options;
+  other.transport.mtu = 1'400;
+  with.now = due - 1ms;
+  const auto sibling = with.peers.acquire(pool_fixture::server(port), other, with.now).value().id;
+  const auto attempt = with.peers.poll_dial(with.now).value();
+  REQUIRE(attempt.id == sibling);
+  with.now = due;
+  REQUIRE(with.peers.ended(sibling, attempt.attempt, pool_fixture::refused(), with.now));
+  REQUIRE(with.peers.breaker(pool_fixture::server(port)));
+  const auto order = with.peers.poll_dial(with.now);
+  REQUIRE(order.has_value() == (port == 1));
+  if (order)
+    CHECK((order->id == id && order->renewal_limit));
+}
+
 TEST_CASE("a renewal that is asked for begins at once, and once more where an attempt had begun", "[P5]") {
   mortals with;
   with.options.max_lifetime = 0ms;
