@@ -25,6 +25,11 @@ bool pool::renew(connection_id id, std::chrono::milliseconds limit, time_point n
   return true;
 }
 
+void pool::drop_replacement(connection_id id) {
+  if (const auto* peer = find(id))
+    cancel_renewal(*peer);
+}
+
 const endpoint& pool::carrier_of(const entry& peer, std::uint8_t index) noexcept {
   return index == 0 ? peer.remote : (*peer.alternatives)[index - 1U];
 }
