@@ -33,7 +33,7 @@ health& channel_actor::watched_health() {
 }
 
 void channel_actor::begin_health() {
-  if (closing_ != nullptr)
+  if (closing_ != nullptr || is_retiring())
     return;
   if (health_ != nullptr)
     health_->begin(!is_finishing_);
@@ -77,6 +77,22 @@ caf::result<void> channel_actor::handle(const set_probe& request) {
 void channel_actor::stop_probing() {
   if (health_ != nullptr)
     health_->stop_probing();
+}
+
+void channel_actor::note_retirement() {
+  if (health_ != nullptr)
+    health_->let_go();
+}
+
+bool channel_actor::is_retiring() const noexcept {
+  return wire_ != nullptr && wire_->is_retiring();
+}
+
+void channel_actor::keep_wire() {
+  if (wire_ == nullptr || !wire_->stay())
+    return;
+  begin_health();
+  flush_later();
 }
 
 void channel_actor::dismiss_prober() {

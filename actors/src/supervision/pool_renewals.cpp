@@ -97,12 +97,13 @@ bool pool::end_replaced(entry& peer, attempt_id attempt, time_point now) {
   if (planned == nullptr)
     return false;
   if (planned->attempt == attempt) {
-    if (planned->stands_by) {
-      // The old connection ends, whatever there is after it.
-      renewals_.forget(peer.id);
+    // One that closes dials no more.
+    if (is_leaving(peer)) {
+      cancel_renewal(peer);
       return true;
     }
-    gate_.leave();
+    if (!planned->stands_by)
+      gate_.leave();
     auto due = planned->delays.failed(*peer.policy, true, now, random_);
     // There is a connection, and no reason ever to give up.
     if (!due)
