@@ -24,6 +24,12 @@ transport_error gone(std::uint64_t generation) {
                     "the connection on which the call came, generation " + std::to_string(generation) + ", is gone");
 }
 
+transport_error takes_no_more(std::uint64_t generation) {
+  return make_error(error_code::stream_closed, phase::established, origin::local,
+                    "the connection on which the call came, generation " + std::to_string(generation)
+                        + ", takes no more messages: it makes room for another");
+}
+
 transport_error no_answers_come() {
   return make_error(error_code::peer_closed, phase::established, origin::remote,
                     "the peer has ended its side, and answers to nothing any more");
@@ -98,7 +104,8 @@ result<void> channel_actor::make_call(call& request, const call_promise& asker) 
     return allowed;
   if (auto open = check_receivable(request.options.stream); !open)
     return open;
-  if (request.options.stream == 0 && is_ready() && peer_has_finished_)
+  // Where it leaves by another connection that is nothing to it.
+  if (request.options.stream == 0 && is_ready() && peer_has_finished_ && !is_retiring())
     return no_answers_come();
   const auto timeout = request.timeout.count() > 0 ? request.timeout : config_->operation_timeout;
   auto options = request.options;
@@ -155,6 +162,8 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
   // An answer that waited for the next connection would be taken for that to another call there.
   if (!is_over() && (!is_ready() || generation != status_.generation))
     return gone(generation);
+  if (stream == 0 && is_retiring())
+    return takes_no_more(generation);
   send_options options;
   options.policy = when_down::fail;
   options.stream = stream;

@@ -99,7 +99,7 @@ public:
         return ledger_.why_full({1, size}, is_ready_);
       gone = take_victims(victims);
     }
-    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
+    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now, label};
     if (taken_place != nullptr) {
       added.place = taken_place->place;
       gone.push_back(std::exchange(*taken_place, std::move(added)));
@@ -242,7 +242,7 @@ public:
 
   /// The transport connection is gone. What was started or in flight is `maybe_sent`; what was queued stays, except
   /// messages that do not want to wait for a connection (`fail`, `drop`), which are `not_sent`; these stay where another
-  /// connection `is_ready_next`. Report the last acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
+  /// connection `is_ready_next`, and answers to calls never do. Report the last acknowledgement before. Not to be called for an attempt that failed: that would let the queue age anew.
   template <settles<Reply> Settle>
   loss connection_lost(time_point now, const transport_error& why, Settle&& settle, bool is_ready_next = false) {
     assert(is_ready_);
@@ -250,8 +250,9 @@ public:
     is_ready_ = false;
     lost_at_ = now;
     auto started = take_started();
-    auto unwilling = take_queued(
-        [is_ready_next](const queued& entry) { return entry.policy != when_down::queue && !is_ready_next; });
+    auto unwilling = take_queued([is_ready_next](const queued& entry) {
+      return entry.is_reply || (entry.policy != when_down::queue && !is_ready_next);
+    });
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
 
@@ -337,7 +338,8 @@ private:
 
   /// A message of which at most a part was handed over.
   struct queued {
-    queued(framed_message&& whole, Reply&& whom, const send_options& options, time_point now) noexcept
+    queued(framed_message&& whole, Reply&& whom, const send_options& options, time_point now,
+           const frame_label& label = {}) noexcept
       : message(std::move(whole)),
         reply(std::move(whom)),
         accepted_at(now),
@@ -346,7 +348,8 @@ private:
         policy(options.policy),
         wanted(options.wanted),
         priority(options.priority),
-        is_idempotent(options.idempotent) {}
+        is_idempotent(options.idempotent),
+        is_reply(label.kind == frame_kind::answer || label.kind == frame_kind::refusal) {}
 
     framed_message message;
     Reply reply;
@@ -361,7 +364,9 @@ private:
     when_down policy;
     outcome wanted;
     std::uint8_t priority;
-    bool is_idempotent;
+    bool is_idempotent : 1;
+    /// To a call that came on this connection, so that it means nothing on another.
+    bool is_reply : 1;
 
     /// What becomes of it when it is not handed over any more.
     [[nodiscard]] outcome result_if_lost() const noexcept {
