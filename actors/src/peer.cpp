@@ -84,7 +84,6 @@ void peer::look_whether_idle() {
   rest_->is_wanted = false;
   // Said before the connection can end.
   send_to(supervisor_, peer_resting{source(), false});
-  stop_probing();
   wire_->retire(config().operation_timeout);
 }
 
@@ -128,13 +127,17 @@ void peer::note_successor_ready(wire& line) {
   successor_->is_ready = true;
   // Not before: what is sent from now on waits until the present connection has ended, so that it comes behind all that went
   // this way.
-  stop_probing();
   wire_->retire(successor_->limit);
 }
 
-void peer::successor_lost(wire& line) {
-  if (successor_ != nullptr && successor_->line == &line)
-    successor_ = nullptr;
+void peer::successor_lost(wire& line, const transport_error& reason) {
+  // One that was dismissed has not failed.
+  if (successor_ == nullptr || successor_->line != &line)
+    return;
+  lifetime_figures().note_failed_attempt(reason.code);
+  successor_ = nullptr;
+  // The supervisor has the next one dialled, which may be ready before this one has to end.
+  keep_wire();
 }
 
 bool peer::succeed() {

@@ -55,7 +55,7 @@ private:
   void is_wanted() override;
   void wire_lost(const transport_error& reason) override;
   [[nodiscard]] bool has_successor() const noexcept override { return successor_ != nullptr && successor_->is_ready; }
-  void successor_lost(wire& line) override;
+  void successor_lost(wire& line, const transport_error& reason) override;
   [[nodiscard]] transport_error why_not_ready() const override;
   [[nodiscard]] bool can_have_streams() const noexcept override;
   [[nodiscard]] bool reads_ahead(stream_id stream) const noexcept override {

@@ -307,10 +307,12 @@ void supervisor::tell_of_breakers() {
     directive.reason = std::move(reason);
     send_to(found->second.peer, std::move(directive));
   };
-  while (const auto free = pool_.poll_let_go())
+  while (const auto free = pool_.poll_let_go()) {
+    leases_.note_let_go(*free);
     tell_peer(*free, {});
+  }
   while (auto held = pool_.poll_held_back()) {
-    leases_.note_down(held->id);
+    leases_.note_held_back(held->id);
     tell_peer(held->id, std::move(held->reason));
   }
 }

@@ -30,8 +30,10 @@ void supervisor::begin_census() {
 
 void supervisor::handle(const stats& last) {
   const auto found = current_sender() ? roles_.find(current_sender()->id()) : roles_.end();
-  if (found != roles_.end() && found->second.attempt == 0 && found->second.id == last.source)
+  if (found != roles_.end() && found->second.attempt == 0 && found->second.id == last.source) {
     census_.note_end(last);
+    pool_.drop_replacement(last.source);
+  }
 }
 
 // -- who is told without asking each time -------------------------------------------------------------------------------

@@ -110,6 +110,10 @@ void supervisor::serve_leases() {
         break;
       }
       case lease_step::kind::make: {
+        if (closing_.has_begun()) {
+          leases_.cannot_grow();
+          break;
+        }
         const auto& wanted = leases_.purpose_of(step->group);
         if (const auto id = pool_.add(wanted.remote, *wanted.options, where().now(), wanted.alternatives)) {
           leases_.joined(step->group, *id);

@@ -325,6 +325,20 @@ TEST_CASE("min_idle peers are connected before they are asked for, as long as so
   CHECK(figures(world, user).losses == 0);
 }
 
+TEST_CASE("a supervisor that closes makes no more peers to keep them free", "[simulation][P5][B10]") {
+  simulated_system world{{.pool = {.max_leased = 4, .min_idle = 2}}};
+  world.hosts().listen(server, echo_service());
+  auto user = world.make_probe();
+  borrow(world, user);
+  world.run_for(1s);
+  const auto attempts = world.hosts().attempt_count(server);
+  REQUIRE(attempts == 3);
+  user.close(world.supervisor(), close_mode::drain, 10s);
+  world.run_for(15s);
+  CHECK(world.hosts().attempt_count(server) == attempts);
+  CHECK(world.hosts().open_count() == 0);
+}
+
 TEST_CASE("one checkout more than may wait is refused at once", "[simulation][P3][B10]") {
   simulated_system world;
   auto user = world.make_probe();

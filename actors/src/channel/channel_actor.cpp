@@ -173,8 +173,7 @@ void channel_actor::note_successor_ready(wire& carrier) {
 
 void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   if (wire_ != &carrier && carrier.stands_by()) {
-    figures_.note_failed_attempt(reason.code);
-    successor_lost(carrier);
+    successor_lost(carrier, reason);
     return;
   }
   status_.last_error = reason;
@@ -185,7 +184,9 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   if (wire_ == &carrier) {
     end_generation();
     wire_ = nullptr;
-    if (health_ != nullptr)
+    if (health_ != nullptr && has_successor())
+      health_->let_go();
+    else if (health_ != nullptr)
       health_->end();
     sending_.connection_lost(reason, has_successor());
     end_answers(reason);
@@ -203,7 +204,7 @@ void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
   peer_has_finished_ = true;
   note_no_answer_awaited();
-  if (config_->allow_half_open && !has_successor()) {
+  if (config_->allow_half_open && !has_successor() && !is_retiring()) {
     has_received_all_ = true;
     // Who can answer no more is not to be asked.
     if (!can_have_streams())

@@ -63,6 +63,9 @@ public:
   /// A wire is connected that was made to take the place of the present one, as soon as that has ended.
   virtual void note_successor_ready(wire& carrier);
 
+  /// The wire takes no further message: what is accepted from now on leaves by another.
+  void note_retirement();
+
   /// The peer's end has come, behind all its data.
   void note_peer_finished();
 
@@ -122,6 +125,9 @@ public:
 
   /// Whether it is wanted to be known when each message that waits was accepted.
   [[nodiscard]] bool keeps_times() const noexcept { return health_ != nullptr; }
+
+  /// Whether the present connection takes no further message of stream 0, and what is accepted now leaves by the next.
+  [[nodiscard]] bool is_retiring() const noexcept;
 
   /// There is a first cause to be degraded, or none any more.
   void note_degraded(const transport_error& reason) { transition(state_event::degrade, reason); }
@@ -183,8 +189,8 @@ protected:
   /// Whether such a wire is there.
   [[nodiscard]] virtual bool has_successor() const noexcept { return false; }
 
-  /// Such a wire is gone before it took the place.
-  virtual void successor_lost(wire& /*carrier*/) {}
+  /// Such a wire, or one that was to become such, is gone before it took the place.
+  virtual void successor_lost(wire& /*carrier*/, const transport_error& /*reason*/) {}
 
   /// Whether a little of a stream is to be read though nobody wants any.
   [[nodiscard]] virtual bool reads_ahead(stream_id /*stream*/) const noexcept { return false; }
@@ -214,6 +220,9 @@ protected:
 
   /// Adds a subscriber as if it had asked itself.
   void add_subscriber(const caf::strong_actor_ptr& who, subscribe request);
+
+  /// No other wire is to take the place of the present one, as far as that can still be used.
+  void keep_wire();
 
   /// Begins to close, or changes how.
   void begin_close(const close& request);

@@ -139,7 +139,8 @@ result<void> channel_actor::make_call(call& request, const call_promise& asker) 
     return allowed;
   if (auto open = check_receivable(request.options.stream); !open)
     return open;
-  if (request.options.stream == 0 && is_ready() && peer_has_finished_)
+  // Where it leaves by another connection that is nothing to it.
+  if (request.options.stream == 0 && is_ready() && peer_has_finished_ && !is_retiring())
     return no_answers_come();
   const auto timeout = request.timeout.count() > 0 ? request.timeout : config_->operation_timeout;
   auto options = request.options;
@@ -196,7 +197,7 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
   // An answer that waited for the next connection would be taken for that to another call there.
   if (!is_over() && (!is_ready() || generation != status_.generation))
     return gone(generation);
-  if (!is_over() && stream == 0 && wire_->is_retiring())
+  if (!is_over() && stream == 0 && is_retiring())
     return is_ending(generation);
   send_options options;
   options.policy = when_down::fail;

@@ -37,7 +37,7 @@ health& channel_actor::watched_health() {
 }
 
 void channel_actor::begin_health() {
-  if (closing_ != nullptr)
+  if (closing_ != nullptr || is_retiring())
     return;
   // Who can answer no more, and who is about to be asked by another connection, is not to be asked.
   const auto may_probe = !is_finishing_ && !wire_->is_retiring() && (!has_received_all_ || can_have_streams());
@@ -83,6 +83,22 @@ caf::result<void> channel_actor::handle(const set_probe& request) {
 void channel_actor::stop_probing() {
   if (health_ != nullptr)
     health_->stop_probing();
+}
+
+void channel_actor::note_retirement() {
+  if (health_ != nullptr)
+    health_->let_go();
+}
+
+bool channel_actor::is_retiring() const noexcept {
+  return wire_ != nullptr && wire_->is_retiring();
+}
+
+void channel_actor::keep_wire() {
+  if (wire_ == nullptr || !wire_->stay())
+    return;
+  begin_health();
+  flush_later();
 }
 
 void channel_actor::dismiss_prober() {

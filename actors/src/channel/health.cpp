@@ -190,7 +190,7 @@ void health::act(probe_schedule::step what) {
     case probe_schedule::step::fail: {
       const auto reason = probe_failure(probing_->schedule.failures_in_a_row(), probing_->last_failure);
       // Once is enough: the connection ends with this turn.
-      end();
+      rest();
       owner_.abort_later(reason);
       break;
     }
@@ -223,9 +223,19 @@ void health::stop_probing() {
   set(health_cause::probe_failing, false, {});
 }
 
+void health::let_go() {
+  rest();
+  set(health_cause::probe_failing, false, {});
+  set(health_cause::queue_too_old, false, {});
+}
+
 void health::end() noexcept {
-  may_probe_ = false;
+  rest();
   causes_ = 0;
+}
+
+void health::rest() noexcept {
+  may_probe_ = false;
   if (probing_ != nullptr) {
     probing_->schedule.end();
     probing_->due.cancel();

@@ -46,6 +46,8 @@ public:
   void note_reading();
   /// Nothing more can be sent on it: nobody is asked.
   void stop_probing();
+  /// It takes nothing more, and another comes behind it: nobody is asked, nothing waits for this one, and all causes are gone.
+  void let_go();
   /// It is gone, or on its way to its end, and all causes with it.
   void end() noexcept;
 
@@ -56,6 +58,8 @@ private:
   struct probing;
   struct queue_watch;
 
+  /// No timer runs any more; the causes stay.
+  void rest() noexcept;
   void begin_probing();
   void follow_probing();
   void handle_probe_timeout();

@@ -403,8 +403,8 @@ void outbound::follow_expiry(std::optional<time_point> next) {
 }
 
 void outbound::note_full() {
-  // A new connection is not slow because its peer was away for long.
-  if (ledger_.limits().overflow == overflow_policy::disconnect && backlog_ == 0)
+  // A new connection is not slow because its peer was away for long, nor one that takes no more because another comes.
+  if (ledger_.limits().overflow == overflow_policy::disconnect && backlog_ == 0 && !owner_.is_retiring())
     owner_.abort_later(too_slow());
 }
 

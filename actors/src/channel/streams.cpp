@@ -3,6 +3,7 @@
 #include "channel/channel_actor.hpp"
 
 #include <actorwire/actors/errors.hpp>
+#include <actorwire/messages/stream_codes.hpp>
 #include <actorwire/transports/transport.hpp>
 
 #include <algorithm>
@@ -40,6 +41,12 @@ transport_error has_stalled(stream_id stream) {
                         + " was cut short: no byte was taken for operation_timeout although some wait");
 }
 
+transport_error out_of_time(stream_id stream) {
+  return make_error(error_code::stream_reset, phase::close, origin::local,
+                    "stream " + std::to_string(stream)
+                        + " was cut short: it was still open when its connection had to end in favour of another");
+}
+
 transport_error leaving() {
   return make_error(error_code::not_connected, phase::close, origin::local,
                     "the connection takes no new streams, because it ends");
@@ -66,7 +73,7 @@ streams::~streams() {
 
 void streams::open(const open_stream& request, open_promise asker) {
   put_off([this, request, asker](const transport_error* lost) mutable {
-    if (lost != nullptr || is_finishing_) {
+    if (lost != nullptr || is_finishing_ || refuses_new_) {
       asker.deliver(to_caf_error(lost != nullptr ? *lost : leaving()));
       return;
     }
@@ -172,6 +179,30 @@ void streams::finish_all() {
   is_finishing_ = true;
   for (auto& [id, each] : streams_)
     finish(id);
+}
+
+void streams::give_up_all() {
+  std::vector<stream_id> all;
+  for (const auto& [id, each] : streams_)
+    all.push_back(id);
+  for (const auto id : all) {
+    auto& which = *find(id);
+    if (!which.sending_over || which.in)
+      which.note_reset(stream_retired_code);
+    if (!which.sending_over) {
+      which.sending_over = true;
+      which.send_due = stream_state::never;
+      give_up_sending(which, out_of_time(id));
+      carrier_->reset(id, stream_retired_code);
+      publish(which, stream_reset{user_.source(), user_.generation(), id, stream_half::sending, stream_retired_code});
+    }
+    if (which.in) {
+      end_receiving(which, out_of_time(id));
+      carrier_->stop(id, stream_retired_code);
+      publish(which, stream_reset{user_.source(), user_.generation(), id, stream_half::receiving, stream_retired_code});
+    }
+    forget_if_over(which);
+  }
 }
 
 void streams::touch(stream_id id) {

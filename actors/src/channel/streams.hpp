@@ -64,6 +64,10 @@ public:
 
   /// Ends our halves of all streams, and of all that the peer still opens. None is opened any more.
   void finish_all();
+  /// None is opened from this side, or may be again; those that are open, and those that the peer opens, go on.
+  void refuse_new(bool refuses) noexcept { refuses_new_ = refuses; }
+  /// Cuts short all halves that are not over.
+  void give_up_all();
 
   /// Something waits to be sent on a stream, or more is wanted of it.
   void touch(stream_id stream);
@@ -104,6 +108,8 @@ public:
   /// What the peer, or the network's memory, has done to end the whole connection; empty while that is well.
   [[nodiscard]] const std::optional<transport_error>& failure() const noexcept { return failure_; }
 
+  [[nodiscard]] bool is_empty() const noexcept { return streams_.empty(); }
+
   /// Whether there is any, whoever opened it, or something that is still to be done or answered.
   [[nodiscard]] bool is_in_use() const noexcept {
     return !streams_.empty() || !datagrams_.empty() || !put_off_.empty();
@@ -116,6 +122,8 @@ public:
   /// Whether what was sent on them has arrived.
   [[nodiscard]] bool is_all_acknowledged() const;
 
+  /// Datagrams came that nobody was given.
+  void note_discarded(std::uint64_t datagrams) noexcept { datagrams_discarded_ += datagrams; }
   [[nodiscard]] std::uint64_t datagrams_discarded() const noexcept { return datagrams_discarded_; }
 
   /// The transport has ended and is not called any more. What it brought may still be passed on.
@@ -182,6 +190,7 @@ private:
   time_point next_due_ = stream_state::never;
   std::optional<transport_error> failure_;
   bool is_finishing_ = false;
+  bool refuses_new_ = false;
   /// By direction: whether one was refused since the peer last allowed more.
   std::array<bool, names_of(stream_direction{}).size()> was_refused_{};
 };

@@ -116,8 +116,10 @@ private:
   void on_datagram(payload body) final {
     wire_->note_arrival();
     // Nobody may be given one that comes before its connection is used, and it may be lost like any other.
-    if (!wire_->stands_by())
-      handle_streams([&](streams& all) { all.handle_datagram(std::move(body)); });
+    if (wire_->stands_by())
+      wire_->drop_datagram();
+    else
+      handle_streams([body = std::move(body)](streams& all) mutable { all.handle_datagram(std::move(body)); });
   }
 
   void on_datagram_done(std::uint64_t id, bool was_sent) final {

@@ -18,6 +18,9 @@ constexpr std::size_t pieces_per_send = 64;
 constexpr auto shortest_acknowledgement_wait = std::chrono::milliseconds{1};
 constexpr auto longest_acknowledgement_wait = std::chrono::milliseconds{50};
 
+/// What is left to a transport, whose time to end is over, after the streams that were still open were given up.
+constexpr auto time_to_part = std::chrono::seconds{1};
+
 } // namespace
 
 wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
@@ -90,6 +93,12 @@ void wire::handle_received(payload bytes) {
 }
 
 void wire::handle_peer_finished() {
+  // What is sent on it may never be read.
+  if (user_ != nullptr && stands_by() && !user_->config().allow_half_open) {
+    abort_later(make_error(error_code::peer_closed, phase::established, origin::remote,
+                           "the peer ended its side before the connection was used"));
+    return;
+  }
   peer_finished_ = true;
   note_end();
   end_if_done();
@@ -101,6 +110,7 @@ void wire::handle_writable() {
 }
 
 void wire::handle_address_changed(const std::string& local, const std::string& remote) {
+  catch_up();
   if (user_ == nullptr)
     return;
   if (reserve_ == nullptr) {
@@ -131,7 +141,7 @@ void wire::handle_closed(const transport_error& reason) {
 void wire::give_up(const transport_error& reason) {
   // An orderly end that this side did not ask for is the peer's doing, and a reason to connect again.
   auto cause = reason;
-  if (reason.code == error_code::closed && !end_is_wanted_)
+  if (reason.code == error_code::closed && !end_is_wanted_ && !is_to_retire_)
     cause = make_error(error_code::peer_closed, reason.where, origin::remote, "closed by the peer");
   // `reason` may be the one that was waited with.
   const auto waited_with = std::move(ending_);
@@ -199,7 +209,7 @@ void wire::handle_timeout() {
   }
   if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
     follow_peer();
-  if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now) {
+  if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now && !give_up_streams()) {
     abort(make_error(error_code::closed, phase::close, origin::local,
                      "a connection that was to be renewed did not end in time"));
     return;
@@ -254,6 +264,8 @@ void wire::flush() {
 void wire::take_over() {
   is_connected_ = true;
   ready_since_ = where_.now();
+  // Nothing was read before.
+  note_arrival();
   user_->attach_wire(*this, reserve_->opening);
   // The rest is this transport's doing, and comes with its own turn.
   pump_later();
@@ -272,6 +284,8 @@ void wire::catch_up() {
   if (reserve_ == nullptr || !is_connected_)
     return;
   const auto kept = std::move(reserve_);
+  if (kept->datagrams_dropped > 0 && user_ != nullptr)
+    all_streams().note_discarded(kept->datagrams_dropped);
   for (const auto& event : kept->events)
     handle_streams(event);
   if (peer_finished_)
@@ -358,11 +372,45 @@ void wire::follow_peer() {
 }
 
 void wire::retire(std::chrono::milliseconds limit) {
+  is_to_retire_ = true;
+  set(deadline::retirement,
+      std::min<time_point>(deadlines_[static_cast<std::size_t>(deadline::retirement)], where_.lived() + limit));
+  if (is_multiplexed() && user_ != nullptr)
+    all_streams().refuse_new(true);
+  retire_if_due();
+}
+
+bool wire::stay() {
+  if (is_finished_ || !is_to_retire_)
+    return false;
+  is_to_retire_ = false;
+  set(deadline::retirement, never);
+  if (streams_ != nullptr)
+    streams_->refuse_new(false);
+  return std::exchange(is_retiring_, false);
+}
+
+void wire::retire_if_due() {
+  // Where all that was accepted is to leave by this transport, that is its end as well.
+  if (is_to_retire_ && !is_retiring_ && !end_is_wanted_ && (streams_ == nullptr || !streams_->is_in_use()))
+    begin_to_retire();
+}
+
+void wire::begin_to_retire() {
   is_retiring_ = true;
-  end_is_wanted_ = true;
-  set(deadline::retirement, where_.lived() + limit);
-  finish_streams();
   where_.flush_later(flusher_);
+  if (user_ != nullptr)
+    user_->note_retirement();
+}
+
+bool wire::give_up_streams() {
+  if (gave_up_streams_ || ending_ || user_ == nullptr || streams_ == nullptr || streams_->is_empty())
+    return false;
+  gave_up_streams_ = true;
+  set(deadline::retirement, where_.lived() + time_to_part);
+  streams_->give_up_all();
+  begin_to_retire();
+  return true;
 }
 
 void wire::abort(const transport_error& reason) {
@@ -434,6 +482,7 @@ void wire::after_streams() {
     end_when_drained();
     return;
   }
+  retire_if_due();
   if (streams_->has_work())
     where_.flush_later(flusher_);
   set(deadline::streams, streams_->next_timeout());
@@ -526,6 +575,9 @@ void wire::end_if_done() {
     // A subscriber that never answers does not keep the connection half open for ever.
     if (!user_->config().allow_half_open)
       set(deadline::peer_finished, where_.lived() + user_->config().operation_timeout);
+    // The other is there already, for what the peer may not read any more.
+    if (is_to_retire_ && !is_retiring_)
+      begin_to_retire();
     user_->note_peer_finished();
   }
 }

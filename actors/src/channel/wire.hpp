@@ -97,7 +97,10 @@ public:
   void stand_by() { reserve_ = std::make_unique<reserve>(); }
 
   /// Whether it is not the channel's wire yet.
-  [[nodiscard]] bool stands_by() const noexcept { return reserve_ != nullptr; }
+  [[nodiscard]] bool stands_by() const noexcept { return reserve_ != nullptr && !is_connected_; }
+
+  /// A datagram has come that nobody can be given.
+  void drop_datagram() noexcept { ++reserve_->datagrams_dropped; }
 
   /// The channel's other wire has ended: this one is attached in its place.
   void take_over();
@@ -117,14 +120,22 @@ public:
   /// Ends our side like `finish`, but because the peer ended its.
   void follow_peer();
 
-  /// Lets the transport go, in favour of another: it takes no further message, tells the peer its end behind those that it
-  /// took, when the calls among them are answered, ends when the peer does, and is cut after `limit`. What waits stays for
-  /// the next.
+  /// Lets the transport go, in favour of another. Streams other than 0 that are open go on until they are over, or given up
+  /// after `limit`, and none is opened any more. Then, which is at once where there are none, it *retires*: it takes no further
+  /// message, tells the peer its end behind those that it took, when the calls among them are answered, ends when the peer does,
+  /// and is cut after `limit`, or a moment later where streams had to be given up. What waits stays for the next. A second call
+  /// can only shorten the time.
   void retire(std::chrono::milliseconds limit);
-  [[nodiscard]] bool is_retiring() const noexcept { return is_retiring_; }
 
   /// Whether our end is to come, as soon as nothing keeps it back.
   [[nodiscard]] bool is_about_to_finish() const noexcept { return (finish_wanted_ || is_retiring_) && !is_finished_; }
+
+  /// There is no other: unless the peer was told the end already, the transport goes on as before. Returns whether it had
+  /// retired, and takes messages again.
+  bool stay();
+
+  /// Whether what is accepted now leaves by another.
+  [[nodiscard]] bool is_retiring() const noexcept { return is_retiring_; }
 
   /// Ends the transport at once.
   void abort(const transport_error& reason);
@@ -188,11 +199,18 @@ private:
   /// What is kept until it is time.
   struct reserve {
     transport_opening opening;
+    std::uint64_t datagrams_dropped = 0;
     /// What was to be told of the streams other than 0.
     std::vector<std::function<void(streams&)>> events;
   };
   void put_off(std::function<void(streams&)> event);
   void catch_up();
+
+  /// Retires if it is to and can.
+  void retire_if_due();
+  void begin_to_retire();
+  /// Cuts the other streams short, for which there is no more time. Returns whether there were any, for the first time.
+  bool give_up_streams();
 
   void pump();
   void note_end();
@@ -240,6 +258,8 @@ private:
   bool end_is_wanted_ = false;
   bool finish_wanted_ = false;
   bool close_wanted_ = false;
+  bool is_to_retire_ = false;
+  bool gave_up_streams_ = false;
   bool is_retiring_ = false;
   bool is_finished_ = false;
   bool peer_finished_ = false;

@@ -99,8 +99,7 @@ public:
         return ledger_.why_full({1, size}, is_ready_);
       gone = take_victims(victims);
     }
-    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now};
-    added.is_bound = label.kind == frame_kind::answer || label.kind == frame_kind::refusal;
+    queued added{framed_message{std::move(body), *envelope}, std::move(reply), options, now, label};
     if (taken_place != nullptr) {
       added.place = taken_place->place;
       gone.push_back(std::exchange(*taken_place, std::move(added)));
@@ -252,7 +251,7 @@ public:
     lost_at_ = now;
     auto started = take_started();
     auto unwilling = take_queued([is_ready_next](const queued& entry) {
-      return entry.is_bound || (entry.policy != when_down::queue && !is_ready_next);
+      return entry.is_reply || (entry.policy != when_down::queue && !is_ready_next);
     });
     return settle_lost(std::move(started), std::move(unwilling), why, settle);
   }
@@ -337,7 +336,8 @@ private:
 
   /// A message of which at most a part was handed over.
   struct queued {
-    queued(framed_message&& whole, Reply&& whom, const send_options& options, time_point now) noexcept
+    queued(framed_message&& whole, Reply&& whom, const send_options& options, time_point now,
+           const frame_label& label = {}) noexcept
       : message(std::move(whole)),
         reply(std::move(whom)),
         accepted_at(now),
@@ -346,7 +346,8 @@ private:
         policy(options.policy),
         wanted(options.wanted),
         priority(options.priority),
-        is_idempotent(options.idempotent) {}
+        is_idempotent(options.idempotent),
+        is_reply(label.kind == frame_kind::answer || label.kind == frame_kind::refusal) {}
 
     framed_message message;
     Reply reply;
@@ -362,8 +363,8 @@ private:
     outcome wanted;
     std::uint8_t priority;
     bool is_idempotent : 1;
-    /// It means nothing to the next connection.
-    bool is_bound : 1 = false;
+    /// To a call that came on this connection, so that it means nothing on another.
+    bool is_reply : 1;
 
     /// What becomes of it when it is not handed over any more.
     [[nodiscard]] outcome result_if_lost() const noexcept {

@@ -116,18 +116,20 @@ void lease_book::note_ready(connection_id peer, time_point now) {
   if (position == members_.end() || position->second.is_leaving || !position->second.is_away)
     return;
   auto& entry = position->second;
-  set_down(peer, entry, false);
+  set_down(peer, entry, false, false);
   entry.is_away = false;
   entry.has_given_up = false;
   make_free(peer, entry, now);
 }
 
 void lease_book::note_away(connection_id peer) {
-  note_down(peer);
   const auto position = members_.find(peer);
-  if (position == members_.end() || position->second.is_leaving || position->second.is_away)
+  if (position == members_.end() || position->second.is_leaving)
     return;
   auto& entry = position->second;
+  set_down(peer, entry, true, entry.is_held_back);
+  if (entry.is_away)
+    return;
   const auto was_free = entry.lease == 0 && is_lendable(entry);
   entry.is_away = true;
   if (!was_free)
@@ -139,10 +141,16 @@ void lease_book::note_away(connection_id peer) {
     cease_to_idle(peer, entry);
 }
 
-void lease_book::note_down(connection_id peer) {
+void lease_book::note_held_back(connection_id peer) {
   const auto position = members_.find(peer);
   if (position != members_.end() && !position->second.is_leaving)
-    set_down(peer, position->second, true);
+    set_down(peer, position->second, position->second.has_failed, true);
+}
+
+void lease_book::note_let_go(connection_id peer) {
+  const auto position = members_.find(peer);
+  if (position != members_.end() && !position->second.is_leaving)
+    set_down(peer, position->second, position->second.has_failed, false);
 }
 
 void lease_book::note_cleared(connection_id peer, time_point now) {
@@ -170,7 +178,7 @@ void lease_book::leave(connection_id peer) {
 /// `entry` is in neither list of its group, and not lent.
 void lease_book::begin_to_leave(connection_id id, member& entry) {
   cease_to_idle(id, entry);
-  set_down(id, entry, false);
+  set_down(id, entry, false, false);
   entry.is_leaving = true;
   ++groups_.at(entry.home).leaving;
   ++leaving_;
@@ -233,6 +241,12 @@ std::optional<lease_step> lease_book::poll(time_point now) {
       return step;
     drop_if_empty(id);
   }
+  while (!is_full_ && blocked_.empty() && !lacking_.empty()) {
+    const auto id = *lacking_.begin();
+    if (const auto step = serve(id, now))
+      return step;
+    drop_if_empty(id);
+  }
   if (!waiting_until_.empty() && waiting_until_.begin()->first <= now)
     return lease_step{lease_step::kind::refuse, waiting_until_.begin()->second, 0, 0};
   while (!idle_since_.empty()) {
@@ -281,14 +295,18 @@ std::optional<lease_step> lease_book::serve(group_id id, time_point now) {
   const auto on_hand = home.away.size() + home.free.size();
   const auto may_grow = size_of(home) < group_max_;
   const auto lacks_one = may_grow && home.line.size() > on_hand;
+  const auto lacks_spare = may_grow && home.line.size() + idle_wanted(home, now) > on_hand;
   // Whoever waits for a place goes before those who may come.
-  const auto lacks_spare = may_grow && blocked_.empty() && home.line.size() + idle_wanted(home, now) > on_hand;
-  if (!is_full_ && (lacks_one || lacks_spare))
+  if (!is_full_ && (lacks_one || (lacks_spare && blocked_.empty())))
     return lease_step{lease_step::kind::make, 0, 0, 0, id};
   if (lacks_one)
     block(id, home);
   else
     unblock(home);
+  if (lacks_spare && !lacks_one)
+    lacking_.insert(id);
+  else
+    lacking_.erase(id);
   if (!home.impatient.empty() && is_down(home))
     return lease_step{lease_step::kind::refuse, *home.impatient.begin(), 0, 0};
   return std::nullopt;

@@ -57,7 +57,8 @@ struct lease_step {
 /// is *down* when its last attempt has failed, it has lost its connection, or a breaker holds it back; where all are,
 /// those who do not want to wait then are refused.
 ///
-/// A group that was used not longer than `lease_idle_timeout` ago keeps `min_idle` peers free, as far as there is a place.
+/// A group that was used not longer than `lease_idle_timeout` ago keeps `min_idle` peers free, as far as there is a place and
+/// nobody waits for one; where there was none, they are made when there is.
 ///
 /// Rules that hold after a `poll` that returns nothing: no group has both a waiter and a free peer; the ends of all waits
 /// and leases lie ahead; a group with more waiters than peers that are away has as many peers as it may, or there is no
@@ -116,11 +117,12 @@ public:
   void cannot_grow() noexcept { is_full_ = true; }
   void may_grow() noexcept;
 
-  /// The peer is connected; or its attempt has failed or its connection was lost; or it is held back. All ignore peers that
-  /// are not here, or leaving.
+  /// The peer is connected; or its attempt has failed or its connection was lost; or it is held back, or is so no longer. All
+  /// ignore peers that are not here, or leaving.
   void note_ready(connection_id peer, time_point now);
   void note_away(connection_id peer);
-  void note_down(connection_id peer);
+  void note_held_back(connection_id peer);
+  void note_let_go(connection_id peer);
 
   /// The peer that was given back says that nothing is left of its last owner, and that it does not close. Ignores peers
   /// that are not here.
@@ -233,11 +235,15 @@ private:
     /// It was given back, and has not said yet that it can be lent again.
     bool is_cleared = true;
     bool has_given_up = false;
-    bool is_down = false;
+    /// Its last attempt has failed, or it has lost its connection.
+    bool has_failed = false;
+    bool is_held_back = false;
     bool is_leaving = false;
     /// Whether nobody has it and nobody waits for it: all that are free, and those that are away where nobody waits.
     bool is_idle = false;
     time_point idle_since{};
+
+    [[nodiscard]] bool is_down() const noexcept { return has_failed || is_held_back; }
   };
 
   struct applicant {
@@ -269,7 +275,7 @@ private:
   [[nodiscard]] time_point last_use(const group& home, time_point now) const noexcept;
   /// How many are to be free at present, whether anybody waits or not.
   [[nodiscard]] std::size_t idle_wanted(const group& home, time_point now) const noexcept;
-  void set_down(connection_id id, member& entry, bool is_down);
+  void set_down(connection_id id, member& entry, bool has_failed, bool is_held_back);
   void begin_to_leave(connection_id id, member& entry);
   [[nodiscard]] bool is_kept(connection_id id, time_point now);
   [[nodiscard]] std::optional<lease_step> serve(group_id id, time_point now);
@@ -306,6 +312,8 @@ private:
   std::set<group_id> to_serve_;
   /// Groups that wait until there is a place for another peer, the one that has waited the longest first.
   std::map<std::uint64_t, group_id> blocked_;
+  /// Groups that would keep more peers free, and found no place for them.
+  std::set<group_id> lacking_;
   std::set<instant> waiting_until_;
   std::set<instant> leased_until_;
   /// Idle peers by when they became so.

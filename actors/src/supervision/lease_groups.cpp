@@ -51,11 +51,14 @@ std::size_t lease_book::idle_wanted(const group& home, time_point now) const noe
   return min_idle_;
 }
 
-void lease_book::set_down(connection_id id, member& entry, bool is_down) {
-  if (std::exchange(entry.is_down, is_down) == is_down)
+void lease_book::set_down(connection_id id, member& entry, bool has_failed, bool is_held_back) {
+  const auto was_down = entry.is_down();
+  entry.has_failed = has_failed;
+  entry.is_held_back = is_held_back;
+  if (entry.is_down() == was_down)
     return;
   auto& home = groups_.at(entry.home);
-  if (!is_down) {
+  if (was_down) {
     home.down.erase(id);
     return;
   }
@@ -81,6 +84,7 @@ void lease_book::drop_if_empty(group_id id) {
   if (!home.line.empty() || size_of(home) > 0)
     return;
   unblock(home);
+  lacking_.erase(id);
   options_.release(home.what.options);
   const auto [first, last] = by_hash_.equal_range(home.hash);
   by_hash_.erase(std::find_if(first, last, [id](const auto& entry) { return entry.second == id; }));

@@ -121,6 +121,9 @@ public:
   /// other is ready. Returns false if there is no such peer, or nothing to replace.
   bool renew(connection_id id, std::chrono::milliseconds limit, time_point now);
 
+  /// The peer has ended: what would have taken the place of its present connection does not.
+  void drop_replacement(connection_id id);
+
   /// Nobody uses the present connection, which is about to end in order: its end is no loss, and the peer is `idle` then, until
   /// `wake`. Returns false if there is no such peer, or no connection, or another takes the place of this one.
   bool rest(connection_id id);

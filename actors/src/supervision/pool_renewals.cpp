@@ -25,6 +25,11 @@ bool pool::renew(connection_id id, std::chrono::milliseconds limit, time_point n
   return true;
 }
 
+void pool::drop_replacement(connection_id id) {
+  if (const auto* peer = find(id))
+    cancel_renewal(*peer);
+}
+
 const endpoint& pool::carrier_of(const entry& peer, std::uint8_t index) noexcept {
   return index == 0 ? peer.remote : (*peer.alternatives)[index - 1U];
 }
@@ -53,7 +58,9 @@ std::optional<dial> pool::poll_renewal(time_point now) {
   for (auto head = next_renewal(); head && head->first <= now; head = next_renewal()) {
     const auto& peer = entries_.at(head->second);
     const auto& waiting = *renewals_.find(peer.id);
-    if (find_open(peer) != nullptr) {
+    // What is held against an endpoint by which the peer is not connected says nothing of its next connection.
+    const auto* carrying = book_.open_count() > 0 ? book_.look_up(carrier_of(peer, peer.carried_by)) : nullptr;
+    if (carrying != nullptr && carrying->open) {
       // Those without a connection go first, and one of them at a time.
       renewals_.postpone(peer.id,
                          now
@@ -98,12 +105,13 @@ bool pool::end_replaced(entry& peer, attempt_id attempt, time_point now) {
   if (planned == nullptr)
     return false;
   if (planned->attempt == attempt) {
-    if (planned->stands_by) {
-      // The old connection ends, whatever there is after it.
-      renewals_.forget(peer.id);
+    // One that closes dials no more.
+    if (is_leaving(peer)) {
+      cancel_renewal(peer);
       return true;
     }
-    gate_.leave();
+    if (!planned->stands_by)
+      gate_.leave();
     auto due = planned->delays.failed(*peer.policy, true, now, random_);
     // There is a connection, and no reason ever to give up.
     if (!due)

@@ -60,7 +60,7 @@ public:
   /// The replacement of a peer that waits for its time is dialled.
   void begin(connection_id peer, attempt_id attempt, time_point now);
 
-  /// There is no replacement yet: the next may be dialled at `due`.
+  /// There is no replacement yet, or none any more: the next may be dialled at `due`.
   void postpone(connection_id peer, time_point due);
 
   /// Nothing is planned any more.

@@ -94,8 +94,24 @@ TEST_CASE("who does not want to wait while all are down is refused when the last
   SECTION("a breaker that holds the only one back") {
     const auto hasty = at.ask(desk::impatient());
     REQUIRE_FALSE(at.step());
-    at.book.note_down(1);
+    at.book.note_held_back(1);
     CHECK(at.step()->waiter == hasty);
+  }
+  SECTION("a breaker that has held the only one back, and lets it go") {
+    const auto patient = at.ask();
+    REQUIRE_FALSE(at.step());
+    at.book.note_held_back(1);
+    at.book.note_let_go(1);
+    at.ask(desk::impatient());
+    CHECK_FALSE(at.step());
+    // What has failed of itself is down all the same.
+    for (const connection_id peer : {1, 2}) {
+      at.book.note_away(peer);
+      at.book.note_held_back(peer);
+      at.book.note_let_go(peer);
+    }
+    CHECK(at.step()->what == kind::refuse);
+    CHECK(at.book.withdraw(patient));
   }
   SECTION("one that is lent, and lost") {
     desk of_one{1};

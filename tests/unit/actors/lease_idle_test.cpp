@@ -302,3 +302,49 @@ TEST_CASE("peers that nobody waits for take no place from those who wait", "[P1]
   REQUIRE_FALSE(at.step());
   CHECK(at.connect(4).waiter == stranger);
 }
+
+TEST_CASE("free peers that found no place are made when there is one", "[P1][P3][P5]") {
+  desk at{4, 5min, 2};
+  at.places = 1;
+  at.ask(desk::want(1));
+  REQUIRE_FALSE(at.step());
+  at.connect(1);
+  REQUIRE_FALSE(at.step());
+  REQUIRE(at.last_peer == 1);
+  SECTION("when another peer has gone") {
+    at.places = 1;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 2);
+    at.places = 2;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 3);
+  }
+  SECTION("behind whoever waits for a place") {
+    const auto stranger = at.ask(desk::want(2));
+    REQUIRE_FALSE(at.step());
+    at.places = 3;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 4);
+    CHECK(at.connect(2).waiter == stranger);
+  }
+  SECTION("when whoever has waited for a place waits no more") {
+    const auto stranger = at.ask(desk::want(2));
+    REQUIRE_FALSE(at.step());
+    REQUIRE(at.book.withdraw(stranger));
+    at.places = 1;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    CHECK(at.last_peer == 2);
+  }
+  SECTION("unless its group is not used any more") {
+    at.book.remove(1);
+    REQUIRE_FALSE(at.step());
+    at.places = 1;
+    at.book.may_grow();
+    REQUIRE_FALSE(at.step());
+    at.check_is_empty();
+  }
+}

@@ -238,8 +238,7 @@ private:
       // P5: whatever becomes of it, the connection stays.
       REQUIRE_FALSE(what);
       in_flight_ -= peer.stands_by ? 0 : 1;
-      if (peer.stands_by)
-        peer.is_renewal_wanted = false;
+      // P5: it failed like any other attempt, and what it was for is still wanted.
       peer.replacement = 0;
       peer.stands_by = false;
       return;

@@ -141,18 +141,68 @@ TEST_CASE("a connection that is lost while another is dialled is a loss, and the
     CHECK_FALSE(with.peers.connected(second.id, second.attempt, with.now));
     with.end(second);
   }
-  SECTION("when the other is lost before it is used") {
+  SECTION("when the other is lost before it is used, and no more has come") {
     with.peers.connected(second.id, second.attempt, with.now);
     with.end(second);
     with.check_is_ready(1);
+    CHECK(with.next_dial().renewal_limit);
+    CHECK(with.peers.stats().connecting == 1);
     const auto what = with.peers.ended(first.id, first.attempt, pool_fixture::reset_by_peer(), with.now);
     REQUIRE(what);
     CHECK(what->state == connection_state::backoff);
+    CHECK(with.peers.stats().connecting == 0);
     CHECK(with.peers.stats().losses == 1);
   }
   const auto third = with.next_dial();
   CHECK_FALSE(third.renewal_limit);
   REQUIRE(with.peers.connected(third.id, third.attempt, with.now) == 2);
+}
+
+TEST_CASE("a replacement that is lost before it is used is an attempt that failed", "[P5][B4]") {
+  mortals with;
+  const auto first = with.connect();
+  auto order = with.next_dial();
+  for (std::uint32_t failure = 0; failure < 10; ++failure) {
+    REQUIRE(order.failures == failure);
+    REQUIRE_FALSE(with.peers.connected(order.id, order.attempt, with.now));
+    with.end(order);
+    REQUIRE(with.peers.stats().connecting == 0);
+    with.check_is_ready(1);
+    const auto started = with.now;
+    order = with.next_dial();
+    REQUIRE(order.renewal_limit);
+    REQUIRE(with.now == started + delay_of(with.options.reconnection, failure));
+  }
+  REQUIRE_FALSE(with.peers.connected(order.id, order.attempt, with.now));
+  with.end(first);
+  with.check_is_ready(2);
+}
+
+TEST_CASE("one that is lost while the peer closes is not replaced", "[P5][B10]") {
+  mortals with;
+  const auto first = with.connect();
+  const auto second = with.next_dial();
+  with.peers.connected(second.id, second.attempt, with.now);
+  REQUIRE(with.peers.close(first.id, close_mode::drain, with.now) == connection_state::draining);
+  with.end(second);
+  CHECK_FALSE(with.peers.next_timeout());
+  CHECK(with.peers.ended(first.id, first.attempt, pool_fixture::reset_by_peer(), with.now)->state
+        == connection_state::closed);
+}
+
+TEST_CASE("a peer that has ended does not count a replacement that it has not used", "[P5]") {
+  mortals with;
+  const auto first = with.connect();
+  const auto second = with.next_dial();
+  with.peers.connected(second.id, second.attempt, with.now);
+  REQUIRE(with.peers.close(first.id, close_mode::drain, with.now) == connection_state::draining);
+  with.peers.drop_replacement(first.id);
+  CHECK(with.peers.ended(first.id, first.attempt, pool_fixture::reset_by_peer(), with.now)->state
+        == connection_state::closed);
+  with.end(second);
+  CHECK(with.peers.stats().connects == 1);
+  CHECK(with.peers.stats().renewals == 0);
+  CHECK(with.peers.stats().connecting == 0);
 }
 
 TEST_CASE("closing ends the attempt for another connection, and keeps one that is ready already", "[P5][B10][D1]") {
@@ -299,6 +349,33 @@ TEST_CASE("while the breaker of its endpoint is open no connection is renewed", 
   while (order.id != first.id);
   CHECK(order.renewal_limit);
   CHECK(with.now <= healed + with.options.reconnection.max_delay);
+}
+
+TEST_CASE("the breaker of an endpoint by which a peer is not connected does not keep it from being renewed",
+          "[P5][P4]") {
+  pool_limits limits;
+  limits.breaker_failures = 1;
+  mortals with{limits};
+  const std::vector<endpoint> alternatives{pool_fixture::server(2), pool_fixture::server(3)};
+  const auto id = with.peers.acquire(pool_fixture::server(1), with.options, with.now, alternatives).value().id;
+  const auto first = with.next_dial();
+  REQUIRE(with.peers.connected(id, first.attempt, with.now, &alternatives[1]) == 1);
+  const auto due = with.peers.next_timeout().value();
+  // One that fails opens the breaker of the first, or of the one that carries the peer.
+  const auto port = GENERATE(std::uint16_t{1}, std::uint16_t{3});
+  auto other = with.options;
+  other.transport.mtu = 1'400;
+  with.now = due - 1ms;
+  const auto sibling = with.peers.acquire(pool_fixture::server(port), other, with.now).value().id;
+  const auto attempt = with.peers.poll_dial(with.now).value();
+  REQUIRE(attempt.id == sibling);
+  with.now = due;
+  REQUIRE(with.peers.ended(sibling, attempt.attempt, pool_fixture::refused(), with.now));
+  REQUIRE(with.peers.breaker(pool_fixture::server(port)));
+  const auto order = with.peers.poll_dial(with.now);
+  REQUIRE(order.has_value() == (port == 1));
+  if (order)
+    CHECK((order->id == id && order->renewal_limit));
 }
 
 TEST_CASE("a renewal that is asked for begins at once, and once more where an attempt had begun", "[P5]") {
