@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -277,6 +278,25 @@ TEST_CASE("calls on a stream are answered on it, and end with it", "[simulation]
   with.world.run_for(100ms);
   CHECK(is_unanswered(*aside, true));
   CHECK(adds_up(with.figures().lifetime.calls, 0));
+}
+
+TEST_CASE("a connection with streams ends when calls on all of them are answered", "[simulation][streams][D2]") {
+  auto options = over_quic();
+  options.transport.framing.mode = framing_mode::numbered;
+  host_and_peer with{options, stream_manners::sink};
+  const auto stream = with.open();
+  const auto call = with.user.call(with.peer, "call", on(stream, GENERATE(outcome::written, outcome::acked)));
+  with.world.run_for(100ms);
+  const auto closed = with.user.close(with.peer, close_mode::drain, 30s);
+  with.world.run_for(5s);
+  CHECK(with.host.last().finished == std::set<stream_id>{stream});
+  with.host.last().send(stream, encoded({frame_kind::answer, 1, "at last"}));
+  with.world.run_for(100ms);
+  REQUIRE(call->value);
+  CHECK(call->value->body.text() == "at last");
+  CHECK(with.host.last().finished.count(0) == 1);
+  with.world.run_for(30s);
+  CHECK(closed->value);
 }
 
 } // namespace actorwire::test
