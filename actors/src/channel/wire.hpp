@@ -122,6 +122,8 @@ public:
 
   /// Whether our end is to come, as soon as nothing keeps it back.
   [[nodiscard]] bool is_about_to_finish() const noexcept { return (finish_wanted_ || is_retiring_) && !is_finished_; }
+  /// Whether that is so only because calls of ours wait for their answers, and messages may still be sent.
+  [[nodiscard]] bool waits_for_answers() const noexcept;
 
   /// Ends the transport at once.
   void abort(const transport_error& reason);
