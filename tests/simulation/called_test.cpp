@@ -4,6 +4,7 @@
 #include "served_host.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -195,6 +196,38 @@ TEST_CASE("a call waits for somebody who wants data, and is refused to one who p
   with.world.run_for(100ms);
   REQUIRE(with.user.count<called>() == 1);
   CHECK(with.user.all<called>()[0].number == 2);
+}
+
+TEST_CASE("two sides that end at once and wait for each other's answers get them", "[simulation][D2]") {
+  callee with;
+  with.user.subscribe(with.peer);
+  with.world.run_now();
+  const auto call = with.user.call(with.peer, "call");
+  with.call(7, "from the other side");
+  with.call(8, "too");
+  with.world.run_for(100ms);
+  const auto questions = with.user.all<called>();
+  REQUIRE(questions.size() == 2);
+  const auto closes = GENERATE(true, false);
+  if (closes)
+    with.user.close(with.peer, close_mode::drain, 30s);
+  else
+    with.user.finish_stream(with.peer);
+  with.world.run_for(100ms);
+  const auto data = with.user.send(with.peer, "data");
+  const auto in_time = with.user.reply(with.peer, questions[0], "in time");
+  with.world.run_for(100ms);
+  CHECK(data->code() == (closes ? error_code::draining : error_code::closed));
+  CHECK(in_time->value);
+  CHECK(with.host.frames.back() == plain_frame{frame_kind::answer, 7, "in time"});
+  CHECK_FALSE(with.host.peer_finished);
+  with.host.send({frame_kind::answer, 1, "too"});
+  with.world.run_for(1ms);
+  const auto too_late = with.user.reply(with.peer, questions[1], "too late");
+  with.world.run_for(1s);
+  CHECK(call->value);
+  CHECK(with.host.peer_finished);
+  CHECK(too_late->code() == (closes ? error_code::draining : error_code::closed));
 }
 
 TEST_CASE("what refuses calls while data is pulled takes the place of nothing that is sent", "[simulation][D1][D6]") {

@@ -202,7 +202,9 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
   send_options options;
   options.policy = when_down::fail;
   options.stream = stream;
-  if (auto allowed = may_accept(options); !allowed)
+  // The peer may keep its end back for the answers to its calls as we do: whoever waits for each other is to go on.
+  const auto is_kept_open = is_ready() && stream == 0 && wire_->waits_for_answers();
+  if (auto allowed = is_kept_open ? result<void>{} : may_accept(options); !allowed)
     return allowed;
   outbound::recipient whom{asker, {}, 0};
   const auto accepted = sending_.accept(body, options, whom, label);

@@ -519,6 +519,11 @@ void wire::end_when_drained() {
   give_up(whole ? *ending_ : whole.error());
 }
 
+bool wire::waits_for_answers() const noexcept {
+  return finish_wanted_ && !close_wanted_ && !is_retiring_ && !is_finished_ && user_ != nullptr
+      && user_->awaits_answers();
+}
+
 bool wire::close_when_acknowledged() {
   // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
   if (bearer_->bytes_acked() >= bytes_taken_ && (streams_ == nullptr || streams_->is_all_acknowledged())) {

@@ -129,6 +129,8 @@ public:
 
   /// Whether our end is to come, as soon as nothing keeps it back.
   [[nodiscard]] bool is_about_to_finish() const noexcept { return (finish_wanted_ || is_retiring_) && !is_finished_; }
+  /// Whether that is so only because calls of ours wait for their answers, and messages may still be sent.
+  [[nodiscard]] bool waits_for_answers() const noexcept;
 
   /// There is no other: unless the peer was told the end already, the transport goes on as before. Returns whether it had
   /// retired, and takes messages again.
