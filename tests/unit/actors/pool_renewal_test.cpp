@@ -303,8 +303,8 @@ TEST_CASE("no more connections stand by than may connect at once, and all are re
     const auto old = std::ranges::find(connections, done.id, &dial::id);
     REQUIRE(old != connections.end());
     if (replaced % 2 == 0) {
-      // Or has ended before.
-      with.end(done);
+      // Or whose peer is closed before.
+      REQUIRE(with.peers.close(done.id, close_mode::abort, with.now));
     } else {
       with.end(*old);
     }
