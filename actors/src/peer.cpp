@@ -178,6 +178,9 @@ void peer::obey(peer_directive& directive) {
     case peer_directive::kind::take_back:
       cut_and_end(directive.reason);
       break;
+    case peer_directive::kind::look_at_session:
+      // Of accepted connections only.
+      break;
   }
 }
 

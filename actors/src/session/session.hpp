@@ -1,6 +1,5 @@
 #pragma once
 
-#include "session/number_range.hpp"
 #include "session/session_frame.hpp"
 #include "session/session_handshake.hpp"
 #include "session/session_limits.hpp"
@@ -10,6 +9,7 @@
 
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/sessions.hpp>
 #include <actorwire/transports/clock.hpp>
 
 #include <cstdint>

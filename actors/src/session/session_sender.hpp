@@ -1,6 +1,5 @@
 #pragma once
 
-#include "session/number_range.hpp"
 #include "session/replay_buffer.hpp"
 #include "session/session_frame.hpp"
 #include "session/session_handshake.hpp"
@@ -8,6 +7,7 @@
 
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/sessions.hpp>
 
 #include <cstddef>
 #include <cstdint>
