@@ -20,7 +20,8 @@
 namespace actorwire {
 
 /// The public interface of a listener, and what its parts tell it.
-using listener_interface = listener_actor::extend<sig<void(places_changed)>, sig<void(accept_failed)>>;
+using listener_interface =
+    listener_actor::extend<sig<void(places_changed)>, sig<void(accept_failed)>, sig<void(session_lost)>>;
 
 /// One listening address. The sockets and connections are kept by an `accept_actor` on each shard; this one passes on
 /// what the user wants and adds up what they report. It listens on all of its shards or on none.
@@ -65,6 +66,9 @@ private:
   void note_closed(const transport_error& why);
   [[nodiscard]] bool is_part(const caf::actor_addr& who) const;
   [[nodiscard]] bool is_receiver(const caf::actor_addr& who) const;
+  /// Gives up sessions whose clients were away for too long, and looks again in time.
+  void sweep_sessions();
+  void publish_lost(const std::vector<session_lost>& lost);
   /// Remembers an error of accepting or listening, or one that nobody waits for.
   void count_error(const transport_error& reason);
   void publish(listener_change change, const transport_error& reason = {});
@@ -93,6 +97,7 @@ private:
   /// Closes that were not passed on yet, because parts may still listen.
   std::vector<held_close> held_closes_;
   timer held_long_enough_;
+  timer sweep_;
   bool holds_closes_ = false;
   sockets state_ = sockets::closed;
   /// It was listening, or about to, when it began to close.

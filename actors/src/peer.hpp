@@ -41,11 +41,16 @@ public:
 
   void note_successor_ready(wire& line) override;
 
+  void note_session_over() override;
+
 private:
   void finishes() override;
   void leaves() override;
   void has_left() override;
   void becomes_ready(const transport_opening& opening) override;
+  void greets() override;
+  [[nodiscard]] result<void> is_greeted(const session_frame& frame) override;
+  [[nodiscard]] transport_error lose_session(const transport_error& reason);
   void wire_lost(const transport_error& reason) override;
   [[nodiscard]] bool has_successor() const noexcept override { return successor_ != nullptr && successor_->is_ready; }
   void successor_lost(wire& line) override;

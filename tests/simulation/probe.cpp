@@ -77,6 +77,14 @@ struct line {
     if (told.reason.code != error_code::none)
       out << ", " << actorwire::to_string(told.reason);
   }
+  void operator()(const session_opened& told) const {
+    out << "session " << (told.resumed ? "resumed" : "begun") << " in generation " << told.generation << ", "
+        << told.replayed << " again";
+  }
+  void operator()(const session_lost& told) const {
+    out << "session lost behind " << told.ranges.delivered.last << ", " << told.ranges.maybe_delivered.count()
+        << " maybe, " << told.ranges.not_delivered.count() << " not: " << actorwire::to_string(told.reason);
+  }
   void operator()(const called& told) const {
     out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
   }
@@ -143,6 +151,8 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](address_changed& told) { keep(told); },
       [keep](message_settled& told) { keep(told); },
       [keep](health_changed& told) { keep(told); },
+      [keep](session_opened& told) { keep(told); },
+      [keep](session_lost& told) { keep(told); },
   };
 }
 

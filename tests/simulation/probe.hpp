@@ -42,10 +42,10 @@ struct receipt {
 
 /// Something that a probe was told, and when.
 struct note {
-  using content =
-      std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost, stats,
-                   pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed, streams_available,
-                   datagram_received, address_changed, message_settled, health_changed, called>;
+  using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
+                               stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
+                               streams_available, datagram_received, address_changed, message_settled, health_changed,
+                               called, session_opened, session_lost>;
   time_point when;
   content what;
 };

@@ -26,7 +26,7 @@ wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flush
     bearer_(std::move(bearer)),
     user_(&user),
     flusher_(flusher),
-    intake_(user.config().framing),
+    intake_(user.config().framing, user.config().session.mode),
     timer_(std::move(wake_me)) {}
 
 wire::~wire() {
@@ -61,7 +61,12 @@ void wire::handle_connected(const transport_opening& opening) {
   note_arrival();
   if (user_ == nullptr)
     return;
-  user_->attach_wire(*this, opening);
+  if (user_->has_session()) {
+    reserve_ = std::make_unique<reserve>(reserve{opening});
+    begin_greeting(true);
+  } else {
+    user_->attach_wire(*this, opening);
+  }
   pump();
 }
 
@@ -173,6 +178,14 @@ void wire::handle_timeout() {
       return;
     }
   }
+  if (deadlines_[static_cast<std::size_t>(deadline::greeting)] <= now) {
+    abort(not_greeted("nothing was said within operation_timeout"));
+    return;
+  }
+  if (deadlines_[static_cast<std::size_t>(deadline::session)] <= now) {
+    set(deadline::session, never);
+    where_.flush_later(flusher_);
+  }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
     settle_acknowledged();
     end_if_done();
@@ -195,6 +208,8 @@ void wire::flush() {
     abort(*reason);
     return;
   }
+  if (is_greeting() && reserve_->is_greeted)
+    end_greeting();
   catch_up();
   if (std::exchange(pump_wanted_, false))
     pump();
@@ -228,12 +243,16 @@ void wire::flush() {
     set(deadline::progress, never);
   if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
+  follow_session();
   end_if_done();
 }
 
 void wire::take_over() {
   is_connected_ = true;
-  user_->attach_wire(*this, reserve_->opening);
+  if (user_->has_session())
+    begin_greeting(false);
+  else
+    user_->attach_wire(*this, reserve_->opening);
   // The rest is this transport's doing, and comes with its own turn.
   pump_later();
 }
@@ -248,7 +267,7 @@ void wire::put_off(std::function<void(streams&)> event) {
 
 /// Tells what was put off, now that this is the channel's wire.
 void wire::catch_up() {
-  if (reserve_ == nullptr || !is_connected_)
+  if (reserve_ == nullptr || !is_connected_ || is_greeting())
     return;
   const auto kept = std::move(reserve_);
   for (const auto& event : kept->events)
@@ -294,6 +313,10 @@ void wire::pump_later() {
 void wire::pump() {
   if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
+  if (is_greeting() && user_->awaits_greeting() && intake_.next_kind() == frame_kind::data) {
+    abort_later(not_greeted("there is data in front of it"));
+    return;
+  }
   const auto came =
       intake_.deliver([this](std::optional<frame_kind> next) { return user_->credit(0, next); },
                       [this](payload frame, const frame_label& label) { user_->deliver(0, std::move(frame), label); });
@@ -318,6 +341,7 @@ void wire::pump() {
     set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
   if (const auto more = intake_.top_up(wanted); more > 0)
     bearer_->receive(more);
+  follow_session();
   end_if_done();
 }
 
@@ -493,6 +517,12 @@ void wire::end_if_done() {
   // One that retires waits for the peer's end: what it was sent may still be answered.
   if (close_wanted_ && is_finished_ && (streams_ == nullptr || streams_->is_finished()) && !close_when_acknowledged())
     return;
+  if (is_greeting()) {
+    // Whoever refuses the greeting has said so, and ends.
+    if (peer_finished_ && intake_.is_drained() && !finish_wanted_ && !reserve_->is_greeted)
+      abort_later(not_greeted("the other side has ended"));
+    return;
+  }
   // The peer's end is passed on when all that came before it was.
   if (peer_finished_ && intake_.is_drained()) {
     peer_finished_ = false;

@@ -94,10 +94,27 @@ public:
   void stand_by() { reserve_ = std::make_unique<reserve>(); }
 
   /// Whether it is not the channel's wire yet.
-  [[nodiscard]] bool stands_by() const noexcept { return reserve_ != nullptr; }
+  [[nodiscard]] bool stands_by() const noexcept { return reserve_ != nullptr && !reserve_->is_greeting; }
 
   /// The channel's other wire has ended: this one is attached in its place.
   void take_over();
+
+  // -- one that has a session: it is attached when the two sides have greeted each other. See wire_greeting.cpp -----------
+
+  /// Whether the transport is connected, and the greeting is not over.
+  [[nodiscard]] bool is_greeting() const noexcept { return reserve_ != nullptr && reserve_->is_greeting; }
+
+  /// How the transport was connected. Only if `is_greeting`.
+  [[nodiscard]] const transport_opening& opening() const noexcept { return reserve_->opening; }
+
+  /// The greeting is over: the wire is attached at the end of the turn.
+  void greeted_later();
+
+  /// The transport ends when what was said last has left.
+  void part();
+
+  /// Returns once, when a greeting is over that the owner has seen the transport connected for, how that is; otherwise null.
+  [[nodiscard]] std::unique_ptr<const transport_opening> take_greeted() noexcept { return std::move(greeted_); }
 
   // -- from the channel: what may call the transport is put off to `flush`, so that it runs as the owner's handling ------
 
@@ -117,6 +134,9 @@ public:
   /// Lets the transport go, in favour of another: it takes no further message, tells the peer its end behind those that it
   /// took, ends when the peer does, so that answers still arrive, and is cut after `limit`. What waits stays for the next.
   void retire(std::chrono::milliseconds limit);
+
+  /// Lets the transport go at once, in favour of another that goes on with the session.
+  void give_way();
 
   /// Ends the transport at once.
   void abort(const transport_error& reason);
@@ -160,6 +180,10 @@ private:
     retirement,
     /// What the streams other than 0 wait for.
     streams,
+    /// The other side has not greeted.
+    greeting,
+    /// The session has something to say.
+    session,
   };
   static constexpr time_point never = time_point::max();
 
@@ -167,8 +191,18 @@ private:
   struct reserve {
     transport_opening opening;
     /// What was to be told of the streams other than 0.
-    std::vector<std::function<void(streams&)>> events;
+    std::vector<std::function<void(streams&)>> events{};
+    /// It is connected, and only waits for the greeting; and whether that is over.
+    bool is_greeting = false;
+    bool is_greeted = false;
+    /// Whether the owner is to be told then.
+    bool is_to_be_told = false;
   };
+  void begin_greeting(bool is_to_be_told);
+  void end_greeting();
+  [[nodiscard]] static transport_error not_greeted(std::string text);
+  /// Sees to it that the session says in time what it has to say.
+  void follow_session();
   void put_off(std::function<void(streams&)> event);
   void catch_up();
 
@@ -200,9 +234,10 @@ private:
   /// The streams other than 0. Most connections never have any.
   std::unique_ptr<streams> streams_;
   timer timer_;
-  std::array<time_point, 6> deadlines_{never, never, never, never, never, never};
-  /// Null unless the channel has another wire.
+  std::array<time_point, 8> deadlines_{never, never, never, never, never, never, never, never};
+  /// Null unless the channel has another wire, or this one is being greeted.
   std::unique_ptr<reserve> reserve_;
+  std::unique_ptr<const transport_opening> greeted_;
   std::uint64_t bytes_taken_ = 0;
   time_point last_arrival_{};
   /// The orderly end of the transport, while the channel does not have all that arrived before it.

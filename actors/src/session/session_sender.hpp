@@ -38,6 +38,9 @@ public:
   /// Whether everything that was accepted is known to be delivered.
   [[nodiscard]] bool is_all_delivered() const noexcept { return buffer_.message_count() == 0; }
 
+  /// Whether there is something to send on the present connection.
+  [[nodiscard]] bool has_unsent() const noexcept { return next_ <= buffer_.last(); }
+
   /// The last number that was ever sent.
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] const replay_buffer& buffer() const noexcept { return buffer_; }
