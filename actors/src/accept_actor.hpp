@@ -7,6 +7,7 @@
 #include "edge/tls_store.hpp"
 #include "handshake_book.hpp"
 #include "seam/shard_actor.hpp"
+#include "session_desk.hpp"
 
 #include <actorwire/actors/network.hpp>
 #include <actorwire/transports/acceptor.hpp>
@@ -34,6 +35,8 @@ struct accept_settings {
   std::shared_ptr<handshake_book> handshakes;
   /// Null where one address may have any number of connections.
   std::shared_ptr<address_limit> addresses;
+  /// Null without `session_mode::on`.
+  std::shared_ptr<session_desk> sessions;
   acceptor_maker make_acceptor = make_tcp_acceptor;
   std::function<connection_id()> next_id;
   /// All shards, for an acceptor that deals its connections out.

@@ -14,7 +14,8 @@ connection::connection(caf::actor_config& config, std::shared_ptr<shard_context>
     bearer_(std::move(bearer)),
     origin_(std::move(origin)),
     places_(std::move(held)),
-    acceptor_(std::move(acceptor)) {}
+    acceptor_(std::move(acceptor)),
+    desk_(origin_->sessions) {}
 
 connection::behavior_type connection::make_behavior() {
   transition(state_event::dial);
@@ -54,6 +55,7 @@ bool connection::settle_places(const accept_settings& origin, bool is_early) {
 }
 
 void connection::abort_soon() {
+  is_turned_away_ = true;
   anonymous_tell(connection_actor{this}, close{close_mode::abort, config().operation_timeout});
 }
 
@@ -91,6 +93,7 @@ void connection::cut(const transport_error& reason) {
 }
 
 void connection::tear_down(const caf::error& reason) noexcept {
+  is_crashing_ = reason && reason != caf::exit_reason::user_shutdown;
   channel_actor::tear_down(reason);
   wire_.reset();
   forget_flush();
@@ -98,6 +101,7 @@ void connection::tear_down(const caf::error& reason) noexcept {
   origin_ = nullptr;
   places_.of_address = nullptr;
   acceptor_ = nullptr;
+  desk_ = nullptr;
   // Behind the last event that was sent to it, not before.
   if (server_)
     send_to(server_, caf::exit_msg{address(), caf::exit_reason::user_shutdown});

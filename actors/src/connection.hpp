@@ -30,8 +30,10 @@ private:
   void becomes_ready(const transport_opening& opening) override;
   void became_ready() override;
   void completes_handshake() override;
+  [[nodiscard]] result<void> is_greeted(const session_frame& frame) override;
+  void leaves_session(const transport_error& reason) override;
   void wire_lost(const transport_error& reason) override;
-  void obey(peer_directive&) override {}
+  void obey(peer_directive& directive) override;
   [[nodiscard]] bool depends_on(const caf::actor_addr& who) const noexcept override;
   void cut(const transport_error& reason) override;
   void carried_to_the_end(const transport_error&) override {}
@@ -44,6 +46,10 @@ private:
   /// Has this connection end as soon as it can.
   void abort_soon();
 
+  // -- the session: see connection_session.cpp
+  void carry_out(session_errands errands);
+  void carry_out(session_step& step);
+
   /// Makes the actor that serves this client.
   void engage_server(const accept_function& serve);
 
@@ -54,6 +60,12 @@ private:
   /// Who is told when this connection is ready, until it is.
   caf::strong_actor_ptr acceptor_;
   caf::actor server_;
+  /// Where the sessions of the listener are; null without, and when this connection has left it.
+  std::shared_ptr<session_desk> desk_;
+  /// There is no place for the client, who may come again.
+  bool is_turned_away_ = false;
+  /// This actor is at its end for a failure of its own.
+  bool is_crashing_ = false;
 };
 
 } // namespace actorwire

@@ -26,6 +26,7 @@ listener::listener(caf::actor_config& config, std::shared_ptr<shard_context> hom
     local_(settings_->local),
     opened_(std::move(opened)),
     held_long_enough_([this] { in_actor([this] { pass_closes_on(); }); }),
+    sweep_([this] { in_actor([this] { sweep_sessions(); }); }),
     streams_(*this, &listener::statistics) {}
 
 listener::behavior_type listener::make_behavior() {
@@ -43,6 +44,10 @@ listener::behavior_type listener::make_behavior() {
   if (settings_->receiver)
     watch(caf::actor_cast<caf::strong_actor_ptr>(settings_->receiver));
   open_sockets();
+  if (settings_->sessions) {
+    settings_->sessions->report_to(caf::weak_actor_ptr{ctrl()});
+    sweep_sessions();
+  }
   return {
       [this](suspend request) { return handle(request); },
       [this](actorwire::resume request) { return handle(request); },
@@ -58,6 +63,7 @@ listener::behavior_type listener::make_behavior() {
         count_error(event.reason);
         publish(listener_change::accept_failed, event.reason);
       },
+      [this](const session_lost& event) { publish_lost({event}); },
   };
 }
 
@@ -353,6 +359,22 @@ void listener::publish(listener_change change, const transport_error& reason) {
   subscribers_.publish(*this, event_mask::listener, listener_event{change, local_, reason});
 }
 
+// -- sessions -----------------------------------------------------------------------------------------------------------
+
+void listener::sweep_sessions() {
+  const auto now = where().now();
+  publish_lost(settings_->sessions->expire(now).lost);
+  // One that is left by its connection in a moment is due after `session_keep`, and nobody says so here.
+  const duration keep = settings_->config.session_keep;
+  const auto next = settings_->sessions->next_timeout();
+  where().arm(sweep_, next ? std::clamp<duration>(*next - now, std::chrono::milliseconds{1}, keep) : keep);
+}
+
+void listener::publish_lost(const std::vector<session_lost>& lost) {
+  for (const auto& each : lost)
+    subscribers_.publish(*this, event_mask::sessions, each);
+}
+
 // -- the end ------------------------------------------------------------------------------------------------------------
 
 void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
@@ -369,6 +391,9 @@ void listener::on_down(const caf::actor_addr& whom, const caf::error& reason) {
 
 void listener::tear_down(const caf::error& reason) noexcept {
   held_long_enough_.cancel();
+  sweep_.cancel();
+  if (settings_->sessions)
+    publish_lost(settings_->sessions->close().lost);
   const auto why = reason ? reason : to_caf_error(closed_because("the listener has ended"));
   closing_.abandon(why);
   for (auto* waiting : {&resuming_, &suspending_})

@@ -21,7 +21,8 @@
 namespace actorwire {
 
 /// The public interface of a listener, and what its parts tell it.
-using listener_interface = listener_actor::extend<sig<void(places_changed)>, sig<void(accept_failed)>>;
+using listener_interface =
+    listener_actor::extend<sig<void(places_changed)>, sig<void(accept_failed)>, sig<void(session_lost)>>;
 
 /// One listening address. The sockets and connections are kept by an `accept_actor` on each shard; this one passes on
 /// what the user wants and adds up what they report. It listens on all of its shards or on none.
@@ -69,6 +70,9 @@ private:
   [[nodiscard]] bool is_receiver(const caf::actor_addr& who) const;
   /// Whether `who` is watched: its end matters, or it is told anything without asking each time.
   [[nodiscard]] bool is_watched(const caf::actor_addr& who) const;
+  /// Gives up sessions whose clients were away for too long, and looks again in time.
+  void sweep_sessions();
+  void publish_lost(const std::vector<session_lost>& lost);
   /// Remembers an error of accepting or listening, or one that nobody waits for.
   void count_error(const transport_error& reason);
   void publish(listener_change change, const transport_error& reason = {});
@@ -97,6 +101,7 @@ private:
   /// Closes that were not passed on yet, because parts may still listen.
   std::vector<held_close> held_closes_;
   timer held_long_enough_;
+  timer sweep_;
   bool holds_closes_ = false;
   sockets state_ = sockets::closed;
   /// It was listening, or about to, when it began to close.
@@ -109,7 +114,7 @@ private:
   /// Who waits for a reload until its files are read and all parts use what they hold.
   std::unordered_map<std::uint64_t, std::pair<tls_store::query, promise>> reloads_;
   std::uint64_t reloads_begun_ = 0;
-  subscriber_list<listener_event> subscribers_;
+  subscriber_list<listener_event, session_lost> subscribers_;
   stats_streams<listener, listener_stats> streams_;
   transport_error last_error_;
   std::uint64_t errors_ = 0;

@@ -144,8 +144,14 @@ public:
     settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
     if (settings.config.max_connections_per_address != 0)
       settings.addresses = std::make_shared<address_limit>(settings.config.max_connections_per_address);
-    // A TCP client is ready at once.
-    if (settings.local.proto != protocol::tcp)
+    const auto& session = settings.config.transport.session;
+    if (session.mode == session_mode::on)
+      settings.sessions = std::make_shared<session_desk>(session_book_limits{settings.config.sessions_max,
+                                                                             settings.config.parked_bytes_max,
+                                                                             settings.config.session_keep},
+                                                         limits_of(session));
+    // A TCP client is ready at once, unless it has to say which session it goes on with.
+    if (settings.local.proto != protocol::tcp || settings.sessions)
       settings.handshakes = std::make_shared<handshake_book>(handshake_book::limit_for(settings.config.max_handshakes,
                                                                                        settings.config.max_connections),
                                                              settings.config.max_handshakes_per_address);

@@ -31,6 +31,8 @@ peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, conne
     sending().show_load(std::move(gauge));
   if (idle_timeout.count() > 0)
     rest_ = std::make_unique<rest>(idle_timeout, [this] { in_actor([this] { look_whether_idle(); }); });
+  if (has_session())
+    sending().begin_session();
 }
 
 result<local_ref<transport>> peer::make_bearer(const std::shared_ptr<transport_factory>& transports) {
@@ -127,7 +129,13 @@ void peer::note_successor_ready(wire& line) {
   successor_->is_ready = true;
   // Not before: what is sent from now on waits until the present connection has ended, so that it comes behind all that went
   // this way.
-  wire_->retire(successor_->limit);
+  // A session sends again on the next what this one has not brought, so nothing has to be waited for.
+  if (has_session()) {
+    stop_probing();
+    wire_->give_way();
+  } else {
+    wire_->retire(successor_->limit);
+  }
 }
 
 void peer::successor_lost(wire& line, const transport_error& reason) {
@@ -149,6 +157,50 @@ bool peer::succeed() {
   carrier_ = std::move(next->carrier);
   next->line->take_over();
   return true;
+}
+
+// -- the session --------------------------------------------------------------------------------------------------------
+
+void peer::greets() {
+  sending().begin_session();
+  sending().lane()->connect();
+}
+
+result<void> peer::is_greeted(const session_frame& frame) {
+  // An attempt that broke off may have been the one to begin it.
+  if (sending().begins_again(frame))
+    return make_error(error_code::session_lost, phase::handshake, origin::remote,
+                      "the listener has not heard of the session, which begins anew");
+  if (const auto heard = sending().take(frame); !heard)
+    return heard.error();
+  switch (sending().lane()->subject()->state()) {
+    case session_state::open:
+      end_greeting();
+      return {};
+    case session_state::fenced:
+      return lose_session(make_error(error_code::session_fenced, phase::handshake, origin::remote,
+                                     "another connection goes on with the session"));
+    case session_state::broken:
+    case session_state::fresh:
+      return make_error(error_code::refused, phase::handshake, origin::remote,
+                        "the listener has no room for another session");
+    case session_state::lost:
+    case session_state::ended:
+    case session_state::offered:
+      return lose_session(make_error(error_code::session_lost, phase::handshake, origin::remote,
+                                     "the listener does not know the session any more"));
+  }
+  return {};
+}
+
+transport_error peer::lose_session(const transport_error& reason) {
+  sending().conclude_session(reason);
+  return reason;
+}
+
+void peer::note_session_over() {
+  if (!is_over())
+    sending().begin_session();
 }
 
 // -- what becomes of connections -------------------------------------------------------------------------------------------
@@ -273,6 +325,9 @@ void peer::obey(peer_directive& directive) {
       break;
     case peer_directive::kind::lend:
       become_lent();
+      break;
+    case peer_directive::kind::look_at_session:
+      // Of accepted connections only.
       break;
   }
 }

@@ -46,6 +46,7 @@ public:
   void note_successor_ready(wire& line) override;
 
   void note_arrival(bool is_end) override;
+  void note_session_over() override;
 
 private:
   void finishes() override;
@@ -53,6 +54,9 @@ private:
   void has_left() override;
   void becomes_ready(const transport_opening& opening) override;
   void is_wanted() override;
+  void greets() override;
+  [[nodiscard]] result<void> is_greeted(const session_frame& frame) override;
+  [[nodiscard]] transport_error lose_session(const transport_error& reason);
   void wire_lost(const transport_error& reason) override;
   [[nodiscard]] bool has_successor() const noexcept override { return successor_ != nullptr && successor_->is_ready; }
   void successor_lost(wire& line, const transport_error& reason) override;

@@ -12,9 +12,9 @@
 
 namespace actorwire {
 
-/// Who hears of what happens to an actor, by events of one kind. Its owner watches them, and forgets those that have ended.
+/// Who hears of what happens to an actor, by events of these kinds. Its owner watches them, and forgets those that have ended.
 /// *Thread:* shard only.
-template <class Event>
+template <class... Events>
 class subscriber_list {
 public:
   /// Adds a subscriber, or changes what it hears; whether it is a new one.
@@ -38,7 +38,7 @@ public:
   }
 
   /// `self`, which owns the list, sends `event` to all who want to hear of `topic` and have room.
-  template <class Self>
+  template <class Self, class Event>
   void publish(Self& self, event_mask topic, const Event& event) {
     for (auto& each : entries_)
       if (actorwire::includes(each.mask, topic))
@@ -67,7 +67,7 @@ private:
     event_mask mask = event_mask::none;
     /// Tells the answers to an earlier subscription of the same actor from those to this one.
     std::uint64_t number = 0;
-    event_account<Event> account;
+    event_account<Events...> account;
   };
 
   template <class Self>

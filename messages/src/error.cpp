@@ -12,7 +12,7 @@ error_kind kind_of(error_code code) noexcept {
   // The enumeration lists the codes kind by kind, so the kind is a question of position; but not for those that came
   // later, because numbers are stable.
   if (code == error_code::name_unknown || code == error_code::breaker_open || code == error_code::lease_ended
-      || code == error_code::probe_failed)
+      || code == error_code::probe_failed || code == error_code::session_lost || code == error_code::session_fenced)
     return error_kind::connection;
   if (code == error_code::queue_overflow || code == error_code::superseded)
     return error_kind::send;
@@ -73,6 +73,8 @@ bool is_retryable(error_code code) noexcept {
     case error_code::breaker_open:
     case error_code::lease_ended:
     case error_code::probe_failed:
+    case error_code::session_lost:
+    case error_code::session_fenced:
     case error_code::would_block:
     case error_code::expired:
     case error_code::send_failed:

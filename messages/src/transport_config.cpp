@@ -22,6 +22,25 @@ constexpr std::size_t largest_quic_payload = 65'527;
 constexpr std::chrono::milliseconds least_keepalive_interval = 1s;
 constexpr std::chrono::milliseconds longest_keepalive_interval = 32'767s;
 
+// A hello, and a welcome, are messages of 50 bytes.
+constexpr std::size_t least_frame_of_sessions = 64;
+
+void check_session(range_check& checks, const transport_config& config) {
+  if (config.session.mode == session_mode::off)
+    return;
+  const auto* quic = std::get_if<quic_config>(&config.protocol_settings);
+  checks.nested(range_check{"session"}
+                    .compatible("mode = on", config.framing.mode == framing_mode::numbered,
+                                "needs framing.mode = numbered, and it is " + to_string(config.framing.mode))
+                    .compatible("mode = on", config.framing.max_frame_size >= least_frame_of_sessions,
+                                "needs framing.max_frame_size of at least " + std::to_string(least_frame_of_sessions)
+                                    + ", and it is " + std::to_string(config.framing.max_frame_size))
+                    .compatible("mode = on", config.flow.overflow == overflow_policy::fail,
+                                "needs flow.overflow = fail, and it is " + to_string(config.flow.overflow))
+                    .compatible("mode = on", quic == nullptr || !quic->early_data, "needs quic.early_data = false")
+                    .verdict());
+}
+
 void check(range_check& checks, const transport_config& config, const tcp_config& tcp) {
   checks.zero_or_within("mtu", config.mtu, "the path decides", least_segment, largest_segment).nested(validate(tcp));
 }
@@ -62,7 +81,9 @@ result<void> validate(const transport_config& config) {
       .at_most("connect_timeout", config.connect_timeout, "attempt_timeout", config.attempt_timeout)
       .nested(validate(config.framing))
       .nested(validate(config.flow))
+      .nested(validate(config.session))
       .nested(validate(config.tls));
+  check_session(checks, config);
   std::visit([&](const auto& settings) { check(checks, config, settings); }, config.protocol_settings);
   return checks.verdict();
 }

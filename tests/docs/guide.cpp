@@ -141,6 +141,8 @@ caf::behavior serve_prices(caf::event_based_actor* self, const actorwire::connec
       [](const data_lost&) {},
       [](const backpressure&) {},
       [](const peer_closing&) {},
+      [](const session_opened&) {},
+      [](const session_lost&) {},
   };
 }
 // [/serve]
@@ -174,6 +176,29 @@ void show_calls(actorwire::network& net, caf::actor_system& system) {
       .receive([](const actorwire::answered&) {},
                [&](const caf::error& reason) { code = actorwire::to_transport_error(reason).code; });
   check(price == "3.20" && code == actorwire::error_code::call_refused, "calls are answered");
+}
+
+void show_sessions(actorwire::network& net, caf::actor_system& system) {
+  // [session]
+  actorwire::listen_config serving;
+  serving.transport.framing.mode = actorwire::framing_mode::numbered;
+  serving.transport.session.mode = actorwire::session_mode::on;
+  const auto server = net.listen("tcp://127.0.0.1:0", serve_prices, serving);
+
+  actorwire::acquire_options options;
+  options.transport.framing = serving.transport.framing;
+  options.transport.session = serving.transport.session;
+  const auto peer = net.acquire("tcp://127.0.0.1:" + std::to_string(server->port), options).value();
+
+  caf::scoped_actor self{system};
+  ask(&*self, peer, 5s, actorwire::send{actorwire::payload::copy_of("once"), {}})
+      .receive([](const actorwire::sent& told) { std::cout << name_of(told.result) << '\n'; },
+               [](const caf::error& reason) { std::cerr << to_string(actorwire::to_transport_error(reason)) << '\n'; });
+  // [/session]
+  auto known = actorwire::outcome::not_sent;
+  ask(&*self, peer, 5s, actorwire::send{actorwire::payload::copy_of("twice"), {}})
+      .receive([&](const actorwire::sent& told) { known = told.result; }, [](const caf::error&) {});
+  check(known == actorwire::outcome::confirmed, "messages of a session are confirmed");
 }
 
 void show_policy(actorwire::network& net, caf::actor_system& system) {
@@ -574,6 +599,7 @@ int main() {
   show_sending(system, peer);
   show_framing(net);
   show_calls(net, system);
+  show_sessions(net, system);
   show_policy(net, system);
   show_lease(net, system, server->port);
   show_receiver(net, system);

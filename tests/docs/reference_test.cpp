@@ -194,6 +194,12 @@ void check_settings(limits_table& table) {
   row("listen_config::max_connections_per_address", std::to_string(listening.max_connections_per_address));
   row("listen_config::max_handshakes", std::to_string(listening.max_handshakes));
   row("listen_config::max_handshakes_per_address", std::to_string(listening.max_handshakes_per_address));
+  row("listen_config::sessions_max", std::to_string(listening.sessions_max));
+  row("listen_config::parked_bytes_max", size(listening.parked_bytes_max));
+  row("listen_config::session_keep", time(listening.session_keep));
+  const session_config session;
+  row("session_config::replay_messages", std::to_string(session.replay_messages));
+  row("session_config::replay_bytes", size(session.replay_bytes));
   const quic_config quic;
   row("quic_config::max_streams", std::to_string(quic.max_streams));
   row("quic_config::stream_window", size(quic.stream_window) + ", " + size(quic.connection_window));
@@ -271,6 +277,7 @@ int main(int, char** argv) {
   check_names<credit_mode>(reference);
   check_names<close_mode>(reference);
   check_names<framing_mode>(reference);
+  check_names<session_mode>(reference);
   check_names<stream_direction>(reference);
   check_names<stream_half>(reference);
   check_names<datagram_outcome>(reference);

@@ -78,6 +78,14 @@ struct line {
       out << ", " << actorwire::to_string(told.reason);
   }
   void operator()(const events_missed& told) const { out << "missed " << told.count << " events"; }
+  void operator()(const session_opened& told) const {
+    out << "session " << (told.resumed ? "resumed" : "begun") << " in generation " << told.generation << ", "
+        << told.replayed << " again";
+  }
+  void operator()(const session_lost& told) const {
+    out << "session lost behind " << told.ranges.delivered.last << ", " << told.ranges.maybe_delivered.count()
+        << " maybe, " << told.ranges.not_delivered.count() << " not: " << actorwire::to_string(told.reason);
+  }
   void operator()(const called& told) const {
     out << "called " << told.number << " with " << told.body.size() << " bytes of generation " << told.generation;
   }
@@ -141,6 +149,8 @@ caf::behavior probe::listen(caf::event_based_actor* self, const std::shared_ptr<
       [keep](message_settled& told) { keep(told); },
       [keep](health_changed& told) { keep(told); },
       [keep](events_missed& told) { keep(told); },
+      [keep](session_opened& told) { keep(told); },
+      [keep](session_lost& told) { keep(told); },
   };
 }
 

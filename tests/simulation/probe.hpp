@@ -45,7 +45,7 @@ struct note {
   using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
                                stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
                                streams_available, datagram_received, address_changed, message_settled, health_changed,
-                               called, pool_stats, listener_stats, events_missed>;
+                               called, pool_stats, listener_stats, events_missed, session_opened, session_lost>;
   time_point when;
   content what;
 };

@@ -38,7 +38,8 @@ private:
 
 /// Listens at `uri`, and serves each client by an actor of the library, as `network::listen` does.
 inline listener_actor serve_at(simulated_system& world, const probe& neighbour, std::string_view uri,
-                               accept_function serve, transport_config transport) {
+                               accept_function serve, transport_config transport,
+                               const session_book_limits& sessions = {}) {
   const auto home =
       dynamic_cast<const shard_resident&>(*caf::actor_cast<caf::abstract_actor*>(neighbour.handle())).home();
   accept_settings settings;
@@ -46,6 +47,9 @@ inline listener_actor serve_at(simulated_system& world, const probe& neighbour, 
   settings.config.transport = std::move(transport);
   settings.transport = std::make_shared<const transport_config>(settings.config.transport);
   settings.budget = std::make_shared<accept_budget>(settings.config.max_connections);
+  if (settings.config.transport.session.mode == session_mode::on)
+    settings.sessions = std::make_shared<session_desk>(sessions, limits_of(settings.config.transport.session));
+  settings.config.session_keep = std::chrono::duration_cast<std::chrono::milliseconds>(sessions.keep);
   settings.serve = std::move(serve);
   settings.next_id = [next = std::make_shared<connection_id>(1'000)] { return (*next)++; };
   settings.shards = {home};

@@ -133,7 +133,9 @@ private:
     event_mask mask = event_mask::none;
     credit_mode mode = credit_mode::automatic;
     /// What names a generation that is over comes before what tells of the present one.
-    event_account<address_changed, health_changed, backpressure, data_lost, opened, state_changed> events;
+    event_account<address_changed, health_changed, backpressure, data_lost, session_lost, session_opened, opened,
+                  state_changed>
+        events;
     /// For stream 0. Its number is that of the subscription.
     debt main;
     /// For the others, and the datagrams, as far as there was anything to owe for; null if there was not.

@@ -140,6 +140,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
     return;
   }
   wire_ = &carrier;
+  greeting_ = nullptr;
   early_wire_ = nullptr;
   peer_has_finished_ = false;
   has_received_all_ = false;
@@ -157,6 +158,8 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   transition(state_event::connected);
   const opened event{info()};
   publish(event_mask::state, event);
+  if (has_session())
+    announce_session();
   waiting_.answer_connects(event.info);
   became_ready();
   begin_health();
@@ -196,6 +199,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
   } else if (!has_ended_) {
     figures_.note_failed_attempt(reason.code);
   }
+  leave_greeting(carrier, reason);
   if (!has_ended_)
     wire_lost(reason);
 }
@@ -204,6 +208,8 @@ void channel_actor::note_peer_finished() {
   // Otherwise the connection is about to end, and what waits may be answered on the next.
   peer_has_finished_ = true;
   note_no_answer_awaited();
+  if (auto* lane = sending_.lane())
+    lane->note_peer_finished();
   if (config_->allow_half_open && !has_successor() && !is_retiring()) {
     has_received_all_ = true;
     // Who can answer no more is not to be asked.
@@ -219,6 +225,9 @@ void channel_actor::note_peer_finished() {
 }
 
 std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> next) const noexcept {
+  // Behind the greeting the session may be open, and the wire is not attached.
+  if (stream == 0 && greeting_ != nullptr)
+    return awaits_greeting() ? pull_credit : 0;
   std::size_t left = 0;
   if (audience_.wants_data(stream))
     left = audience_.credit_left(stream);
@@ -229,11 +238,18 @@ std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> ne
   // What no connection takes is to end it.
   if (next && *next > frame_kind::refusal)
     return pull_credit;
+  // What the other side has had is to be known, whether anybody wants its messages or not.
+  if (stream == 0 && has_session())
+    return pull_credit;
   // Answers go to who called, whether data is wanted or not; but not past data that waits for credit, and not when nobody calls.
   return awaits_answers(stream) ? pull_credit : 0;
 }
 
 void channel_actor::deliver(stream_id stream, payload body, const frame_label& label) {
+  if (stream == 0 && has_session()) {
+    deliver_in_session(std::move(body), label);
+    return;
+  }
   if (label.kind != frame_kind::data) {
     deliver_numbered(stream, std::move(body), label);
     return;
@@ -300,6 +316,7 @@ void channel_actor::end(const transport_error& reason) {
   wire_ = nullptr;
   if (health_ != nullptr)
     health_->end();
+  leaves_session(reason);
   sending_.abandon(reason);
   end_answers(reason);
   transition(state_event::abort, reason);
@@ -513,6 +530,7 @@ void channel_actor::handle(const finish_stream& request) {
   }
   if (!std::exchange(is_finishing_, true)) {
     finishes();
+    finish_session();
     stop_probing();
   }
   if (wire_ != nullptr)
@@ -599,6 +617,7 @@ void channel_actor::begin_close(const close& request) {
 }
 
 void channel_actor::finish_wire() {
+  finish_session();
   wire_->finish(closing_->mode == close_mode::flush);
   wire_->finish_streams();
 }

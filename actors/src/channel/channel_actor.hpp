@@ -66,6 +66,16 @@ public:
   /// The wire takes no further message: what is accepted from now on leaves by another.
   void note_retirement();
 
+  /// Whether what goes over stream 0 is a session, so that a wire is attached when the two sides have greeted each other.
+  [[nodiscard]] bool has_session() const noexcept { return config_->session.mode == session_mode::on; }
+
+  /// The wire is connected: says what is to be said first, and hears what the other side does. In the end the wire is told
+  /// `greeted_later`.
+  void begin_greeting(wire& carrier);
+
+  /// Whether that has not come.
+  [[nodiscard]] bool awaits_greeting() const noexcept;
+
   /// The peer's end has come, behind all its data.
   void note_peer_finished();
 
@@ -97,6 +107,9 @@ public:
   [[nodiscard]] outbound& sending() noexcept { return sending_; }
 
   // -- for its parts ----------------------------------------------------------------------------------------------------
+
+  /// A session is over, and everyone was told.
+  virtual void note_session_over() {}
 
   /// What became of the message of a call; of others nothing happens.
   void note_call_outcome(const settled& what);
@@ -186,6 +199,16 @@ protected:
   /// The wire that was attached is gone, and the state is still what it was. Ends the channel, or waits for another.
   virtual void wire_lost(const transport_error& reason) = 0;
 
+  /// A wire is connected that is to be greeted: says what this side says first, if it is the one to begin.
+  virtual void greets() {}
+
+  /// What the other side says first has come. *Errors:* the wire is aborted.
+  [[nodiscard]] virtual result<void> is_greeted(const session_frame& frame) = 0;
+
+  /// The channel has come to its end, and what its session is for is about to be given up: the last occasion to give it to
+  /// others. Comes once.
+  virtual void leaves_session(const transport_error& /*reason*/) {}
+
   /// Whether such a wire is there.
   [[nodiscard]] virtual bool has_successor() const noexcept { return false; }
 
@@ -217,6 +240,14 @@ protected:
 
   /// Whether anything is still to come or to go by the present connection.
   [[nodiscard]] bool is_in_use() const noexcept;
+  /// How the wire was connected that is being greeted.
+  [[nodiscard]] const transport_opening& opening_in_greeting() const noexcept;
+  /// Lets the wire end with `reason` at the end of the turn, attached or being greeted.
+  void abort_line_later(const transport_error& reason);
+  /// The session is open: the wire that is being greeted is attached soon.
+  void end_greeting();
+  /// There will be none: the wire ends behind this answer.
+  void refuse_greeting(session_frame&& answer);
 
   /// Adds a subscriber as if it had asked itself.
   void add_subscriber(const caf::strong_actor_ptr& who, subscribe request);
@@ -282,6 +313,12 @@ protected:
 
 private:
   struct closing;
+  /// A wire that is connected, and not attached before the two sides have greeted each other.
+  struct greeting {
+    wire* line;
+    /// What the other side says first has come.
+    bool is_heard = false;
+  };
 
   /// All streams other than 0 are wanted, or not, by the same subscribers.
   static constexpr stream_id any_other_stream = 1;
@@ -363,6 +400,17 @@ private:
   [[nodiscard]] call_totals totals_of_calls() const noexcept;
   [[nodiscard]] calls& all_calls();
 
+  // -- sessions: see channel_session.cpp
+  void hear_greeting(const session_frame& frame);
+  void deliver_in_session(payload body, const frame_label& label);
+  /// A wire is gone, perhaps the one that was being greeted.
+  void leave_greeting(const wire& carrier, const transport_error& reason);
+  void announce_session();
+  /// The session ends in order as soon as everything was delivered.
+  void finish_session() noexcept;
+  /// *Errors:* `unsupported` for stream 0 of a session.
+  [[nodiscard]] result<void> check_calls_on(stream_id stream) const;
+
   /// Whether `who` is sent anything without asking each time; it is watched then.
   [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
   void watch_if_new(const caf::strong_actor_ptr& who);
@@ -391,6 +439,8 @@ private:
   /// Null for a channel without any.
   std::unique_ptr<calls> calls_;
   std::unique_ptr<closing> closing_;
+  /// Null unless a wire is connected that is not attached yet.
+  std::unique_ptr<greeting> greeting_;
   /// When the last transition was, or the channel was made.
   time_point changed_at_;
   /// The peer sends no more on stream 0 of this connection.

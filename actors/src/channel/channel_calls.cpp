@@ -122,6 +122,8 @@ channel_actor::call_promise channel_actor::handle(call& request) {
   auto possible = validate(request);
   if (possible)
     possible = check_framing("call");
+  if (possible)
+    possible = check_calls_on(request.options.stream);
   if (!possible) {
     asker.deliver(to_caf_error(possible.error()));
     return asker;
@@ -194,6 +196,8 @@ result<void> channel_actor::accept_answer(std::uint64_t generation, stream_id st
                                           payload body, const outbound::reply& asker) {
   if (auto numbered = check_framing(to_string(label.kind)); !numbered)
     return numbered;
+  if (auto possible = check_calls_on(stream); !possible)
+    return possible;
   // An answer that waited for the next connection would be taken for that to another call there.
   if (!is_over() && (!is_ready() || generation != status_.generation))
     return gone(generation);
@@ -219,6 +223,13 @@ result<void> channel_actor::check_framing(std::string_view what) const {
   return make_error(error_code::unsupported, phase::setup, origin::local,
                     "framing.mode = " + to_string(config_->framing.mode) + ": a " + std::string{what}
                         + " needs numbered, at both ends");
+}
+
+result<void> channel_actor::check_calls_on(stream_id stream) const {
+  if (stream != 0 || !has_session())
+    return {};
+  return make_error(error_code::unsupported, phase::setup, origin::local,
+                    "session.mode = on: stream 0 is of the session, and takes no calls");
 }
 
 calls& channel_actor::all_calls() {

@@ -4,6 +4,7 @@
 #include <actorwire/messages/framing.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/session_config.hpp>
 #include <actorwire/transports/frame_decoder.hpp>
 #include <actorwire/transports/frame_label.hpp>
 #include <actorwire/transports/memory_budget.hpp>
@@ -23,7 +24,8 @@ public:
   /// After which time one that waits for memory is to be tried again: memory comes back from any thread without a word.
   static constexpr std::chrono::milliseconds memory_pause{10};
 
-  explicit intake(const framing_config& framing) noexcept : decoder_(framing) {}
+  explicit intake(const framing_config& framing, session_mode session = session_mode::off) noexcept
+    : decoder_(framing, session) {}
 
   void feed(payload bytes) {
     allowance_ -= std::min<std::size_t>(allowance_, bytes.size());

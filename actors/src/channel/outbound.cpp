@@ -1,6 +1,7 @@
 #include "channel/outbound.hpp"
 
 #include "channel/channel_actor.hpp"
+#include "channel/outbound_errors.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
@@ -24,17 +25,6 @@ transport_error too_slow() {
                     "the peer takes less than is sent to it: flow.overflow = disconnect");
 }
 
-transport_error memory_used_up(std::uint64_t limit) {
-  return make_error(error_code::would_block, phase::established, origin::local,
-                    "the network's memory_limit of " + std::to_string(limit) + " bytes is used up");
-}
-
-/// The same error, saying which message of a batch it is about.
-transport_error about_message(std::size_t index, transport_error reason) {
-  reason.text = "bodies[" + std::to_string(index) + "]: " + reason.text;
-  return reason;
-}
-
 /// What is waited for is what is to be reported, if anybody hears of that.
 send_options options_for(const send_options& wanted, const caf::strong_actor_ptr& reporter) {
   auto how = wanted;
@@ -52,12 +42,17 @@ loss& operator+=(loss& sum, const loss& other) noexcept {
 } // namespace
 
 outbound::outbound(channel_actor& owner)
-  : owner_(owner), ledger_(owner.config().flow, &owner.lifetime_figures()), outbox_(ledger_, owner.config().framing) {}
+  : owner_(owner), ledger_(owner.config().flow, &owner.lifetime_figures()), outbox_(ledger_, owner.config().framing) {
+  if (const auto& config = owner.config(); config.session.mode == session_mode::on)
+    lane_ = std::make_unique<lane_type>(ledger_, config.framing, limits_of(config.session));
+}
 
 // -- from senders -------------------------------------------------------------------------------------------------------
 
 result<std::uint64_t> outbound::accept(payload& body, const send_options& options, recipient& whom,
                                        const frame_label& label) {
+  if (lane_ != nullptr && options.stream == 0)
+    return accept_in_session(body, options, whom);
   auto* target = find(options.stream);
   if (target == nullptr)
     return not_sendable(options.stream);
@@ -86,6 +81,8 @@ result<std::uint64_t> outbound::accept(payload& body, const send_options& option
 }
 
 result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::strong_actor_ptr& reporter) {
+  if (lane_ != nullptr && batch.options.stream == 0)
+    return accept_in_session(batch, asker, reporter);
   auto* target = find(batch.options.stream);
   if (target == nullptr)
     return not_sendable(batch.options.stream);
@@ -118,13 +115,7 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
   }
   if (room->dropped != loss{})
     report_dropped(room->dropped, why_dropped(room->reason, target->is_ready()));
-  if (asker.pending()) {
-    if (batches_ == nullptr)
-      batches_ = std::make_unique<std::map<std::uint64_t, open_batch>>();
-    const auto first = ledger_.totals().accepted.messages + 1;
-    batch_sent answer{first, 0, std::vector<outcome>(batch.bodies.size(), outcome::not_sent), {}, batch.options.tag};
-    batches_->try_emplace(first, open_batch{asker, std::move(answer), batch.bodies.size()});
-  }
+  open_batch_of(batch, asker);
   const auto how = options_for(batch.options, reporter);
   for (auto& body : batch.bodies)
     target->add(std::move(body), how, {{}, reporter, batch.options.tag}, time_of_acceptance(*target, how));
@@ -135,6 +126,16 @@ result<void> outbound::accept(send_batch& batch, batch_reply& asker, const caf::
   owner_.flush_later(batch.options.stream);
   follow_expiry(target->next_timeout());
   return {};
+}
+
+void outbound::open_batch_of(const send_batch& batch, const batch_reply& asker) {
+  if (!asker.pending())
+    return;
+  if (batches_ == nullptr)
+    batches_ = std::make_unique<std::map<std::uint64_t, open_batch>>();
+  const auto first = next_sequence();
+  batch_sent answer{first, 0, std::vector<outcome>(batch.bodies.size(), outcome::not_sent), {}, batch.options.tag};
+  batches_->try_emplace(first, open_batch{asker, std::move(answer), batch.bodies.size()});
 }
 
 void outbound::refuse(const send_batch& batch, const transport_error& why, batch_reply& asker,
@@ -175,12 +176,17 @@ void outbound::drop(std::size_t size, const transport_error& why) {
 // -- from the wire ------------------------------------------------------------------------------------------------------
 
 std::size_t outbound::gather_early(std::span<outgoing> pieces) {
+  // What is of a session leaves when that is open.
+  if (lane_ != nullptr)
+    return 0;
   if (outbox_.next_timeout())
     expire(outbox_);
   return outbox_.gather_early(pieces);
 }
 
 std::size_t outbound::gather(stream_id stream, std::span<outgoing> pieces) {
+  if (lane_ != nullptr && stream == 0)
+    return lane_->gather(pieces, owner_.where().lived());
   auto* source = find(stream);
   if (source == nullptr)
     return 0;
@@ -190,6 +196,10 @@ std::size_t outbound::gather(stream_id stream, std::span<outgoing> pieces) {
 }
 
 void outbound::hand_over(stream_id stream, std::size_t bytes) {
+  if (lane_ != nullptr && stream == 0) {
+    lane_->handed_over(bytes);
+    return;
+  }
   find(stream)->handed_over(bytes, settler());
   backlog_ -= std::min<std::uint64_t>(backlog_, bytes);
   release_memory();
@@ -197,6 +207,8 @@ void outbound::hand_over(stream_id stream, std::size_t bytes) {
 }
 
 void outbound::settle_acknowledged(stream_id stream, std::uint64_t stream_offset) {
+  if (lane_ != nullptr && stream == 0)
+    return;
   if (auto* source = find(stream); source != nullptr && source->is_ready())
     source->acknowledged(stream_offset, settler());
   release_memory();
@@ -208,6 +220,8 @@ bool outbound::waits_for_acks(stream_id stream) const noexcept {
 }
 
 bool outbound::is_flushed(stream_id stream) const noexcept {
+  if (lane_ != nullptr && stream == 0)
+    return lane_->is_flushed();
   const auto* source = find(stream);
   return source == nullptr || source->is_flushed();
 }
@@ -244,6 +258,8 @@ void outbound::connection_ready() {
   // Ahead of all that is told of this generation.
   tell_drops();
   report_expired(outbox_.connection_ready(owner_.where().now(), settler()), why_expired(false, nullptr));
+  if (lane_ != nullptr)
+    lane_->attach();
   // What was lent has left.
   release_memory();
   backlog_ = ledger_.unwritten_bytes();
@@ -257,6 +273,10 @@ void outbound::connection_lost(const transport_error& why, bool is_ready_next) {
   report_loss(lost, why);
   release_memory();
   follow_expiry();
+  if (lane_ != nullptr) {
+    lane_->disconnect();
+    conclude_session(why);
+  }
 }
 
 void outbound::abandon(const transport_error& why) {
@@ -265,10 +285,14 @@ void outbound::abandon(const transport_error& why) {
   lost += abandon_streams(why);
   report_loss(lost, why);
   release_memory();
+  if (lane_ != nullptr) {
+    lane_->abandon();
+    conclude_session(why);
+  }
 }
 
 std::optional<time_point> outbound::oldest_waiting() const noexcept {
-  auto oldest = outbox_.oldest_waiting();
+  auto oldest = lane_ != nullptr ? lane_->oldest_waiting() : outbox_.oldest_waiting();
   if (streams_ != nullptr)
     for (const auto& [id, each] : *streams_)
       if (const auto since = each.oldest_waiting())
@@ -443,7 +467,9 @@ void outbound::report_backpressure() {
 
 void outbound::release_memory() noexcept {
   // What was accepted counts against the network's memory until its outcome is known.
-  const auto& waiting = ledger_.totals().pending;
+  auto waiting = ledger_.totals().pending;
+  if (lane_ != nullptr)
+    waiting += lane_->inherited();
   const auto pending = waiting.bytes + waiting.messages * waiting_message_cost;
   if (pending < reserved_bytes_)
     owner_.where().buffers().budget().give_back(

@@ -3,6 +3,7 @@
 #include "channel/drop_report.hpp"
 #include "delivery/outbox.hpp"
 #include "delivery/outbox_ledger.hpp"
+#include "session/session_lane.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/messages/delivery.hpp>
@@ -92,7 +93,9 @@ public:
   void settle_acknowledged(stream_id stream, std::uint64_t stream_offset);
   [[nodiscard]] bool waits_for_acks(stream_id stream) const noexcept;
   /// What is left of a message of stream 0 that has begun to leave.
-  [[nodiscard]] std::size_t started_rest() const noexcept { return outbox_.started_rest(); }
+  [[nodiscard]] std::size_t started_rest() const noexcept {
+    return lane_ != nullptr ? lane_->started_rest() : outbox_.started_rest();
+  }
   /// Whether nothing waits for a transport to take it.
   [[nodiscard]] bool is_flushed(stream_id stream) const noexcept;
 
@@ -101,6 +104,30 @@ public:
   [[nodiscard]] bool has_stream(stream_id stream) const noexcept { return find(stream) != nullptr; }
   /// It cannot be sent on any more. Gives up what waits, and what was not acknowledged.
   void close_stream(stream_id stream, const transport_error& why);
+
+  // -- sessions: see outbound_session.cpp -------------------------------------------------------------------------------
+
+  using lane_type = session_lane<recipient>;
+
+  /// What stream 0 has in the place of its outbox; null without `session_mode::on`.
+  [[nodiscard]] lane_type* lane() const noexcept { return lane_.get(); }
+
+  /// Begins a session that nobody knows yet, if there is none, or one that is over.
+  void begin_session();
+  /// Whether this says that a session is not known which was never welcomed. Then another takes its place, with all that waits.
+  [[nodiscard]] bool begins_again(const session_frame& welcome);
+  /// Goes on with a session that others may have begun.
+  void adopt_session(std::unique_ptr<session> subject);
+  /// Gives the session to others; null if there is none. `is_to_end`: nobody is to go on with it.
+  [[nodiscard]] std::unique_ptr<session> part_with_session(const transport_error& why, bool is_to_end);
+  /// A frame of the session has come. *Errors:* those of `session_lane::take`.
+  [[nodiscard]] result<session_progress> take(const session_frame& frame);
+  /// Tells everyone what became of a session that is over, once; of one that is not nothing happens.
+  void conclude_session(const transport_error& why);
+  /// When the session has something to send, if nothing else happens.
+  [[nodiscard]] std::optional<time_point> session_timeout() const noexcept {
+    return lane_ != nullptr ? lane_->next_timeout() : std::nullopt;
+  }
 
   // -- from the channel -------------------------------------------------------------------------------------------------
 
@@ -143,6 +170,12 @@ private:
   /// Writes down what became of a message of a batch, if it is one.
   void note_in_batch(const settled& what);
 
+  /// The same as `accept` where stream 0 is of a session.
+  result<std::uint64_t> accept_in_session(payload& body, const send_options& options, recipient& whom);
+  result<void> accept_in_session(send_batch& batch, batch_reply& asker, const caf::strong_actor_ptr& reporter);
+  /// Notes that somebody waits for the outcome of the batch that is accepted next.
+  void open_batch_of(const send_batch& batch, const batch_reply& asker);
+
   /// Null for a stream that cannot be sent on.
   [[nodiscard]] box* find(stream_id stream) noexcept;
   [[nodiscard]] const box* find(stream_id stream) const noexcept;
@@ -181,6 +214,8 @@ private:
   channel_actor& owner_;
   outbox_ledger ledger_;
   box outbox_;
+  /// Null without sessions.
+  std::unique_ptr<lane_type> lane_;
   /// Of the streams other than 0; null without any.
   std::unique_ptr<std::map<stream_id, box>> streams_;
   /// By the number of their first message; null without any.

@@ -56,7 +56,8 @@ private:
     this->in_actor([&] {
       wire_->multiplex(*this);
       wire_->handle_connected(opening);
-      carries(opening);
+      if (!wire_->is_greeting())
+        carries(opening);
     });
   }
 
@@ -144,6 +145,8 @@ private:
   void handle(Event&& event) {
     this->in_actor([&] {
       event();
+      if (const auto opening = wire_->take_greeted())
+        carries(*opening);
       if (const auto end = wire_->take_end())
         carried_to_the_end(*end);
     });

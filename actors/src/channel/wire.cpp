@@ -29,7 +29,7 @@ wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flush
     bearer_(std::move(bearer)),
     user_(&user),
     flusher_(flusher),
-    intake_(user.config().framing),
+    intake_(user.config().framing, user.config().session.mode),
     timer_(std::move(wake_me)) {}
 
 wire::~wire() {
@@ -64,7 +64,12 @@ void wire::handle_connected(const transport_opening& opening) {
   ready_since_ = last_arrival_ = where_.now();
   if (user_ == nullptr)
     return;
-  user_->attach_wire(*this, opening);
+  if (user_->has_session()) {
+    reserve_ = std::make_unique<reserve>(reserve{opening});
+    begin_greeting(true);
+  } else {
+    user_->attach_wire(*this, opening);
+  }
   pump();
 }
 
@@ -203,6 +208,14 @@ void wire::handle_timeout() {
     if (user_ == nullptr)
       return;
   }
+  if (deadlines_[static_cast<std::size_t>(deadline::greeting)] <= now) {
+    abort(not_greeted("nothing was said within operation_timeout"));
+    return;
+  }
+  if (deadlines_[static_cast<std::size_t>(deadline::session)] <= now) {
+    set(deadline::session, never);
+    where_.flush_later(flusher_);
+  }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
     settle_acknowledged();
     end_if_done();
@@ -225,6 +238,8 @@ void wire::flush() {
     abort(*reason);
     return;
   }
+  if (is_greeting() && reserve_->is_greeted)
+    end_greeting();
   catch_up();
   if (std::exchange(pump_wanted_, false))
     pump();
@@ -258,6 +273,7 @@ void wire::flush() {
     set(deadline::progress, never);
   if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     settle_acknowledged();
+  follow_session();
   end_if_done();
 }
 
@@ -266,7 +282,10 @@ void wire::take_over() {
   ready_since_ = where_.now();
   // Nothing was read before.
   note_arrival();
-  user_->attach_wire(*this, reserve_->opening);
+  if (user_->has_session())
+    begin_greeting(false);
+  else
+    user_->attach_wire(*this, reserve_->opening);
   // The rest is this transport's doing, and comes with its own turn.
   pump_later();
 }
@@ -281,7 +300,7 @@ void wire::put_off(std::function<void(streams&)> event) {
 
 /// Tells what was put off, now that this is the channel's wire.
 void wire::catch_up() {
-  if (reserve_ == nullptr || !is_connected_)
+  if (reserve_ == nullptr || !is_connected_ || is_greeting())
     return;
   const auto kept = std::move(reserve_);
   if (kept->datagrams_dropped > 0 && user_ != nullptr)
@@ -331,6 +350,10 @@ void wire::pump_later() {
 void wire::pump() {
   if ((!is_connected_ && !ending_) || user_ == nullptr)
     return;
+  if (is_greeting() && user_->awaits_greeting() && intake_.next_kind() == frame_kind::data) {
+    abort_later(not_greeted("there is data in front of it"));
+    return;
+  }
   const auto came = intake_.deliver(
       where_.buffers().budget(), [this](std::optional<frame_kind> next) { return user_->credit(0, next); },
       [this](payload frame, const frame_label& label) { user_->deliver(0, std::move(frame), label); });
@@ -352,6 +375,7 @@ void wire::pump() {
     set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
   if (const auto more = intake_.top_up(wanted > 0 ? wanted : user_->room_ahead(0, intake_.unread_size())); more > 0)
     bearer_->receive(more);
+  follow_session();
   end_if_done();
 }
 
@@ -570,6 +594,12 @@ void wire::end_if_done() {
   // One that retires waits for the peer's end: what it was sent may still be answered.
   if (close_wanted_ && is_finished_ && (streams_ == nullptr || streams_->is_finished()) && !close_when_acknowledged())
     return;
+  if (is_greeting()) {
+    // Whoever refuses the greeting has said so, and ends.
+    if (peer_finished_ && intake_.is_drained() && !finish_wanted_ && !reserve_->is_greeted)
+      abort_later(not_greeted("the other side has ended"));
+    return;
+  }
   // The peer's end is passed on when all that came before it was.
   if (peer_finished_ && intake_.is_drained()) {
     peer_finished_ = false;

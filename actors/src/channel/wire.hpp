@@ -105,6 +105,23 @@ public:
   /// The channel's other wire has ended: this one is attached in its place.
   void take_over();
 
+  // -- one that has a session: it is attached when the two sides have greeted each other. See wire_greeting.cpp -----------
+
+  /// Whether the transport is connected, and the greeting is not over.
+  [[nodiscard]] bool is_greeting() const noexcept { return reserve_ != nullptr && reserve_->is_greeting; }
+
+  /// How the transport was connected. Only if `is_greeting`.
+  [[nodiscard]] const transport_opening& opening() const noexcept { return reserve_->opening; }
+
+  /// The greeting is over: the wire is attached at the end of the turn.
+  void greeted_later();
+
+  /// The transport ends when what was said last has left.
+  void part();
+
+  /// Returns once, when a greeting is over that the owner has seen the transport connected for, how that is; otherwise null.
+  [[nodiscard]] std::unique_ptr<const transport_opening> take_greeted() noexcept { return std::move(greeted_); }
+
   // -- from the channel: what may call the transport is put off to `flush`, so that it runs as the owner's handling ------
 
   /// Delivers what waits, as far as the channel wants it, and lets the transport read more.
@@ -138,6 +155,9 @@ public:
 
   /// Whether what is accepted now leaves by another.
   [[nodiscard]] bool is_retiring() const noexcept { return is_retiring_; }
+
+  /// Lets the transport go at once, in favour of another that goes on with the session.
+  void give_way();
 
   /// Ends the transport at once.
   void abort(const transport_error& reason);
@@ -195,6 +215,10 @@ private:
     streams,
     /// A frame has begun, and there was no memory for it: time to try again.
     memory,
+    /// The other side has not greeted.
+    greeting,
+    /// The session has something to say.
+    session,
   };
   static constexpr time_point never = time_point::max();
 
@@ -203,8 +227,18 @@ private:
     transport_opening opening;
     std::uint64_t datagrams_dropped = 0;
     /// What was to be told of the streams other than 0.
-    std::vector<std::function<void(streams&)>> events;
+    std::vector<std::function<void(streams&)>> events{};
+    /// It is connected, and only waits for the greeting; and whether that is over.
+    bool is_greeting = false;
+    bool is_greeted = false;
+    /// Whether the owner is to be told then.
+    bool is_to_be_told = false;
   };
+  void begin_greeting(bool is_to_be_told);
+  void end_greeting();
+  [[nodiscard]] static transport_error not_greeted(std::string text);
+  /// Sees to it that the session says in time what it has to say.
+  void follow_session();
   void put_off(std::function<void(streams&)> event);
   void catch_up();
 
@@ -241,9 +275,10 @@ private:
   /// The streams other than 0. Most connections never have any.
   std::unique_ptr<streams> streams_;
   timer timer_;
-  std::array<time_point, 7> deadlines_{never, never, never, never, never, never, never};
-  /// Null unless the channel has another wire.
+  std::array<time_point, 9> deadlines_{never, never, never, never, never, never, never, never, never};
+  /// Null unless the channel has another wire, or this one is being greeted.
   std::unique_ptr<reserve> reserve_;
+  std::unique_ptr<const transport_opening> greeted_;
   std::uint64_t bytes_taken_ = 0;
   time_point last_arrival_{};
   time_point ready_since_{};

@@ -36,6 +36,8 @@ tally& tally_of(delivery_totals& totals, outcome known) noexcept {
       return totals.written;
     case outcome::acked:
       return totals.acked;
+    case outcome::confirmed:
+      return totals.confirmed;
   }
   assert(false);
   return totals.maybe_sent;

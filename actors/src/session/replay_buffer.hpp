@@ -1,11 +1,11 @@
 #pragma once
 
 #include "delivery/ring_queue.hpp"
-#include "session/number_range.hpp"
 #include "session/session_limits.hpp"
 
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/sessions.hpp>
 
 #include <cassert>
 #include <cstddef>

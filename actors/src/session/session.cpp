@@ -13,7 +13,7 @@ namespace actorwire {
 namespace {
 
 template <class Body>
-session_frame frame_of(session_frame_kind kind, std::uint64_t number, const Body& body) {
+session_frame frame_of(frame_kind kind, std::uint64_t number, const Body& body) {
   return {kind, number, payload::copy_of(encode(body))};
 }
 
@@ -38,7 +38,7 @@ session::session(const session_id& id, const session_limits& limits) noexcept
 std::uint64_t session::handle_connected() {
   transition(session_event::connect);
   ++epoch_;
-  pending_ = frame_of(session_frame_kind::hello, 0, session_hello{id_, epoch_, was_welcomed_, position()});
+  pending_ = frame_of(frame_kind::hello, 0, session_hello{id_, epoch_, was_welcomed_, position()});
   // Told with the hello, not with what the program is delivered until the welcome comes.
   receiver_.resume();
   return epoch_;
@@ -56,7 +56,7 @@ result<number_range> session::handle_hello(const session_hello& hello) {
   transition(session_event::accept);
   was_welcomed_ = true;
   epoch_ = hello.epoch;
-  pending_ = frame_of(session_frame_kind::welcome, 0,
+  pending_ = frame_of(frame_kind::welcome, 0,
                       session_welcome{is_resumed_ ? session_answer::resumed : session_answer::begun, id_, epoch_,
                                       is_resumed_ ? position() : session_position{}});
   receiver_.resume();
@@ -81,7 +81,7 @@ result<session_progress> session::handle_frame(std::uint64_t epoch, const sessio
 }
 
 result<session_progress> session::react_while_offered(const session_frame& frame) {
-  if (frame.kind != session_frame_kind::welcome)
+  if (frame.kind != frame_kind::welcome)
     return unexpected(frame, "that of a welcome, as the first frame of a listener");
   const auto welcome = parse_session_welcome(frame.number, frame.body.bytes());
   if (!welcome)
@@ -132,14 +132,14 @@ result<session_progress> session::be_welcomed(const session_welcome& welcome) {
 result<session_progress> session::react_while_open(const session_frame& frame) {
   session_progress progress;
   switch (frame.kind) {
-    case session_frame_kind::data: {
+    case frame_kind::data: {
       const auto is_new = receiver_.handle_data(frame.number, frame.body.size());
       if (!is_new)
         return is_new.error();
       progress.delivers = *is_new;
       return progress;
     }
-    case session_frame_kind::acknowledge: {
+    case frame_kind::acknowledge: {
       if (!frame.body.empty())
         return malformed("session acknowledgement: length = " + std::to_string(frame.body.size()) + ": must be 0");
       const auto confirmed = sender_.acknowledge(frame.number);
@@ -148,10 +148,13 @@ result<session_progress> session::react_while_open(const session_frame& frame) {
       progress.confirmed = *confirmed;
       return progress;
     }
-    case session_frame_kind::goodbye:
+    case frame_kind::goodbye:
       return be_left(frame);
-    case session_frame_kind::hello:
-    case session_frame_kind::welcome:
+    case frame_kind::hello:
+    case frame_kind::welcome:
+    case frame_kind::call:
+    case frame_kind::answer:
+    case frame_kind::refusal:
       break;
   }
   return unexpected(frame, "that of data, an acknowledgement or a goodbye");
@@ -219,7 +222,7 @@ void session::say_goodbye() {
   const auto is_greeted = !pending_;
   end(session_event::end, sender_.sent());
   if (is_greeted)
-    pending_ = frame_of(session_frame_kind::goodbye, receiver_.delivered(), session_goodbye{receiver_.received()});
+    pending_ = frame_of(frame_kind::goodbye, receiver_.delivered(), session_goodbye{receiver_.received()});
 }
 
 // -- what comes of it ---------------------------------------------------------------------------------------------------
@@ -227,7 +230,7 @@ void session::say_goodbye() {
 std::optional<session_frame> session::poll_transmit(time_point now) {
   if (!pending_ && state_ == session_state::open) {
     if (const auto number = receiver_.poll_acknowledgement(now))
-      return session_frame{session_frame_kind::acknowledge, *number, {}};
+      return session_frame{frame_kind::acknowledge, *number, {}};
     if (auto message = sender_.poll_transmit())
       return message;
     if (is_done())

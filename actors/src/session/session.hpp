@@ -1,6 +1,5 @@
 #pragma once
 
-#include "session/number_range.hpp"
 #include "session/session_frame.hpp"
 #include "session/session_handshake.hpp"
 #include "session/session_limits.hpp"
@@ -10,6 +9,7 @@
 
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/sessions.hpp>
 #include <actorwire/transports/clock.hpp>
 
 #include <cstdint>
@@ -84,10 +84,15 @@ public:
   /// When `poll_transmit` will have something, if nothing else happens.
   [[nodiscard]] std::optional<time_point> next_timeout() const noexcept;
 
+  /// Whether something waits for the present connection, but for acknowledgements.
+  [[nodiscard]] bool has_unsent() const noexcept { return pending_.has_value() || sender_.has_unsent(); }
+
   [[nodiscard]] session_state state() const noexcept { return state_; }
   [[nodiscard]] const session_id& id() const noexcept { return id_; }
   /// That of the newest connection; 0 before the first.
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+  /// Whether the other side is known to know it: nothing was sent or delivered before.
+  [[nodiscard]] bool was_welcomed() const noexcept { return was_welcomed_; }
   /// Whether the present connection goes on with what an earlier one began.
   [[nodiscard]] bool is_resumed() const noexcept { return is_resumed_; }
   /// What became of everything that was sent. Only when the session is over.

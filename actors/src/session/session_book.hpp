@@ -1,11 +1,11 @@
 #pragma once
 
-#include "session/number_range.hpp"
 #include "session/session.hpp"
 #include "session/session_handshake.hpp"
 #include "session/session_id.hpp"
 #include "session/session_limits.hpp"
 
+#include <actorwire/messages/sessions.hpp>
 #include <actorwire/transports/clock.hpp>
 
 #include <cstddef>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <actorwire/messages/session_config.hpp>
 #include <actorwire/transports/clock.hpp>
 
 #include <chrono>
@@ -21,6 +22,10 @@ struct session_limits {
   /// The longest time that fewer than those wait for their acknowledgement.
   duration ack_delay = std::chrono::milliseconds{25};
 };
+
+[[nodiscard]] inline session_limits limits_of(const session_config& config) noexcept {
+  return {config.replay_messages, config.replay_bytes, config.ack_messages, config.ack_bytes, config.ack_delay};
+}
 
 /// How much a listener keeps for clients that may come back. *Thread:* immutable value.
 struct session_book_limits {

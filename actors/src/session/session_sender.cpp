@@ -25,7 +25,7 @@ transport_error impossible(std::string_view what, std::uint64_t seen, std::uint6
 std::optional<session_frame> session_sender::poll_transmit() {
   if (next_ > buffer_.last())
     return std::nullopt;
-  session_frame frame{session_frame_kind::data, next_, buffer_.at(next_)};
+  session_frame frame{frame_kind::data, next_, buffer_.at(next_)};
   sent_ = std::max(sent_, next_);
   ++next_;
   return frame;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "session/number_range.hpp"
 #include "session/replay_buffer.hpp"
 #include "session/session_frame.hpp"
 #include "session/session_handshake.hpp"
@@ -8,6 +7,7 @@
 
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/sessions.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -37,6 +37,9 @@ public:
 
   /// Whether everything that was accepted is known to be delivered.
   [[nodiscard]] bool is_all_delivered() const noexcept { return buffer_.message_count() == 0; }
+
+  /// Whether there is something to send on the present connection.
+  [[nodiscard]] bool has_unsent() const noexcept { return next_ <= buffer_.last(); }
 
   /// The last number that was ever sent.
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }

@@ -65,6 +65,8 @@ const std::vector<bad_field<transport_config>> bad_transport_fields{
     {[](auto& c) { c.flow.queue_messages = 1'000'001; }, "flow.queue_messages", "1000001", "1..1000000"},
     {[](auto& c) { c.flow.queue_bytes = 0; }, "flow.queue_bytes", "0", "1..1073741824"},
     {[](auto& c) { c.flow.queue_age = 0ms; }, "flow.queue_age", "0 ms", "1..86400000 ms"},
+    {[](auto& c) { c.session.replay_messages = 0; }, "session.replay_messages", "0", "1..1000000"},
+    {[](auto& c) { c.session.mode = session_mode::on; }, "session.mode", "on", "framing.mode = numbered"},
     {[](auto& c) { std::get<tcp_config>(c.protocol_settings).send_buffer_size = 1; }, "tcp.send_buffer_size", "1",
      "4096..1073741824"},
     {[](auto& c) { std::get<tcp_config>(c.protocol_settings).recv_buffer_size = 4'095; }, "tcp.recv_buffer_size",
@@ -120,6 +122,10 @@ const std::vector<bad_field<listen_config>> bad_listen_fields{
     {[](auto& c) { c.max_handshakes_per_address = 0; }, "listen.max_handshakes_per_address", "0", "1..1000000"},
     {[](auto& c) { c.max_handshakes_per_address = 1'025; }, "listen.max_handshakes_per_address", "1025",
      "listen.max_handshakes = 1024"},
+    {[](auto& c) { c.session_keep = 0ms; }, "listen.session_keep", "0 ms", "1..86400000 ms"},
+    {[](auto& c) { c.sessions_max = 0; }, "listen.sessions_max", "0", "1..1000000"},
+    {[](auto& c) { c.parked_bytes_max = (std::size_t{1} << 40U) + 1; }, "listen.parked_bytes_max", "1099511627777",
+     "0..1099511627776"},
     {[](auto& c) { c.transport.mtu = 1; }, "transport.mtu", "1", "536..32767"},
 };
 

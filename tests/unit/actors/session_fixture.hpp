@@ -29,15 +29,15 @@ inline session_id id_of(std::uint8_t number) {
 }
 
 inline session_frame data(std::uint64_t number, std::string_view text) {
-  return {session_frame_kind::data, number, payload::copy_of(text)};
+  return {frame_kind::data, number, payload::copy_of(text)};
 }
 
 inline session_frame acknowledgement(std::uint64_t number) {
-  return {session_frame_kind::acknowledge, number, {}};
+  return {frame_kind::acknowledge, number, {}};
 }
 
 inline session_frame frame_of(const session_welcome& welcome) {
-  return {session_frame_kind::welcome, 0, payload::copy_of(encode(welcome))};
+  return {frame_kind::welcome, 0, payload::copy_of(encode(welcome))};
 }
 
 /// One side of a session with its program, which has had each message as soon as it is passed on, unless `handles` is off.
@@ -94,7 +94,7 @@ public:
       host.confirmed.push_back(*confirmed);
     const auto welcome = host.machine.poll_transmit(now);
     REQUIRE(welcome);
-    REQUIRE(welcome->kind == session_frame_kind::welcome);
+    REQUIRE(welcome->kind == frame_kind::welcome);
     return *welcome;
   }
 

@@ -69,7 +69,7 @@ private:
       case 0:
         return acknowledgement(some_number(confirmed_ + 1));
       case 1:
-        return {session_frame_kind::goodbye, some_number(confirmed_),
+        return {frame_kind::goodbye, some_number(confirmed_),
                 payload::copy_of(encode(session_goodbye{some_number(sent_)}))};
       case 2:
       case 3:
@@ -77,7 +77,7 @@ private:
                          machine_.epoch() + below(8) / 7, below(2) == 0 ? session_position{} : some_position()});
       case 4: {
         auto wild = data(some_number(1), std::string(static_cast<std::size_t>(below(60)), 'x'));
-        wild.kind = static_cast<session_frame_kind>(below(256));
+        wild.kind = static_cast<frame_kind>(below(256));
         return wild;
       }
       default:
@@ -109,7 +109,7 @@ private:
         return;
       case 5:
       case 6:
-        if (const auto frame = machine_.poll_transmit(now_); frame && frame->kind == session_frame_kind::data) {
+        if (const auto frame = machine_.poll_transmit(now_); frame && frame->kind == frame_kind::data) {
           REQUIRE(frame->number <= accepted_);
           REQUIRE(frame->number > confirmed_);
           sent_ = std::max(sent_, frame->number);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "session/number_range.hpp"
+#include <actorwire/messages/sessions.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 

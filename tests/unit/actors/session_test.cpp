@@ -142,7 +142,7 @@ TEST_CASE("a few messages are acknowledged after a delay, many at once", "[D8]")
   CHECK_FALSE(host.poll_transmit(sides.now + 5ms - 1ns));
   const auto delayed = host.poll_transmit(sides.now + 5ms);
   REQUIRE(delayed);
-  CHECK(delayed->kind == session_frame_kind::acknowledge);
+  CHECK(delayed->kind == frame_kind::acknowledge);
   CHECK(delayed->number == 2);
   CHECK_FALSE(host.next_timeout());
 
@@ -262,9 +262,9 @@ TEST_CASE("a frame out of its turn ends the connection", "[D8]") {
         == "frame kind = 5: must be that of data, an acknowledgement or a goodbye");
   CHECK(refusal(sides.host.machine, data(0, "nothing")) == "message number = 0: must be 1 .. 1");
   sides.connect();
-  CHECK(refusal(sides.host.machine, {session_frame_kind::acknowledge, 0, payload::copy_of("x")})
+  CHECK(refusal(sides.host.machine, {frame_kind::acknowledge, 0, payload::copy_of("x")})
         == "session acknowledgement: length = 1: must be 0");
-  CHECK(refusal(sides.client.machine, {session_frame_kind::goodbye, 0, payload::copy_of(encode(session_goodbye{1}))})
+  CHECK(refusal(sides.client.machine, {frame_kind::goodbye, 0, payload::copy_of(encode(session_goodbye{1}))})
         == "session goodbye: received = 1: must be at most 0");
 }
 

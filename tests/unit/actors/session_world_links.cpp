@@ -28,7 +28,7 @@ void session_world::transmit(session_holder holder, link& which) {
       auto frame = machine.poll_transmit(now_);
       if (!frame)
         return;
-      if (frame->kind == session_frame_kind::goodbye)
+      if (frame->kind == frame_kind::goodbye)
         ++seen_.goodbyes;
       if (!which.is_cut)
         queue.push_back(std::move(*frame));
@@ -56,7 +56,7 @@ void session_world::arrive_up(session_holder holder, link& which) {
   which.up.pop_front();
   switch (which.at) {
     case stage::greeting: {
-      REQUIRE(frame.kind == session_frame_kind::hello);
+      REQUIRE(frame.kind == frame_kind::hello);
       const auto hello = parse_session_hello(frame.number, frame.body.bytes());
       REQUIRE(hello);
       which.at = stage::waiting;
@@ -177,7 +177,7 @@ void session_world::carry_out() {
         REQUIRE(which.at == stage::waiting);
         which.at = stage::closed;
         if (!which.is_cut)
-          which.down.push_back({session_frame_kind::welcome, 0, payload::copy_of(encode(step->welcome))});
+          which.down.push_back({frame_kind::welcome, 0, payload::copy_of(encode(step->welcome))});
         seen_.superseded += step->welcome.answer == session_answer::superseded ? 1 : 0;
         seen_.not_known += step->welcome.answer == session_answer::not_known ? 1 : 0;
         seen_.no_room += step->welcome.answer == session_answer::no_room ? 1 : 0;

@@ -3,6 +3,7 @@
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/requests.hpp>
+#include <actorwire/messages/sessions.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -138,6 +139,7 @@ TEST_CASE("every message and every configuration is described") {
                                  datagram_sent, address_changed, stream_priority, open_stream, reset_stream,
                                  stop_stream, prioritize_stream, send_datagram>());
   CHECK(all_print_default_values<actorwire::call, answered, called, answer, refuse, call_totals>());
+  CHECK(all_print_default_values<session_config, number_range, session_ranges, session_opened, session_lost>());
   CHECK(all_print_default_values<actorwire::connect, actorwire::send, cast, receive, subscribe, unsubscribe, grant,
                                  finish_stream, get_stats, stream_stats, get_state, actorwire::close, acquire_options,
                                  acquire, checkout, release, list, lookup, set_policy, reset, reload_tls,

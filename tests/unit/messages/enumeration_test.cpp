@@ -32,12 +32,13 @@ void check_names(E last, std::string_view last_name) {
 TEST_CASE("every enumeration has exactly one name for each value") {
   check_names(protocol::quic, "quic");
   check_names(error_kind::protocol, "protocol");
-  check_names(error_code::call_refused, "call_refused");
+  check_names(error_code::session_fenced, "session_fenced");
   check_names(phase::close, "close");
   check_names(origin::system, "system");
   check_names(connection_state::closed, "closed");
   check_names(framing_mode::numbered, "numbered");
-  check_names(outcome::acked, "acked");
+  check_names(session_mode::on, "on");
+  check_names(outcome::confirmed, "confirmed");
   check_names(when_down::drop, "drop");
   check_names(permanent_error_policy::keep_trying, "keep_trying");
   check_names(pool_change::lease_taken_back, "lease_taken_back");
@@ -87,6 +88,7 @@ TEST_CASE("a mask of events includes what it was combined of and nothing else") 
   CHECK_FALSE(includes(mask, event_mask::state));
   CHECK_FALSE(includes(mask, event_mask::data | event_mask::state));
   CHECK((event_mask::data | event_mask::state | event_mask::loss | event_mask::backpressure | event_mask::pool
-         | event_mask::streams | event_mask::datagrams | event_mask::listener | event_mask::health)
+         | event_mask::streams | event_mask::datagrams | event_mask::listener | event_mask::health
+         | event_mask::sessions)
         == event_mask::all);
 }

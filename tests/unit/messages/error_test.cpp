@@ -69,6 +69,8 @@ const std::map<error_code, expectation> table{
     {error_code::probe_failed, {error_kind::connection, true}},
     {error_code::call_unanswered, {error_kind::receive, true}},
     {error_code::call_refused, {error_kind::protocol, false}},
+    {error_code::session_lost, {error_kind::connection, true}},
+    {error_code::session_fenced, {error_kind::connection, true}},
 };
 
 } // namespace

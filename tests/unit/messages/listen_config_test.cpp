@@ -59,6 +59,16 @@ TEST_CASE("listen: no address has more handshakes than all of them together") {
                 "listen.max_handshakes_per_address = 11: must be at most listen.max_handshakes = 10");
 }
 
+TEST_CASE("listen: sessions are kept for 1 ms to 24 h, up to 1,000,000 of them, and 1 TiB") {
+  limited_field{"listen.session_keep", &listen_config::session_keep, std::chrono::milliseconds{1},
+                std::chrono::milliseconds{86'400'000}, "1..86400000 ms"}
+      .check({});
+  limited_field{"listen.sessions_max", &listen_config::sessions_max, 1U, 1'000'000U, "1..1000000"}.check({});
+  limited_field{"listen.parked_bytes_max", &listen_config::parked_bytes_max, std::size_t{0}, std::size_t{1} << 40U,
+                "0..1099511627776"}
+      .check({});
+}
+
 TEST_CASE("listen: a fault in the settings of accepted connections is found and named") {
   listen_config config;
   config.transport.mtu = 1;

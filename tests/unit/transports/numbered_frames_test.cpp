@@ -255,6 +255,36 @@ TEST_CASE("random numbered frames in random pieces come out as they went in") {
   }
 }
 
+TEST_CASE("a session has frames of its own, no calls, and data with numbers") {
+  const frame_encoder encoder{config_of()};
+  std::vector<labelled> frames;
+  for (const auto kind :
+       {frame_kind::hello, frame_kind::welcome, frame_kind::data, frame_kind::acknowledge, frame_kind::goodbye})
+    frames.push_back({{kind, kind == frame_kind::data ? 7U : 0U}, std::string(session_message_max, 'x')});
+  frame_decoder decoder{config_of(), session_mode::on};
+  reading out;
+  for (const auto& each : frames) {
+    decoder.feed(payload::copy_of(encoded(encoder, each)));
+    drain(decoder, out);
+  }
+  CHECK_FALSE(out.failure);
+  CHECK(out.frames == frames);
+  const auto refusal = [&](const labelled& frame) {
+    frame_decoder another{config_of(), session_mode::on};
+    reading seen;
+    another.feed(payload::copy_of(encoded(encoder, frame)));
+    drain(another, seen);
+    CHECK(seen.frames.empty());
+    REQUIRE(seen.failure);
+    CHECK(seen.failure->code == error_code::malformed);
+    return seen.failure->text;
+  };
+  CHECK(refusal({{frame_kind::call, 1}, "x"}) == "frame of kind 1 (call): a session has none");
+  CHECK(refusal({{frame_kind::data, 0}, "x"}) == "data with number 0: a session numbers it from 1");
+  CHECK(refusal({{frame_kind::hello, 0}, std::string(session_message_max + 1, 'x')})
+        == "frame of kind 4 (hello) of 65 bytes: at most 64");
+}
+
 TEST_CASE("only numbered framing carries calls") {
   for (const auto mode : {framing_mode::none, framing_mode::length_prefixed, framing_mode::line}) {
     framing_config config;

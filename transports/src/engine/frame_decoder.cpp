@@ -42,11 +42,12 @@ bool looks_like_tls(std::uint32_t size) noexcept {
 
 } // namespace
 
-frame_decoder::frame_decoder(const framing_config& config) noexcept
+frame_decoder::frame_decoder(const framing_config& config, session_mode session) noexcept
   : frame_size_max_(
       static_cast<std::uint32_t>(std::min<std::size_t>(config.max_frame_size, std::numeric_limits<std::uint32_t>::max()
                                                                                   - frame_label::wire_size))),
-    mode_(config.mode) {}
+    mode_(config.mode),
+    session_(session) {}
 
 void frame_decoder::feed(payload bytes) {
   if (bytes.empty() || has_failed())
@@ -141,8 +142,12 @@ frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label, memo
   }
   // A kind that is not taken is refused before anything of its message is stored.
   if (const auto kind = next_numbered_kind()) {
-    if (auto known = check_kind(static_cast<std::uint8_t>(*kind)); !known)
+    if (auto known = check_kind(static_cast<std::uint8_t>(*kind), session_); !known)
       return fail(known.error());
+    if (kind >= frame_kind::hello && frame_size_ > label_size + session_message_max)
+      return fail(malformed("frame of kind " + std::to_string(static_cast<unsigned>(*kind)) + " (" + to_string(*kind)
+                            + ") of " + std::to_string(frame_size_ - label_size) + " bytes: at most "
+                            + std::to_string(session_message_max)));
     if (kind == frame_kind::refusal && frame_size_ == label_size)
       return fail(malformed("frame of kind 3 (refusal) without a code"));
   }
@@ -150,7 +155,7 @@ frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label, memo
   if (!frame)
     return frame;
   label = frame_label::read(frame->bytes());
-  if (auto numbered = check_number(label); !numbered)
+  if (auto numbered = check_number(label, session_); !numbered)
     return fail(numbered.error());
   return std::optional{frame->slice(label_size, frame->size() - label_size)};
 }

@@ -11,6 +11,15 @@ transport_error malformed(std::string text) {
   return make_error(error_code::malformed, phase::established, origin::remote, std::move(text));
 }
 
+/// What belongs to calls.
+constexpr bool is_of_calls(frame_kind kind) noexcept {
+  return kind == frame_kind::call || kind == frame_kind::answer || kind == frame_kind::refusal;
+}
+
+std::string named(frame_kind kind) {
+  return "frame of kind " + std::to_string(static_cast<unsigned>(kind)) + " (" + to_string(kind) + ")";
+}
+
 } // namespace
 
 frame_label frame_label::read(std::span<const std::byte> bytes) noexcept {
@@ -28,21 +37,27 @@ void frame_label::write(std::span<std::byte> bytes) const noexcept {
     bytes[index] = static_cast<std::byte>(number >> (8U * (wire_size - 1 - index)));
 }
 
-result<void> check_kind(std::uint8_t kind) {
+result<void> check_kind(std::uint8_t kind, session_mode session) {
   if (!names_a_value<frame_kind>(kind))
     return malformed("frame of kind " + std::to_string(kind) + ": there is none above 7");
-  if (kind >= static_cast<std::uint8_t>(frame_kind::hello))
-    return malformed("frame of kind " + std::to_string(kind) + " (" + to_string(static_cast<frame_kind>(kind))
-                     + "): only sessions have it");
+  const auto known = static_cast<frame_kind>(kind);
+  if (session == session_mode::off && known >= frame_kind::hello)
+    return malformed(named(known) + ": only sessions have it");
+  if (session == session_mode::on && is_of_calls(known))
+    return malformed(named(known) + ": a session has none");
   return {};
 }
 
-result<void> check_number(const frame_label& label) {
+result<void> check_number(const frame_label& label, session_mode session) {
+  if (session == session_mode::on) {
+    if (label.kind == frame_kind::data && label.number == 0)
+      return malformed("data with number 0: a session numbers it from 1");
+    return {};
+  }
   if (label.kind == frame_kind::data && label.number != 0)
     return malformed("data with number " + std::to_string(label.number) + ": only sessions number it");
   if (label.kind != frame_kind::data && label.number == 0)
-    return malformed("frame of kind " + std::to_string(static_cast<unsigned>(label.kind)) + " (" + to_string(label.kind)
-                     + ") with number 0");
+    return malformed(named(label.kind) + " with number 0");
   return {};
 }
 

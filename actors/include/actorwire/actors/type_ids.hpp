@@ -9,6 +9,7 @@
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/pool_limits.hpp>
 #include <actorwire/messages/requests.hpp>
+#include <actorwire/messages/sessions.hpp>
 
 #include <caf/type_id.hpp>
 
@@ -79,7 +80,7 @@ struct lease {
   }
 };
 
-/// What a supervisor decides about one of its peers. Only supervisors send it.
+/// What a supervisor decides about one of its peers. Only this library sends it.
 struct peer_directive {
   enum class kind : std::uint8_t {
     /// A connection actor was made for the peer and waits to be started.
@@ -104,6 +105,8 @@ struct peer_directive {
     rest,
     /// The peer, which was nobody's, is leased from now on.
     lend,
+    /// Not from a supervisor, but from another connection of the listener: look what has become of the session.
+    look_at_session,
   };
   kind what = kind::dial;
   caf::strong_actor_ptr connection;
@@ -118,8 +121,9 @@ struct peer_directive {
   }
 };
 
-constexpr std::array<std::string_view, 10> names_of(peer_directive::kind) {
-  return {"dial", "wait", "give_up", "revive", "renew", "hold", "clear", "take_back", "rest", "lend"};
+constexpr std::array<std::string_view, 11> names_of(peer_directive::kind) {
+  return {"dial",  "wait",      "give_up", "revive", "renew",          "hold",
+          "clear", "take_back", "rest",    "lend",   "look_at_session"};
 }
 
 /// What a peer tells its supervisor when it takes no more messages: it is not to be handed out any more.
@@ -200,7 +204,8 @@ using supervisor_actor =
                      sig<void(stream_stats)>, sig<void(subscribe)>, sig<void(unsubscribe)>, sig<close_report(close)>,
                      sig<lease(checkout)>, sig<void(release)>>;
 
-/// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`.
+/// Accepts connections on one address, over all shards. A subscriber with `event_mask::listener` gets `listener_event`, one with
+/// `event_mask::sessions` gets `session_lost`.
 using listener_actor =
     caf::typed_actor<sig<void(suspend)>, sig<void(resume)>, sig<void(set_limit)>, sig<void(reload_tls)>,
                      sig<listener_stats(get_listener_stats)>, sig<void(stream_stats)>, sig<void(subscribe)>,
@@ -358,6 +363,12 @@ CAF_ADD_TYPE_ID(actorwire, (actorwire::refuse))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::peer_resting))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::generation_stats))
 CAF_ADD_TYPE_ID(actorwire, (actorwire::events_missed))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::number_range))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::session_config))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::session_lost))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::session_mode))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::session_opened))
+CAF_ADD_TYPE_ID(actorwire, (actorwire::session_ranges))
 
 CAF_END_TYPE_ID_BLOCK(actorwire)
 

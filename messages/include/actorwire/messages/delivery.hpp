@@ -19,10 +19,12 @@ namespace actorwire {
 /// - `written`: the operating system, or the engine of TLS or QUIC, has all of it. TLS has up to 64 KiB that the system does
 ///   not have yet.
 /// - `acked`: the peer's transport has acknowledged its last byte (TCP: `tcpi_bytes_acked`; QUIC: stream offsets).
-enum class outcome : std::uint8_t { not_sent, maybe_sent, written, acked };
+/// - `confirmed`: the program at the other end has had it, and will not get it again. Only messages of a session get this one,
+///   and it stands for `written` and `acked`; see `session_config`.
+enum class outcome : std::uint8_t { not_sent, maybe_sent, written, acked, confirmed };
 
-constexpr std::array<std::string_view, 4> names_of(outcome) {
-  return {"not_sent", "maybe_sent", "written", "acked"};
+constexpr std::array<std::string_view, 5> names_of(outcome) {
+  return {"not_sent", "maybe_sent", "written", "acked", "confirmed"};
 }
 
 /// What happens to a message when the connection is not ready.
@@ -134,7 +136,7 @@ struct tally {
 };
 
 /// The account of everything accepted for sending. At every instant
-/// `accepted = pending + not_sent + maybe_sent + written + acked`, in messages and in bytes.
+/// `accepted = pending + not_sent + maybe_sent + written + acked + confirmed`, in messages and in bytes.
 struct delivery_totals {
   tally accepted;
   /// Waiting, on its way, or waiting for the wanted outcome.
@@ -143,6 +145,8 @@ struct delivery_totals {
   tally maybe_sent;
   tally written;
   tally acked;
+  /// Of sessions.
+  tally confirmed;
 
   constexpr delivery_totals& operator+=(const delivery_totals& other) noexcept {
     accepted += other.accepted;
@@ -151,6 +155,7 @@ struct delivery_totals {
     maybe_sent += other.maybe_sent;
     written += other.written;
     acked += other.acked;
+    confirmed += other.confirmed;
     return *this;
   }
 
@@ -160,7 +165,7 @@ struct delivery_totals {
   static auto describe(Self& self, Visitor&& visit) {
     return visit("delivery_totals", field{"accepted", self.accepted}, field{"pending", self.pending},
                  field{"not_sent", self.not_sent}, field{"maybe_sent", self.maybe_sent}, field{"written", self.written},
-                 field{"acked", self.acked});
+                 field{"acked", self.acked}, field{"confirmed", self.confirmed});
   }
 };
 

@@ -78,9 +78,11 @@ enum class error_code : std::uint8_t {
   probe_failed,
   call_unanswered,
   call_refused,
+  session_lost,
+  session_fenced,
 };
 
-constexpr std::array<std::string_view, 51> names_of(error_code) {
+constexpr std::array<std::string_view, 53> names_of(error_code) {
   return {"none",
           "descriptor_limit",
           "memory_limit",
@@ -131,7 +133,9 @@ constexpr std::array<std::string_view, 51> names_of(error_code) {
           "superseded",
           "probe_failed",
           "call_unanswered",
-          "call_refused"};
+          "call_refused",
+          "session_lost",
+          "session_fenced"};
 }
 
 /// What the connection was doing when it failed.

@@ -45,7 +45,9 @@ enum class event_mask : std::uint32_t {
   listener = 1U << 7U,
   /// `health_changed`.
   health = 1U << 8U,
-  all = (1U << 9U) - 1U,
+  /// `session_opened`, `session_lost`; the latter also from a listener.
+  sessions = 1U << 9U,
+  all = (1U << 10U) - 1U,
 };
 
 constexpr event_mask operator|(event_mask left, event_mask right) noexcept {

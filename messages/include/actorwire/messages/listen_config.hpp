@@ -5,6 +5,8 @@
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/transport_config.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 
 namespace actorwire {
@@ -48,6 +50,15 @@ struct listen_config {
   /// Connections of `quic://` share the socket of their listener: after its end, or while it is suspended, those that go on
   /// keep the port, and who wants to listen there gets `address_in_use`; new clients are refused meanwhile.
   bool share_port = false;
+  /// For `transport.session`: how long the session of a client is kept that has no connection. 1 ms .. 24 h. After it the
+  /// session is lost, at both ends, and so it is with the end of the listener and of this program.
+  std::chrono::milliseconds session_keep{300'000};
+  /// Sessions at once, with a connection or without. One more takes the place of the one that has been without the longest;
+  /// if all have one, it is not begun, and its client is to come again. 1 .. 1,000,000.
+  std::uint32_t sessions_max = 65'536;
+  /// Bytes of messages that are kept in sessions without a connection, all together. Beyond it those are lost that have been
+  /// without the longest. 0 .. 1 TiB.
+  std::size_t parked_bytes_max = std::size_t{64} << 20U;
   /// Settings of each accepted connection.
   transport_config transport;
 
@@ -60,7 +71,8 @@ struct listen_config {
                  field{"max_handshakes", self.max_handshakes},
                  field{"max_handshakes_per_address", self.max_handshakes_per_address},
                  field{"reuse_port", self.reuse_port}, field{"share_port", self.share_port},
-                 field{"transport", self.transport});
+                 field{"session_keep", self.session_keep}, field{"sessions_max", self.sessions_max},
+                 field{"parked_bytes_max", self.parked_bytes_max}, field{"transport", self.transport});
   }
 };
 

@@ -6,6 +6,7 @@
 #include <actorwire/messages/framing.hpp>
 #include <actorwire/messages/quic_config.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/session_config.hpp>
 #include <actorwire/messages/tcp_config.hpp>
 #include <actorwire/messages/tls_config.hpp>
 
@@ -47,6 +48,7 @@ struct transport_config {
   bool allow_half_open = false;
   framing_config framing;
   flow_limits flow;
+  session_config session;
   /// `tcp_config` for `tcp://` and `tls://`, `quic_config` for `quic://`. `quic://` that finds a `tcp_config` takes its
   /// defaults, and ignores an `mtu` below 1,200. `tcp://` and `tls://` refuse a `quic_config`, unless they are one of
   /// several endpoints: then they take their defaults, and ignore the `mtu`.
@@ -63,7 +65,8 @@ struct transport_config {
                  field{"attempt_timeout", self.attempt_timeout}, field{"operation_timeout", self.operation_timeout},
                  field{"happy_eyeballs_delay", self.happy_eyeballs_delay}, field{"fallback_delay", self.fallback_delay},
                  field{"allow_half_open", self.allow_half_open}, field{"framing", self.framing},
-                 field{"flow", self.flow}, field{"protocol_settings", self.protocol_settings}, field{"tls", self.tls});
+                 field{"flow", self.flow}, field{"session", self.session},
+                 field{"protocol_settings", self.protocol_settings}, field{"tls", self.tls});
   }
 };
 

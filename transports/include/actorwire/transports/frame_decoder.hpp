@@ -4,6 +4,7 @@
 #include <actorwire/messages/framing.hpp>
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/session_config.hpp>
 #include <actorwire/transports/frame_label.hpp>
 #include <actorwire/transports/memory_budget.hpp>
 
@@ -33,7 +34,9 @@ namespace actorwire {
 class frame_decoder {
 public:
   /// Takes a configuration that `validate` accepted; `partial_frame_timeout` is the caller's to keep, see `has_partial`.
-  explicit ACTORWIRE_EXPORT frame_decoder(const framing_config& config) noexcept;
+  /// `session` is whether the frames are those of a session.
+  explicit ACTORWIRE_EXPORT frame_decoder(const framing_config& config,
+                                          session_mode session = session_mode::off) noexcept;
 
   /// Appends bytes of the stream. Nothing is decoded yet. After an error they are dropped.
   ACTORWIRE_EXPORT void feed(payload bytes);
@@ -42,8 +45,8 @@ public:
   /// mode `none`, where whatever was fed passes through. The work is bounded by one message.
   /// *Errors:* `frame_too_large` naming the size and the limit, before a byte of that message is stored. Once it failed
   /// it fails for ever with the same error: there is no way back into step with the peer. In mode `numbered` also
-  /// `malformed`, naming the value, for a length below 9, for what `check_kind` and `check_number` refuse, and for a refusal
-  /// without a code.
+  /// `malformed`, naming the value, for a length below 9, for what `check_kind` and `check_number` refuse, for a refusal
+  /// without a code, and for what belongs to sessions and is longer than `session_message_max`.
   [[nodiscard]] result<std::optional<payload>> next() {
     frame_label unused;
     return next(unused);
@@ -126,6 +129,7 @@ private:
   /// What was taken from the budget for `assembly_`.
   std::uint32_t charged_ = 0;
   framing_mode mode_;
+  session_mode session_;
   std::uint8_t header_size_ = 0;
   bool waits_for_memory_ = false;
 };

@@ -3,6 +3,7 @@
 #include <actorwire/export.hpp>
 #include <actorwire/messages/enumeration.hpp>
 #include <actorwire/messages/result.hpp>
+#include <actorwire/messages/session_config.hpp>
 
 #include <array>
 #include <cstddef>
@@ -35,7 +36,7 @@ constexpr std::array<std::string_view, 8> names_of(frame_kind) {
 /// What a frame says beside its message.
 struct frame_label {
   frame_kind kind = frame_kind::data;
-  /// 0 for `data` outside of sessions; never for `call`, `answer` and `refusal`.
+  /// 0 for `data` outside of sessions, and never within; never for `call`, `answer` and `refusal`.
   std::uint64_t number = 0;
 
   /// Its bytes on the wire: the kind, then the number, big endian.
@@ -48,9 +49,14 @@ struct frame_label {
   friend bool operator==(const frame_label&, const frame_label&) = default;
 };
 
-/// Checks what a peer has sent, outside of sessions. *Errors:* `malformed` naming the kind or the number: a kind that there
-/// is not, or that only sessions have; data with a number; anything else without one.
-[[nodiscard]] ACTORWIRE_EXPORT result<void> check_kind(std::uint8_t kind);
-[[nodiscard]] ACTORWIRE_EXPORT result<void> check_number(const frame_label& label);
+/// Checks what a peer has sent. *Errors:* `malformed` naming the kind or the number: a kind that there is not; outside of
+/// sessions one that only they have, data with a number, and anything else without one; within sessions calls and what
+/// belongs to them, and data without a number.
+[[nodiscard]] ACTORWIRE_EXPORT result<void> check_kind(std::uint8_t kind, session_mode session = session_mode::off);
+[[nodiscard]] ACTORWIRE_EXPORT result<void> check_number(const frame_label& label,
+                                                         session_mode session = session_mode::off);
+
+/// The longest message of a frame of the kinds `hello` to `goodbye`, bytes. Nothing longer is stored.
+inline constexpr std::size_t session_message_max = 64;
 
 } // namespace actorwire
