@@ -34,7 +34,11 @@ void check_whom_and_how(range_check& checks, const auto& request) {
       .zero_or_within("options.max_lifetime", request.options.max_lifetime, "for ever", std::chrono::seconds{1},
                       longest_time)
       .zero_or_within("options.idle_timeout", request.options.idle_timeout, "for ever", std::chrono::seconds{1},
-                      longest_time);
+                      longest_time)
+      .allowed("options.idle_timeout", to_string(request.options.idle_timeout),
+               request.options.idle_timeout.count() == 0
+                   || request.options.transport.session.mode == session_mode::off,
+               "0 with a session, which would be lost by a rest of more than session_keep");
 }
 
 constexpr std::string_view byte_stream_ends_otherwise = "another than 0, which ends with finish_stream or close";

@@ -253,6 +253,9 @@ void message_book::check_totals(const delivery_totals& totals, const server_log&
       case outcome::acked:
         known.acked.add(size);
         break;
+      case outcome::confirmed:
+        FAIL("a message was confirmed without a session");
+        break;
     }
   }
 

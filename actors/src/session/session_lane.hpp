@@ -232,9 +232,14 @@ public:
 
   void handed_over(std::size_t bytes) noexcept { line_.handed_over(bytes); }
 
-  /// When `gather` will have an acknowledgement, if nothing else happens.
+  /// When `gather` will have an acknowledgement, or a goodbye, if nothing else happens.
   [[nodiscard]] std::optional<time_point> next_timeout() const noexcept {
-    return subject_ != nullptr ? subject_->next_timeout() : std::nullopt;
+    if (subject_ == nullptr)
+      return std::nullopt;
+    // With the last confirmation.
+    if (is_finishing_ && is_open() && subject_->sending().is_all_delivered())
+      return time_point::min();
+    return subject_->next_timeout();
   }
 
   // -- queries ----------------------------------------------------------------------------------------------------------

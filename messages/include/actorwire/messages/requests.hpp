@@ -346,7 +346,8 @@ struct acquire_options {
   /// `receive`, `subscribe` or another `acquire` lets it dial, as for the first time. A connection is kept while messages,
   /// calls or pulls wait, while it has other streams, and while data waits that nobody has credit for; subscribers do not keep
   /// it. To be shorter than what the server allows, which otherwise ends the connection at the moment it is used again.
-  /// `checkout` goes by `pool_limits::lease_idle_timeout`. 0 (for ever) or 1 s .. 24 h.
+  /// `checkout` goes by `pool_limits::lease_idle_timeout`. 0 (for ever) or 1 s .. 24 h; 0 with a session, which a listener keeps
+  /// for a while only.
   std::chrono::milliseconds idle_timeout{0};
 
   friend bool operator==(const acquire_options&, const acquire_options&) = default;
