@@ -3,6 +3,8 @@
 #include "secured_program.hpp"
 #include "temporary_directory.hpp"
 
+#include <actorwire/messages/stream_codes.hpp>
+
 #include <ngtcp2/ngtcp2.h>
 
 #include <algorithm>
@@ -230,6 +232,28 @@ TEST_CASE("a stream that its peer does not read is reset alone, also when all of
   CHECK(cut.code == 0x6177'0002);
   anonymous_tell(peer, cast{payload::copy_of("still here"), {}});
   CHECK(me.await_bytes(10) == "still here");
+}
+
+TEST_CASE("a stream that is left open does not keep a QUIC connection from being replaced, and is reset with it") {
+  program here;
+  witness me{here.system};
+  const auto server = here.net->listen("quic://127.0.0.1:0", echo_bytes_alone, to_listen()).value();
+  auto options = to_acquire();
+  options.max_lifetime = 1s;
+  options.transport.operation_timeout = 500ms;
+  const auto peer = here.net->acquire(quic_uri(server.port), options).value();
+  me.must_ask<connection_info>(peer, connect{});
+  me.must_ask<connection_status>(peer, subscribe{event_mask::state | event_mask::data | event_mask::streams,
+                                                 credit_mode::automatic});
+  send_options by;
+  by.stream = me.must_ask<stream_opened>(peer, open_stream{}).stream;
+  by.wanted = outcome::acked;
+  CHECK(me.must_ask<sent>(peer, actorwire::send{payload::copy_of("one half"), by}).result == outcome::acked);
+  const auto cut = me.await<actorwire::stream_reset>();
+  CHECK(cut.stream == by.stream);
+  CHECK(cut.code == stream_retired_code);
+  CHECK(me.await<opened>().info.generation == 2);
+  CHECK(me.must_ask<stream_opened>(peer, open_stream{}).stream == by.stream);
 }
 
 TEST_CASE("a connection that its peer has ended in order is over in time, although nobody reads what it brought") {
