@@ -35,9 +35,8 @@ void check_whom_and_how(range_check& checks, const auto& request) {
                       longest_time)
       .zero_or_within("options.idle_timeout", request.options.idle_timeout, "for ever", std::chrono::seconds{1},
                       longest_time)
-      .allowed("options.idle_timeout", to_string(request.options.idle_timeout),
-               request.options.idle_timeout.count() == 0
-                   || request.options.transport.session.mode == session_mode::off,
+      .allowed("options.idle_timeout", std::to_string(request.options.idle_timeout.count()) + " ms",
+               request.options.idle_timeout.count() == 0 || request.options.transport.session.mode == session_mode::off,
                "0 with a session, which would be lost by a rest of more than session_keep");
 }
 

@@ -441,6 +441,15 @@ TEST_CASE("acquire: 1 to 64 peers share an endpoint, and connections last for ev
                   "acquire.options.idle_timeout = " + std::to_string(idle.count())
                       + " ms: must be 0 (for ever) or 1000..86400000 ms");
   }
+  request.options.transport.framing.mode = framing_mode::numbered;
+  request.options.transport.session.mode = session_mode::on;
+  request.options.idle_timeout = 5s;
+  check_refused(
+      request, error_code::invalid_value,
+      "acquire.options.idle_timeout = 5000 ms: must be 0 with a session, which would be lost by a rest of more "
+      "than session_keep");
+  request.options.idle_timeout = 0ms;
+  CHECK(validate(request));
 }
 
 TEST_CASE("checkout: it says whom and how like acquire, waits for 0 ms to 24 h and holds for 1 ms to 24 h") {
