@@ -6,7 +6,7 @@
 #include "simulated_system.hpp"
 #include "story.hpp"
 
-#include <actorwire/messages/stream_codes.hpp>
+#include <actorwire/messages/stream.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>

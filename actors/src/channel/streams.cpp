@@ -3,7 +3,7 @@
 #include "channel/channel_actor.hpp"
 
 #include <actorwire/actors/errors.hpp>
-#include <actorwire/messages/stream_codes.hpp>
+#include <actorwire/messages/stream.hpp>
 #include <actorwire/transports/transport.hpp>
 
 #include <algorithm>

@@ -97,7 +97,9 @@ public:
   void stand_by() { reserve_ = std::make_unique<reserve>(); }
 
   /// Whether it is not the channel's wire yet.
-  [[nodiscard]] bool stands_by() const noexcept { return reserve_ != nullptr && !is_connected_; }
+  [[nodiscard]] bool stands_by() const noexcept {
+    return reserve_ != nullptr && !is_connected_ && !reserve_->is_greeting;
+  }
 
   /// A datagram has come that nobody can be given.
   void drop_datagram() noexcept { ++reserve_->datagrams_dropped; }

@@ -3,7 +3,7 @@
 #include "secured_program.hpp"
 #include "temporary_directory.hpp"
 
-#include <actorwire/messages/stream_codes.hpp>
+#include <actorwire/messages/stream.hpp>
 
 #include <ngtcp2/ngtcp2.h>
 

@@ -57,6 +57,10 @@ inline constexpr std::uint64_t stream_stalled_code = 0x6177'0002;
 /// `network_options::memory_limit` has left no room for it for `framing_config::partial_frame_timeout`.
 inline constexpr std::uint64_t stream_no_memory_code = 0x6177'0004;
 
+/// With this code a connection gives up the halves of streams that are not over when it was to make room for another, after all
+/// the time that it was given for that.
+inline constexpr std::uint64_t stream_retired_code = 0x6177'0005;
+
 /// Checks every field. *Errors:* `invalid_value` naming field, value and allowed range.
 [[nodiscard]] ACTORWIRE_EXPORT result<void> validate(const stream_priority& priority);
 
