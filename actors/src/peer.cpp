@@ -14,6 +14,9 @@ namespace actorwire {
 
 namespace {
 
+/// How long a connection that rests may take to end once the next one is wanted.
+constexpr auto time_to_end_when_wanted = std::chrono::seconds{1};
+
 transport_error data_for_nobody() {
   return make_error(error_code::lease_ended, phase::established, origin::remote,
                     "data that nobody asked for came while nobody had the peer");
@@ -52,6 +55,8 @@ bool peer::can_have_streams() const noexcept {
 void peer::finishes() {
   // Said before `finish_stream` is answered, so that whoever acquires the endpoint then gets one that takes messages.
   send_to(supervisor_, peer_leaving{source(), true, {}});
+  // The end of the stream is something to be sent as well.
+  is_wanted();
 }
 
 void peer::leaves() {
@@ -63,6 +68,8 @@ void peer::leaves() {
 }
 
 void peer::has_left() {
+  if (rest_ != nullptr)
+    rest_->watch.end();
   send_to(supervisor_, statistics());
 }
 
@@ -93,8 +100,12 @@ void peer::is_wanted() {
   if (rest_ == nullptr)
     return;
   rest_->watch.note_use();
-  if (rest_->has_begun && !std::exchange(rest_->is_wanted, true))
-    send_to(supervisor_, peer_resting{source(), true});
+  if (!rest_->has_begun || std::exchange(rest_->is_wanted, true))
+    return;
+  send_to(supervisor_, peer_resting{source(), true});
+  // Nothing is on its way, so whoever does not end has not heard of it.
+  if (wire_ != nullptr)
+    wire_->retire(time_to_end_when_wanted);
 }
 
 // -- the successor of a connection ----------------------------------------------------------------------------------------
@@ -270,8 +281,9 @@ void peer::leave(const transport_error& reason) {
 void peer::obey(peer_directive& directive) {
   if (is_over())
     return;
-  const auto is_verdict =
-      directive.what == peer_directive::kind::wait || directive.what == peer_directive::kind::give_up;
+  const auto is_verdict = directive.what == peer_directive::kind::wait
+                       || directive.what == peer_directive::kind::give_up
+                       || directive.what == peer_directive::kind::rest;
   if (is_verdict && wants_to_end()) {
     // Whoever began to close after the attempt was over, and before its verdict came, waits for nothing any more.
     carrier_ = nullptr;
@@ -338,7 +350,12 @@ void peer::set_obstacle(const transport_error& reason) {
 }
 
 transport_error peer::why_not_ready() const {
-  return obstacle_ != nullptr ? *obstacle_ : channel_actor::why_not_ready();
+  if (obstacle_ != nullptr)
+    return *obstacle_;
+  if (is_resting() && state() != connection_state::idle)
+    return make_error(error_code::idle_timeout, phase::close, origin::local,
+                      "nobody used the connection for idle_timeout, and it ends; there is another when one is wanted");
+  return channel_actor::why_not_ready();
 }
 
 void peer::cut(const transport_error& reason) {
@@ -351,6 +368,9 @@ void peer::cut(const transport_error& reason) {
 
 void peer::tear_down(const caf::error& reason) noexcept {
   channel_actor::tear_down(reason);
+  forget_flush();
+  // Whoever keeps a handle of this actor may be on any thread when it is the last one.
+  rest_ = nullptr;
   // Told to end, and not just dropped: an actor that ends because nobody knows it any more looks like one that crashed.
   if (carrier_)
     caf::anon_send_exit(carrier_, caf::exit_reason::user_shutdown);

@@ -108,7 +108,7 @@ private:
     bool is_wanted = false;
   };
   void look_whether_idle();
-  [[nodiscard]] bool is_resting() const noexcept { return rest_ != nullptr && rest_->has_begun; }
+  [[nodiscard]] bool is_resting() const noexcept override { return rest_ != nullptr && rest_->has_begun; }
 
   /// What a peer of several endpoints has beside the first.
   struct detours {

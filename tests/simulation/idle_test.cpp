@@ -4,6 +4,8 @@
 #include "simulated_system.hpp"
 #include "story.hpp"
 
+#include <caf/exit_reason.hpp>
+#include <caf/send.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
@@ -155,6 +157,76 @@ TEST_CASE("a message that meets a connection at its rest leaves by the next, onc
     rested += here.user.count<opened>() == 2 ? 1 : 0;
   }
   CHECK(rested > 10);
+}
+
+TEST_CASE("a connection that rests does not keep the next one waiting", "[simulation][P5][D1][D7]") {
+  sleepy_peer here;
+  // Nobody hears of the end, as of most lines that were idle for long.
+  here.world.run_for(70s);
+  here.world.hosts().partition("server");
+  here.world.run_for(6s);
+  here.world.hosts().heal("server");
+  const auto meanwhile = here.user.get_stats(here.peer);
+  here.world.run_now();
+  REQUIRE(meanwhile->value.value().generation == 1);
+  SECTION("a message") {
+    const auto answer = here.user.send(here.peer, "next");
+    here.world.run_for(2s);
+    CHECK(answer->value.value().generation == 2);
+    CHECK(here.user.text() == "next");
+  }
+  SECTION("one that may not wait") {
+    const auto refused = here.user.send(here.peer, "now", {.policy = when_down::fail});
+    const auto dropped = here.user.send(here.peer, "now", {.policy = when_down::drop});
+    here.world.run_now();
+    REQUIRE(refused->error);
+    INFO(to_string(*refused->error));
+    CHECK(refused->code() == error_code::idle_timeout);
+    CHECK(dropped->value.value().result == outcome::not_sent);
+    here.world.run_for(2s);
+  }
+  SECTION("who asks to be connected") {
+    const auto answer = here.user.connect(here.peer);
+    here.world.run_for(2s);
+    CHECK(answer->value.value().generation == 2);
+  }
+  CHECK(here.user.last_state() == connection_state::ready);
+  CHECK(here.user.count<opened>() == 2);
+  check_story(here.user.notes(), here.snapshot->value.value());
+}
+
+TEST_CASE("the end of the stream of a peer that rests is told by a connection of its own", "[simulation][P5][B10]") {
+  sleepy_peer here;
+  here.fall_asleep();
+  here.user.finish_stream(here.peer);
+  here.world.run_for(2s);
+  CHECK(here.user.last_state() == connection_state::closed);
+  CHECK(here.figures().peers == 0);
+}
+
+TEST_CASE("a peer that may rest leaves no timer, however it ends, and whoever keeps its handle",
+          "[simulation][P5][B10]") {
+  simulated_system world;
+  world.hosts().listen(place, echo_service());
+  auto user = world.make_probe();
+  world.run_for(1s);
+  const auto timers = world.timer_count();
+  const auto peer = world.acquire(place, sleepy());
+  world.run_for(1s);
+  SECTION("by an abort") {
+    user.close(peer, close_mode::abort);
+  }
+  SECTION("in order") {
+    user.close(peer, close_mode::drain);
+  }
+  SECTION("by an exit") {
+    caf::anon_send_exit(peer, caf::exit_reason::user_shutdown);
+  }
+  SECTION("by a kill") {
+    caf::anon_send_exit(peer, caf::exit_reason::kill);
+  }
+  world.run_for(1s);
+  CHECK(world.timer_count() == timers);
 }
 
 TEST_CASE("a peer that rests closes at once, and leaves neither timer nor actor", "[simulation][P5][B10]") {

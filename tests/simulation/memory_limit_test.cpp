@@ -182,4 +182,31 @@ TEST_CASE("what a peer has sent before its orderly end waits for memory too", "[
   CHECK((with.user.text() == text));
 }
 
+TEST_CASE("what a peer has sent on another stream before its orderly end waits for memory too",
+          "[simulation][streams][F3]") {
+  used_up_memory with;
+  const std::string text(500'000, 'y');
+  const auto stream = with.open();
+  with.host.last().send(stream, frame_of(text));
+  with.host.last().finish(stream);
+  with.host.last().finish_all();
+  with.world.run_for(5s);
+  CHECK(with.user.count<received>() == 0);
+  SECTION("until there is some") {
+    with.give_back();
+    with.world.run_for(1s);
+    CHECK((with.user.text(stream) == text));
+  }
+  SECTION("and not for ever") {
+    with.world.run_for(40s);
+    const auto cut = with.user.all<stream_reset>();
+    REQUIRE(cut.size() == 1);
+    CHECK(cut.front().code == stream_no_memory_code);
+    CHECK(with.user.last_state() == connection_state::backoff);
+    with.give_back();
+    with.world.run_for(1s);
+    CHECK(with.world.net().memory_used() == 0);
+  }
+}
+
 } // namespace actorwire::test

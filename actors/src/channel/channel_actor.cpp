@@ -211,17 +211,21 @@ void channel_actor::note_peer_finished() {
   if (auto* lane = sending_.lane())
     lane->note_peer_finished();
   if (config_->allow_half_open && !has_successor() && !is_retiring()) {
-    has_received_all_ = true;
-    // Who can answer no more is not to be asked.
-    if (!can_have_streams())
-      stop_probing();
-    waiting_.fail_receives(0, nothing_more_comes());
-    end_answers(0, nothing_more_comes());
+    receive_no_more();
   }
   audience_.await_handling(peer_closing{status_.id, status_.generation}, [this, generation = status_.generation] {
     if (wire_ != nullptr && generation == status_.generation && !config_->allow_half_open)
       wire_->follow_peer();
   });
+}
+
+void channel_actor::receive_no_more() {
+  has_received_all_ = true;
+  // Who can answer no more is not to be asked.
+  if (!can_have_streams())
+    stop_probing();
+  waiting_.fail_receives(0, nothing_more_comes());
+  end_answers(0, nothing_more_comes());
 }
 
 std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> next) const noexcept {
@@ -266,9 +270,10 @@ bool channel_actor::drops_data(stream_id stream) const noexcept {
 }
 
 void channel_actor::flush_later() {
-  if (auto* taker = wire_ != nullptr ? wire_ : early_wire_)
+  auto* taker = wire_ != nullptr ? wire_ : early_wire_;
+  if (taker != nullptr)
     where().flush_later(taker->flusher());
-  else
+  if (taker == nullptr || taker->is_retiring())
     is_wanted();
 }
 
@@ -369,7 +374,7 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
     return {};
   auto promise = make_response_promise<connection_info>();
   is_wanted();
-  if (is_ready()) {
+  if (!is_down()) {
     promise.deliver(info());
   } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
     promise.deliver(to_caf_error(why_not_ready()));
@@ -447,7 +452,7 @@ result<void> channel_actor::may_accept(const send_options& options) {
     return may_accept_on(options.stream);
   if (is_finishing_)
     return make_error(error_code::closed, phase::close, origin::local, "finish_stream has ended our side");
-  if (!is_ready() && (options.policy != when_down::queue || state() == connection_state::failed)) {
+  if (is_down() && (options.policy != when_down::queue || state() == connection_state::failed)) {
     is_wanted();
     return why_not_ready();
   }
@@ -455,7 +460,7 @@ result<void> channel_actor::may_accept(const send_options& options) {
 }
 
 bool channel_actor::is_unwanted_now(const send_options& options) const noexcept {
-  return options.policy == when_down::drop && !is_ready() && !is_over() && closing_ == nullptr
+  return options.policy == when_down::drop && is_down() && !is_over() && closing_ == nullptr
       && (!is_finishing_ || options.stream != 0);
 }
 

@@ -193,6 +193,12 @@ protected:
   /// A wire was attached and everyone was told.
   virtual void became_ready() {}
 
+  /// Whether the present connection ends, or has ended, because nobody used it.
+  [[nodiscard]] virtual bool is_resting() const noexcept { return false; }
+
+  /// Whether what is not to wait for a connection cannot be sent.
+  [[nodiscard]] bool is_down() const noexcept { return !is_ready() || (is_retiring() && is_resting()); }
+
   /// Something asks for a connection, whether there is one or not.
   virtual void is_wanted() {}
 
@@ -251,6 +257,9 @@ protected:
 
   /// Adds a subscriber as if it had asked itself.
   void add_subscriber(const caf::strong_actor_ptr& who, subscribe request);
+
+  /// The peer has ended its side, and the connection goes on.
+  void receive_no_more();
 
   /// No other wire is to take the place of the present one, as far as that can still be used.
   void keep_wire();

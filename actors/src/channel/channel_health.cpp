@@ -98,6 +98,9 @@ void channel_actor::keep_wire() {
   if (wire_ == nullptr || !wire_->stay())
     return;
   begin_health();
+  // It was not to matter on a connection that was about to end.
+  if (peer_has_finished_ && config_->allow_half_open)
+    receive_no_more();
   flush_later();
 }
 

@@ -138,6 +138,9 @@ void wire::handle_closed(const transport_error& reason) {
     ending_ = std::make_unique<const transport_error>(reason);
     note_end();
     pump();
+    // What waits there for memory, too, is to be tried again.
+    if (ending_ && user_ != nullptr && streams_ != nullptr)
+      after_streams();
     return;
   }
   give_up(reason);
@@ -407,7 +410,7 @@ void wire::retire(std::chrono::milliseconds limit) {
 bool wire::stay() {
   if (is_finished_ || !is_to_retire_)
     return false;
-  is_to_retire_ = false;
+  is_to_retire_ = gave_up_streams_ = false;
   set(deadline::retirement, never);
   if (streams_ != nullptr)
     streams_->refuse_new(false);
@@ -502,6 +505,7 @@ void wire::after_streams() {
     abort(*failure);
     return;
   }
+  set(deadline::streams, streams_->next_timeout());
   if (ending_) {
     end_when_drained();
     return;
@@ -509,7 +513,6 @@ void wire::after_streams() {
   retire_if_due();
   if (streams_->has_work())
     where_.flush_later(flusher_);
-  set(deadline::streams, streams_->next_timeout());
   if (streams_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
     set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
   end_if_done();

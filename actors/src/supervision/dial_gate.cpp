@@ -19,13 +19,17 @@ duration interval_of(double per_second) noexcept {
   return duration{std::max<duration::rep>(1, static_cast<duration::rep>(ticks))};
 }
 
+/// What comes back in this time comes at once.
+constexpr duration portion_time = std::chrono::milliseconds{100};
+
 } // namespace
 
 dial_gate::dial_gate(const pool_limits& limits) noexcept
   : slots_(limits.max_connecting),
     burst_(limits.reconnect_burst),
     tokens_(limits.reconnect_burst),
-    interval_(interval_of(limits.reconnects_per_second)) {
+    interval_(interval_of(limits.reconnects_per_second)),
+    portion_(static_cast<std::uint32_t>(std::clamp<duration::rep>(portion_time / interval_, 1, burst_))) {
   // Limits are validated where they come in. With one of these at zero no peer would ever come back.
   assert(slots_ > 0 && burst_ > 0);
   static_assert(duration::period::num == 1);
@@ -36,9 +40,9 @@ bool dial_gate::try_enter(dial_cause cause, time_point now) noexcept {
     return false;
   if (cause == dial_cause::again) {
     refill(now);
-    if (tokens_ == 0)
+    if (is_used_up_ && tokens_ < portion_)
       return false;
-    --tokens_;
+    is_used_up_ = --tokens_ == 0;
   }
   ++in_flight_;
   return true;
@@ -52,9 +56,9 @@ void dial_gate::leave() noexcept {
 std::optional<time_point> dial_gate::opens_at(dial_cause cause) const noexcept {
   if (in_flight_ == slots_)
     return std::nullopt;
-  if (cause == dial_cause::first || tokens_ > 0)
+  if (cause == dial_cause::first || !is_used_up_ || tokens_ >= portion_)
     return time_point::min();
-  return refilled_until_ + interval_;
+  return refilled_until_ + (portion_ - tokens_) * interval_;
 }
 
 void dial_gate::refill(time_point now) noexcept {

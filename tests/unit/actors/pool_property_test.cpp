@@ -92,7 +92,8 @@ TEST_CASE("when the network becomes good, every peer is ready within its longest
       // Each peer ahead in the queue adds its token and its share of a slot; the slots may all be taken by attempts that
       // run into their timeout.
       const auto tokens = std::chrono::duration<double>(settings.keys / settings.limits.reconnects_per_second);
-      bound += settings.attempt_timeout + std::chrono::duration_cast<duration>(tokens)
+      // Tokens come back in portions of 100 ms.
+      bound += 100ms + settings.attempt_timeout + std::chrono::duration_cast<duration>(tokens)
              + latency * (settings.keys / settings.limits.max_connecting + 1);
     }
     pool_world around{settings, seed.engine(round + 1)};
