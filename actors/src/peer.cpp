@@ -249,7 +249,7 @@ void peer::become_free(const transport_error& reason) {
   // This also has the connection read what may have come.
   dismiss(reason);
   if (is_used_ && wire_ != nullptr && wire_->has_unread() && !wants_to_end())
-    leave(data_for_nobody());
+    depart(data_for_nobody());
 }
 
 void peer::become_lent() {
@@ -272,7 +272,7 @@ void peer::note_arrival(bool is_end) {
   where().flush_later(*this);
 }
 
-void peer::leave(const transport_error& reason) {
+void peer::depart(const transport_error& reason) {
   why_leaving_ = std::make_unique<const transport_error>(reason);
   // What the last owner has sent goes out.
   begin_close(close{close_mode::flush});

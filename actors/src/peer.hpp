@@ -80,7 +80,7 @@ private:
   /// Somebody has it, and has what its connection brings.
   void become_lent();
   /// Nobody may be given its connection: it closes, and says why.
-  void leave(const transport_error& reason);
+  void depart(const transport_error& reason);
 
   /// What is to take the place of the present connection.
   struct successor {

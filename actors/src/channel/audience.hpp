@@ -146,6 +146,15 @@ private:
     [[nodiscard]] bool wants(stream_id stream) const noexcept { return actorwire::includes(mask, topic_of(stream)); }
   };
 
+  /// What is to be called when an event was handled.
+  struct handled_note {
+    audience& all;
+    std::uint64_t number;
+    connection_id source;
+
+    void operator()(std::uint32_t up_to) const { all.note_handled_events(number, source, up_to); }
+  };
+
   /// The number under which datagrams are owed for; no stream has it (RFC 9000, 2.1).
   static constexpr stream_id datagrams = ~stream_id{0};
 
@@ -172,10 +181,8 @@ private:
   [[nodiscard]] static connection_id event_source(const Event& event) noexcept {
     return event.source;
   }
-  /// What is to be called when an event was handled.
-  [[nodiscard]] auto note_of(const member& entry, connection_id source) {
-    return
-        [this, number = entry.main.number, source](std::uint32_t up_to) { note_handled_events(number, source, up_to); };
+  [[nodiscard]] handled_note note_of(const member& entry, connection_id source) noexcept {
+    return {*this, entry.main.number, source};
   }
 
   channel_interface::base& self_;

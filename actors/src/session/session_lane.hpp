@@ -199,7 +199,7 @@ public:
   [[nodiscard]] result<session_progress> take(const session_frame& frame, Settle&& settle) {
     if (subject_ == nullptr || (is_deaf_ && frame.kind == frame_kind::data))
       return session_progress{};
-    const auto progress = subject_->handle_frame(subject_->epoch(), frame);
+    auto progress = subject_->handle_frame(subject_->epoch(), frame);
     if (!progress)
       return progress;
     confirm(progress->confirmed, settle);
