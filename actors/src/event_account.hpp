@@ -76,8 +76,6 @@ public:
       keep(std::get<std::optional<Event>>(missed_->latest), event);
   }
 
-  [[nodiscard]] bool has_missed() const noexcept { return missed_ != nullptr; }
-
   /// Has `send` called with `events_missed`, and with the latest of what is kept. Does nothing if nothing was missed.
   template <class Send>
   void tell_missed(connection_id source, Send&& send) {

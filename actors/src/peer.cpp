@@ -140,8 +140,8 @@ void peer::note_successor_ready(wire& line) {
   successor_->is_ready = true;
   // Not before: what is sent from now on waits until the present connection has ended, so that it comes behind all that went
   // this way.
-  // A session sends again on the next what this one has not brought, so nothing has to be waited for.
   if (has_session()) {
+    // It sends again on the next what this one has not brought, so nothing has to be waited for.
     stop_probing();
     wire_->give_way();
   } else {

@@ -12,8 +12,8 @@
 namespace actorwire {
 
 /// How often figures may be asked for by `stream_stats`.
-constexpr std::chrono::milliseconds shortest_stats_interval{10};
-constexpr std::chrono::milliseconds longest_stats_interval{std::chrono::hours{24}};
+inline constexpr std::chrono::milliseconds shortest_stats_interval{10};
+inline constexpr std::chrono::milliseconds longest_stats_interval{std::chrono::hours{24}};
 
 /// Who is sent the figures of a supervisor or listener at an interval. They are sent as a request, and whoever has not handled
 /// the last ones is sent none: who is slow has one message of this kind in its mailbox, and misses what came between.

@@ -52,13 +52,7 @@ supervisor::behavior_type supervisor::make_behavior() {
       [this](const checkout& request) { return handle(request); },
       [this](const release& request) { return handle(request); },
       [this](const opened& event) { handle_ready(event); },
-      [this](const peer_resting& resting) {
-        if (resting.is_wanted)
-          pool_.wake(resting.id, where().now());
-        else
-          pool_.rest(resting.id);
-        proceed();
-      },
+      [this](const peer_resting& resting) { handle(resting); },
       [this](const peer_leaving& leaving) { note_leaving(leaving); },
       [this](const stats& last) { handle(last); },
   };
@@ -97,6 +91,14 @@ connection_actor supervisor::make_peer(connection_id id, const endpoint& remote)
   members_.emplace(id, member{made, std::move(home)});
   publish(pool_change::added, id, remote, {});
   return made;
+}
+
+void supervisor::handle(const peer_resting& resting) {
+  if (resting.is_wanted)
+    pool_.wake(resting.id, where().now());
+  else
+    pool_.rest(resting.id);
+  proceed();
 }
 
 caf::result<connection_actor> supervisor::handle(const lookup& request) {

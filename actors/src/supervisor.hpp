@@ -22,8 +22,8 @@
 
 namespace actorwire {
 
-/// The public interface of a supervisor, how connection actors tell it that they are ready, and peers that they close, and
-/// when they have, their last figures.
+/// The public interface of a supervisor; how connection actors tell it that they are ready, and peers that they close, that
+/// nobody uses them, and, when they have ended, their last figures.
 using supervisor_interface =
     supervisor_actor::extend<sig<void(opened)>, sig<void(peer_leaving)>, sig<void(peer_resting)>, sig<void(stats)>>;
 
@@ -128,6 +128,7 @@ private:
   // -- leases
   /// A peer takes no more messages, or leaves because of what its server did.
   void note_leaving(const peer_leaving& leaving);
+  void handle(const peer_resting& resting);
   void serve_leases();
   /// Why a checkout whose time is over got nothing.
   [[nodiscard]] transport_error why_none(waiter_id waiter);

@@ -35,8 +35,8 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 /// *Thread:* shard only.
 class audience {
 public:
-  /// Called when credit came back for a stream, or for `every_stream`, when there is room to tell of others. `had_none`: who paid
-  /// could not be sent anything before.
+  /// Called when credit came back for a stream; or, with `every_stream`, when there is room to tell of other streams. `had_none`:
+  /// whoever paid could not be sent anything before.
   using paid_function = void (*)(channel_interface::base& self, stream_id stream, bool had_none);
 
   /// No stream has this number (RFC 9000, 2.1).

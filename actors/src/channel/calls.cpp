@@ -1,6 +1,7 @@
 #include "channel/calls.hpp"
 
 #include "channel/channel_actor.hpp"
+#include "channel/outbound_errors.hpp"
 #include "channel/refusal.hpp"
 #include "delivery/obstacle.hpp"
 
@@ -20,11 +21,6 @@ constexpr auto never = time_point::max();
 transport_error too_many(std::uint32_t limit) {
   return make_error(error_code::would_block, phase::established, origin::local,
                     "flow.open_calls = " + std::to_string(limit) + " calls wait for their answers");
-}
-
-transport_error memory_used_up(std::uint64_t limit) {
-  return make_error(error_code::would_block, phase::established, origin::local,
-                    "the network's memory_limit of " + std::to_string(limit) + " bytes is used up");
 }
 
 /// `left` is what is known of the message of the call: `not_sent` or `maybe_sent`.

@@ -210,9 +210,8 @@ void channel_actor::note_peer_finished() {
   note_no_answer_awaited();
   if (auto* lane = sending_.lane())
     lane->note_peer_finished();
-  if (config_->allow_half_open && !has_successor() && !is_retiring()) {
+  if (config_->allow_half_open && !has_successor() && !is_retiring())
     receive_no_more();
-  }
   audience_.await_handling(peer_closing{status_.id, status_.generation}, [this, generation = status_.generation] {
     if (wire_ != nullptr && generation == status_.generation && !config_->allow_half_open)
       wire_->follow_peer();

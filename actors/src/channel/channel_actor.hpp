@@ -215,10 +215,10 @@ protected:
   /// others. Comes once.
   virtual void leaves_session(const transport_error& /*reason*/) {}
 
-  /// Whether such a wire is there.
+  /// Whether another wire is connected that takes the place of the present one when that has ended.
   [[nodiscard]] virtual bool has_successor() const noexcept { return false; }
 
-  /// Such a wire, or one that was to become such, is gone before it took the place.
+  /// A wire that was to take the place of another is gone before it did.
   virtual void successor_lost(wire& /*carrier*/, const transport_error& /*reason*/) {}
 
   /// Whether a little of a stream is to be read though nobody wants any.

@@ -14,7 +14,7 @@ inline transport_error memory_used_up(std::uint64_t limit) {
                     "the network's memory_limit of " + std::to_string(limit) + " bytes is used up");
 }
 
-/// The same error, saying which message of a batch it is about.
+/// An error that says which message of a batch it is about.
 inline transport_error about_message(std::size_t index, transport_error reason) {
   reason.text = "bodies[" + std::to_string(index) + "]: " + reason.text;
   return reason;

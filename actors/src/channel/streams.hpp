@@ -151,9 +151,9 @@ private:
   void push(stream_state& which);
   /// Whether bytes wait to leave: here, or in the transport because the peer reads no more of them.
   [[nodiscard]] bool has_waiting(const stream_state& which);
-  /// Whether any has left since it was last asked.
   /// Whether what waits does so because the peer does not read.
   [[nodiscard]] bool is_kept_back(const stream_state& which);
+  /// Whether any has left since it was last asked.
   [[nodiscard]] bool has_moved(stream_state& which);
   void follow_progress(stream_state& which);
   void settle_acknowledged(stream_state& which);

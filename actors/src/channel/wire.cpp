@@ -227,7 +227,7 @@ void wire::handle_timeout() {
     follow_peer();
   if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now && !give_up_streams()) {
     abort(make_error(error_code::closed, phase::close, origin::local,
-                     "a connection that was to be renewed did not end in time"));
+                     "a connection that was let go, to be renewed or because nobody used it, did not end in time"));
     return;
   }
   if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
@@ -554,8 +554,7 @@ bool wire::waits_for_answers() const noexcept {
 bool wire::close_when_acknowledged() {
   // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
   if (bearer_->bytes_acked() >= bytes_taken_ && (streams_ == nullptr || streams_->is_all_acknowledged())) {
-    bearer_->close(make_error(error_code::closed, phase::close, origin::local,
-                              is_retiring_ ? "to be connected anew" : "closed by this side"));
+    bearer_->close(make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
     return false;
   }
   if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)

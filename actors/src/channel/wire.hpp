@@ -139,7 +139,7 @@ public:
   /// Ends our side like `finish`, but because the peer ended its.
   void follow_peer();
 
-  /// Lets the transport go, in favour of another. Streams other than 0 that are open go on until they are over, or given up
+  /// Lets the transport go, in favour of another, or because nobody uses it. Streams other than 0 that are open go on until they are over, or given up
   /// after `limit`, and none is opened any more. Then, which is at once where there are none, it *retires*: it takes no further
   /// message, tells the peer its end behind those that it took, when the calls among them are answered, ends when the peer does,
   /// and is cut after `limit`, or a moment later where streams had to be given up. What waits stays for the next. A second call

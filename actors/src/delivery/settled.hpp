@@ -14,7 +14,7 @@ namespace actorwire {
 struct settled {
   std::uint64_t sequence = 0;
   outcome result = outcome::written;
-  /// Why it did not, or may not, arrive; null for `written` and `acked`. Valid during the call only.
+  /// Why it did not, or may not, arrive; null for `written`, `acked` and `confirmed`. Valid during the call only.
   const transport_error* why = nullptr;
 };
 
@@ -23,8 +23,8 @@ struct settled {
 template <class Settle, class Reply>
 concept settles = std::invocable<Settle&, Reply&&, const settled&>;
 
-/// Tells of a message that is wanted `acked` that all of it was handed over, if `settle` wants to hear of that too: by
-/// `note_departure`, which must do no more than it may.
+/// Tells `settle`, if it wants to hear of that too, that all of a message was handed over that is wanted `acked`. Its
+/// `note_departure` may do what it may itself, no more.
 template <class Settle, class Reply>
 void tell_departure([[maybe_unused]] Settle& settle, [[maybe_unused]] const Reply& whom,
                     [[maybe_unused]] std::uint64_t sequence) {

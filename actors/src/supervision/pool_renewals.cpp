@@ -30,6 +30,7 @@ void pool::drop_replacement(connection_id id) {
     cancel_renewal(*peer);
 }
 
+/// The endpoint that a `carried_by` names: 0 is the first.
 const endpoint& pool::carrier_of(const entry& peer, std::uint8_t index) noexcept {
   return index == 0 ? peer.remote : (*peer.alternatives)[index - 1U];
 }

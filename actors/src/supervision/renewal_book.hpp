@@ -19,7 +19,7 @@ namespace actorwire {
 /// Which connections are to be replaced by others, when, and how far that has come. A peer whose connection stays for good
 /// is not in here.
 ///
-///     plan -> (head is due) -> begin -> stand_by -> (the old connection has ended) -> forget
+///     plan -> (head is due) -> begin -> (it stands by, and the old connection ends) -> forget
 ///                                  `-> postpone -> (head is due) -> ...
 ///
 /// *Thread:* shard only.

@@ -12,6 +12,7 @@ namespace actorwire {
 ///
 ///     idle -> resolving -> connecting -> handshaking -> ready <-> degraded
 ///     any attempt that fails, and any loss -> backoff -> resolving
+///     ready or degraded, and nobody uses the connection -> idle
 ///     limit reached, permanent error, too many crashes -> failed -> (reset) -> idle -> resolving
 ///     close -> draining -> closed, or at once -> closed, from which nothing leads out
 ///

@@ -193,10 +193,11 @@ struct stream_opened {
   }
 };
 
-/// The peer has cut one half of a stream short; the other half goes on.
-/// - `receiving`: it sends no more, and what came is not all that it had (RESET_STREAM; RFC 9000, 3.2). No `peer_closing`
+/// One half of a stream was cut short, by the peer, or by this side with one of its codes (`stream_stalled_code`,
+/// `stream_no_memory_code`, `stream_retired_code`); the other half may go on.
+/// - `receiving`: the peer sends no more, and what came is not all that it had (RESET_STREAM; RFC 9000, 3.2). No `peer_closing`
 ///   follows.
-/// - `sending`: it reads no more, and what waits to be sent is given up (STOP_SENDING; RFC 9000, 3.5).
+/// - `sending`: the peer reads no more, and what waits to be sent is given up (STOP_SENDING; RFC 9000, 3.5).
 struct stream_reset {
   connection_id source = 0;
   std::uint64_t generation = 0;

@@ -9,9 +9,10 @@ namespace actorwire {
 
 /// Events that a subscriber was not sent, because it had not handled `events_owed_max` earlier ones. Sent to every such
 /// subscriber, whatever its mask, when it has caught up, or when the subscription ends with the connection, the supervisor or
-/// the listener. Behind it the latest event of each kind of which some were left out comes after all:
-/// `address_changed`, `health_changed`, `backpressure`, one `data_lost` of all that was lost meanwhile, `opened`, `state_changed`;
-/// `pool_event`; `listener_event`. Of streams nothing comes after: which of them are over is not told again.
+/// the listener. Behind it the latest event of each kind of which some were left out comes after all: `address_changed`,
+/// `health_changed`, `backpressure`, one `data_lost` of all that was lost meanwhile, `session_lost`, `session_opened`, `opened`,
+/// `state_changed`; `pool_event`; `listener_event` and `session_lost` of a listener. Of streams nothing comes after: which of
+/// them are over is not told again.
 struct events_missed {
   /// 0 from a supervisor or a listener.
   connection_id source = 0;

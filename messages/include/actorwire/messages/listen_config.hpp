@@ -24,7 +24,8 @@ struct listen_config {
   /// by its handshake, and for that one even if it moves. 0, the default: no limit, since all clients behind one proxy, load
   /// balancer or NAT have one address. 0 or 1 .. 1,000,000.
   std::uint32_t max_connections_per_address = 0;
-  /// For `tls://` and `quic://`: clients that have connected and not yet agreed on keys, over all shards. One more ends
+  /// For `tls://`, `quic://`, and `tcp://` with a session: clients that have connected and not yet agreed on keys, or greeted, over all
+  /// shards. One more ends
   /// the one that has taken longest, on whichever shard, so that clients that never finish keep nobody out. Never more
   /// than half of `max_connections`. 1 .. 1,000,000.
   std::uint32_t max_handshakes = 1'024;

@@ -15,7 +15,7 @@ struct pool_limits {
   std::uint32_t max_connections = 1'024;
   /// Attempts in flight at once, over all peers. 1 .. 1,000,000.
   std::uint32_t max_connecting = 16;
-  /// Reconnects per second once `reconnect_burst` is used up. First connects are bounded by `max_connecting` only; that of
+  /// Reconnects per second once `reconnect_burst` is used up, in portions of as many as 100 ms allow, or one. First connects are bounded by `max_connecting` only; that of
   /// a peer whose endpoint had another one recently is no first one.
   /// 0.001 .. 1,000,000.
   double reconnects_per_second = 50.0;

@@ -344,8 +344,9 @@ struct acquire_options {
   /// How long a connection is kept over which no byte of the program goes in either direction, to within a quarter more: then
   /// it ends in order, and the peer is `idle` until something is wanted of it: a message, a call, a stream, `connect`,
   /// `receive`, `subscribe` or another `acquire` lets it dial, as for the first time. A connection is kept while messages,
-  /// calls or pulls wait, while it has other streams, and while data waits that nobody has credit for; subscribers do not keep
-  /// it. To be shorter than what the server allows, which otherwise ends the connection at the moment it is used again.
+  /// own calls or pulls wait, while it has other streams, and while data waits that nobody has credit for; subscribers do not keep
+  /// it, nor do calls of the other side that are not answered yet. A `close` takes a peer that rests as it is: what was accepted
+  /// in the moment before is `not_sent`, as the report says. To be shorter than what the server allows, which otherwise ends the connection at the moment it is used again.
   /// `checkout` goes by `pool_limits::lease_idle_timeout`. 0 (for ever) or 1 s .. 24 h; 0 with a session, which a listener keeps
   /// for a while only.
   std::chrono::milliseconds idle_timeout{0};
