@@ -88,7 +88,11 @@ result<void> validate(const acquire& request) {
 result<void> validate(const checkout& request) {
   range_check checks{"checkout"};
   check_whom_and_how(checks, request);
-  return checks.within("wait", request.wait, std::chrono::milliseconds{0}, longest_time)
+  const auto mode = request.options.transport.session.mode;
+  return checks
+      .allowed("options.transport.session.mode", name_of(mode), mode != session_mode::on,
+               "off for a peer that is lent, since a session would go on with the next owner")
+      .within("wait", request.wait, std::chrono::milliseconds{0}, longest_time)
       .within("hold", request.hold, shortest_time, longest_time)
       .named("policy", request.policy)
       .allowed("policy", name_of(request.policy), request.policy != when_down::drop, "one of queue, fail")

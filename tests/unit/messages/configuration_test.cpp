@@ -466,6 +466,13 @@ TEST_CASE("checkout: it says whom and how like acquire, waits for 0 ms to 24 h a
   check_refused(request, error_code::invalid_value,
                 "checkout.alternatives = tcp://a:1: must be endpoints of which none is named twice");
   request.alternatives = {};
+  request.options.transport.framing.mode = framing_mode::numbered;
+  CHECK(validate(request));
+  request.options.transport.session.mode = session_mode::on;
+  check_refused(request, error_code::invalid_value,
+                "checkout.options.transport.session.mode = on: must be off for a peer that is lent, since a session "
+                "would go on with the next owner");
+  request.options.transport.session.mode = session_mode::off;
   request.remote.port = 0;
   check_refused(request, error_code::invalid_value, "endpoint.port = 0: must be 1..65535 to connect to");
   request.remote.port = 1;

@@ -406,7 +406,8 @@ struct acquire {
 /// lease, which nobody then gives back before `hold` is over. So let `wait` be shorter than the time that the request itself
 /// is given.
 ///
-/// A lost connection is dialled again while it is lent, as that of every peer is.
+/// A lost connection is dialled again while it is lent, as that of every peer is. There is no `session_mode::on`: a session goes
+/// on over connections, and so would, from one owner to the next, what was said to and by the last.
 /// *Errors:* after `wait`: `pool_exhausted` if all that may be made are lent, `breaker_open` or `not_connected` if none is
 /// connected, each with the last failure; `draining` if the supervisor closes; at once: `pool_exhausted` when 1,024 wait
 /// already, `invalid_value`, and what the last peer gave up for, when no other is left.
