@@ -2,6 +2,8 @@
 
 #include "seam/function_actor.hpp"
 
+#include <actorwire/actors/errors.hpp>
+
 #include <utility>
 
 namespace actorwire {
@@ -95,6 +97,9 @@ void connection::cut(const transport_error& reason) {
 void connection::tear_down(const caf::error& reason) noexcept {
   is_crashing_ = reason && reason != caf::exit_reason::user_shutdown;
   channel_actor::tear_down(reason);
+  // Its end may have broken off before it came to that.
+  leaves_session(reason ? to_transport_error(reason)
+                        : make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
   wire_.reset();
   forget_flush();
   bearer_ = nullptr;

@@ -39,12 +39,16 @@ void connection::leaves_session(const transport_error& reason) {
   const auto desk = std::exchange(desk_, nullptr);
   if (desk == nullptr)
     return;
-  // Who ends on purpose is not to be gone on with, nor what a failure has broken off in the middle.
-  auto subject = sending().part_with_session(reason, (wants_to_end() && !is_turned_away_) || is_crashing_);
+  // Who ends on purpose is not to be gone on with, nor what a failure has broken off in the middle. One that was never ready has
+  // done nothing with it.
+  auto subject =
+      sending().part_with_session(reason, (wants_to_end() && generation() > 0 && !is_turned_away_) || is_crashing_);
   carry_out(desk->leave(source(), std::move(subject), where().now()));
 }
 
 void connection::carry_out(session_errands errands) {
+  for (auto& step : errands.own)
+    carry_out(step);
   peer_directive look;
   look.what = peer_directive::kind::look_at_session;
   for (const auto& each : errands.woken)
@@ -52,8 +56,6 @@ void connection::carry_out(session_errands errands) {
   if (errands.listener != nullptr)
     for (const auto& each : errands.lost)
       send_to(errands.listener, each);
-  for (auto& step : errands.own)
-    carry_out(step);
 }
 
 void connection::carry_out(session_step& step) {

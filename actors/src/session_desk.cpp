@@ -17,6 +17,11 @@ transport_error given_up() {
                     "the client did not come back in time, or others needed the room");
 }
 
+transport_error gone_with_connection() {
+  return make_error(error_code::session_lost, phase::established, origin::local,
+                    "the connection that had the session has failed, and did not give it back");
+}
+
 } // namespace
 
 void session_desk::report_to(caf::weak_actor_ptr listener) {
@@ -54,12 +59,12 @@ session_errands session_desk::leave(connection_id who, std::unique_ptr<session> 
     return {};
   if (subject != nullptr)
     park(who, std::move(subject), now);
-  else
-    book_.withdraw(who, left.mapped().id);
   // Granted, and never known to it.
   for (auto& step : left.mapped().news)
     if (step.subject != nullptr)
       park(who, std::move(step.subject), now);
+  // Of what was given back it has nothing by now.
+  book_.withdraw(who, left.mapped().id);
   return settle(who);
 }
 
@@ -101,6 +106,10 @@ session_errands session_desk::settle(connection_id own) {
   session_errands errands;
   while (auto step = book_.poll()) {
     if (step->what == session_step::kind::lost) {
+      if (step->subject == nullptr) {
+        errands.lost.push_back({own, only_generation, {}, gone_with_connection()});
+        continue;
+      }
       const auto last = last_connections_.extract(step->subject->id());
       errands.lost.push_back(
           {last ? last.mapped() : 0, last ? only_generation : 0, step->subject->ranges(), given_up()});

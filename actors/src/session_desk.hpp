@@ -49,7 +49,8 @@ public:
   /// A connection gives the session back that it was granted.
   [[nodiscard]] session_errands give_back(connection_id who, std::unique_ptr<session> subject, time_point now);
 
-  /// A connection ends, and gives its session back if it has one. One that never claimed any changes nothing.
+  /// A connection ends, and gives its session back if it has one; one that it was granted and does not give back is lost. One
+  /// that never claimed any changes nothing.
   [[nodiscard]] session_errands leave(connection_id who, std::unique_ptr<session> subject, time_point now);
 
   /// Gives up what has been without a connection for long enough.

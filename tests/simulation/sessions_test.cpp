@@ -244,6 +244,35 @@ TEST_CASE("a drain ends a session when everything is confirmed, and both sides l
   CHECK_FALSE(with.user.all<session_opened>().back().resumed);
 }
 
+TEST_CASE("a server that has finished on a connection that broke before that was confirmed goes on with the next",
+          "[simulation][D8]") {
+  session_ends with;
+  with.world.run_for(1s);
+  with.world.hosts().partition("server");
+  const auto first = with.user.send(with.clients.front(), "s1");
+  with.user.finish_stream(with.clients.front());
+  with.world.run_for(100ms);
+  with.world.hosts().reset_connections("server");
+  with.world.run_for(100ms);
+  with.world.hosts().heal("server");
+  REQUIRE(with.world.run_until([&] { return with.clients.size() == 2; }, 5s));
+  const auto second = with.user.send(with.clients.back(), "s2");
+  const auto more = with.user.send_batch(with.clients.back(), {"s3", "s4"});
+  with.world.run_for(1s);
+  CHECK(with.heard_at_peer() == numbered_texts("s", 4));
+  CHECK(session_ends::is_confirmed(second));
+  REQUIRE(more->value);
+  CHECK(more->value->results == std::vector{outcome::confirmed, outcome::confirmed});
+  CHECK(with.user.count<session_lost>() == 0);
+  CHECK(with.user.all<session_opened>().back().resumed);
+  CHECK(with.clients.size() == 2);
+  // And it can finish in its turn.
+  with.user.finish_stream(with.clients.back());
+  with.world.run_for(100ms);
+  CHECK(with.user.send(with.clients.back(), "s5")->value == std::nullopt);
+  CHECK(with.lost_here.empty());
+}
+
 TEST_CASE("a close that cannot wait tells what was confirmed and what was not", "[simulation][D8]") {
   session_ends with;
   const auto had = with.user.send(with.peer, "c1");
@@ -294,7 +323,9 @@ TEST_CASE("options that a session cannot keep are refused", "[simulation][D8]") 
   const auto mortal = with.user.send(with.peer, "x", {.ttl = 1s});
   const auto called = with.user.call(with.peer, "x");
   const auto large = with.user.send(with.peer, std::string((4U << 20U) + 1, 'x'));
+  const auto many = with.user.send_batch(with.peer, std::vector<std::string>(1'025, "x"));
   with.world.run_for(1s);
+  CHECK(many->code() == error_code::message_too_large);
   CHECK(mortal->code() == error_code::unsupported);
   CHECK(called->code() == error_code::unsupported);
   CHECK(large->code() == error_code::message_too_large);
@@ -331,6 +362,30 @@ TEST_CASE("who does not greet as a session does is told so, and gone", "[simulat
     CHECK(failed_with(error_code::malformed));
   }
   CHECK(user.count<opened>() == 0);
+}
+
+TEST_CASE("a greeting for which the network has no memory ends its connection with that reason", "[simulation][D8]") {
+  constexpr auto limit = std::size_t{1} << 20U;
+  simulated_system world{{.memory_limit = limit}};
+  auto user = world.make_probe();
+  numbered_host host;
+  world.hosts().listen(session_host, host.accept());
+  const auto peer = world.acquire(session_host, in_session());
+  user.subscribe(peer);
+  world.run_for(10ms);
+  auto told = user.send(peer, std::string(10'000, 'x'));
+  for (world.run_now(); told->count == 0; world.run_now())
+    told = user.send(peer, std::string(10'000, 'x'));
+  CHECK(told->code() == error_code::would_block);
+  // To the last byte.
+  user.cast(peer, std::string(limit - world.net().memory_used() - waiting_message_cost, 'x'));
+  world.run_now();
+  REQUIRE(world.net().memory_used() == limit);
+  host.send_bytes(encoded({frame_kind::welcome, 0, std::string(50, 'x')}).substr(0, 40));
+  world.run_for(11s);
+  CHECK(std::ranges::any_of(user.all<state_changed>(), [](const state_changed& change) {
+    return change.reason.code == error_code::memory_limit && change.reason.where == phase::handshake;
+  }));
 }
 
 } // namespace actorwire::test

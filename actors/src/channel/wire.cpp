@@ -212,7 +212,7 @@ void wire::handle_timeout() {
       return;
   }
   if (deadlines_[static_cast<std::size_t>(deadline::greeting)] <= now) {
-    abort(not_greeted("nothing was said within operation_timeout"));
+    abort(late_greeting());
     return;
   }
   if (deadlines_[static_cast<std::size_t>(deadline::session)] <= now) {

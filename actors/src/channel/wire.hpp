@@ -239,6 +239,8 @@ private:
   void begin_greeting(bool is_to_be_told);
   void end_greeting();
   [[nodiscard]] static transport_error not_greeted(std::string text);
+  /// Why there was no greeting in time.
+  [[nodiscard]] transport_error late_greeting() const;
   /// Sees to it that the session says in time what it has to say.
   void follow_session();
   void put_off(std::function<void(streams&)> event);

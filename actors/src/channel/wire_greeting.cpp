@@ -12,6 +12,18 @@ transport_error wire::not_greeted(std::string text) {
                     "the other side has not greeted, as it does with session.mode = on: " + std::move(text));
 }
 
+transport_error wire::late_greeting() const {
+  if (intake_.waits_for_memory())
+    return make_error(error_code::memory_limit, phase::handshake, origin::local,
+                      "the network's memory_limit has left no room for operation_timeout for the greeting of the other "
+                      "side");
+  // Who was told no has had its answer, and a peer has had none.
+  if (user_ != nullptr && !user_->awaits_greeting() && !end_is_wanted_)
+    return make_error(error_code::handshake_failed, phase::handshake, origin::local,
+                      "an older connection of the session has not let go of it within operation_timeout");
+  return not_greeted("nothing was said within operation_timeout");
+}
+
 void wire::begin_greeting(bool is_to_be_told) {
   reserve_->is_greeting = true;
   reserve_->is_to_be_told = is_to_be_told;

@@ -55,6 +55,8 @@ result<number_range> session::handle_hello(const session_hello& hello) {
   is_resumed_ = state_ == session_state::broken;
   transition(session_event::accept);
   was_welcomed_ = true;
+  // To finish was the wish of the program of another connection.
+  is_finishing_ = false;
   epoch_ = hello.epoch;
   pending_ = frame_of(frame_kind::welcome, 0,
                       session_welcome{is_resumed_ ? session_answer::resumed : session_answer::begun, id_, epoch_,
@@ -190,12 +192,18 @@ result<number_range> session::resume(const session_position& theirs) {
 
 // -- the program --------------------------------------------------------------------------------------------------------
 
-result<std::uint64_t> session::send(payload&& body) {
+result<void> session::check() const {
   if (is_over(state_))
     return make_error(error_code::closed, phase::established, origin::local,
                       "the session is " + std::string{name_of(state_)});
   if (is_finishing_)
     return make_error(error_code::draining, phase::established, origin::local, "the session is finishing");
+  return {};
+}
+
+result<std::uint64_t> session::send(payload&& body) {
+  if (auto possible = check(); !possible)
+    return possible.error();
   return sender_.accept(std::move(body));
 }
 

@@ -47,8 +47,9 @@ public:
   std::uint64_t handle_connected();
 
   /// A listener has a connection on which this was said, of the same id and a higher epoch, and the session has none: its
-  /// welcome is to be transmitted. Returns what is known to be delivered since. *Errors:* `malformed` if the two sides cannot
-  /// have been in one session; it is `lost` then, and nothing is to be transmitted.
+  /// welcome is to be transmitted. What an earlier connection was to `finish` goes on with this one. Returns what is known to be
+  /// delivered since. *Errors:* `malformed` if the two sides cannot have been in one session; it is `lost` then, and nothing is
+  /// to be transmitted.
   [[nodiscard]] result<number_range> handle_hello(const session_hello& hello);
 
   /// A frame has come on the connection of that epoch. One that is not the present connection's comes to nothing.
@@ -60,8 +61,11 @@ public:
 
   // -- from the program -------------------------------------------------------------------------------------------------
 
-  /// Takes a message, with a connection or without, and returns its number. *Errors:* those of `replay_buffer::accept`;
-  /// `draining` after `finish`, `closed` when the session is over. `body` is left as it was then.
+  /// Says whether messages are taken at all. *Errors:* `draining` after `finish`, `closed` when the session is over.
+  [[nodiscard]] result<void> check() const;
+
+  /// Takes a message, with a connection or without, and returns its number. *Errors:* those of `check` and of
+  /// `replay_buffer::accept`. `body` is left as it was then.
   [[nodiscard]] result<std::uint64_t> send(payload&& body);
 
   /// The program has had every message up to `number`, which was passed on to it.

@@ -1,9 +1,21 @@
 #include "session/session_book.hpp"
 
+#include <actorwire/messages/flow_limits.hpp>
+
 #include <cassert>
 #include <utility>
 
 namespace actorwire {
+
+namespace {
+
+/// What a session counts for while it is parked.
+std::size_t parked_size(const session& subject) noexcept {
+  const auto& kept = subject.sending().buffer();
+  return kept.size_bytes() + kept.message_count() * waiting_message_cost;
+}
+
+} // namespace
 
 session_book::session_book(const session_book_limits& limits, const session_limits& each) noexcept
   : limits_(limits), each_(each) {
@@ -97,18 +109,27 @@ void session_book::give_back(session_holder from, std::unique_ptr<session> subje
   }
 }
 
-void session_book::withdraw(session_holder who, const session_id& id) noexcept {
-  // The epoch stays: whoever held the session before was told to give it back.
-  if (const auto found = entries_.find(id); found != entries_.end())
-    if (auto& next = found->second.next; next && next->who == who)
-      next.reset();
+void session_book::withdraw(session_holder who, const session_id& id) {
+  const auto found = entries_.find(id);
+  if (found == entries_.end())
+    return;
+  auto& known = found->second;
+  if (known.holder == who) {
+    if (known.next)
+      refuse(known.next->hello, known.next->who, session_answer::not_known);
+    steps_.push_back({session_step::kind::lost, 0, nullptr, {}, {.id = id}});
+    entries_.erase(found);
+  } else if (known.next && known.next->who == who) {
+    // The epoch stays: whoever held the session before was told to give it back.
+    known.next.reset();
+  }
 }
 
 // -- what waits for its client ------------------------------------------------------------------------------------------
 
 void session_book::park(entries::iterator where, std::unique_ptr<session> subject, time_point now) {
   auto& known = where->second;
-  parked_bytes_ += subject->sending().buffer().size_bytes();
+  parked_bytes_ += parked_size(*subject);
   known.parked = std::move(subject);
   known.parked_as = ++last_parked_;
   known.parked_at = now;
@@ -118,7 +139,7 @@ void session_book::park(entries::iterator where, std::unique_ptr<session> subjec
 }
 
 std::unique_ptr<session> session_book::unpark(entry& where) noexcept {
-  parked_bytes_ -= where.parked->sending().buffer().size_bytes();
+  parked_bytes_ -= parked_size(*where.parked);
   parked_.erase(where.parked_as);
   return std::move(where.parked);
 }

@@ -37,7 +37,7 @@ struct session_step {
   kind what = kind::grant;
   /// Whom it is about; nobody for `lost`.
   session_holder holder = 0;
-  /// Of `grant` and `lost`.
+  /// Of `grant` and `lost`; null for what was lost with its connection.
   std::unique_ptr<session> subject{};
   /// Of `grant`: what is known to be delivered since the session had its last connection.
   number_range confirmed{};
@@ -67,8 +67,9 @@ public:
   /// The connection that holds this session is gone, or does what it was told. A session that is over is forgotten.
   void give_back(session_holder from, std::unique_ptr<session> subject, time_point now);
 
-  /// The connection, which said hello for this session, is gone before it was granted or refused.
-  void withdraw(session_holder who, const session_id& id) noexcept;
+  /// The connection, which said hello for this session, is gone and has nothing to give back: it was not granted, or refused. If
+  /// it was, and something has failed, the session went with it and is lost, with no ranges that anybody knows.
+  void withdraw(session_holder who, const session_id& id);
 
   /// Gives up what has been parked for long enough.
   void handle_timeout(time_point now);
@@ -80,7 +81,7 @@ public:
 
   [[nodiscard]] std::size_t session_count() const noexcept { return entries_.size(); }
   [[nodiscard]] std::size_t parked_count() const noexcept { return parked_.size(); }
-  /// Bytes of messages in those.
+  /// Bytes of messages in those, with `waiting_message_cost` for each.
   [[nodiscard]] std::size_t parked_bytes() const noexcept { return parked_bytes_; }
 
 private:

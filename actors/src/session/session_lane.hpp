@@ -62,6 +62,8 @@ public:
     first_ = subject_->sending().buffer().last() + 1;
     own_bytes_ = 0;
     is_concluded_ = is_deaf_ = is_passing_on_ = peer_has_finished_ = false;
+    if (is_finishing_)
+      subject_->finish();
   }
 
   /// The session was never welcomed, so nothing of it was sent: `fresh` takes its place, with all that waits.
@@ -122,7 +124,7 @@ public:
   // -- from senders -----------------------------------------------------------------------------------------------------
 
   /// Says whether a message may ever be accepted; changes nothing. *Errors:* `message_too_large`, `invalid_value`;
-  /// `unsupported` for a `ttl`; `closed` when there is no session any more.
+  /// `unsupported` for a `ttl`; those of `session::check`, and `closed` when there is no session any more.
   [[nodiscard]] result<void> check(std::size_t size, const send_options& options) const {
     if (size > frame_size_max_)
       return too_large(size, "max_frame_size", frame_size_max_);
@@ -133,13 +135,18 @@ public:
     if (options.ttl.count() > 0)
       return make_error(error_code::unsupported, phase::setup, origin::local,
                         "ttl = " + std::to_string(options.ttl.count()) + " ms: a message of a session does not expire");
-    if (subject_ == nullptr || is_over())
+    if (subject_ == nullptr)
       return make_error(error_code::closed, phase::established, origin::local, "the session is over");
-    return {};
+    return subject_->check();
   }
 
-  /// Says whether so many fit now. *Errors:* `would_block` naming the limit.
+  /// Says whether so many, which were checked, fit now; `add` takes them then. *Errors:* `would_block` naming the limit;
+  /// `message_too_large` for so many that they never fit.
   [[nodiscard]] result<void> check_room(const tally& more) const {
+    if (more.messages > limits_.replay_messages)
+      return too_large(more, "session.replay_messages", limits_.replay_messages);
+    if (more.bytes > limits_.replay_bytes)
+      return too_large(more, "session.replay_bytes", limits_.replay_bytes);
     if (!ledger_.has_room(more, is_open()))
       return ledger_.why_full(more, is_open());
     const auto& kept = subject_->sending().buffer();
@@ -290,6 +297,12 @@ private:
     return make_error(error_code::message_too_large, phase::established, origin::local,
                       "message of " + std::to_string(size) + " bytes is larger than " + std::string{name} + " = "
                           + std::to_string(limit));
+  }
+
+  static transport_error too_large(const tally& batch, std::string_view name, std::uint64_t limit) {
+    return make_error(error_code::message_too_large, phase::established, origin::local,
+                      "batch of " + std::to_string(batch.messages) + " messages with " + std::to_string(batch.bytes)
+                          + " bytes is larger than " + std::string{name} + " = " + std::to_string(limit));
   }
 
   static transport_error full(std::string_view name, std::uint64_t limit, std::uint64_t kept, std::uint64_t more) {

@@ -32,7 +32,7 @@ struct session_book_limits {
   /// Sessions, with a connection or without, 1 or more. Beyond it the one that has been without a connection the longest is
   /// given up; if all have one, no other session begins.
   std::uint32_t sessions_max = 65'536;
-  /// Bytes of messages that sessions without a connection hold together. Beyond it those go that have been without the longest.
+  /// Bytes of messages, with `waiting_message_cost` for each, that sessions without a connection hold together. Beyond it those go that have been without the longest.
   std::size_t parked_bytes_max = std::size_t{64} << 20U;
   /// How long a session without a connection is kept.
   duration keep = std::chrono::minutes{5};

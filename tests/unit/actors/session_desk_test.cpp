@@ -73,6 +73,24 @@ TEST_CASE("a session that is given up is told of with the connection that had it
   CHECK(desk.session_count() == 0);
 }
 
+TEST_CASE("a session that its connection does not give back is told of as lost, and nobody waits for it",
+          "[session][D8]") {
+  session_desk desk{{}, {}};
+  static_cast<void>(desk.claim(first_hello(1, id_of(1)), {}, 11, {}, time_point{}));
+  CHECK(desk.claim(first_hello(2, id_of(1)), {}, 12, {}, time_point{}).own.empty());
+  const auto left = desk.leave(11, nullptr, time_point{});
+  REQUIRE(left.lost.size() == 1);
+  CHECK(left.lost[0].source == 11);
+  CHECK(left.lost[0].ranges == session_ranges{});
+  CHECK(left.lost[0].reason.code == error_code::session_lost);
+  const auto answer = desk.collect(12);
+  REQUIRE(answer.own.size() == 1);
+  CHECK(answer.own[0].what == session_step::kind::refuse);
+  CHECK(answer.own[0].welcome.answer == session_answer::not_known);
+  CHECK(desk.session_count() == 0);
+  CHECK(desk.leave(12, nullptr, time_point{}).lost.empty());
+}
+
 TEST_CASE("a desk that is closed keeps nothing for later", "[session][D8]") {
   session_desk desk{{}, {}};
   auto granted = desk.claim(first_hello(1, id_of(1)), {}, 11, {}, time_point{});

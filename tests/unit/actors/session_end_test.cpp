@@ -176,3 +176,22 @@ TEST_CASE("an end before the welcome has left says nothing", "[D8]") {
   CHECK_FALSE(sides.host.machine.poll_transmit(sides.now));
   CHECK(sides.host.machine.state() == session_state::ended);
 }
+
+TEST_CASE("what a listener was to finish on a connection that broke goes on with the next", "[D8]") {
+  pair_of_parties sides;
+  sides.connect();
+  sides.host.send("one");
+  sides.host.machine.finish();
+  sides.lose(sides.host, 1);
+  CHECK(sides.host.machine.check().error().code == error_code::draining);
+  sides.cut();
+  sides.connect();
+  CHECK(sides.host.machine.check());
+  sides.host.send("two");
+  sides.settle();
+  CHECK(sides.client.got == texts{"one", "two"});
+  CHECK(sides.host.machine.state() == session_state::open);
+  sides.host.machine.finish();
+  sides.settle();
+  CHECK(sides.client.machine.state() == session_state::ended);
+}

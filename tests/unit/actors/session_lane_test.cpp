@@ -211,6 +211,35 @@ TEST_CASE("what may wait for its confirmation is limited in messages and in byte
   CHECK(with.lane.check_room({2, 10}));
 }
 
+TEST_CASE("a batch that never fits is too large, and one that does not fit now would block", "[delivery][D8]") {
+  session_limits limits;
+  limits.replay_messages = 3;
+  limits.replay_bytes = 10;
+  client_lane with{limits};
+  with.send("1", 1);
+  CHECK(with.lane.check_room({3, 3}).error().code == error_code::would_block);
+  CHECK(with.lane.check_room({2, 10}).error().code == error_code::would_block);
+  const auto many = with.lane.check_room({4, 4});
+  CHECK(many.error().code == error_code::message_too_large);
+  CHECK(many.error().text == "batch of 4 messages with 4 bytes is larger than session.replay_messages = 3");
+  const auto long_ones = with.lane.check_room({2, 11});
+  CHECK(long_ones.error().code == error_code::message_too_large);
+  CHECK(long_ones.error().text == "batch of 2 messages with 11 bytes is larger than session.replay_bytes = 10");
+}
+
+TEST_CASE("what a lane has said that it takes it takes, and after its finish nothing", "[delivery][D8]") {
+  client_lane with;
+  with.connect();
+  with.send("one", 1);
+  with.lane.finish();
+  CHECK(with.lane.check(1, {}).error().code == error_code::draining);
+  // Another session that it is given has to finish, too.
+  loss lost;
+  auto subject = with.lane.part({}, lost, with.told);
+  with.lane.adopt(std::make_unique<session>(id_of(2), session_limits{}));
+  CHECK(with.lane.check(1, {}).error().code == error_code::draining);
+}
+
 TEST_CASE("a session that is given to others takes its messages along, and leaves their senders in doubt",
           "[delivery][D8]") {
   client_lane with;

@@ -20,7 +20,7 @@ session_world::session_world(std::mt19937_64 chance, session_sights& seen) : cha
   limits_.ack_delay = std::chrono::milliseconds{below(20)};
   clients_.resize(1 + below(3));
   book_limits_.sessions_max = static_cast<std::uint32_t>(clients_.size() + below(2));
-  book_limits_.parked_bytes_max = 20 + below(400);
+  book_limits_.parked_bytes_max = 20 + below(3'000);
   book_limits_.keep = std::chrono::milliseconds{20 + below(1'000)};
   book_ = std::make_unique<session_book>(book_limits_, limits_);
   for (std::size_t index = 0; index < clients_.size(); ++index) {
