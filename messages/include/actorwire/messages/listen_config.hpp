@@ -57,8 +57,8 @@ struct listen_config {
   /// Sessions at once, with a connection or without. One more takes the place of the one that has been without the longest;
   /// if all have one, it is not begun, and its client is to come again. 1 .. 1,000,000.
   std::uint32_t sessions_max = 65'536;
-  /// Bytes of messages that are kept in sessions without a connection, all together. Beyond it those are lost that have been
-  /// without the longest. 0 .. 1 TiB.
+  /// Bytes of messages that are kept in sessions without a connection, all together, where each message takes 128 bytes beside
+  /// its own. Beyond it those are lost that have been without the longest. 0 .. 1 TiB.
   std::size_t parked_bytes_max = std::size_t{64} << 20U;
   /// Settings of each accepted connection.
   transport_config transport;

@@ -32,11 +32,20 @@ constexpr std::array<std::string_view, 2> names_of(session_mode) {
 /// answered a `receive`. Of `send_options` `policy` counts when the message comes, `tag` and `report` as ever; `priority`,
 /// `key` and `idempotent` say nothing, `wanted` is no less than was asked for, and a `ttl` is refused with `unsupported`, as
 /// `flow_limits::queue_age` is not applied: who was told that a message has expired could not be told later that it came.
-/// Streams other than 0 and datagrams are not of the session; calls on stream 0 are refused with `unsupported`.
+/// Streams other than 0 and datagrams are not of the session; calls on stream 0 are refused with `unsupported`. Nor may a peer
+/// that is lent (`checkout`) have one.
+///
+/// Acknowledgements come on the same connection as data, and stand behind it. Where nobody subscribes or receives, data is not
+/// read, and nothing behind it: what that side sends is not confirmed until somebody does, and at most `replay_messages` of it
+/// are taken. So whoever sends in a session has to take what comes, too.
+///
+/// A session lives between one peer and one listener. Where the `alternatives` of a peer lead to different programs it is lost
+/// with each change from one to the other.
 struct session_config {
   session_mode mode = session_mode::off;
   /// Messages, and bytes of messages, that were accepted and are not confirmed: 1 .. 1,000,000 and 1 byte .. 1 GiB. Each is
-  /// its own limit, beside those of `flow_limits`. One more is refused with `would_block`.
+  /// its own limit, beside those of `flow_limits`. One more is refused with `would_block`, without a word of `backpressure` before
+  /// that, which counts bytes; a message, or a batch, that never fits with `message_too_large`.
   std::uint32_t replay_messages = 1'024;
   std::size_t replay_bytes = std::size_t{4} << 20U;
   /// Messages, or bytes of them, after which what was delivered is acknowledged at once: 1 .. 1,000,000 and 1 byte .. 1 GiB.

@@ -72,7 +72,8 @@ struct session_opened {
 /// session, with numbers from 1, and this comes between the two.
 ///
 /// A listener sends it, by its own subscription, for a session that it has given up while no connection had it; `source` and
-/// `generation` are those of its last connection.
+/// `generation` are those of its last connection. It is an event like others: of more than 1,024 that a subscriber has not taken
+/// yet only the latest and the number are told.
 struct session_lost {
   connection_id source = 0;
   /// The last of the session; 0 if none was ready.
