@@ -377,8 +377,9 @@ TEST_CASE("a greeting for which the network has no memory ends its connection wi
   for (world.run_now(); told->count == 0; world.run_now())
     told = user.send(peer, std::string(10'000, 'x'));
   CHECK(told->code() == error_code::would_block);
-  // To the last byte.
-  user.cast(peer, std::string(limit - world.net().memory_used() - waiting_message_cost, 'x'));
+  // What is not of a session may take the rest, to the last byte.
+  const auto other = world.acquire("tcp://nobody:1", framed());
+  user.cast(other, std::string(limit - world.net().memory_used() - waiting_message_cost, 'x'));
   world.run_now();
   REQUIRE(world.net().memory_used() == limit);
   host.send_bytes(encoded({frame_kind::welcome, 0, std::string(50, 'x')}).substr(0, 40));
@@ -386,6 +387,27 @@ TEST_CASE("a greeting for which the network has no memory ends its connection wi
   CHECK(std::ranges::any_of(user.all<state_changed>(), [](const state_changed& change) {
     return change.reason.code == error_code::memory_limit && change.reason.where == phase::handshake;
   }));
+}
+
+TEST_CASE("however much a session keeps, there is memory left to read what gives it back", "[simulation][D8][F3]") {
+  constexpr std::size_t limit = std::size_t{1} << 20U;
+  auto options = in_session();
+  options.transport.session.replay_messages = 65'536;
+  session_ends with{options, {}, {.memory_limit = limit}};
+  with.world.run_for(1s);
+  with.world.hosts().partition("server");
+  std::size_t accepted = 0;
+  for (auto full = false; !full; accepted += full ? 0 : 1) {
+    const auto answer = with.user.send(with.peer, std::string(1'000, 'x'));
+    with.world.run_now();
+    full = answer->code() == error_code::would_block;
+  }
+  CHECK(accepted > 800);
+  CHECK(with.world.net().memory_used() <= limit - limit / 16);
+  with.world.hosts().heal("server");
+  with.world.run_for(1min);
+  CHECK(with.totals().confirmed.messages == accepted);
+  CHECK(with.heard.size() == accepted);
 }
 
 } // namespace actorwire::test

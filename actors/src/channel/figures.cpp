@@ -206,16 +206,9 @@ figures::kept& figures::more() {
 // -- who is sent them ---------------------------------------------------------------------------------------------------
 
 void figures::stream_to(const caf::strong_actor_ptr& who, std::chrono::milliseconds interval) {
-  const auto every = std::clamp(interval, shortest_stats_interval, longest_stats_interval);
-  auto& streams = more().streams;
-  const auto known = std::ranges::find_if(streams, [&who](const auto& each) { return each->who == who; });
-  if (known == streams.end()) {
-    streams.push_back(std::make_unique<stream>(owner_, who, every));
-    return;
-  }
-  // Whether it has handled the last ones stays known.
-  (*known)->interval = every;
-  owner_.where().arm((*known)->tick, every);
+  stop_stream_to(caf::actor_cast<caf::actor_addr>(who));
+  more().streams.push_back(
+      std::make_unique<stream>(owner_, who, std::clamp(interval, shortest_stats_interval, longest_stats_interval)));
 }
 
 bool figures::stop_stream_to(const caf::actor_addr& who) {

@@ -6,9 +6,20 @@
 #include "session_ids.hpp"
 
 #include <cassert>
+#include <cstddef>
 #include <utility>
 
 namespace actorwire {
+
+namespace {
+
+/// What a session keeps is given back when the other side has confirmed it, and that has to be read: there has to be memory for
+/// it, however many messages wait.
+bool try_take(memory_budget& budget, std::size_t bytes) noexcept {
+  return budget.used() + bytes <= budget.limit() - budget.limit() / 16 && budget.try_take(bytes);
+}
+
+} // namespace
 
 // -- the session --------------------------------------------------------------------------------------------------------
 
@@ -80,7 +91,7 @@ result<std::uint64_t> outbound::accept_in_session(payload& body, const send_opti
   if (!possible)
     return possible.error();
   auto& budget = owner_.where().buffers().budget();
-  if (!budget.try_take(size + waiting_message_cost))
+  if (!try_take(budget, size + waiting_message_cost))
     return memory_used_up(budget.limit());
   reserved_bytes_ += size + waiting_message_cost;
   const auto accepted = lane_->add(std::move(body), std::move(whom), owner_.where().now());
@@ -104,7 +115,7 @@ result<void> outbound::accept_in_session(send_batch& batch, batch_reply& asker, 
     return fits;
   auto& budget = owner_.where().buffers().budget();
   const auto reserved = static_cast<std::size_t>(all.bytes + all.messages * waiting_message_cost);
-  if (!budget.try_take(reserved))
+  if (!try_take(budget, reserved))
     return memory_used_up(budget.limit());
   reserved_bytes_ += reserved;
   open_batch_of(batch, asker);

@@ -8,9 +8,8 @@ namespace actorwire {
 boost::asio::execution_context::id receive_slab::id;
 
 receive_slab::~receive_slab() {
-  let_go();
-  if (reserve_ != nullptr)
-    reserve_->release();
+  if (memory_ != nullptr)
+    memory_->release();
 }
 
 slab_space receive_slab::prepare(buffer_pool& pool) {
@@ -19,10 +18,9 @@ slab_space receive_slab::prepare(buffer_pool& pool) {
   if (memory_ != nullptr && memory_->references.load(std::memory_order_acquire) == 1)
     offset_ = 0;
   if (memory_ == nullptr || memory_->capacity - offset_ < memory_->capacity / 4) {
-    let_go();
+    if (memory_ != nullptr)
+      memory_->release();
     memory_ = pool.take(buffer_pool::size_class::small);
-    if (memory_ == nullptr)
-      memory_ = free_reserve(pool);
     offset_ = 0;
   }
   if (memory_ == nullptr)
@@ -34,21 +32,6 @@ void receive_slab::commit(std::uint32_t size) noexcept {
   // The next message begins on a boundary that suits any type a program may lay over it.
   constexpr std::uint32_t alignment = alignof(std::max_align_t);
   offset_ = std::min(memory_->capacity, (offset_ + size + alignment - 1) & ~(alignment - 1));
-}
-
-slab* receive_slab::free_reserve(buffer_pool& pool) {
-  if (reserve_ == nullptr)
-    reserve_ = pool.take_beyond(buffer_pool::size_class::small);
-  // As above: nobody reads what is there.
-  if (reserve_ != nullptr && reserve_->references.load(std::memory_order_acquire) != 1)
-    return nullptr;
-  return reserve_;
-}
-
-void receive_slab::let_go() noexcept {
-  if (memory_ != nullptr && memory_ != reserve_)
-    memory_->release();
-  memory_ = nullptr;
 }
 
 } // namespace actorwire

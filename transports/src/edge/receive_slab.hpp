@@ -9,7 +9,7 @@
 
 namespace actorwire {
 
-/// Free space at the end of a slab. Null when the memory limit is reached, and the reserve is in use.
+/// Free space at the end of a slab. Null when the memory limit is reached.
 struct slab_space {
   slab* memory = nullptr;
   std::uint32_t offset = 0;
@@ -21,10 +21,6 @@ struct slab_space {
 /// The slab that the connections of one shard, those that say little, fill in turn. Small messages then pack: a slab per
 /// connection would keep 16 KiB alive for every message of a few bytes that waits somewhere, and a modest backlog of them
 /// would use up the memory of the whole network. It also means that idle connections hold no memory.
-///
-/// At the memory limit there is one slab beyond it, which stays once it was needed: what gives memory back, such as the
-/// acknowledgement of messages that are kept, has to be read first. While somebody holds what was read into that one, nothing
-/// more is read.
 /// One per event loop: `boost::asio::use_service<receive_slab>(context)`. *Thread:* shard only.
 class receive_slab final : public boost::asio::execution_context::service {
 public:
@@ -43,14 +39,8 @@ public:
 private:
   void shutdown() override {}
 
-  /// The slab beyond the limit, if nobody holds anything in it; else null.
-  [[nodiscard]] slab* free_reserve(buffer_pool& pool);
-  void let_go() noexcept;
-
   slab* memory_ = nullptr;
   std::uint32_t offset_ = 0;
-  /// May be `memory_`. Null until it is needed for the first time.
-  slab* reserve_ = nullptr;
 };
 
 } // namespace actorwire

@@ -42,20 +42,12 @@ public:
     if (free_ == nullptr)
       free_ = returned_.exchange(nullptr, std::memory_order_acquire);
     if (free_ == nullptr)
-      return make_within_limit();
+      return make();
     auto* taken = std::exchange(free_, free_->next);
     taken->next = nullptr;
     // Nobody else can see the slab: it was handed over by the exchange above.
     taken->references.store(1, std::memory_order_relaxed);
     return taken;
-  }
-
-  /// *Thread:* owner.
-  [[nodiscard]] slab* take_beyond() noexcept {
-    if (auto* taken = take())
-      return taken;
-    budget_->take_beyond(slab_size_);
-    return make();
   }
 
   /// Frees all but `reserve` of the slabs that are not in use. *Thread:* owner.
@@ -101,10 +93,9 @@ public:
 private:
   ~shelf() = default;
 
-  [[nodiscard]] slab* make_within_limit() noexcept { return budget_->try_take(slab_size_) ? make() : nullptr; }
-
-  /// Its size counts already.
   [[nodiscard]] slab* make() noexcept {
+    if (!budget_->try_take(slab_size_))
+      return nullptr;
     void* memory = std::malloc(sizeof(slab) + slab_size_);
     if (memory == nullptr) {
       budget_->give_back(slab_size_);
@@ -165,10 +156,6 @@ slab* buffer_pool::take(size_class wanted) {
   for (auto& each : shelves_)
     each->trim(0);
   return from.take();
-}
-
-slab* buffer_pool::take_beyond(size_class wanted) {
-  return shelves_[static_cast<std::size_t>(wanted)]->take_beyond();
 }
 
 bool buffer_pool::has_excess() const noexcept {

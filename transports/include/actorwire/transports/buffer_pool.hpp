@@ -35,10 +35,6 @@ public:
   /// memory limit is reached even without what this pool holds in reserve.
   [[nodiscard]] ACTORWIRE_EXPORT slab* take(size_class wanted);
 
-  /// The same beyond the limit, for what has to go on there; null only when the system has no memory. How many there are is the
-  /// caller's to bound.
-  [[nodiscard]] ACTORWIRE_EXPORT slab* take_beyond(size_class wanted);
-
   /// Frees pooled slabs beyond a reserve of 128 KiB for each size. Called now and then by the shard, so that a burst does not stay.
   ACTORWIRE_EXPORT void trim();
 
