@@ -1,15 +1,14 @@
 #include "channel/channel_actor.hpp"
 
 #include "channel/calls.hpp"
+#include "channel/closing.hpp"
 #include "channel/wire.hpp"
-#include "delivery/obstacle.hpp"
 
 #include <actorwire/actors/errors.hpp>
 
 #include <algorithm>
 #include <optional>
 #include <utility>
-#include <vector>
 
 namespace actorwire {
 
@@ -23,39 +22,12 @@ transport_error somebody_subscribes() {
                     "receive: somebody subscribes to the data of this connection");
 }
 
-/// Times that come in messages may be anything; more than a day is as good as for ever.
-std::chrono::milliseconds bounded(std::chrono::milliseconds wanted) {
-  return std::clamp<std::chrono::milliseconds>(wanted, std::chrono::milliseconds{0}, std::chrono::hours{24});
-}
-
 transport_error nothing_more_comes() {
   return make_error(error_code::peer_closed, phase::established, origin::remote,
                     "receive: the peer has ended its side, and all that it sent was received");
 }
 
-transport_error closed_error() {
-  return make_error(error_code::closed, phase::close, origin::local, "closed by this side");
-}
-
 } // namespace
-
-/// A close that is under way: who waits for it, and when it is cut short.
-struct channel_actor::closing {
-  explicit closing(channel_actor& owner)
-    : time_out([&owner] {
-        owner.in_actor([&] {
-          auto reason =
-              make_error(error_code::closed, phase::close, origin::local, "the close took longer than allowed");
-          owner.cut_and_end(reason);
-        });
-      }) {}
-
-  std::vector<caf::typed_response_promise<close_report>> waiting;
-  close_mode mode = close_mode::drain;
-  /// Why there was no connection when it began; nothing if there was one.
-  std::optional<transport_error> obstacle;
-  timer time_out;
-};
 
 channel_actor::channel_actor(caf::actor_config& config, std::shared_ptr<shard_context> home, connection_id id,
                              const endpoint& remote, std::shared_ptr<const transport_config> settings)
@@ -576,56 +548,6 @@ connection_state channel_actor::present_state() const noexcept {
   return is_carried && !is_ready() ? connection_state::backoff : state();
 }
 
-caf::typed_response_promise<close_report> channel_actor::handle(const close& request) {
-  caf::typed_response_promise<close_report> promise;
-  if (closing_ == nullptr)
-    closing_ = std::make_unique<closing>(*this);
-  if (is_request())
-    closing_->waiting.push_back(promise = make_response_promise<close_report>());
-  begin_close(request);
-  return promise;
-}
-
-void channel_actor::begin_close(const close& request) {
-  if (closing_ == nullptr)
-    closing_ = std::make_unique<closing>(*this);
-  // Its own beginning is told as the reason from now on.
-  if (state() != connection_state::draining)
-    closing_->obstacle = obstacle();
-  leaves();
-  if (health_ != nullptr)
-    health_->end();
-  // A later close can only be stricter than an earlier one.
-  closing_->mode = std::max(closing_->mode, request.mode);
-  if (request.mode == close_mode::abort) {
-    cut_and_end(closed_error());
-    return;
-  }
-  transition(state_event::drain, closed_error());
-  if (state() == connection_state::closed) {
-    end(closed_error());
-    return;
-  }
-  // An attempt would only bring a connection that is closed again.
-  if (wire_ == nullptr && sending_.is_flushed(0)) {
-    cut_and_end(closed_error());
-    return;
-  }
-  const auto timeout = bounded(request.timeout);
-  if (!closing_->time_out.is_armed() || where().now() + timeout < closing_->time_out.deadline())
-    where().arm(closing_->time_out, timeout);
-  if (wire_ == nullptr)
-    return;
-  finish_wire();
-  pump_later();
-}
-
-void channel_actor::finish_wire() {
-  finish_session();
-  wire_->finish(closing_->mode == close_mode::flush);
-  wire_->finish_streams();
-}
-
 // -- helpers ------------------------------------------------------------------------------------------------------------
 
 bool channel_actor::serves(const caf::actor_addr& who) const noexcept {
@@ -659,30 +581,6 @@ void channel_actor::dismiss(const transport_error& reason) {
   waiting_.fail_receives(reason);
   dismiss_all();
   pump_later();
-}
-
-void channel_actor::finish_closing() {
-  if (closing_ == nullptr)
-    return;
-  const auto& totals = sending_.totals();
-  for (auto& asker : std::exchange(closing_->waiting, {}))
-    asker.deliver(close_report{totals, totals.not_sent.messages == 0 && totals.maybe_sent.messages == 0});
-  closing_->time_out.cancel();
-}
-
-transport_error channel_actor::why_draining() const {
-  std::string text = "the connection is being closed";
-  if (const auto why = obstacle())
-    text += "; not connected" + describe_obstacle(*why);
-  return make_error(error_code::draining, phase::close, origin::local, std::move(text));
-}
-
-std::optional<transport_error> channel_actor::obstacle() const {
-  if (is_ready())
-    return std::nullopt;
-  if (closing_ != nullptr && closing_->obstacle)
-    return closing_->obstacle;
-  return why_not_ready();
 }
 
 transport_error channel_actor::why_not_ready() const {
