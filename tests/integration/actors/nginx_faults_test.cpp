@@ -154,68 +154,82 @@ TEST_CASE("a byte of a page that goes wrong on the way is found by TLS, and noth
   }
 }
 
+namespace {
+
+/// A program that reads pages until it is told that it is enough.
+struct busy_reader {
+  explicit busy_reader(protocol carried)
+    : peer(connected(carried)), reader(me, peer, [enough = is_enough](const page_ledger& books) {
+        return *enough && books.answered_by_newest >= 20;
+      }) {}
+
+  connection_actor connected(protocol carried) {
+    auto made = here.net->acquire(uri_of(carried, server.port(carried)), persistent()).value();
+    me.must_ask<connection_info>(made, connect{});
+    return made;
+  }
+
+  void read_some_more() {
+    const auto bytes_received = [&] { return me.must_ask<stats>(peer, get_stats{}).transport.bytes_received; };
+    const auto before = bytes_received();
+    wait_until("nginx has sent some more", [&] { return bytes_received() > before + 1'000'000; });
+  }
+
+  close_report finish() {
+    *is_enough = true;
+    return reader.finish();
+  }
+
+  nginx_server server;
+  program here;
+  witness me{here.system};
+  connection_actor peer;
+  std::shared_ptr<std::atomic<bool>> is_enough = std::make_shared<std::atomic<bool>>(false);
+  page_reader reader;
+};
+
+} // namespace
+
 TEST_CASE("nginx is killed amid its answers, and each page comes whole or the connection is reported as lost",
           "[D1][D2][D3][D4]") {
   if (nginx_program().empty())
     SKIP("nginx is not installed");
   constexpr std::size_t kills = 3;
-  const auto carried = either_protocol();
-  nginx_server server;
-  program here;
-  witness me{here.system};
-  const auto peer = here.net->acquire(uri_of(carried, server.port(carried)), persistent()).value();
-  me.must_ask<connection_info>(peer, connect{});
-  const auto is_enough = std::make_shared<std::atomic<bool>>(false);
-  page_reader reader{me, peer,
-                     [is_enough](const page_ledger& books) { return *is_enough && books.answered_by_newest >= 20; }};
-  const auto bytes_received = [&] { return me.must_ask<stats>(peer, get_stats{}).transport.bytes_received; };
+  busy_reader with{either_protocol()};
   for (std::size_t count = 0; count < kills; ++count) {
-    const auto generation = me.must_ask<connection_info>(peer, connect{}).generation;
-    const auto before = bytes_received();
-    wait_until("nginx has sent some more", [&] { return bytes_received() > before + 1'000'000; });
-    server.kill();
-    server.start();
+    const auto generation = with.me.must_ask<connection_info>(with.peer, connect{}).generation;
+    with.read_some_more();
+    with.server.kill();
+    with.server.start();
     wait_until("the peer is connected anew",
-               [&] { return me.must_ask<connection_info>(peer, connect{}).generation > generation; });
+               [&] { return with.me.must_ask<connection_info>(with.peer, connect{}).generation > generation; });
   }
-  *is_enough = true;
-  const auto report = reader.finish();
-  CHECK(reader.books().losses.size() >= kills);
-  check_pages(reader.books(), report, server, kills);
+  const auto report = with.finish();
+  CHECK(with.reader.books().losses.size() >= kills);
+  check_pages(with.reader.books(), report, with.server, kills);
 }
 
 TEST_CASE("nginx is stopped amid its answers, and each page comes whole when it goes on, by the same connection",
           "[D1][D2][D3]") {
   if (nginx_program().empty())
     SKIP("nginx is not installed");
-  const auto carried = either_protocol();
-  nginx_server server;
-  program here;
-  witness me{here.system};
-  const auto peer = here.net->acquire(uri_of(carried, server.port(carried)), persistent()).value();
-  me.must_ask<connection_info>(peer, connect{});
-  const auto is_enough = std::make_shared<std::atomic<bool>>(false);
-  page_reader reader{me, peer,
-                     [is_enough](const page_ledger& books) { return *is_enough && books.answered_by_newest >= 20; }};
-  const auto bytes_received = [&] { return me.must_ask<stats>(peer, get_stats{}).transport.bytes_received; };
+  busy_reader with{either_protocol()};
   for (int count = 0; count < 3; ++count) {
-    const auto before = bytes_received();
-    wait_until("nginx has sent some more", [&] { return bytes_received() > before + 1'000'000; });
-    server.stop();
+    with.read_some_more();
+    with.server.stop();
     wait_until("all that it had sent has come",
-               [&] { return me.must_ask<health_report>(peer, get_health{}).silence >= 200ms; });
-    const auto status = me.must_ask<connection_status>(peer, get_state{});
+               [&] { return with.me.must_ask<health_report>(with.peer, get_health{}).silence >= 200ms; });
+    const auto status = with.me.must_ask<connection_status>(with.peer, get_state{});
     CHECK(status.state == connection_state::ready);
     CHECK(status.info.generation == 1);
-    server.go_on();
+    with.server.go_on();
   }
-  *is_enough = true;
-  const auto report = reader.finish();
-  CHECK(reader.books().losses.empty());
+  const auto report = with.finish();
+  CHECK(with.reader.books().losses.empty());
   CHECK(report.complete);
-  for (const auto& each : reader.books().requests)
+  for (const auto& each : with.reader.books().requests)
     CHECK(each.is_answered);
-  check_pages(reader.books(), report, server);
+  check_pages(with.reader.books(), report, with.server);
 }
 
 TEST_CASE("a stopped nginx keeps its connection, and sends the page when it goes on") {
