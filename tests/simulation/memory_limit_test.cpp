@@ -100,7 +100,7 @@ TEST_CASE("a frame for which there is no memory waits until there is, and nothin
 TEST_CASE("what comes meanwhile stays with the peer, but for the allowance that was given before",
           "[simulation][F1][F3]") {
   used_up_memory with;
-  with.host.last().send(0, frame_of(std::string(10'000'000, 'y')));
+  with.host.last().send(0, frame_of(std::string(8'000'000, 'y')));
   with.world.run_for(10s);
   const auto figures = with.user.get_stats(with.peer);
   with.world.run_now();

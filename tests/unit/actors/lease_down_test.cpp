@@ -105,7 +105,7 @@ TEST_CASE("who does not want to wait while all are down is refused when the last
     at.ask(desk::impatient());
     CHECK_FALSE(at.step());
     // What has failed of itself is down all the same.
-    for (const connection_id peer : {1, 2}) {
+    for (const connection_id peer : {1U, 2U}) {
       at.book.note_away(peer);
       at.book.note_held_back(peer);
       at.book.note_let_go(peer);

@@ -25,7 +25,7 @@ struct sleepers : pool_fixture {
 
   /// One whose connection has ended because nobody used it.
   dial connect_and_rest() {
-    const auto order = connect();
+    auto order = connect();
     REQUIRE(peers.rest(order.id));
     REQUIRE(end(order).value().state == connection_state::idle);
     return order;
