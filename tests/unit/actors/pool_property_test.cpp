@@ -2,7 +2,6 @@
 #include "seed.hpp"
 
 #include <catch2/catch_test_macros.hpp>
-#include <catch2/generators/catch_generators.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -66,10 +65,10 @@ TEST_CASE("whatever network and users do, every dial, verdict and state is as pr
 
 TEST_CASE("when the network becomes good, every peer is ready within its longest delay and one attempt", "[B11]") {
   const test::test_seed seed;
-  const auto has_wide_gate = GENERATE(true, false);
   auto engine = seed.engine();
   const auto rounds = test::seed_count(1'000);
   for (std::uint32_t round = 0; round < rounds; ++round) {
+    const bool has_wide_gate = round % 2 == 0;
     CAPTURE(has_wide_gate, round);
     auto settings = random_settings(engine);
     settings.limits.max_connections = 40;
@@ -97,7 +96,8 @@ TEST_CASE("when the network becomes good, every peer is ready within its longest
              + latency * (settings.keys / settings.limits.max_connecting + 1);
     }
     pool_world around{settings, seed.engine(round + 1)};
-    around.run(round % 10 == 0 ? 400 : 100);
+    // Most find what they find early; some go on for long, with either gate.
+    around.run(round % 10 < 2 ? 250 : 100);
     around.heal(latency);
     around.run_until(around.now() + bound);
     REQUIRE(around.count_not_ready() == 0);
