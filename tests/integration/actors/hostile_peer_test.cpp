@@ -149,7 +149,7 @@ TEST_CASE("random bytes end a connection with one of the errors that bytes can c
   server.check_nothing_left();
 }
 
-TEST_CASE("a frame as long as the cap arrives, and one byte more ends the connection before it is stored") {
+TEST_CASE("a frame as long as the cap arrives, and one byte more ends the connection before it is stored", "[F4]") {
   SECTION("length-prefixed") {
     besieged server{framing_mode::length_prefixed};
     auto client = server.attack();
@@ -261,7 +261,7 @@ TEST_CASE("frames that come one byte at a time arrive whole") {
   server.check_nothing_left();
 }
 
-TEST_CASE("a peer that dribbles and never completes a frame is cut off in spite of its activity") {
+TEST_CASE("a peer that dribbles and never completes a frame is cut off in spite of its activity", "[F4]") {
   const auto mode = GENERATE(framing_mode::length_prefixed, framing_mode::line);
   besieged server{mode, 50ms};
   auto client = server.attack();
@@ -285,7 +285,7 @@ TEST_CASE("a peer that dribbles and never completes a frame is cut off in spite 
   server.check_nothing_left();
 }
 
-TEST_CASE("a peer that begins a frame and falls silent is cut off") {
+TEST_CASE("a peer that begins a frame and falls silent is cut off", "[F4]") {
   besieged server{framing_mode::length_prefixed, 50ms};
   auto client = server.attack();
   client.send(frame("five!").substr(0, GENERATE(1U, 4U, 8U)));

@@ -286,7 +286,7 @@ TEST_CASE("a message within one payload is a slice of it") {
   }
 }
 
-TEST_CASE("memory follows what arrived and not what was announced") {
+TEST_CASE("memory follows what arrived and not what was announced", "[F4]") {
   constexpr std::uint32_t announced = 16U << 20U;
   frame_decoder decoder{config_of(framing_mode::length_prefixed, announced)};
   decoder.feed(payload::copy_of(prefixed(std::string(announced, 'x')).substr(0, 4)));
@@ -311,7 +311,7 @@ TEST_CASE("memory follows what arrived and not what was announced") {
   CHECK(decoder.assembly_capacity() == 0);
 }
 
-TEST_CASE("a length over the limit is refused before memory is taken, naming both") {
+TEST_CASE("a length over the limit is refused before memory is taken, naming both", "[F4]") {
   frame_decoder decoder{config_of(framing_mode::length_prefixed, 1'000)};
   decoder.feed(payload::copy_of("\xff\xff\xff\xff some of it"));
   const auto frame = decoder.next();
@@ -339,7 +339,7 @@ TEST_CASE("a client that speaks TLS to a plain port is recognised by its first b
   CHECK(decoder.next().error().text.find("TLS") == std::string::npos);
 }
 
-TEST_CASE("a line without an end is refused at the limit and holds no more than that") {
+TEST_CASE("a line without an end is refused at the limit and holds no more than that", "[F4]") {
   frame_decoder decoder{config_of(framing_mode::line, 100'000)};
   const auto piece = payload::copy_of(std::string(999, 'x'));
   for (std::size_t arrived = 999; arrived <= 100'000; arrived += 999) {

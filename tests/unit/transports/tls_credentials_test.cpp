@@ -218,7 +218,7 @@ TEST_CASE("a list of revocations knows its authority and how long it is good for
   CHECK(lists[1].until.value() > good_day);
 }
 
-TEST_CASE("details of bad material are told only to those who ask for them") {
+TEST_CASE("details of bad material are told only to those who ask for them", "[S3]") {
   auto config = good_server();
   config.certificate.text = garbage;
   config.detailed_errors = true;

@@ -394,7 +394,7 @@ TEST_CASE("a side that hangs up before keys are agreed on may speak no TLS") {
   }
 }
 
-TEST_CASE("a side that talks on and proves nothing is refused after a limited number of bytes") {
+TEST_CASE("a side that talks on and proves nothing is refused after a limited number of bytes", "[F4]") {
   // A record of the handshake, 16 KiB long, that begins a hello of 16 MiB.
   const std::string head{"\x16\x03\x01\x40\x00", 5};
   const std::string beginning{"\x01\xff\xff\xff\x03\x03", 6};
@@ -431,7 +431,7 @@ TEST_CASE("honest bytes beyond the limit are refused, with the limit") {
 
 // -- what is told -------------------------------------------------------------------------------------------------------------
 
-TEST_CASE("details are told only to those who ask for them") {
+TEST_CASE("details are told only to those who ask for them", "[S3]") {
   auto config = good_client();
   config.detailed_errors = true;
   auto client = side::client(config);
