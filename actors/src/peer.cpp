@@ -38,6 +38,11 @@ peer::peer(caf::actor_config& config, std::shared_ptr<shard_context> home, conne
     sending().begin_session();
 }
 
+peer::behavior_type peer::make_behavior() {
+  self_ = ctrl();
+  return channel_actor::make_behavior();
+}
+
 result<local_ref<transport>> peer::make_bearer(const std::shared_ptr<transport_factory>& transports) {
   if (detours_ == nullptr)
     return transports->create_transport(remote().proto, where());
@@ -231,7 +236,8 @@ void peer::wire_lost(const transport_error& reason) {
   // Whoever wanted the end has it now. Everyone else waits for what the supervisor decides.
   if (wants_to_end() || why_leaving_ != nullptr) {
     end(why_leaving_ != nullptr ? *why_leaving_ : reason);
-    where().flush_later(*this);
+    if (lives_here())
+      where().flush_later(*this);
   }
 }
 
@@ -377,6 +383,7 @@ void peer::tear_down(const caf::error& reason) noexcept {
   carrier_ = nullptr;
   dismiss_successor();
   supervisor_ = nullptr;
+  self_ = nullptr;
 }
 
 } // namespace actorwire

@@ -49,6 +49,7 @@ public:
   void note_session_over() override;
 
 private:
+  behavior_type make_behavior() override;
   void finishes() override;
   void leaves() override;
   void has_left() override;
@@ -116,6 +117,9 @@ private:
     winner_memory memory;
   };
 
+  /// This actor, until it is torn down. Its connection ends it from outside of its own message handling, and by the time
+  /// that it has its turn to be seen off, whoever else knew it may have let go of it, on another thread.
+  caf::strong_actor_ptr self_;
   caf::strong_actor_ptr supervisor_;
   /// Null for one endpoint, as most peers have.
   std::unique_ptr<detours> detours_;

@@ -10,9 +10,10 @@ namespace actorwire::test {
 
 namespace {
 
-/// Reads to the end of the stream on a thread of its own.
-std::future<std::string> read_all(plain_socket from) {
-  return std::async(std::launch::async, [from = std::move(from)]() mutable {
+/// Reads to the end of the stream on a thread of its own, and closes.
+std::future<std::string> read_all(plain_socket open) {
+  return std::async(std::launch::async, [open = std::move(open)]() mutable {
+    auto from = std::move(open);
     std::string text;
     std::string chunk(65'536, '\0');
     for (;;) {
@@ -136,6 +137,25 @@ TEST_CASE("a network ends with live connections whose handles nobody holds", "[B
     here.net.reset();
   }
   CHECK(open_descriptors() == descriptors);
+}
+
+TEST_CASE("a peer that nobody holds any more when its connection ends is seen off, and not just dropped", "[B10]") {
+  plain_listener server;
+  auto options = program::two_shards();
+  // Then its supervisor hears of the end, ends, and lets go of it before the peer itself has its turn again.
+  options.shards = 1;
+  program here{options};
+  witness me{here.system};
+  std::optional peer{here.net->acquire(uri(server.port())).value()};
+  auto text = read_all(server.accept());
+  me.must_ask<connection_info>(*peer, connect{});
+  const auto bytes = pattern(1'000'000);
+  anonymous_tell(*peer, cast{payload::copy_of(bytes), {}});
+  me.self()->monitor(*peer);
+  peer.reset();
+  CHECK(me.must_ask<close_report>(here.net->supervisor(), close{close_mode::drain, 10s}).complete);
+  CHECK_FALSE(me.await<caf::down_msg>().reason);
+  CHECK(text.get() == bytes);
 }
 
 TEST_CASE("an actor that is spawned beside a connection of a network that has ended is ended, and says so") {
