@@ -2,7 +2,6 @@
 
 #include <actorwire/messages/error.hpp>
 
-#include <algorithm>
 #include <cassert>
 #include <string>
 #include <string_view>
