@@ -3,6 +3,7 @@
 #include "channel/channel_actor.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -130,7 +131,7 @@ void wire::handle_closed(const transport_error& reason) {
   catch_up();
   is_connected_ = takes_early_data_ = false;
   timer_.cancel();
-  deadlines_.fill(never);
+  deadlines_.clear();
   if (streams_ != nullptr)
     streams_->detach_transport();
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
@@ -171,7 +172,7 @@ std::unique_ptr<const transport_error> wire::take_end() noexcept {
 
 void wire::handle_timeout() {
   const auto now = where_.lived();
-  if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
+  if (deadlines_.is_due(deadline::streams, now)) {
     set(deadline::streams, never);
     if (user_ != nullptr && streams_ != nullptr) {
       if (const auto late = streams_->find_late_frame(now)) {
@@ -179,12 +180,12 @@ void wire::handle_timeout() {
         return;
       }
       // Stream 0 may have waited for the room that these had taken.
-      if (streams_->cut_stalled(now) && deadlines_[static_cast<std::size_t>(deadline::progress)] != never)
+      if (streams_->cut_stalled(now) && deadlines_.is_set(deadline::progress))
         set(deadline::progress, now + user_->config().operation_timeout);
       after_streams();
     }
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
+  if (deadlines_.is_due(deadline::progress, now)) {
     if (ending_) {
       give_up(intake_.waits_for_memory() ? intake_.late_frame() : *ending_);
       return;
@@ -197,7 +198,7 @@ void wire::handle_timeout() {
       return;
     }
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
+  if (deadlines_.is_due(deadline::partial_frame, now)) {
     set(deadline::partial_frame, never);
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
     if (user_ != nullptr && user_->credit(0, intake_.next_kind()) > 0) {
@@ -205,32 +206,32 @@ void wire::handle_timeout() {
       return;
     }
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::memory)] <= now) {
+  if (deadlines_.is_due(deadline::memory, now)) {
     set(deadline::memory, never);
     pump();
     if (user_ == nullptr)
       return;
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::greeting)] <= now) {
+  if (deadlines_.is_due(deadline::greeting, now)) {
     abort(late_greeting());
     return;
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::session)] <= now) {
+  if (deadlines_.is_due(deadline::session, now)) {
     set(deadline::session, never);
     where_.flush_later(flusher_);
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
+  if (deadlines_.is_due(deadline::acknowledgement, now)) {
     settle_acknowledged();
     end_if_done();
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
+  if (deadlines_.is_due(deadline::peer_finished, now))
     follow_peer();
-  if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now && !give_up_streams()) {
+  if (deadlines_.is_due(deadline::retirement, now) && !give_up_streams()) {
     abort(make_error(error_code::closed, phase::close, origin::local,
                      "a connection that was let go, to be renewed or because nobody used it, did not end in time"));
     return;
   }
-  if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
+  if (const auto next = deadlines_.earliest(); next != never)
     where_.arm(timer_, next - now);
 }
 
@@ -267,14 +268,14 @@ void wire::flush() {
     }
     if (*taken < offered) {
       is_blocked_ = true;
-      if (deadlines_[static_cast<std::size_t>(deadline::progress)] == never)
+      if (!deadlines_.is_set(deadline::progress))
         set(deadline::progress, where_.lived() + user_->config().operation_timeout);
       break;
     }
   }
   if (!is_blocked_)
     set(deadline::progress, never);
-  if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (user_->sending().waits_for_acks(0) && !deadlines_.is_set(deadline::acknowledgement))
     settle_acknowledged();
   follow_session();
   end_if_done();
@@ -374,7 +375,7 @@ void wire::pump() {
   // side that does not read.
   if (!intake_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
-  else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
+  else if (*came || !deadlines_.is_set(deadline::partial_frame))
     set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
   if (const auto more = intake_.top_up(wanted > 0 ? wanted : user_->room_ahead(0, intake_.unread_size())); more > 0)
     bearer_->receive(more);
@@ -400,8 +401,7 @@ void wire::follow_peer() {
 
 void wire::retire(std::chrono::milliseconds limit) {
   is_to_retire_ = true;
-  set(deadline::retirement,
-      std::min<time_point>(deadlines_[static_cast<std::size_t>(deadline::retirement)], where_.lived() + limit));
+  set(deadline::retirement, std::min<time_point>(deadlines_.of(deadline::retirement), where_.lived() + limit));
   if (is_multiplexed() && user_ != nullptr)
     all_streams().refuse_new(true);
   retire_if_due();
@@ -471,10 +471,9 @@ void wire::cut(const transport_error& reason) {
 }
 
 void wire::set(deadline which, time_point when) {
-  auto& present = deadlines_[static_cast<std::size_t>(which)];
-  if (present == when)
+  if (deadlines_.of(which) == when)
     return;
-  present = when;
+  deadlines_.set(which, when);
   // A timer that goes off too early finds nothing due and sets itself anew; only an earlier deadline must move it.
   if (when != never && (!timer_.is_armed() || when + where_.stalled() < timer_.deadline()))
     where_.arm(timer_, when - where_.lived());
@@ -513,7 +512,7 @@ void wire::after_streams() {
   retire_if_due();
   if (streams_->has_work())
     where_.flush_later(flusher_);
-  if (streams_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (streams_->waits_for_acks() && !deadlines_.is_set(deadline::acknowledgement))
     set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
   end_if_done();
 }
@@ -557,7 +556,7 @@ bool wire::close_when_acknowledged() {
     bearer_->close(make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
     return false;
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (!deadlines_.is_set(deadline::acknowledgement))
     set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
   return true;
 }
