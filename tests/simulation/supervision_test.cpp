@@ -1,4 +1,5 @@
 #include "chi_square.hpp"
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
@@ -25,20 +26,6 @@ constexpr std::string_view server = "tcp://server:1";
 
 std::string host_uri(std::size_t index) {
   return "tcp://host" + std::to_string(index) + ":1";
-}
-
-/// When each attempt began, over all hosts.
-std::vector<time_point> dial_times(simulated_system& world) {
-  std::vector<time_point> times;
-  for (const auto* record : world.hosts().records())
-    times.push_back(record->began);
-  return times;
-}
-
-connection_state state_of(simulated_system& world, probe& asker, const connection_actor& peer) {
-  const auto state = asker.get_state(peer);
-  world.run_now();
-  return state->value.value().state;
 }
 
 } // namespace
@@ -526,13 +513,10 @@ TEST_CASE("a peer that shakes hands while credentials are renewed is dialled aga
   options.transport.tls.verification = insecure_no_verification{};
   const auto peer = world.acquire(encrypted, options);
   REQUIRE(world.run_until([&] { return state_of(world, user, peer) == connection_state::handshaking; }, 10s));
-  const auto reloads = [&user] {
-    return std::ranges::count(user.all<pool_event>(), pool_change::tls_reloaded, &pool_event::change);
-  };
   user.run([to = world.supervisor()](caf::event_based_actor* self) { tell(self, to, reload_tls{.drain = true}); });
   // Credentials are read by a thread of their own, while the clock of the simulation stands still.
   const auto give_up_at = std::chrono::steady_clock::now() + 20s;
-  while (reloads() == 0) {
+  while (count(user, pool_change::tls_reloaded) == 0) {
     world.run_now();
     std::this_thread::yield();
     REQUIRE(std::chrono::steady_clock::now() < give_up_at);
