@@ -1,9 +1,9 @@
 // What an accepted connection does about its session: it asks the desk of its listener for it, and gives it back.
 
 #include "connection.hpp"
+#include "engine/frame_error.hpp"
 #include "session/session_handshake.hpp"
 
-#include <string>
 #include <utility>
 
 namespace actorwire {
@@ -19,9 +19,7 @@ transport_error fenced() {
 
 result<void> connection::is_greeted(const session_frame& frame) {
   if (frame.kind != frame_kind::hello)
-    return make_error(error_code::malformed, phase::handshake, origin::remote,
-                      "frame of kind " + std::to_string(static_cast<unsigned>(frame.kind)) + " ("
-                          + to_string(frame.kind) + "): a session begins with a hello");
+    return malformed_frame(frame_of_kind(frame.kind) + ": a session begins with a hello", phase::handshake);
   const auto hello = parse_session_hello(frame.number, frame.body.bytes());
   if (!hello)
     return hello.error();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -15,15 +16,16 @@ namespace actorwire {
 inline constexpr std::chrono::milliseconds shortest_stats_interval{10};
 inline constexpr std::chrono::milliseconds longest_stats_interval{std::chrono::hours{24}};
 
-/// Who is sent the figures of a supervisor or listener at an interval. They are sent as a request, and whoever has not handled
-/// the last ones is sent none: who is slow has one message of this kind in its mailbox, and misses what came between.
+/// Who is sent the figures of an actor at an interval. They are sent as a request, and whoever has not handled the last ones is
+/// sent none: who is slow has one message of this kind in its mailbox, and misses what came between.
 /// `Owner` is the actor, which watches them, and stops the streams of those that have ended.
 /// *Thread:* shard only.
 template <class Owner, class Figures>
 class stats_streams {
 public:
-  /// `look` returns what is to be sent.
-  stats_streams(Owner& owner, Figures (Owner::*look)() const) noexcept : owner_(owner), look_(look) {}
+  /// `look` returns what is to be sent; `each_time`, unless it is empty, is called at each interval, be it one without figures.
+  stats_streams(Owner& owner, Figures (Owner::*look)() const, std::function<void()> each_time = {}) noexcept
+    : owner_(owner), look_(look), each_time_(std::move(each_time)) {}
 
   /// Sends figures to `who` every `interval`, at most every 10 ms and at least once a day, in place of an earlier interval.
   void start(const caf::strong_actor_ptr& who, std::chrono::milliseconds interval) {
@@ -73,6 +75,8 @@ private:
 
   void send(stream& to) {
     owner_.where().arm(to.tick, to.interval);
+    if (each_time_)
+      each_time_();
     if (std::exchange(*to.is_owed, true))
       return;
     // Any answer will do, even an error: it says that the receiver is done with the message.
@@ -83,6 +87,7 @@ private:
 
   Owner& owner_;
   Figures (Owner::*look_)() const;
+  std::function<void()> each_time_;
   std::vector<std::unique_ptr<stream>> streams_;
 };
 

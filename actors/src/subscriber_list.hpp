@@ -6,7 +6,6 @@
 #include <actorwire/messages/events.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <vector>
 

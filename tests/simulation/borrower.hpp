@@ -1,11 +1,10 @@
 #pragma once
 
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -19,23 +18,12 @@ inline actorwire::checkout wanted(std::string_view uri = "tcp://server:1",
   return {parse_endpoint(uri).value(), framed(), {}, wait, hold};
 }
 
-inline pool_stats figures(simulated_system& world, probe& asker) {
-  const auto answer = asker.get_pool_stats(world.supervisor());
-  world.run_now();
-  return answer->value.value();
-}
-
 /// Asks for a lease and runs until it is there.
 inline lease borrow(simulated_system& world, probe& owner, actorwire::checkout request = wanted()) {
   const auto answer = owner.checkout(world.supervisor(), std::move(request));
   if (!world.run_until([&] { return answer->count > 0; }) || !answer->value)
     throw std::runtime_error{"no lease"};
   return *answer->value;
-}
-
-inline std::ptrdiff_t count(const probe& user, pool_change what) {
-  const auto events = user.all<pool_event>();
-  return std::ranges::count(events, what, &pool_event::change);
 }
 
 } // namespace actorwire::test

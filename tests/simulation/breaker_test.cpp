@@ -1,5 +1,6 @@
 // What programs see of an endpoint that many of their peers cannot reach.
 
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
@@ -32,17 +33,6 @@ std::vector<connection_actor> acquire_many(simulated_system& world, std::uint32_
   for (std::uint32_t number = 0; number < count; ++number)
     peers.push_back(world.acquire(server, variant(number)));
   return peers;
-}
-
-std::ptrdiff_t count(const probe& user, pool_change what) {
-  const auto events = user.all<pool_event>();
-  return std::ranges::count(events, what, &pool_event::change);
-}
-
-pool_stats figures(simulated_system& world, probe& asker) {
-  const auto answer = asker.get_pool_stats(world.supervisor());
-  world.run_now();
-  return answer->value.value();
 }
 
 } // namespace

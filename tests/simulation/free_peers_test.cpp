@@ -1,6 +1,7 @@
 // What becomes of a peer that nobody has, and whose server speaks or hangs up.
 
 #include "host_and_peer.hpp"
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
@@ -105,11 +106,7 @@ struct talking_host {
     REQUIRE(answer->value);
   }
 
-  pool_stats figures() {
-    const auto answer = user.get_pool_stats(world.supervisor());
-    world.run_now();
-    return answer->value.value();
-  }
+  pool_stats figures() { return test::figures(world, user); }
 
   /// Why peers left the pool.
   std::vector<transport_error> removals() const {

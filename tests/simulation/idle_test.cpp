@@ -3,6 +3,7 @@
 #include "host_and_peer.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
+#include "subscribed_peer.hpp"
 
 #include <caf/exit_reason.hpp>
 #include <caf/send.hpp>
@@ -26,31 +27,14 @@ acquire_options sleepy() {
 }
 
 /// A peer whose connections end when nobody uses them for a minute, and whoever subscribes to it.
-struct sleepy_peer {
-  sleepy_peer() : user(world.make_probe()) {
-    world.hosts().listen(place, echo_service());
-    peer = world.acquire(place, sleepy());
-    snapshot = user.subscribe(peer);
-    world.run_for(1s);
-    REQUIRE(world.hosts().open_count() == 1);
-  }
+struct sleepy_peer : subscribed_peer {
+  sleepy_peer() : subscribed_peer{sleepy(), place, echo_service()} { REQUIRE(world.hosts().open_count() == 1); }
 
   void fall_asleep() {
     REQUIRE(world.run_until([&] { return user.last_state() == connection_state::idle; }, 80s));
     world.run_for(1s);
     REQUIRE(world.hosts().open_count() == 0);
   }
-
-  pool_stats figures() {
-    const auto answer = user.get_pool_stats(world.supervisor());
-    world.run_now();
-    return answer->value.value();
-  }
-
-  simulated_system world;
-  probe user;
-  connection_actor peer;
-  answer_to<connection_status> snapshot;
 };
 
 } // namespace

@@ -1,5 +1,6 @@
 // Random stories of peers that are lent: users that come and go, peers that are killed, and a network that fails.
 
+#include "questions.hpp"
 #include "seed.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
@@ -27,12 +28,6 @@ namespace {
 actorwire::checkout wanted(std::string_view uri, std::chrono::milliseconds wait,
                            std::chrono::milliseconds hold = 5min) {
   return {parse_endpoint(uri).value(), framed(), {}, wait, hold};
-}
-
-pool_stats figures(simulated_system& world, probe& asker) {
-  const auto answer = asker.get_pool_stats(world.supervisor());
-  world.run_now();
-  return answer->value.value();
 }
 
 } // namespace

@@ -1,14 +1,13 @@
 // What arrives in parts while the network's memory is used up.
 
 #include "host_and_peer.hpp"
+#include "prefixed.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -18,14 +17,6 @@ namespace actorwire::test {
 namespace {
 
 constexpr std::size_t limit = std::size_t{1} << 20U;
-
-std::string frame_of(std::string_view text) {
-  const auto size = static_cast<std::uint32_t>(text.size());
-  std::string bytes;
-  for (unsigned shift = 24; shift <= 24; shift -= 8)
-    bytes.push_back(static_cast<char>(size >> shift));
-  return bytes.append(text);
-}
 
 acquire_options patient() {
   auto options = over_quic();
@@ -82,7 +73,7 @@ TEST_CASE("a frame for which there is no memory waits until there is, and nothin
   SECTION("on another one") {
     stream = with.open();
   }
-  with.host.last().send(stream, frame_of(text));
+  with.host.last().send(stream, prefixed(text));
   for (int count = 0; count < 200; ++count) {
     with.world.run_for(100ms);
     REQUIRE(with.world.net().memory_used() <= limit);
@@ -100,7 +91,7 @@ TEST_CASE("a frame for which there is no memory waits until there is, and nothin
 TEST_CASE("what comes meanwhile stays with the peer, but for the allowance that was given before",
           "[simulation][F1][F3]") {
   used_up_memory with;
-  with.host.last().send(0, frame_of(std::string(8'000'000, 'y')));
+  with.host.last().send(0, prefixed(std::string(8'000'000, 'y')));
   with.world.run_for(10s);
   const auto figures = with.user.get_stats(with.peer);
   with.world.run_now();
@@ -110,7 +101,7 @@ TEST_CASE("what comes meanwhile stays with the peer, but for the allowance that 
 TEST_CASE("a connection whose frame finds no memory for partial_frame_timeout ends, and gives back what it has",
           "[simulation][F3][F4]") {
   used_up_memory with;
-  with.host.last().send(0, frame_of(std::string(500'000, 'y')));
+  with.host.last().send(0, prefixed(std::string(500'000, 'y')));
   with.world.run_for(29s);
   CHECK(with.user.last_state() == connection_state::ready);
   with.world.run_for(2s);
@@ -127,7 +118,7 @@ TEST_CASE("another stream whose frame finds no memory for partial_frame_timeout 
   const auto stream = with.open();
   const auto state = with.user.get_state(with.peer);
   auto& host = with.host.last();
-  host.send(stream, frame_of(std::string(500'000, 'y')));
+  host.send(stream, prefixed(std::string(500'000, 'y')));
   with.world.run_for(29s);
   CHECK(with.user.count<stream_reset>() == 0);
   with.world.run_for(2s);
@@ -135,7 +126,7 @@ TEST_CASE("another stream whose frame finds no memory for partial_frame_timeout 
   CHECK(with.user.all<stream_reset>() == std::vector{expected});
   CHECK(host.reset.at(stream) == std::pair{stream_half::sending, stream_no_memory_code});
   CHECK(with.user.last_state() == connection_state::ready);
-  host.send(0, frame_of("small"));
+  host.send(0, prefixed("small"));
   with.world.run_for(1s);
   CHECK(with.user.text(0) == "small");
   with.give_back();
@@ -158,12 +149,12 @@ TEST_CASE("frames that take each other's memory do not hold each other up for ev
   world.run_for(1s);
   const std::string text(900'000, 'y');
   // Each has begun before the other can complete.
-  first_host.last().send(0, frame_of(text).substr(0, 400'000));
-  second_host.last().send(0, frame_of(text).substr(0, 400'000));
+  first_host.last().send(0, prefixed(text).substr(0, 400'000));
+  second_host.last().send(0, prefixed(text).substr(0, 400'000));
   world.run_for(1s);
-  first_host.last().send(0, frame_of(text).substr(400'000));
+  first_host.last().send(0, prefixed(text).substr(400'000));
   world.run_for(1s);
-  second_host.last().send(0, frame_of(text).substr(400'000));
+  second_host.last().send(0, prefixed(text).substr(400'000));
   world.run_for(40s);
   CHECK(first_user.all<state_changed>().back().reason.code == error_code::memory_limit);
   CHECK((second_user.text() == text));
@@ -173,7 +164,7 @@ TEST_CASE("frames that take each other's memory do not hold each other up for ev
 TEST_CASE("what a peer has sent before its orderly end waits for memory too", "[simulation][F3]") {
   used_up_memory with;
   const std::string text(900'000, 'y');
-  with.host.last().send(0, frame_of(text));
+  with.host.last().send(0, prefixed(text));
   with.host.last().finish_all();
   with.world.run_for(5s);
   CHECK(with.user.count<received>() == 0);
@@ -187,7 +178,7 @@ TEST_CASE("what a peer has sent on another stream before its orderly end waits f
   used_up_memory with;
   const std::string text(500'000, 'y');
   const auto stream = with.open();
-  with.host.last().send(stream, frame_of(text));
+  with.host.last().send(stream, prefixed(text));
   with.host.last().finish(stream);
   with.host.last().finish_all();
   with.world.run_for(5s);

@@ -1,5 +1,6 @@
 // A pool of peers that are lent, after an outage of what they are connected to.
 
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
@@ -59,11 +60,7 @@ struct worn_pool {
     }
   }
 
-  pool_stats figures() {
-    const auto answer = user.get_pool_stats(world.supervisor());
-    world.run_now();
-    return answer->value.value();
-  }
+  pool_stats figures() { return test::figures(world, user); }
 
   void check_size(std::size_t lent) {
     const auto now = figures();

@@ -5,6 +5,7 @@
 #include "host_and_peer.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
+#include "subscribed_peer.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -37,22 +38,10 @@ acquire_options mortal(std::chrono::milliseconds lifetime = 10s) {
 }
 
 /// A peer whose connections last 10 s, and whoever subscribes to it.
-struct mortal_peer {
+struct mortal_peer : subscribed_peer {
   explicit mortal_peer(const acquire_options& options = mortal(), std::string_view uri = place,
                        simulated_network::accept_function what = echo_service())
-    : service(std::move(what)), user(world.make_probe()) {
-    world.hosts().listen(uri, service);
-    user.subscribe_to_pool(world.supervisor());
-    peer = world.acquire(uri, options);
-    snapshot = user.subscribe(peer);
-    world.run_for(1s);
-  }
-
-  pool_stats figures() {
-    const auto answer = user.get_pool_stats(world.supervisor());
-    world.run_now();
-    return answer->value.value();
-  }
+    : subscribed_peer{options, uri, std::move(what)} {}
 
   /// Runs until the server has accepted the replacement, while the old connection is still there.
   void await_replacement() {
@@ -72,13 +61,6 @@ struct mortal_peer {
     CHECK(now.connects == user.count<opened>());
     CHECK(now.renewals + 1 == user.count<opened>());
   }
-
-  /// Its connections live as long as it does, whether it listens or not.
-  simulated_network::accept_function service;
-  simulated_system world;
-  probe user;
-  connection_actor peer;
-  answer_to<connection_status> snapshot;
 };
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "caller.hpp"
 #include "cared_for_peer.hpp"
 #include "host_and_peer.hpp"
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 
@@ -105,11 +106,7 @@ struct retiring_peer {
     REQUIRE(user.count<opened>() == 1);
   }
 
-  pool_stats figures() {
-    const auto answer = user.get_pool_stats(world.supervisor());
-    world.run_now();
-    return answer->value.value();
-  }
+  pool_stats figures() { return test::figures(world, user); }
 
   std::vector<plain_frame> frames_at(std::size_t index) {
     auto bytes = host.ends.at(index).text;

@@ -1,3 +1,4 @@
+#include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
 #include "ways_into_states.hpp"
@@ -37,12 +38,6 @@ struct watched_peer {
   connection_actor peer;
   connection_status snapshot;
 };
-
-connection_state state_of(simulated_system& world, probe& asker, const connection_actor& peer) {
-  const auto state = asker.get_state(peer);
-  world.run_now();
-  return state->value.value().state;
-}
 
 } // namespace
 

@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace actorwire::test {
@@ -43,22 +42,5 @@ inline constexpr std::array malformed_vectors{
     malformed_vector{"00 00 00 09 01 00 00 00 00 00 00 00 00", "frame of kind 1 (call) with number 0"},
     malformed_vector{"00 00 00 09 03 00 00 00 00 00 00 00 01", "frame of kind 3 (refusal) without a code"},
 };
-
-/// The bytes that a text of hexadecimal digits and spaces names.
-inline std::string bytes_of_hex(std::string_view hex) {
-  std::string bytes;
-  auto digits = 0;
-  auto value = 0U;
-  for (const auto each : hex) {
-    if (each == ' ')
-      continue;
-    value = value * 16 + static_cast<unsigned>(each <= '9' ? each - '0' : each - 'a' + 10);
-    if (++digits % 2 == 0) {
-      bytes.push_back(static_cast<char>(value));
-      value = 0;
-    }
-  }
-  return bytes;
-}
 
 } // namespace actorwire::test

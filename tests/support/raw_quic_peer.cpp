@@ -1,6 +1,6 @@
 #include "raw_quic_peer.hpp"
 
-#include <charconv>
+#include "hex.hpp"
 
 namespace actorwire::test {
 
@@ -32,17 +32,6 @@ std::optional<std::uint64_t> take_number(std::string_view& from) {
     number = number << 8U | static_cast<std::uint8_t>(from[index]);
   from.remove_prefix(size);
   return number;
-}
-
-std::string bytes_of_hex(std::string_view text) {
-  std::string bytes;
-  for (; text.size() >= 2; text.remove_prefix(2)) {
-    unsigned byte = 0;
-    if (std::from_chars(text.data(), text.data() + 2, byte, 16).ptr != text.data() + 2)
-      break;
-    bytes.push_back(static_cast<char>(byte));
-  }
-  return bytes;
 }
 
 } // namespace

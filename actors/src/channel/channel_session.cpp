@@ -3,7 +3,6 @@
 #include "channel/channel_actor.hpp"
 #include "channel/wire.hpp"
 
-#include <string>
 #include <utility>
 
 namespace actorwire {

@@ -3,12 +3,9 @@
 #include "channel/channel_actor.hpp"
 #include "stats_streams.hpp"
 
-#include <actorwire/transports/timer.hpp>
-
 #include <algorithm>
 #include <limits>
 #include <new>
-#include <utility>
 
 namespace actorwire {
 
@@ -34,38 +31,11 @@ struct figures::past {
   duration lived{0};
 };
 
-struct figures::stream {
-  stream(channel_actor& owner, caf::strong_actor_ptr to, std::chrono::milliseconds every)
-    : who(std::move(to)), interval(every), tick([this, &owner] {
-        owner.in_actor([&] {
-          owner.lifetime_figures().note_round_trip(owner.where().now());
-          tell(owner);
-          owner.where().arm(tick, interval);
-        });
-      }) {
-    owner.where().arm(tick, interval);
-  }
-
-  /// Who is not done with the last figures gets none before.
-  void tell(channel_actor& owner) {
-    if (std::exchange(*is_owed, true))
-      return;
-    auto settle = [is_owed = is_owed] { *is_owed = false; };
-    ask(&owner, caf::actor_cast<caf::actor>(who), caf::infinite, owner.statistics())
-        .then(settle, [settle](caf::error&) { settle(); });
-  }
-
-  caf::strong_actor_ptr who;
-  std::chrono::milliseconds interval;
-  /// Answers may outlast this.
-  std::shared_ptr<bool> is_owed = std::make_shared<bool>(false);
-  timer tick;
-};
-
 struct figures::kept {
   /// Made when the first generation ends.
   std::unique_ptr<past> generations;
-  std::vector<std::unique_ptr<stream>> streams;
+  /// Made for the first who asks.
+  std::unique_ptr<stats_streams<channel_actor, stats>> streams;
   lifetime_stats lifetime;
 };
 
@@ -206,27 +176,27 @@ figures::kept& figures::more() {
 // -- who is sent them ---------------------------------------------------------------------------------------------------
 
 void figures::stream_to(const caf::strong_actor_ptr& who, std::chrono::milliseconds interval) {
-  stop_stream_to(caf::actor_cast<caf::actor_addr>(who));
-  more().streams.push_back(
-      std::make_unique<stream>(owner_, who, std::clamp(interval, shortest_stats_interval, longest_stats_interval)));
+  auto& streams = more().streams;
+  if (streams == nullptr)
+    streams = std::make_unique<stats_streams<channel_actor, stats>>(owner_, &channel_actor::statistics,
+                                                                    [this] { note_round_trip(owner_.where().now()); });
+  // Who asks anew is sent some, though it may not have handled the last.
+  streams->stop(caf::actor_cast<caf::actor_addr>(who));
+  streams->start(who, interval);
 }
 
 bool figures::stop_stream_to(const caf::actor_addr& who) {
-  return kept_ != nullptr && std::erase_if(kept_->streams, [&who](const auto& each) { return each->who == who; }) > 0;
+  return streams_to(who) && kept_->streams->stop(who);
 }
 
 bool figures::streams_to(const caf::actor_addr& who) const noexcept {
-  return kept_ != nullptr && std::any_of(kept_->streams.begin(), kept_->streams.end(), [&who](const auto& each) {
-           return each->who == who;
-         });
+  return kept_ != nullptr && kept_->streams != nullptr && kept_->streams->includes(who);
 }
 
 std::vector<caf::actor_addr> figures::stop_streams() {
-  std::vector<caf::actor_addr> receivers;
-  if (kept_ != nullptr)
-    for (const auto& each : std::exchange(kept_->streams, {}))
-      receivers.push_back(caf::actor_cast<caf::actor_addr>(each->who));
-  return receivers;
+  if (kept_ == nullptr || kept_->streams == nullptr)
+    return {};
+  return kept_->streams->stop_all();
 }
 
 } // namespace actorwire

@@ -64,7 +64,6 @@ public:
 
 private:
   struct past;
-  struct stream;
   struct kept;
 
   /// What is measured of samples.

@@ -3,7 +3,6 @@
 #include <actorwire/messages/health.hpp>
 #include <actorwire/transports/clock.hpp>
 
-#include <chrono>
 #include <cstdint>
 #include <optional>
 

@@ -3,6 +3,7 @@
 #include "channel/channel_actor.hpp"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -17,9 +18,6 @@ constexpr std::size_t pieces_per_send = 64;
 /// How long an acknowledgement is waited for before the transport is asked again.
 constexpr auto shortest_acknowledgement_wait = std::chrono::milliseconds{1};
 constexpr auto longest_acknowledgement_wait = std::chrono::milliseconds{50};
-
-/// What is left to a transport, whose time to end is over, after the streams that were still open were given up.
-constexpr auto time_to_part = std::chrono::seconds{1};
 
 } // namespace
 
@@ -130,7 +128,7 @@ void wire::handle_closed(const transport_error& reason) {
   catch_up();
   is_connected_ = takes_early_data_ = false;
   timer_.cancel();
-  deadlines_.fill(never);
+  deadlines_.clear();
   if (streams_ != nullptr)
     streams_->detach_transport();
   // What arrived before an orderly end is delivered, if need be when there is credit for it again.
@@ -146,32 +144,9 @@ void wire::handle_closed(const transport_error& reason) {
   give_up(reason);
 }
 
-void wire::give_up(const transport_error& reason) {
-  // An orderly end that this side did not ask for is the peer's doing, and a reason to connect again.
-  auto cause = reason;
-  if (reason.code == error_code::closed && !end_is_wanted_ && !is_to_retire_)
-    cause = make_error(error_code::peer_closed, reason.where, origin::remote, "closed by the peer");
-  // `reason` may be the one that was waited with.
-  const auto waited_with = std::move(ending_);
-  timer_.cancel();
-  if (auto* user = std::exchange(user_, nullptr)) {
-    // What is not the channel's wire has been given nothing.
-    if (reserve_ == nullptr)
-      user->sending().settle_acknowledged(0, bearer_->bytes_acked());
-    if (streams_ != nullptr)
-      streams_->end(cause);
-    user->detach_wire(*this, cause);
-  }
-  end_ = std::make_unique<const transport_error>(std::move(cause));
-}
-
-std::unique_ptr<const transport_error> wire::take_end() noexcept {
-  return std::exchange(end_, nullptr);
-}
-
 void wire::handle_timeout() {
   const auto now = where_.lived();
-  if (deadlines_[static_cast<std::size_t>(deadline::streams)] <= now) {
+  if (deadlines_.is_due(deadline::streams, now)) {
     set(deadline::streams, never);
     if (user_ != nullptr && streams_ != nullptr) {
       if (const auto late = streams_->find_late_frame(now)) {
@@ -179,12 +154,12 @@ void wire::handle_timeout() {
         return;
       }
       // Stream 0 may have waited for the room that these had taken.
-      if (streams_->cut_stalled(now) && deadlines_[static_cast<std::size_t>(deadline::progress)] != never)
+      if (streams_->cut_stalled(now) && deadlines_.is_set(deadline::progress))
         set(deadline::progress, now + user_->config().operation_timeout);
       after_streams();
     }
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::progress)] <= now) {
+  if (deadlines_.is_due(deadline::progress, now)) {
     if (ending_) {
       give_up(intake_.waits_for_memory() ? intake_.late_frame() : *ending_);
       return;
@@ -197,7 +172,7 @@ void wire::handle_timeout() {
       return;
     }
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::partial_frame)] <= now) {
+  if (deadlines_.is_due(deadline::partial_frame, now)) {
     set(deadline::partial_frame, never);
     // Whoever wanted the frame may have ended meanwhile, and nobody reads what is missing.
     if (user_ != nullptr && user_->credit(0, intake_.next_kind()) > 0) {
@@ -205,32 +180,32 @@ void wire::handle_timeout() {
       return;
     }
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::memory)] <= now) {
+  if (deadlines_.is_due(deadline::memory, now)) {
     set(deadline::memory, never);
     pump();
     if (user_ == nullptr)
       return;
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::greeting)] <= now) {
+  if (deadlines_.is_due(deadline::greeting, now)) {
     abort(late_greeting());
     return;
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::session)] <= now) {
+  if (deadlines_.is_due(deadline::session, now)) {
     set(deadline::session, never);
     where_.flush_later(flusher_);
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] <= now) {
+  if (deadlines_.is_due(deadline::acknowledgement, now)) {
     settle_acknowledged();
     end_if_done();
   }
-  if (deadlines_[static_cast<std::size_t>(deadline::peer_finished)] <= now)
+  if (deadlines_.is_due(deadline::peer_finished, now))
     follow_peer();
-  if (deadlines_[static_cast<std::size_t>(deadline::retirement)] <= now && !give_up_streams()) {
+  if (deadlines_.is_due(deadline::retirement, now) && !give_up_streams()) {
     abort(make_error(error_code::closed, phase::close, origin::local,
                      "a connection that was let go, to be renewed or because nobody used it, did not end in time"));
     return;
   }
-  if (const auto next = *std::min_element(deadlines_.begin(), deadlines_.end()); next != never)
+  if (const auto next = deadlines_.earliest(); next != never)
     where_.arm(timer_, next - now);
 }
 
@@ -267,14 +242,14 @@ void wire::flush() {
     }
     if (*taken < offered) {
       is_blocked_ = true;
-      if (deadlines_[static_cast<std::size_t>(deadline::progress)] == never)
+      if (!deadlines_.is_set(deadline::progress))
         set(deadline::progress, where_.lived() + user_->config().operation_timeout);
       break;
     }
   }
   if (!is_blocked_)
     set(deadline::progress, never);
-  if (user_->sending().waits_for_acks(0) && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (user_->sending().waits_for_acks(0) && !deadlines_.is_set(deadline::acknowledgement))
     settle_acknowledged();
   follow_session();
   end_if_done();
@@ -374,7 +349,7 @@ void wire::pump() {
   // side that does not read.
   if (!intake_.has_partial() || wanted == 0)
     set(deadline::partial_frame, never);
-  else if (*came || deadlines_[static_cast<std::size_t>(deadline::partial_frame)] == never)
+  else if (*came || !deadlines_.is_set(deadline::partial_frame))
     set(deadline::partial_frame, where_.lived() + user_->config().framing.partial_frame_timeout);
   if (const auto more = intake_.top_up(wanted > 0 ? wanted : user_->room_ahead(0, intake_.unread_size())); more > 0)
     bearer_->receive(more);
@@ -382,99 +357,10 @@ void wire::pump() {
   end_if_done();
 }
 
-void wire::finish(bool then_close) {
-  end_is_wanted_ = true;
-  finish_wanted_ = true;
-  close_wanted_ = close_wanted_ || then_close;
-  if (is_connected_)
-    where_.flush_later(flusher_);
-}
-
-void wire::follow_peer() {
-  set(deadline::peer_finished, never);
-  finish_wanted_ = true;
-  finish_streams();
-  if (is_connected_)
-    where_.flush_later(flusher_);
-}
-
-void wire::retire(std::chrono::milliseconds limit) {
-  is_to_retire_ = true;
-  set(deadline::retirement,
-      std::min<time_point>(deadlines_[static_cast<std::size_t>(deadline::retirement)], where_.lived() + limit));
-  if (is_multiplexed() && user_ != nullptr)
-    all_streams().refuse_new(true);
-  retire_if_due();
-}
-
-bool wire::stay() {
-  if (is_finished_ || !is_to_retire_)
-    return false;
-  is_to_retire_ = gave_up_streams_ = false;
-  set(deadline::retirement, never);
-  if (streams_ != nullptr)
-    streams_->refuse_new(false);
-  return std::exchange(is_retiring_, false);
-}
-
-void wire::retire_if_due() {
-  // Where all that was accepted is to leave by this transport, that is its end as well.
-  if (is_to_retire_ && !is_retiring_ && !end_is_wanted_ && (streams_ == nullptr || !streams_->is_in_use()))
-    begin_to_retire();
-}
-
-void wire::begin_to_retire() {
-  is_retiring_ = true;
-  where_.flush_later(flusher_);
-  if (user_ != nullptr)
-    user_->note_retirement();
-}
-
-bool wire::give_up_streams() {
-  if (gave_up_streams_ || ending_ || user_ == nullptr || streams_ == nullptr || streams_->is_empty())
-    return false;
-  gave_up_streams_ = true;
-  set(deadline::retirement, where_.lived() + time_to_part);
-  streams_->give_up_all();
-  begin_to_retire();
-  return true;
-}
-
-void wire::abort(const transport_error& reason) {
-  if (ending_)
-    give_up(reason);
-  else
-    bearer_->close(reason);
-}
-
-void wire::abort_later(const transport_error& reason) {
-  // The transport has ended, and what it brought is still to be read.
-  if (ending_)
-    return;
-  if (abort_wanted_ == nullptr)
-    abort_wanted_ = std::make_unique<const transport_error>(reason);
-  where_.flush_later(flusher_);
-}
-
-void wire::cut(const transport_error& reason) {
-  end_is_wanted_ = true;
-  if (user_ != nullptr && streams_ != nullptr)
-    streams_->end(reason);
-  user_ = nullptr;
-  if (!ending_) {
-    bearer_->close(reason);
-    return;
-  }
-  // The transport has ended before; only the owner is still to hear of it.
-  give_up(reason);
-  where_.flush_later(flusher_);
-}
-
 void wire::set(deadline which, time_point when) {
-  auto& present = deadlines_[static_cast<std::size_t>(which)];
-  if (present == when)
+  if (deadlines_.of(which) == when)
     return;
-  present = when;
+  deadlines_.set(which, when);
   // A timer that goes off too early finds nothing due and sets itself anew; only an earlier deadline must move it.
   if (when != never && (!timer_.is_armed() || when + where_.stalled() < timer_.deadline()))
     where_.arm(timer_, when - where_.lived());
@@ -513,7 +399,7 @@ void wire::after_streams() {
   retire_if_due();
   if (streams_->has_work())
     where_.flush_later(flusher_);
-  if (streams_->waits_for_acks() && deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
+  if (streams_->waits_for_acks() && !deadlines_.is_set(deadline::acknowledgement))
     set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
   end_if_done();
 }
@@ -533,34 +419,7 @@ transport_stats wire::stats() const {
   return figures;
 }
 
-// -- the end ------------------------------------------------------------------------------------------------------------
-
-void wire::end_when_drained() {
-  if (const auto left = unread_size(); left > 0) {
-    // Who reads slowly gets all of it, and who has stopped does not keep the peer from being dialled anew.
-    if (std::exchange(unread_at_end_, left) != left)
-      set(deadline::progress, where_.lived() + user_->config().operation_timeout);
-    return;
-  }
-  const auto whole = peer_finished_ ? intake_.finish() : result<void>{};
-  give_up(whole ? *ending_ : whole.error());
-}
-
-bool wire::waits_for_answers() const noexcept {
-  return finish_wanted_ && !close_wanted_ && !is_retiring_ && !is_finished_ && user_ != nullptr
-      && user_->awaits_answers();
-}
-
-bool wire::close_when_acknowledged() {
-  // A transport that is closed with bytes on their way resets the connection, and the peer could lose them.
-  if (bearer_->bytes_acked() >= bytes_taken_ && (streams_ == nullptr || streams_->is_all_acknowledged())) {
-    bearer_->close(make_error(error_code::closed, phase::close, origin::local, "closed by this side"));
-    return false;
-  }
-  if (deadlines_[static_cast<std::size_t>(deadline::acknowledgement)] == never)
-    set(deadline::acknowledgement, where_.lived() + acknowledgement_wait());
-  return true;
-}
+// -- acknowledgements --------------------------------------------------------------------------------------------------
 
 void wire::settle_acknowledged() {
   set(deadline::acknowledgement, never);
@@ -581,42 +440,6 @@ bool wire::waits_for_acks() const noexcept {
 std::chrono::milliseconds wire::acknowledgement_wait() const {
   const auto round_trip = std::chrono::duration_cast<std::chrono::milliseconds>(bearer_->stats().latency);
   return std::clamp(round_trip, shortest_acknowledgement_wait, longest_acknowledgement_wait);
-}
-
-void wire::end_if_done() {
-  if (user_ == nullptr || !is_connected_)
-    return;
-  const auto has_sent_all =
-      (finish_wanted_ && user_->sending().is_flushed(0)) || (is_retiring_ && user_->sending().started_rest() == 0);
-  // Most programs end their side when the other has ended its, and answer nothing any more.
-  if (has_sent_all && !is_finished_ && (close_wanted_ || !user_->awaits_answers())) {
-    is_finished_ = true;
-    bearer_->finish();
-  }
-  // One that retires waits for the peer's end: what it was sent may still be answered.
-  if (close_wanted_ && is_finished_ && (streams_ == nullptr || streams_->is_finished()) && !close_when_acknowledged())
-    return;
-  if (is_greeting()) {
-    // Whoever refuses the greeting has said so, and ends.
-    if (peer_finished_ && intake_.is_drained() && !finish_wanted_ && !reserve_->is_greeted)
-      abort_later(not_greeted("the other side has ended"));
-    return;
-  }
-  // The peer's end is passed on when all that came before it was.
-  if (peer_finished_ && intake_.is_drained()) {
-    peer_finished_ = false;
-    if (const auto whole = intake_.finish(); !whole) {
-      abort(whole.error());
-      return;
-    }
-    // A subscriber that never answers does not keep the connection half open for ever.
-    if (!user_->config().allow_half_open)
-      set(deadline::peer_finished, where_.lived() + user_->config().operation_timeout);
-    // The other is there already, for what the peer may not read any more.
-    if (is_to_retire_ && !is_retiring_)
-      begin_to_retire();
-    user_->note_peer_finished();
-  }
 }
 
 } // namespace actorwire

@@ -2,6 +2,7 @@
 
 #include "channel/intake.hpp"
 #include "channel/streams.hpp"
+#include "channel/wire_deadlines.hpp"
 
 #include <actorwire/messages/transport_config.hpp>
 #include <actorwire/transports/local_ref.hpp>
@@ -10,7 +11,6 @@
 #include <actorwire/transports/timer.hpp>
 #include <actorwire/transports/transport.hpp>
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -139,11 +139,11 @@ public:
   /// Ends our side like `finish`, but because the peer ended its.
   void follow_peer();
 
-  /// Lets the transport go, in favour of another, or because nobody uses it. Streams other than 0 that are open go on until they are over, or given up
-  /// after `limit`, and none is opened any more. Then, which is at once where there are none, it *retires*: it takes no further
-  /// message, tells the peer its end behind those that it took, when the calls among them are answered, ends when the peer does,
-  /// and is cut after `limit`, or a moment later where streams had to be given up. What waits stays for the next. A second call
-  /// can only shorten the time.
+  /// Lets the transport go, in favour of another, or because nobody uses it. Streams other than 0 that are open go on until they
+  /// are over, or given up after `limit`, and none is opened any more. Then, which is at once where there are none, it
+  /// *retires*: it takes no further message, tells the peer its end behind those that it took, when the calls among them are
+  /// answered, ends when the peer does, and is cut after `limit`, or a moment later where streams had to be given up. What
+  /// waits stays for the next. A second call can only shorten the time.
   void retire(std::chrono::milliseconds limit);
 
   /// Whether our end is to come, as soon as nothing keeps it back.
@@ -201,28 +201,8 @@ public:
   [[nodiscard]] time_point ready_since() const noexcept { return ready_since_; }
 
 private:
-  enum class deadline : std::uint8_t {
-    /// Bytes wait and none has moved for `operation_timeout`. Before the orderly end of the transport they wait to be sent;
-    /// behind it, to be passed on.
-    progress,
-    /// A frame has begun and is not complete for `partial_frame_timeout`.
-    partial_frame,
-    /// Time to ask the transport for acknowledgements.
-    acknowledgement,
-    /// The peer has ended its side, and not everyone has handled that for `operation_timeout`.
-    peer_finished,
-    /// The transport was to let go by then.
-    retirement,
-    /// What the streams other than 0 wait for.
-    streams,
-    /// A frame has begun, and there was no memory for it: time to try again.
-    memory,
-    /// The other side has not greeted.
-    greeting,
-    /// The session has something to say.
-    session,
-  };
-  static constexpr time_point never = time_point::max();
+  using deadline = wire_deadline;
+  static constexpr time_point never = wire_deadlines::never;
 
   /// What is kept until it is time.
   struct reserve {
@@ -279,7 +259,7 @@ private:
   /// The streams other than 0. Most connections never have any.
   std::unique_ptr<streams> streams_;
   timer timer_;
-  std::array<time_point, 9> deadlines_{never, never, never, never, never, never, never, never, never};
+  wire_deadlines deadlines_;
   /// Null unless the channel has another wire, or this one is being greeted.
   std::unique_ptr<reserve> reserve_;
   std::unique_ptr<const transport_opening> greeted_;

@@ -1,8 +1,9 @@
 #include "session/session.hpp"
 
+#include "engine/frame_error.hpp"
+
 #include <actorwire/messages/error.hpp>
 
-#include <algorithm>
 #include <cassert>
 #include <string>
 #include <string_view>
@@ -17,13 +18,9 @@ session_frame frame_of(frame_kind kind, std::uint64_t number, const Body& body) 
   return {kind, number, payload::copy_of(encode(body))};
 }
 
-transport_error malformed(std::string text) {
-  return make_error(error_code::malformed, phase::established, origin::remote, std::move(text));
-}
-
 transport_error unexpected(const session_frame& frame, std::string_view allowed) {
-  return malformed("frame kind = " + std::to_string(static_cast<unsigned>(frame.kind)) + ": must be "
-                   + std::string{allowed});
+  return malformed_frame("frame kind = " + std::to_string(static_cast<unsigned>(frame.kind)) + ": must be "
+                         + std::string{allowed});
 }
 
 } // namespace
@@ -89,10 +86,10 @@ result<session_progress> session::react_while_offered(const session_frame& frame
   if (!welcome)
     return welcome.error();
   if (welcome->id != id_)
-    return malformed("session welcome: id: must be that of the hello");
+    return malformed_frame("session welcome: id: must be that of the hello");
   if (welcome->epoch != epoch_)
-    return malformed("session welcome: epoch = " + std::to_string(welcome->epoch) + ": must be that of the hello, "
-                     + std::to_string(epoch_));
+    return malformed_frame("session welcome: epoch = " + std::to_string(welcome->epoch)
+                           + ": must be that of the hello, " + std::to_string(epoch_));
   return be_welcomed(*welcome);
 }
 
@@ -101,7 +98,7 @@ result<session_progress> session::be_welcomed(const session_welcome& welcome) {
   switch (welcome.answer) {
     case session_answer::begun:
       if (was_welcomed_)
-        return malformed("session welcome: answer = begun: must not be, since the session was begun before");
+        return malformed_frame("session welcome: answer = begun: must not be, since the session was begun before");
       is_resumed_ = false;
       break;
     case session_answer::resumed: {
@@ -143,7 +140,8 @@ result<session_progress> session::react_while_open(const session_frame& frame) {
     }
     case frame_kind::acknowledge: {
       if (!frame.body.empty())
-        return malformed("session acknowledgement: length = " + std::to_string(frame.body.size()) + ": must be 0");
+        return malformed_frame("session acknowledgement: length = " + std::to_string(frame.body.size())
+                               + ": must be 0");
       const auto confirmed = sender_.acknowledge(frame.number);
       if (!confirmed)
         return confirmed.error();
@@ -167,8 +165,8 @@ result<session_progress> session::be_left(const session_frame& frame) {
   if (!goodbye)
     return goodbye.error();
   if (goodbye->received > sender_.sent())
-    return malformed("session goodbye: received = " + std::to_string(goodbye->received) + ": must be at most "
-                     + std::to_string(sender_.sent()));
+    return malformed_frame("session goodbye: received = " + std::to_string(goodbye->received) + ": must be at most "
+                           + std::to_string(sender_.sent()));
   const auto confirmed = sender_.acknowledge(frame.number);
   if (!confirmed)
     return confirmed.error();
@@ -182,11 +180,11 @@ session_position session::position() const noexcept {
 
 result<number_range> session::resume(const session_position& theirs) {
   if (theirs.sent < receiver_.received())
-    return malformed("sent = " + std::to_string(theirs.sent) + ": must be at least "
-                     + std::to_string(receiver_.received()));
+    return malformed_frame("sent = " + std::to_string(theirs.sent) + ": must be at least "
+                           + std::to_string(receiver_.received()));
   if (theirs.replays_from - 1 > receiver_.delivered())
-    return malformed("replays_from = " + std::to_string(theirs.replays_from) + ": must be at most "
-                     + std::to_string(receiver_.delivered() + 1));
+    return malformed_frame("replays_from = " + std::to_string(theirs.replays_from) + ": must be at most "
+                           + std::to_string(receiver_.delivered() + 1));
   return sender_.resume(theirs.delivered);
 }
 

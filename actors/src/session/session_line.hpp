@@ -8,7 +8,6 @@
 #include <actorwire/transports/frame_encoder.hpp>
 #include <actorwire/transports/transport.hpp>
 
-#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <span>

@@ -2,14 +2,12 @@
 
 #include "session/replay_buffer.hpp"
 #include "session/session_frame.hpp"
-#include "session/session_handshake.hpp"
 #include "session/session_limits.hpp"
 
 #include <actorwire/messages/payload.hpp>
 #include <actorwire/messages/result.hpp>
 #include <actorwire/messages/sessions.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <utility>

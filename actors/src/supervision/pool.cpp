@@ -300,6 +300,11 @@ pool::entry* pool::find(connection_id id) noexcept {
   return position == entries_.end() ? nullptr : &position->second;
 }
 
+/// Whether the peer closes: it dials no more, and what it knew was handed down.
+bool pool::is_leaving(const entry& peer) noexcept {
+  return peer.state == connection_state::draining || peer.state == connection_state::closed;
+}
+
 /// The only place where a state changes. Returns false where `event` means nothing.
 bool pool::change(entry& peer, state_event event) noexcept {
   const auto to = next(peer.state, event);
@@ -337,9 +342,14 @@ void pool::dequeue(entry& peer) {
   }
 }
 
-/// Whether the peer closes: it dials no more, and what it knew was handed down.
-bool pool::is_leaving(const entry& peer) noexcept {
-  return peer.state == connection_state::draining || peer.state == connection_state::closed;
+/// Whoever acquires the endpoint next is to know what the peer knows. `delays` are the peer's, or a copy.
+void pool::hand_down(const entry& peer, backoff& delays, time_point now) {
+  forget_if_healthy(peer, now);
+  if (peer.attempt == 0 && peer.cause == dial_cause::again)
+    remember(peer, {peer.due, delays.failures()}, now);
+  else if (peer.attempt != 0)
+    if (const auto history = delays.abandoned(*peer.policy, now, random_))
+      remember(peer, *history, now);
 }
 
 /// From now on the peer's key names others.
@@ -351,20 +361,17 @@ void pool::unlist(entry& peer) noexcept {
   peer.is_listed = false;
 }
 
-/// Whoever acquires the endpoint next is to know what the peer knows. `delays` are the peer's, or a copy.
-void pool::hand_down(const entry& peer, backoff& delays, time_point now) {
-  forget_if_healthy(peer, now);
-  if (peer.attempt == 0 && peer.cause == dial_cause::again)
-    remember(peer, {peer.due, delays.failures()}, now);
-  else if (peer.attempt != 0)
-    if (const auto history = delays.abandoned(*peer.policy, now, random_))
-      remember(peer, *history, now);
-}
-
 /// A connection that proves healthy speaks for its endpoint. To be asked before its end is told to `delays`.
 void pool::forget_if_healthy(const entry& peer, time_point now) {
   if (peer.delays.is_healthy(*peer.policy, now))
     book_.forget(carrier_of(peer, peer.carried_by));
+}
+
+void pool::end_attempt(entry& peer) noexcept {
+  if (peer.is_in_flight)
+    gate_.leave();
+  peer.is_in_flight = false;
+  peer.attempt = 0;
 }
 
 void pool::remember(const entry& peer, const dial_history& history, time_point now) {
@@ -375,11 +382,10 @@ void pool::remember(const entry& peer, const dial_history& history, time_point n
   book_.keep(peer.remote, history, std::max(now, history.not_before) + rest, now);
 }
 
-void pool::end_attempt(entry& peer) noexcept {
-  if (peer.is_in_flight)
-    gate_.leave();
-  peer.is_in_flight = false;
-  peer.attempt = 0;
+verdict pool::end_draining(entry& peer, state_event event, const transport_error& reason) {
+  change(peer, event);
+  peer.last_error = reason;
+  return {peer.state, duration{0}, peer.delays.attempts(), reason};
 }
 
 verdict pool::redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now) {
@@ -394,12 +400,6 @@ verdict pool::give_up(entry& peer, time_point due, transport_error reason) {
   peer.due = due;
   peer.last_error = reason;
   return {peer.state, duration{0}, peer.delays.attempts(), std::move(reason)};
-}
-
-verdict pool::end_draining(entry& peer, state_event event, const transport_error& reason) {
-  change(peer, event);
-  peer.last_error = reason;
-  return {peer.state, duration{0}, peer.delays.attempts(), reason};
 }
 
 pool::dial_queue& pool::queue_of(dial_cause cause) noexcept {

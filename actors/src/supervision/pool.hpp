@@ -81,10 +81,10 @@ struct held_back {
 ///     acquire -> poll_dial -> connected -> ended or crashed -> poll_dial -> ...
 ///
 /// Rules that hold whatever is reported, in whatever order: only `poll_dial` leads to a dial; at most one attempt or
-/// connection exists per peer, and beside a connection one that is to replace it; nothing but `reset` shortens a delay; reports about an attempt that is over change
-/// nothing. No call but `list` takes time that grows with the number of peers (lookups are hashed, queues are trees); only
-/// when a breaker closes, all who waited behind it are let go, and `acquire` looks at the `max_per_endpoint` peers of its
-/// group.
+/// connection exists per peer, and beside a connection one that is to replace it; nothing but `reset` shortens a delay;
+/// reports about an attempt that is over change nothing. No call but `list` takes time that grows with the number of peers
+/// (lookups are hashed, queues are trees); only when a breaker closes, all who waited behind it are let go, and `acquire`
+/// looks at the `max_per_endpoint` peers of its group.
 /// *Thread:* shard only.
 class pool {
 public:
@@ -99,10 +99,11 @@ public:
 
   /// Returns a peer for these endpoints and these options, new or known; a new one is to be dialled. There are new ones until
   /// there are `max_per_endpoint`, or the pool is full; then the one is returned that has the least to do, rather one that is
-  /// connected, rather one that has not given up. One that is being closed is not returned: it does not count. What an endpoint did to a peer that was closed is
-  /// remembered until it has rested for `max_delay`: new peers, whatever their options, wait until the delay is over,
-  /// count as redials, and their delays grow on. A connection that proved healthy, or a reset, lets it be forgotten. A peer of
-  /// several endpoints counts as one of `remote`, until it is connected: then as one of the endpoint that carries it.
+  /// connected, rather one that has not given up. One that is being closed is not returned: it does not count. What an
+  /// endpoint did to a peer that was closed is remembered until it has rested for `max_delay`: new peers, whatever their
+  /// options, wait until the delay is over, count as redials, and their delays grow on. A connection that proved healthy, or
+  /// a reset, lets it be forgotten. A peer of several endpoints counts as one of `remote`, until it is connected: then as one
+  /// of the endpoint that carries it.
   /// *Errors:* `pool_exhausted` with `max_connections` peers in the pool, the closing ones included. `options` must be
   /// valid.
   [[nodiscard]] result<acquired> acquire(const endpoint& remote, const acquire_options& options, time_point now,
@@ -308,39 +309,29 @@ private:
     }
   };
 
+  // -- peers
+  result<entry*> make_peer(const endpoint& remote, const acquire_options& options, time_point now,
+                           const std::vector<endpoint>& alternatives);
   [[nodiscard]] entry* find(connection_id id) noexcept;
-  [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
+  [[nodiscard]] static bool is_leaving(const entry& peer) noexcept;
+  bool change(entry& peer, state_event event) noexcept;
+  void enqueue(entry& peer, time_point due);
+  void dequeue(entry& peer);
+  void hand_down(const entry& peer, backoff& delays, time_point now);
+  void unlist(entry& peer) noexcept;
+  void forget_if_healthy(const entry& peer, time_point now);
+  void end_attempt(entry& peer) noexcept;
+  void remember(const entry& peer, const dial_history& history, time_point now);
+  verdict end_draining(entry& peer, state_event event, const transport_error& reason);
+  verdict redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now);
+  verdict give_up(entry& peer, time_point due, transport_error reason);
+  /// First dials and the others wait apart: while the gate has no token, the former still pass.
+  [[nodiscard]] dial_queue& queue_of(dial_cause cause) noexcept;
 
   // -- groups
   [[nodiscard]] static bool is_better(const entry& left, const entry& right) noexcept;
 
-  // -- renewals
-  [[nodiscard]] static const endpoint& carrier_of(const entry& peer, std::uint8_t index) noexcept;
-  void plan_renewal(const entry& peer, time_point now);
-  [[nodiscard]] std::optional<std::pair<time_point, connection_id>> next_renewal() const noexcept;
-  [[nodiscard]] std::optional<dial> poll_renewal(time_point now);
-  void cancel_renewal(const entry& peer);
-  bool note_replacement(entry& peer, attempt_id attempt, std::uint8_t carried_by);
-  bool end_replaced(entry& peer, attempt_id attempt, time_point now);
-
-  verdict begin_rest(entry& peer, time_point now);
-
-  void note_success(entry& peer, std::uint8_t carried_by);
-  result<entry*> make_peer(const endpoint& remote, const acquire_options& options, time_point now,
-                           const std::vector<endpoint>& alternatives);
-  bool change(entry& peer, state_event event) noexcept;
-  void enqueue(entry& peer, time_point due);
-  void dequeue(entry& peer);
-  [[nodiscard]] static bool is_leaving(const entry& peer) noexcept;
-  void unlist(entry& peer) noexcept;
-  void hand_down(const entry& peer, backoff& delays, time_point now);
-  void forget_if_healthy(const entry& peer, time_point now);
-  void remember(const entry& peer, const dial_history& history, time_point now);
-  void end_attempt(entry& peer) noexcept;
-  verdict redial_at(entry& peer, state_event event, time_point due, const transport_error& reason, time_point now);
-  verdict give_up(entry& peer, time_point due, transport_error reason);
-  verdict end_draining(entry& peer, state_event event, const transport_error& reason);
-
+  // -- breakers
   /// The record of the peer's endpoint if its breaker is open; null otherwise.
   [[nodiscard]] endpoint_book::record* find_open(const entry& peer) noexcept;
   [[nodiscard]] bool send_to_line(dial_queue& queue, time_point now);
@@ -350,11 +341,24 @@ private:
   void call_next(endpoint_book::record& where);
   void settle(entry& peer, const transport_error& reason, bool counts, time_point due);
   void end_probe(entry& peer);
+  void note_success(entry& peer, std::uint8_t carried_by);
   void close_breaker(endpoint_book::record& where);
   void leave_trouble(entry& peer);
 
-  /// First dials and the others wait apart: while the gate has no token, the former still pass.
-  [[nodiscard]] dial_queue& queue_of(dial_cause cause) noexcept;
+  // -- renewals
+  void plan_renewal(const entry& peer, time_point now);
+  [[nodiscard]] std::optional<std::pair<time_point, connection_id>> next_renewal() const noexcept;
+  [[nodiscard]] std::optional<dial> poll_renewal(time_point now);
+  [[nodiscard]] static const endpoint& carrier_of(const entry& peer, std::uint8_t index) noexcept;
+  void cancel_renewal(const entry& peer);
+  bool note_replacement(entry& peer, attempt_id attempt, std::uint8_t carried_by);
+  bool end_replaced(entry& peer, attempt_id attempt, time_point now);
+
+  // -- rests
+  verdict begin_rest(entry& peer, time_point now);
+
+  // -- questions
+  [[nodiscard]] static connection_status status_of(const entry& peer, time_point now);
 
   pool_limits limits_;
   random_source random_;

@@ -54,16 +54,16 @@ result<acquired> pool::acquire(const endpoint& remote, const acquire_options& op
   return acquired{peer.id, true};
 }
 
+std::shared_ptr<load_gauge> pool::gauge(connection_id id) const {
+  const auto found = entries_.find(id);
+  return found == entries_.end() ? nullptr : found->second.gauge;
+}
+
 bool pool::is_better(const entry& left, const entry& right) noexcept {
   const auto merit = [](const entry& peer) {
     return std::tuple{rank_of(peer.state), peer.gauge != nullptr ? peer.gauge->bytes() : 0, peer.handed_out, peer.id};
   };
   return merit(left) < merit(right);
-}
-
-std::shared_ptr<load_gauge> pool::gauge(connection_id id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : found->second.gauge;
 }
 
 } // namespace actorwire

@@ -30,11 +30,6 @@ void pool::drop_replacement(connection_id id) {
     cancel_renewal(*peer);
 }
 
-/// The endpoint that a `carried_by` names: 0 is the first.
-const endpoint& pool::carrier_of(const entry& peer, std::uint8_t index) noexcept {
-  return index == 0 ? peer.remote : (*peer.alternatives)[index - 1U];
-}
-
 /// The peer has a new connection.
 void pool::plan_renewal(const entry& peer, time_point now) {
   if (is_leaving(peer))
@@ -75,6 +70,11 @@ std::optional<dial> pool::poll_renewal(time_point now) {
     return dial{peer.id, last_attempt_, peer.remote, peer.options, waiting.delays.attempts(), waiting.limit};
   }
   return std::nullopt;
+}
+
+/// The endpoint that a `carried_by` names: 0 is the first.
+const endpoint& pool::carrier_of(const entry& peer, std::uint8_t index) noexcept {
+  return index == 0 ? peer.remote : (*peer.alternatives)[index - 1U];
 }
 
 void pool::cancel_renewal(const entry& peer) {

@@ -38,6 +38,13 @@ bool pool::wake(connection_id id, time_point now) {
   return false;
 }
 
+std::chrono::milliseconds pool::idle_timeout(connection_id id) const {
+  const auto found = entries_.find(id);
+  // One that is lent goes by other rules.
+  return found != entries_.end() && found->second.is_listed ? found->second.options->idle_timeout
+                                                            : std::chrono::milliseconds{0};
+}
+
 /// However the connection came to its end: nobody had anything on it.
 verdict pool::begin_rest(entry& peer, time_point now) {
   forget_if_healthy(peer, now);
@@ -55,13 +62,6 @@ verdict pool::begin_rest(entry& peer, time_point now) {
                      "nobody used the connection for idle_timeout = "
                          + std::to_string(peer.options->idle_timeout.count())
                          + " ms; there is another when one is wanted")};
-}
-
-std::chrono::milliseconds pool::idle_timeout(connection_id id) const {
-  const auto found = entries_.find(id);
-  // One that is lent goes by other rules.
-  return found != entries_.end() && found->second.is_listed ? found->second.options->idle_timeout
-                                                            : std::chrono::milliseconds{0};
 }
 
 } // namespace actorwire

@@ -1,6 +1,7 @@
 // Calls over real sockets: between two programs, and with programs that know nothing of the library but docs/framing.md.
 
 #include "frame_vectors.hpp"
+#include "hex.hpp"
 #include "secured_program.hpp"
 #include "talking_process.hpp"
 

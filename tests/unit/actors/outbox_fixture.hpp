@@ -185,6 +185,13 @@ inline flow_limits limits_of_queue(std::uint32_t messages, std::size_t bytes) {
   return limits;
 }
 
+inline flow_limits limits_with(overflow_policy overflow, std::uint32_t queue_messages = 1024) {
+  flow_limits limits;
+  limits.overflow = overflow;
+  limits.queue_messages = queue_messages;
+  return limits;
+}
+
 inline flow_limits limits_of_writing(std::size_t write_limit) {
   flow_limits limits;
   limits.write_limit = write_limit;

@@ -18,13 +18,6 @@ namespace {
 
 using lost_by = std::map<error_code, loss>;
 
-flow_limits limits_with(overflow_policy overflow, std::uint32_t queue_messages = 1024) {
-  flow_limits limits;
-  limits.overflow = overflow;
-  limits.queue_messages = queue_messages;
-  return limits;
-}
-
 flow_limits limits_of_writing(overflow_policy overflow, std::size_t write_limit) {
   auto limits = limits_with(overflow);
   limits.write_limit = write_limit;

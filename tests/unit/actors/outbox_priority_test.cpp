@@ -21,13 +21,6 @@ send_options at(std::uint8_t priority) {
   return options;
 }
 
-flow_limits limits_with(overflow_policy overflow, std::uint32_t queue_messages) {
-  flow_limits limits;
-  limits.overflow = overflow;
-  limits.queue_messages = queue_messages;
-  return limits;
-}
-
 std::string offered_early(const test_outbox& box) {
   std::array<outgoing, 16> pieces;
   const auto used = box.gather_early(pieces);

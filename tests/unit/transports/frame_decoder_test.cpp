@@ -1,3 +1,4 @@
+#include "prefixed.hpp"
 #include "seed.hpp"
 
 #include <actorwire/transports/frame_decoder.hpp>
@@ -14,6 +15,7 @@
 #include <vector>
 
 using namespace actorwire;
+using actorwire::test::prefixed;
 
 namespace {
 
@@ -31,14 +33,6 @@ struct reading {
 
   friend bool operator==(const reading&, const reading&) = default;
 };
-
-std::string prefixed(std::string_view message) {
-  const auto size = static_cast<std::uint32_t>(message.size());
-  std::string bytes;
-  for (unsigned shift = 24; shift <= 24; shift -= 8)
-    bytes.push_back(static_cast<char>(size >> shift));
-  return bytes.append(message);
-}
 
 /// The formats, told in the plainest way: over the whole stream at once.
 reading model(framing_mode mode, std::size_t frame_size_max, std::string_view stream) {

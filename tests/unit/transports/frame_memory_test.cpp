@@ -1,3 +1,4 @@
+#include "prefixed.hpp"
 #include "seed.hpp"
 
 #include <actorwire/transports/frame_decoder.hpp>
@@ -7,13 +8,12 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <random>
 #include <string>
-#include <string_view>
 #include <utility>
 
 using namespace actorwire;
+using actorwire::test::prefixed;
 
 namespace {
 
@@ -22,14 +22,6 @@ framing_config config_of(framing_mode mode) {
   config.mode = mode;
   config.max_frame_size = 1U << 20U;
   return config;
-}
-
-std::string prefixed(std::string_view message) {
-  const auto size = static_cast<std::uint32_t>(message.size());
-  std::string bytes;
-  for (unsigned shift = 24; shift <= 24; shift -= 8)
-    bytes.push_back(static_cast<char>(size >> shift));
-  return bytes.append(message);
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 #include "frame_vectors.hpp"
+#include "hex.hpp"
 #include "seed.hpp"
 
 #include <actorwire/transports/frame_decoder.hpp>

@@ -4,6 +4,7 @@
 #include "engine/quic/connection_id_map.hpp"
 #include "engine/quic/quic_cid.hpp"
 #include "engine/quic/siphash.hpp"
+#include "quic_ids.hpp"
 #include "seed.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -19,10 +20,6 @@
 namespace actorwire::test {
 
 namespace {
-
-quic_cid id_of(std::string_view text) {
-  return quic_cid{std::as_bytes(std::span{text})};
-}
 
 quic_random chance_from(std::mt19937_64& engine) {
   return [&engine](std::span<std::byte> bytes) {

@@ -1,5 +1,6 @@
 // Keys change in the middle of a connection (RFC 9001, 6): when a side asks for it, and when it has to.
 
+#include "hex.hpp"
 #include "packet_protection.hpp"
 #include "quic_sides.hpp"
 
@@ -7,22 +8,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace actorwire::test {
 
 namespace {
-
-std::string bytes_of_hex(std::string_view text) {
-  std::string bytes;
-  for (; text.size() >= 2; text.remove_prefix(2)) {
-    unsigned byte = 0;
-    if (std::from_chars(text.data(), text.data() + 2, byte, 16).ptr != text.data() + 2)
-      break;
-    bytes.push_back(static_cast<char>(byte));
-  }
-  return bytes;
-}
 
 /// What is seen on the wire of the keys of one connection of QUIC version 1: which of the two phases each packet is of.
 class key_phases {

@@ -2,6 +2,7 @@
 
 #include "engine/quic/quic_setup.hpp"
 #include "engine/quic/stranger_answers.hpp"
+#include "quic_ids.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -27,10 +28,6 @@ using namespace std::chrono_literals;
 constexpr time_point start{1h};
 constexpr std::time_t noon = 1'800'000'000;
 constexpr std::uint32_t version = NGTCP2_PROTO_VER_V1;
-
-quic_cid id_of(std::string_view text) {
-  return quic_cid{std::as_bytes(std::span{text})};
-}
 
 const auto ours = id_of("12345678");
 const auto theirs = id_of("of the client");

@@ -2,6 +2,7 @@
 
 #include "engine/quic/quic_secret.hpp"
 #include "engine/quic/quic_tokens.hpp"
+#include "quic_ids.hpp"
 #include "seed.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -30,10 +31,6 @@ quic_secret secret_of(char letter) {
 
 quic_tokens tokens_of(char letter) {
   return quic_tokens{secret_of(letter), {}};
-}
-
-quic_cid id_of(std::string_view text) {
-  return quic_cid{std::as_bytes(std::span{text})};
 }
 
 udp_address address(const std::string& host, std::uint16_t port = 4'433) {

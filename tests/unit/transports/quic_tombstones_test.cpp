@@ -1,6 +1,7 @@
 // What closed connections leave behind.
 
 #include "engine/quic/tombstones.hpp"
+#include "quic_ids.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -20,10 +21,6 @@ constexpr time_point start{1h};
 
 void no_chance(std::span<std::byte> bytes) {
   std::fill(bytes.begin(), bytes.end(), std::byte{7});
-}
-
-quic_cid id_of(std::string_view text) {
-  return quic_cid{std::as_bytes(std::span{text})};
 }
 
 std::vector<std::byte> packet(std::string_view text) {

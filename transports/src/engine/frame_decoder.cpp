@@ -1,3 +1,5 @@
+#include "frame_error.hpp"
+
 #include <actorwire/transports/frame_decoder.hpp>
 
 #include <algorithm>
@@ -25,10 +27,6 @@ constexpr char line_feed = '\n';
 constexpr std::byte carriage_return{'\r'};
 
 constexpr std::string_view means_tls = "; it begins like TLS, so the other side may mean tls:// and not tcp://";
-
-transport_error malformed(std::string text) {
-  return make_error(error_code::malformed, phase::established, origin::remote, std::move(text));
-}
 
 transport_error too_large(std::string what, std::uint32_t limit) {
   return make_error(error_code::frame_too_large, phase::established, origin::remote,
@@ -131,8 +129,8 @@ frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label, memo
     return std::optional<payload>{};
   if (assembled_size_ == 0) {
     if (frame_size_ < label_size)
-      return fail(malformed("frame of length " + std::to_string(frame_size_) + ": kind and number alone are "
-                            + std::to_string(label_size) + " bytes"));
+      return fail(malformed_frame("frame of length " + std::to_string(frame_size_) + ": kind and number alone are "
+                                  + std::to_string(label_size) + " bytes"));
     if (frame_size_ - label_size > frame_size_max_) {
       auto reason = too_large("frame of " + std::to_string(frame_size_ - label_size) + " bytes", frame_size_max_);
       if (looks_like_tls(frame_size_))
@@ -145,11 +143,10 @@ frame_decoder::poll_result frame_decoder::next_numbered(frame_label& label, memo
     if (auto known = check_kind(static_cast<std::uint8_t>(*kind), session_); !known)
       return fail(known.error());
     if (kind >= frame_kind::hello && frame_size_ > label_size + session_message_max)
-      return fail(malformed("frame of kind " + std::to_string(static_cast<unsigned>(*kind)) + " (" + to_string(*kind)
-                            + ") of " + std::to_string(frame_size_ - label_size) + " bytes: at most "
-                            + std::to_string(session_message_max)));
+      return fail(malformed_frame(frame_of_kind(*kind) + " of " + std::to_string(frame_size_ - label_size)
+                                  + " bytes: at most " + std::to_string(session_message_max)));
     if (kind == frame_kind::refusal && frame_size_ == label_size)
-      return fail(malformed("frame of kind 3 (refusal) without a code"));
+      return fail(malformed_frame(frame_of_kind(*kind) + " without a code"));
   }
   auto frame = take_frame(budget);
   if (!frame)

@@ -1,3 +1,5 @@
+#include "frame_error.hpp"
+
 #include <actorwire/transports/frame_label.hpp>
 
 #include <cassert>
@@ -7,17 +9,9 @@ namespace actorwire {
 
 namespace {
 
-transport_error malformed(std::string text) {
-  return make_error(error_code::malformed, phase::established, origin::remote, std::move(text));
-}
-
 /// What belongs to calls.
 constexpr bool is_of_calls(frame_kind kind) noexcept {
   return kind == frame_kind::call || kind == frame_kind::answer || kind == frame_kind::refusal;
-}
-
-std::string named(frame_kind kind) {
-  return "frame of kind " + std::to_string(static_cast<unsigned>(kind)) + " (" + to_string(kind) + ")";
 }
 
 } // namespace
@@ -39,25 +33,25 @@ void frame_label::write(std::span<std::byte> bytes) const noexcept {
 
 result<void> check_kind(std::uint8_t kind, session_mode session) {
   if (!names_a_value<frame_kind>(kind))
-    return malformed("frame of kind " + std::to_string(kind) + ": there is none above 7");
+    return malformed_frame("frame of kind " + std::to_string(kind) + ": there is none above 7");
   const auto known = static_cast<frame_kind>(kind);
   if (session == session_mode::off && known >= frame_kind::hello)
-    return malformed(named(known) + ": only sessions have it");
+    return malformed_frame(frame_of_kind(known) + ": only sessions have it");
   if (session == session_mode::on && is_of_calls(known))
-    return malformed(named(known) + ": a session has none");
+    return malformed_frame(frame_of_kind(known) + ": a session has none");
   return {};
 }
 
 result<void> check_number(const frame_label& label, session_mode session) {
   if (session == session_mode::on) {
     if (label.kind == frame_kind::data && label.number == 0)
-      return malformed("data with number 0: a session numbers it from 1");
+      return malformed_frame("data with number 0: a session numbers it from 1");
     return {};
   }
   if (label.kind == frame_kind::data && label.number != 0)
-    return malformed("data with number " + std::to_string(label.number) + ": only sessions number it");
+    return malformed_frame("data with number " + std::to_string(label.number) + ": only sessions number it");
   if (label.kind != frame_kind::data && label.number == 0)
-    return malformed(named(label.kind) + " with number 0");
+    return malformed_frame(frame_of_kind(label.kind) + " with number 0");
   return {};
 }
 

@@ -34,8 +34,7 @@ stranger_answers::stranger_answers(std::shared_ptr<const quic_tokens> tokens, qu
   : tokens_(std::move(tokens)), random_(std::move(random)) {}
 
 void stranger_answers::repeat(const udp_path& path, std::span<const std::byte> packet) {
-  if (!packet.empty() && waiting_.size() < waiting_max)
-    waiting_.push_back({path, {packet.begin(), packet.end()}});
+  add(path, packet);
 }
 
 void stranger_answers::offer(std::span<const quic_version> versions, const udp_arrival& arrived,
@@ -55,7 +54,7 @@ void stranger_answers::offer(std::span<const quic_version> versions, const udp_a
   const auto size =
       ::ngtcp2_pkt_write_version_negotiation(packet.data(), packet.room(), chance[0], ids.scid, ids.scidlen, ids.dcid,
                                              ids.dcidlen, offered.data(), offered.size());
-  repeat(arrived.path, packet.first(size));
+  add(arrived.path, packet.first(size));
 }
 
 void stranger_answers::ask_for_proof(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, const quic_cid& source,
@@ -68,14 +67,14 @@ void stranger_answers::ask_for_proof(const udp_arrival& arrived, const ngtcp2_pk
   const auto as_ngtcp2 = source.to_ngtcp2();
   const auto size = ::ngtcp2_crypto_write_retry(packet.data(), packet.room(), head.version, &head.scid, &as_ngtcp2,
                                                 &head.dcid, token.data(), token.size());
-  repeat(arrived.path, packet.first(size));
+  add(arrived.path, packet.first(size));
 }
 
 void stranger_answers::close(const udp_arrival& arrived, const ngtcp2_pkt_hd& head, std::uint64_t code) {
   written_packet packet;
   const auto size = ::ngtcp2_crypto_write_connection_close(packet.data(), packet.room(), head.version, &head.scid,
                                                            &head.dcid, code, nullptr, 0);
-  repeat(arrived.path, packet.first(size));
+  add(arrived.path, packet.first(size));
 }
 
 void stranger_answers::reset(const udp_arrival& arrived, const quic_cid& to, time_point now) {
@@ -88,7 +87,7 @@ void stranger_answers::reset(const udp_arrival& arrived, const quic_cid& to, tim
   written_packet packet;
   const auto written = ::ngtcp2_pkt_write_stateless_reset(packet.data(), size, token.data(), chance.data(),
                                                           size - NGTCP2_STATELESS_RESET_TOKENLEN);
-  repeat(arrived.path, packet.first(written));
+  add(arrived.path, packet.first(written));
 }
 
 std::optional<udp_departure> stranger_answers::poll(std::span<std::byte> buffer) {
@@ -98,6 +97,11 @@ std::optional<udp_departure> stranger_answers::poll(std::span<std::byte> buffer)
   waiting_.pop_front();
   std::copy(first.bytes.begin(), first.bytes.end(), buffer.begin());
   return udp_departure{first.path, ecn_mark::not_capable, first.bytes.size(), buffer.first(first.bytes.size())};
+}
+
+void stranger_answers::add(const udp_path& path, std::span<const std::byte> packet) {
+  if (!packet.empty() && waiting_.size() < waiting_max)
+    waiting_.push_back({path, {packet.begin(), packet.end()}});
 }
 
 } // namespace actorwire

@@ -39,7 +39,7 @@ public:
 
   stranger_answers(std::shared_ptr<const quic_tokens> tokens, quic_random random);
 
-  /// The close of a connection that is no more, or any other packet that is ready.
+  /// The close of a connection that is no more.
   void repeat(const udp_path& path, std::span<const std::byte> packet);
   /// That these versions may be tried instead of the one of the packet, whose IDs are those.
   void offer(std::span<const quic_version> versions, const udp_arrival& arrived, const ngtcp2_version_cid& ids);
@@ -60,6 +60,8 @@ private:
     std::vector<std::byte> bytes;
   };
 
+  /// Does nothing where there is no packet, or no room for it.
+  void add(const udp_path& path, std::span<const std::byte> packet);
   void fill_random(std::span<std::uint8_t> room) { random_(std::as_writable_bytes(room)); }
 
   std::shared_ptr<const quic_tokens> tokens_;
