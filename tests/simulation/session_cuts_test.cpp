@@ -72,6 +72,31 @@ TEST_CASE("a connection that breaks at any byte costs no message of its session,
   }
 }
 
+TEST_CASE("a connection that breaks before both sides have greeted has failed in its handshake",
+          "[simulation][D8][S3]") {
+  const auto sender = GENERATE(side::dialler, side::listener);
+  const auto after = GENERATE(0U, 30U, 62U);
+  const auto what = GENERATE(connection_fault::kind::reset, connection_fault::kind::vanish);
+  CAPTURE(sender == side::dialler, after, what == connection_fault::kind::reset);
+  auto options = in_session();
+  options.transport.keepalive_interval = 1s;
+  options.transport.keepalive_timeout = 1s;
+  session_ends with{options};
+  with.world.run_for(1s);
+  REQUIRE(with.user.last_state() == connection_state::ready);
+  with.world.hosts().plan_next(session_host, {.fault = connection_fault{what, sender, after}});
+  with.world.hosts().reset_connections("server");
+  with.world.run_for(10s);
+  std::vector<transport_error> failures;
+  for (const auto& change : with.user.all<state_changed>())
+    if (change.to == connection_state::backoff)
+      failures.push_back(change.reason);
+  REQUIRE(failures.size() == 2);
+  CHECK(failures.front().where == phase::established);
+  CHECK(failures.back().where == phase::handshake);
+  CHECK(with.user.last_state() == connection_state::ready);
+}
+
 TEST_CASE("whatever becomes of connections, each message of a session is delivered once and in order",
           "[simulation][D8]") {
   const test_seed seed;
