@@ -97,6 +97,28 @@ TEST_CASE("a connection that breaks before both sides have greeted has failed in
   CHECK(with.user.last_state() == connection_state::ready);
 }
 
+TEST_CASE("a session whose connection is renewed takes what is not to wait for another", "[simulation][D7][D8][P5]") {
+  const auto policy = GENERATE(when_down::fail, when_down::drop);
+  auto options = in_session();
+  options.max_lifetime = 2s;
+  session_ends with{options};
+  REQUIRE(with.world.run_until([&] { return with.user.count<session_opened>() == 1; }));
+  std::vector<answer_to<sent>> told;
+  while (with.user.count<session_opened>() < 3 && told.size() < 20'000) {
+    told.push_back(with.user.send(with.peer, std::to_string(told.size()), {.policy = policy}));
+    const auto status = with.user.get_state(with.peer);
+    with.world.run_for(500us);
+    REQUIRE(status->value.value().state == connection_state::ready);
+  }
+  with.world.run_for(1s);
+  CHECK(with.heard.size() == told.size());
+  for (const auto& each : told)
+    REQUIRE(session_ends::is_confirmed(each));
+  CHECK(with.user.all<session_opened>().back().resumed);
+  CHECK(with.user.all<state_changed>().back().to == connection_state::ready);
+  CHECK(with.user.all<state_changed>().back().generation == 1);
+}
+
 TEST_CASE("whatever becomes of connections, each message of a session is delivered once and in order",
           "[simulation][D8]") {
   const test_seed seed;
