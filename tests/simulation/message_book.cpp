@@ -25,16 +25,6 @@ void expect(bool holds, std::size_t number, const char* otherwise) {
     FAIL_CHECK("message " << number << ' ' << otherwise);
 }
 
-std::optional<std::size_t> number_of(std::string_view text) {
-  if (text.size() < digit_count)
-    return std::nullopt;
-  std::size_t number = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + digit_count, number);
-  if (failure != std::errc{} || end != text.data() + digit_count)
-    return std::nullopt;
-  return number;
-}
-
 bool fits_in(const tally& part, const tally& whole) {
   return part.messages <= whole.messages && part.bytes <= whole.bytes;
 }
@@ -50,6 +40,16 @@ tally operator-(const tally& whole, const tally& part) {
 }
 
 } // namespace
+
+std::optional<std::size_t> number_of(std::string_view text) {
+  if (text.size() < digit_count)
+    return std::nullopt;
+  std::size_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + digit_count, number);
+  if (failure != std::errc{} || end != text.data() + digit_count)
+    return std::nullopt;
+  return number;
+}
 
 server_log read_log(const simulated_network& hosts, const std::vector<endpoint>& endpoints) {
   server_log log;

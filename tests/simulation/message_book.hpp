@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace actorwire::test {
@@ -30,6 +31,26 @@ struct server_log {
 /// Reads what arrived at `endpoints`, and checks that it is whole messages of a message book, none twice over all
 /// connections, each of which may end with the beginning of one.
 [[nodiscard]] server_log read_log(const simulated_network& hosts, const std::vector<endpoint>& endpoints);
+
+/// Which message of a book this is; nothing if it is none. A beginning with the number is enough.
+[[nodiscard]] std::optional<std::size_t> number_of(std::string_view text);
+
+/// How one message was sent.
+struct message_entry {
+  std::size_t size = 0;
+  outcome wanted = outcome::written;
+  std::uint8_t priority = usual_send_priority;
+  std::uint64_t key = 0;
+  /// Null for a cast, of which the user knows the sum only, unless it is reported; and for what was in a batch.
+  answer_to<sent> answer{};
+  bool is_reported = false;
+  /// Null for what was in none, and for a batch that was cast.
+  answer_to<batch_sent> batch{};
+  /// The number of the first message of the batch.
+  std::size_t batch_first = 0;
+
+  [[nodiscard]] bool is_asked() const noexcept { return answer != nullptr || batch != nullptr; }
+};
 
 /// What one user knows of its messages to one peer.
 class message_book {
@@ -50,28 +71,14 @@ public:
   void note_batch(std::size_t first, const answer_to<batch_sent>& answer);
 
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+  /// How that message was sent, from number 1 on.
+  [[nodiscard]] const message_entry& at(std::size_t number) const { return entries_.at(number - 1); }
 
   /// Holds what `user` was told of every message, what its peer counted, and what arrived against each other; to be called
   /// when nothing is pending any more. `totals` are those of the peer, and all that it did was told to `user`.
   void check(const probe& user, const delivery_totals& totals, const server_log& log) const;
 
 private:
-  struct entry {
-    std::size_t size = 0;
-    outcome wanted = outcome::written;
-    std::uint8_t priority = usual_send_priority;
-    std::uint64_t key = 0;
-    /// Null for a cast, of which the user knows the sum only, unless it is reported; and for what was in a batch.
-    answer_to<sent> answer{};
-    bool is_reported = false;
-    /// Null for what was in none, and for a batch that was cast.
-    answer_to<batch_sent> batch{};
-    /// The number of the first message of the batch.
-    std::size_t batch_first = 0;
-
-    [[nodiscard]] bool is_asked() const noexcept { return answer != nullptr || batch != nullptr; }
-  };
-
   /// What the user was answered of one that it asked about; nothing for an error.
   [[nodiscard]] std::optional<outcome> result_of(std::size_t number) const;
   void check_order(const server_log& log) const;
@@ -82,7 +89,7 @@ private:
   overflow_policy overflow_;
   std::size_t last_size_ = 0;
   /// The entry of message n is at n - 1.
-  std::vector<entry> entries_;
+  std::vector<message_entry> entries_;
 };
 
 } // namespace actorwire::test

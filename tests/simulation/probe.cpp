@@ -99,6 +99,14 @@ struct line {
     else
       out << "failed: " << actorwire::to_string(*told.error);
   }
+  void operator()(const batch_receipt& told) const {
+    out << "batch";
+    if (told.known)
+      for (const auto each : told.known->results)
+        out << ' ' << name_of(each);
+    else
+      out << " failed: " << actorwire::to_string(*told.error);
+  }
 };
 
 /// The message that makes a probe look at what it is to do.
@@ -226,7 +234,20 @@ void probe::cast(const connection_actor& to, std::string_view text, send_options
 
 answer_to<batch_sent> probe::send_batch(const connection_actor& to, const std::vector<std::string>& texts,
                                         send_options options) {
-  return request<batch_sent>(to, batch_of(texts, options));
+  const auto reply = std::make_shared<answer<batch_sent>>();
+  run([reply, to, mine = state_, message = batch_of(texts, options)](caf::event_based_actor* self) {
+    const auto keep = [mine, reply](const std::optional<batch_sent>& known,
+                                    const std::optional<transport_error>& error) {
+      ++reply->count;
+      reply->value = known;
+      reply->error = error;
+      mine->notes.push_back({mine->time.now(), batch_receipt{known, error}});
+    };
+    actorwire::ask(self, to, caf::infinite, message)
+        .then([keep](const batch_sent& known) { keep(known, std::nullopt); },
+              [keep](const caf::error& failure) { keep(std::nullopt, to_transport_error(failure)); });
+  });
+  return reply;
 }
 
 void probe::cast_batch(const connection_actor& to, const std::vector<std::string>& texts, send_options options) {

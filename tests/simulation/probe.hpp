@@ -40,12 +40,19 @@ struct receipt {
   std::optional<transport_error> error;
 };
 
+/// The same of one `send_batch`.
+struct batch_receipt {
+  std::optional<batch_sent> known;
+  std::optional<transport_error> error;
+};
+
 /// Something that a probe was told, and when.
 struct note {
-  using content = std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost,
-                               stats, pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed,
-                               streams_available, datagram_received, address_changed, message_settled, health_changed,
-                               called, pool_stats, listener_stats, events_missed, session_opened, session_lost>;
+  using content =
+      std::variant<opened, state_changed, received, peer_closing, passivated, backpressure, data_lost, stats,
+                   pool_event, listener_event, receipt, stream_opened, stream_reset, stream_closed, streams_available,
+                   datagram_received, address_changed, message_settled, health_changed, called, pool_stats,
+                   listener_stats, events_missed, session_opened, session_lost, batch_receipt>;
   time_point when;
   content what;
 };

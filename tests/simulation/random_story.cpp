@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <memory>
+#include <set>
 #include <utility>
 
 using namespace std::chrono_literals;
@@ -54,6 +56,16 @@ acquire_options options_of_all() {
   return options;
 }
 
+acquire_options in_session(acquire_options options, std::mt19937_64& chance) {
+  auto& transport = options.transport;
+  transport.framing.mode = framing_mode::numbered;
+  transport.flow.overflow = overflow_policy::fail;
+  transport.session.mode = session_mode::on;
+  transport.session.replay_messages = static_cast<std::uint32_t>(8 + chance() % 100);
+  transport.session.ack_messages = static_cast<std::uint32_t>(1 + chance() % 10);
+  return options;
+}
+
 /// The gate is wide open, and no peer is given up for crashes: B11 promises nothing else otherwise.
 simulated_system_options world_of(std::uint64_t seed, std::size_t shards) {
   return {.seed = seed,
@@ -78,16 +90,19 @@ chance_settings chances_of_all() {
 
 std::string to_string(const delivery_totals& totals) {
   std::string text;
-  for (const auto& [messages, bytes] :
-       {totals.accepted, totals.pending, totals.not_sent, totals.maybe_sent, totals.written, totals.acked})
+  for (const auto& [messages, bytes] : {totals.accepted, totals.pending, totals.not_sent, totals.maybe_sent,
+                                        totals.written, totals.acked, totals.confirmed})
     text += ' ' + std::to_string(messages) + '/' + std::to_string(bytes);
   return text;
 }
 
-std::string to_string(const connection_record& record) {
+/// Ids of sessions are secrets, which no seed tells.
+std::string to_string(const connection_record& record, bool has_session) {
   trace_digest bytes;
-  bytes.add(record.arrived_at_listener);
-  bytes.add(record.arrived_at_dialler);
+  if (!has_session) {
+    bytes.add(record.arrived_at_listener);
+    bytes.add(record.arrived_at_dialler);
+  }
   return std::to_string(record.began.time_since_epoch().count()) + ": " + actorwire::to_string(record.remote)
        + (record.was_established ? ", established, got " : ", got ") + std::to_string(record.arrived_at_listener.size())
        + ", gave back " + std::to_string(record.arrived_at_dialler.size()) + ", bytes " + bytes.text();
@@ -105,19 +120,31 @@ void random_story::set_up() {
   overflow = static_cast<overflow_policy>(chance_() % names_of(overflow_policy{}).size());
   if (chance_() % 2 == 0)
     options_.max_lifetime = std::chrono::milliseconds{1'000 + chance_() % 2'000};
-  for_each_network([](simulated_network& hosts) {
-    hosts.plan_by_chance(chances_of_all());
-    for (std::size_t index = 0; index < peer_count; ++index)
-      for (const auto& each : endpoints_of(index))
-        hosts.listen(actorwire::to_string(each), echo_service());
-  });
+  for_each_network([](simulated_network& hosts) { hosts.plan_by_chance(chances_of_all()); });
   for (std::size_t index = 0; index < peer_count; ++index) {
-    auto& made = members_.emplace_back(
-        member{world_.make_probe(index % shards_), world_.acquire(uris_of(index), options_), message_book{overflow}});
+    auto& made = members_.emplace_back(make_member(index));
     const auto answer = made.user.subscribe(made.peer);
     world_.run_now();
     made.snapshot = answer->value.value();
   }
+}
+
+story_member random_story::make_member(std::size_t index) {
+  const auto shard = index % shards_;
+  const auto uris = uris_of(index);
+  auto options = options_;
+  std::unique_ptr<session_server> server;
+  if (chance_() % 5 == 0) {
+    options = in_session(options, chance_);
+    session_book_limits limits;
+    limits.keep = chance_() % 2 == 0 ? 1s : 300s;
+    server = std::make_unique<session_server>(world_, shard, uris, options.transport, limits);
+  } else {
+    for (const auto& each : endpoints_of(index))
+      world_.hosts(shard).listen(actorwire::to_string(each), echo_service());
+  }
+  return {world_.make_probe(shard), world_.acquire(uris, options), message_book{options.transport.flow.overflow},
+          std::move(server)};
 }
 
 template <class Function>
@@ -147,11 +174,11 @@ void random_story::do_something() {
   auto& who = members_[chance_() % peer_count];
   const auto what = chance_() % 100;
   if (what < 50)
-    send(who);
+    who.send(chance_);
   else if (what < 70)
-    cast(who);
+    who.cast(chance_);
   else if (what < 75)
-    send_batch(who);
+    who.send_batch(chance_);
   else if (what < 90)
     figures_.push_back(who.user.get_stats(who.peer));
   else
@@ -166,9 +193,7 @@ void random_story::go_wrong_somewhere() {
   const auto count = [this](fault happened) { ++own_faults_[place_of(happened)]; };
   if (what < 1) {
     count(fault::server_crash);
-    for_each_network([&](network& hosts) {
-      hosts.crash(host, kind % 2 == 0 ? network::crash_kind::process : network::crash_kind::machine);
-    });
+    crash(host, kind % 2 == 0 ? network::crash_kind::process : network::crash_kind::machine);
   } else if (what < 4) {
     for_each_network([&](network& hosts) { hosts.restart(host); });
   } else if (what < 6) {
@@ -191,45 +216,11 @@ void random_story::go_wrong_somewhere() {
   }
 }
 
-send_options random_story::next_options(const member& who) {
-  send_options options;
-  options.tag = who.book.next_number();
-  options.priority = static_cast<std::uint8_t>(chance_() % send_priorities);
-  options.key = chance_() % 10;
-  options.policy = static_cast<when_down>(chance_() % 3);
-  options.wanted = chance_() % 2 == 0 ? outcome::written : outcome::acked;
-  if (chance_() % 4 == 0)
-    options.ttl = std::chrono::milliseconds{1 + chance_() % 2'000};
-  return options;
-}
-
-void random_story::send(member& who) {
-  const auto text = who.book.next_text(chance_() % 500);
-  const auto how = next_options(who);
-  who.book.note_send(how, who.user.send(who.peer, text, how));
-}
-
-void random_story::cast(member& who) {
-  const auto text = who.book.next_text(chance_() % 500);
-  auto how = next_options(who);
-  how.report = static_cast<message_report>(chance_() % names_of(message_report{}).size());
-  who.user.cast(who.peer, text, how);
-  who.book.note_cast(how);
-}
-
-void random_story::send_batch(member& who) {
-  auto how = next_options(who);
-  how.key = 0;
-  const auto first = who.book.next_number();
-  std::vector<std::string> texts(1 + chance_() % 8);
-  for (auto& each : texts) {
-    each = who.book.next_text(chance_() % 500);
-    who.book.note_part(how);
-  }
-  if (chance_() % 3 == 0)
-    who.user.cast_batch(who.peer, texts, how);
-  else
-    who.book.note_batch(first, who.user.send_batch(who.peer, texts, how));
+void random_story::crash(const std::string& host, simulated_network::crash_kind how) {
+  for_each_network([&](simulated_network& hosts) { hosts.crash(host, how); });
+  for (std::size_t index = 0; index < peer_count; ++index)
+    if (members_[index].server != nullptr && endpoints_of(index).front().host == host)
+      members_[index].server->lose_memory();
 }
 
 // -- and become good again ---------------------------------------------------------------------------------------------
@@ -246,8 +237,10 @@ void random_story::become_good() {
   const auto& policy = options_.reconnection;
   world_.run_for(std::chrono::duration_cast<duration>(policy.max_delay * (1 + policy.jitter))
                  + options_.transport.attempt_timeout + latency);
+  // Who finds that the listener does not know its session any more begins another with the next attempt.
   for (const auto index : sound)
-    check_ready(index);
+    if (!has_lost_session(index))
+      check_ready(index);
   world_.run_for(options_.transport.keepalive_interval + options_.transport.keepalive_timeout);
   for (std::size_t index = 0; index < peer_count; ++index)
     check_ready(index);
@@ -261,6 +254,15 @@ bool random_story::holds_half_open(std::size_t index) const {
     auto found = false;
     for_each_network([&](const simulated_network& hosts) { found = found || hosts.has_half_open(each); });
     return found;
+  });
+}
+
+/// Since all faults have ended.
+bool random_story::has_lost_session(std::size_t index) const {
+  const auto& told = members_[index].user.notes();
+  return std::any_of(told.rbegin(), told.rend(), [this](const note& each) {
+    const auto* change = std::get_if<state_changed>(&each.what);
+    return each.when >= healed_at_ && change != nullptr && change->reason.code == error_code::session_lost;
   });
 }
 
@@ -282,7 +284,9 @@ void random_story::send_proof() {
   }
   world_.run_for(1s);
   for (std::size_t index = 0; index < peer_count; ++index)
-    if (const auto& answer = *answers[index]; !answer.value || answer.value->result != outcome::acked)
+    if (const auto& answer = *answers[index];
+        !answer.value
+        || answer.value->result != (members_[index].server != nullptr ? outcome::confirmed : outcome::acked))
       FAIL_CHECK("peer " << index << " is ready and carries nothing");
 }
 
@@ -302,6 +306,9 @@ void random_story::close() {
   world_.run_until([&] { return closed->count > 0; }, 10s);
   world_.run_for(latency);
   REQUIRE(closed->value);
+  for (const auto& each : members_)
+    if (each.server != nullptr)
+      each.server->close();
   delivery_totals sum;
   for (const auto& each : members_)
     sum += each.totals;
@@ -323,9 +330,7 @@ void random_story::check() const {
   }
   for (std::size_t index = 0; index < peer_count; ++index) {
     CAPTURE(index);
-    const auto& who = members_[index];
-    check_story(who.user.notes(), who.snapshot);
-    who.book.check(who.user, who.totals, read_log(world_.hosts(index % shards_), endpoints_of(index)));
+    members_[index].check(world_.hosts(index % shards_), endpoints_of(index));
   }
 }
 
@@ -333,15 +338,22 @@ void random_story::check() const {
 
 std::vector<std::string> random_story::trace() const {
   std::vector<std::string> lines;
+  std::set<endpoint> with_sessions;
   for (std::size_t index = 0; index < peer_count; ++index) {
     const auto name = "peer " + std::to_string(index);
     for (const auto& each : members_[index].user.notes())
       lines.push_back(name + ' ' + test::to_string(each));
     lines.push_back(name + " has" + to_string(members_[index].totals));
+    if (const auto& server = members_[index].server; server != nullptr) {
+      for (const auto& each : endpoints_of(index))
+        with_sessions.insert(each);
+      for (const auto& each : server->log().lines)
+        lines.push_back(std::string{name}.append("'s server at ").append(each));
+    }
   }
   for_each_network([&](const simulated_network& hosts) {
     for (const auto* each : hosts.records())
-      lines.push_back("server " + to_string(*each));
+      lines.push_back("server " + to_string(*each, with_sessions.contains(each->remote)));
     lines.push_back("network " + std::to_string(hosts.event_digest()));
   });
   return lines;

@@ -1,8 +1,7 @@
 #pragma once
 
-#include "message_book.hpp"
-#include "probe.hpp"
 #include "simulated_system.hpp"
+#include "story_member.hpp"
 
 #include <actorwire/messages/enumeration.hpp>
 
@@ -36,8 +35,9 @@ using fault_counts = std::array<std::size_t, names_of(fault{}).size()>;
 /// A supervisor with fifty peers, the servers that they talk to, and everything that can go wrong between them: a random
 /// story, told by its seed alone. Peers live on one shard or on two; every third has three endpoints, which race; the
 /// servers share twenty hosts, so that one crash is that of several. Each peer has one user, which subscribes to all
-/// that happens to it, sends numbered messages, one by one or many at once, and gets them back. What becomes of messages that do not fit is the same
-/// for all peers of a story.
+/// that happens to it, sends numbered messages, one by one or many at once, and gets them back. What becomes of messages that
+/// do not fit is the same for all peers of a story, but for some that have a session: a server of such a peer is a listener of the
+/// library, which forgets all sessions when its host crashes.
 class random_story {
 public:
   explicit random_story(std::uint64_t seed);
@@ -65,27 +65,18 @@ public:
   [[nodiscard]] duration recovery() const;
 
 private:
-  struct member {
-    probe user;
-    connection_actor peer;
-    message_book book;
-    connection_status snapshot{};
-    delivery_totals totals{};
-  };
-
   template <class Function>
   void for_each_network(Function function);
   template <class Function>
   void for_each_network(Function function) const;
 
   void set_up();
+  [[nodiscard]] story_member make_member(std::size_t index);
   void do_something();
   void go_wrong_somewhere();
-  void send(member& who);
-  void cast(member& who);
-  void send_batch(member& who);
-  [[nodiscard]] send_options next_options(const member& who);
+  void crash(const std::string& host, simulated_network::crash_kind how);
   [[nodiscard]] bool holds_half_open(std::size_t index) const;
+  [[nodiscard]] bool has_lost_session(std::size_t index) const;
   void check_ready(std::size_t index) const;
   void send_proof();
   void take_totals();
@@ -94,7 +85,7 @@ private:
   std::size_t shards_;
   acquire_options options_;
   simulated_system world_;
-  std::vector<member> members_;
+  std::vector<story_member> members_;
   std::vector<answer_to<stats>> figures_;
   time_point healed_at_{};
   /// Of those that this class brings about itself; networks and transports count the others.

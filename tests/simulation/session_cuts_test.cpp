@@ -72,6 +72,53 @@ TEST_CASE("a connection that breaks at any byte costs no message of its session,
   }
 }
 
+TEST_CASE("a connection that breaks before both sides have greeted has failed in its handshake",
+          "[simulation][D8][S3]") {
+  const auto sender = GENERATE(side::dialler, side::listener);
+  const auto after = GENERATE(0U, 30U, 62U);
+  const auto what = GENERATE(connection_fault::kind::reset, connection_fault::kind::vanish);
+  CAPTURE(sender == side::dialler, after, what == connection_fault::kind::reset);
+  auto options = in_session();
+  options.transport.keepalive_interval = 1s;
+  options.transport.keepalive_timeout = 1s;
+  session_ends with{options};
+  with.world.run_for(1s);
+  REQUIRE(with.user.last_state() == connection_state::ready);
+  with.world.hosts().plan_next(session_host, {.fault = connection_fault{what, sender, after}});
+  with.world.hosts().reset_connections("server");
+  with.world.run_for(10s);
+  std::vector<transport_error> failures;
+  for (const auto& change : with.user.all<state_changed>())
+    if (change.to == connection_state::backoff)
+      failures.push_back(change.reason);
+  REQUIRE(failures.size() == 2);
+  CHECK(failures.front().where == phase::established);
+  CHECK(failures.back().where == phase::handshake);
+  CHECK(with.user.last_state() == connection_state::ready);
+}
+
+TEST_CASE("a session whose connection is renewed takes what is not to wait for another", "[simulation][D7][D8][P5]") {
+  const auto policy = GENERATE(when_down::fail, when_down::drop);
+  auto options = in_session();
+  options.max_lifetime = 2s;
+  session_ends with{options};
+  REQUIRE(with.world.run_until([&] { return with.user.count<session_opened>() == 1; }));
+  std::vector<answer_to<sent>> told;
+  while (with.user.count<session_opened>() < 3 && told.size() < 20'000) {
+    told.push_back(with.user.send(with.peer, std::to_string(told.size()), {.policy = policy}));
+    const auto status = with.user.get_state(with.peer);
+    with.world.run_for(500us);
+    REQUIRE(status->value.value().state == connection_state::ready);
+  }
+  with.world.run_for(1s);
+  CHECK(with.heard.size() == told.size());
+  for (const auto& each : told)
+    REQUIRE(session_ends::is_confirmed(each));
+  CHECK(with.user.all<session_opened>().back().resumed);
+  CHECK(with.user.all<state_changed>().back().to == connection_state::ready);
+  CHECK(with.user.all<state_changed>().back().generation == 1);
+}
+
 TEST_CASE("whatever becomes of connections, each message of a session is delivered once and in order",
           "[simulation][D8]") {
   const test_seed seed;

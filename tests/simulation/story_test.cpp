@@ -56,7 +56,7 @@ std::vector<std::string> tell(std::uint64_t seed, duration span) {
 } // namespace
 
 TEST_CASE("in any random story every message has one true outcome, every state is legal, and all peers come back",
-          "[simulation][seeds][B9][B11][D1][D2][D3][D4][D5][S1][S2][S3]") {
+          "[simulation][seeds][B9][B11][D1][D2][D3][D4][D5][D8][S1][S2][S3]") {
   const test_seed first;
   const auto count = seed_count(200);
   fault_counts all{};

@@ -345,7 +345,7 @@ caf::typed_response_promise<connection_info> channel_actor::handle(connect) {
     return {};
   auto promise = make_response_promise<connection_info>();
   is_wanted();
-  if (!is_down()) {
+  if (is_ready() && !is_down()) {
     promise.deliver(info());
   } else if (state() == connection_state::failed || closing_ != nullptr || is_over()) {
     promise.deliver(to_caf_error(why_not_ready()));
@@ -465,7 +465,7 @@ connection_status channel_actor::present_status() const {
 
 connection_state channel_actor::present_state() const noexcept {
   const auto is_carried = state() == connection_state::ready || state() == connection_state::degraded;
-  return is_carried && !is_ready() ? connection_state::backoff : state();
+  return is_carried && !is_ready() && !is_between_connections() ? connection_state::backoff : state();
 }
 
 // -- helpers ------------------------------------------------------------------------------------------------------------

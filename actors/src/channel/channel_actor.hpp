@@ -197,7 +197,9 @@ protected:
   [[nodiscard]] virtual bool is_resting() const noexcept { return false; }
 
   /// Whether what is not to wait for a connection cannot be sent.
-  [[nodiscard]] bool is_down() const noexcept { return !is_ready() || (is_retiring() && is_resting()); }
+  [[nodiscard]] bool is_down() const noexcept {
+    return is_ready() ? is_retiring() && is_resting() : !is_between_connections();
+  }
 
   /// Something asks for a connection, whether there is one or not.
   virtual void is_wanted() {}
@@ -243,6 +245,10 @@ protected:
 
   [[nodiscard]] connection_state state() const noexcept { return status_.state; }
   [[nodiscard]] bool is_ready() const noexcept { return wire_ != nullptr; }
+  /// Whether a connection was renewed and the next is being greeted: the session goes on, and so does the state.
+  [[nodiscard]] bool is_between_connections() const noexcept {
+    return greeting_ != nullptr && (state() == connection_state::ready || state() == connection_state::degraded);
+  }
 
   /// Whether anything is still to come or to go by the present connection.
   [[nodiscard]] bool is_in_use() const noexcept;

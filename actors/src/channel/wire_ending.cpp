@@ -176,6 +176,9 @@ void wire::give_up(const transport_error& reason) {
   auto cause = reason;
   if (reason.code == error_code::closed && !end_is_wanted_ && !is_to_retire_)
     cause = make_error(error_code::peer_closed, reason.where, origin::remote, "closed by the peer");
+  // The transport was established, and the connection was not.
+  if (is_greeting() && cause.where == phase::established)
+    cause.where = phase::handshake;
   // `reason` may be the one that was waited with.
   const auto waited_with = std::move(ending_);
   timer_.cancel();
