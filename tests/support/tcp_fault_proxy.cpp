@@ -116,6 +116,8 @@ public:
 
   [[nodiscard]] steady::time_point next_time(steady::time_point now) const {
     auto next = steady::time_point::max();
+    if (is_silenced_)
+      return next;
     for (const auto* each : {&*to_server_, &*to_client_})
       if (const auto time = each->next_time(); time && *time > now)
         next = std::min(next, *time);
@@ -139,6 +141,13 @@ public:
     }
   }
 
+  void silence() { is_silenced_ = true; }
+
+  void reset_silenced_client() {
+    if (is_silenced_)
+      reset(client_.socket);
+  }
+
 private:
   struct side {
     descriptor socket;
@@ -150,17 +159,19 @@ private:
     bool is_abandoned = false;
   };
 
-  [[nodiscard]] bool is_silent() const { return to_server_->is_silent() || to_client_->is_silent(); }
+  [[nodiscard]] bool is_silent() const { return is_silenced_ || to_server_->is_silent() || to_client_->is_silent(); }
+
+  [[nodiscard]] std::size_t room(const tcp_fault_lane& by) const { return is_silenced_ ? 0 : by.room(); }
 
   [[nodiscard]] pollfd wish(const side& whose, const tcp_fault_lane& from, const tcp_fault_lane& to,
                             steady::time_point now) const {
     short events = 0;
-    if (!whose.has_ended && (from.room() > 0 || whose.is_abandoned))
+    if (!whose.has_ended && (room(from) > 0 || whose.is_abandoned))
       events |= POLLIN;
     else if (!whose.has_ended && is_silent())
       // Nothing is read, and so no end is found that way.
       events |= POLLRDHUP;
-    if (!to.piece(now).empty())
+    if (!is_silenced_ && !to.piece(now).empty())
       events |= POLLOUT;
     // Of a socket from which nothing is wanted, poll would tell for ever that it is broken.
     return {events == 0 ? -1 : whose.socket.get(), events, 0};
@@ -190,7 +201,7 @@ private:
         from.socket.close();
       return;
     }
-    if (by.room() == 0) {
+    if (room(by) == 0) {
       if (is_silent() && (events & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
         from.socket.close();
       return;
@@ -217,6 +228,8 @@ private:
   }
 
   void write(tcp_fault_lane& by, side& to, side& from, steady::time_point now) {
+    if (is_silenced_)
+      return;
     if (const auto piece = by.piece(now); !piece.empty()) {
       // To a side that is gone on a line that tells nobody anything, whatever is left goes nowhere.
       const auto count =
@@ -261,6 +274,7 @@ private:
   std::optional<tcp_fault_lane> to_server_;
   std::optional<tcp_fault_lane> to_client_;
   bool is_connecting_ = false;
+  bool is_silenced_ = false;
 };
 
 } // namespace
@@ -298,6 +312,21 @@ public:
       seen = records_;
     });
     return seen;
+  }
+
+  void set_silent(bool is_silent) {
+    door_.call([this, is_silent] {
+      is_silent_ = is_silent;
+      for (auto& each : connections_)
+        each.carried.silence();
+    });
+  }
+
+  void reset_silenced_clients() {
+    door_.call([this] {
+      for (auto& each : connections_)
+        each.carried.reset_silenced_client();
+    });
   }
 
 private:
@@ -351,6 +380,8 @@ private:
         {number, {std::move(client), server_, number < weather_.size() ? weather_[number] : tcp_faults{}, chance_}});
     if (number < records_max)
       records_.emplace_back();
+    if (is_silent_)
+      connections_.back().carried.silence();
     // What is to happen before the first byte.
     connections_.back().carried.handle(0, 0, space_, steady::now());
   }
@@ -370,6 +401,7 @@ private:
   std::vector<tcp_fault_record> records_;
   std::size_t accepted_ = 0;
   std::array<char, 65'536> space_{};
+  bool is_silent_ = false;
   bool is_over_ = false;
   std::thread thread_;
 };
@@ -385,6 +417,18 @@ std::uint16_t tcp_fault_proxy::port() const {
 
 std::vector<tcp_fault_record> tcp_fault_proxy::records() const {
   return line_->records();
+}
+
+void tcp_fault_proxy::silence() {
+  line_->set_silent(true);
+}
+
+void tcp_fault_proxy::heal() {
+  line_->set_silent(false);
+}
+
+void tcp_fault_proxy::reset_silenced_clients() {
+  line_->reset_silenced_clients();
 }
 
 tcp_faults drawn_faults(std::mt19937_64& chance, const std::vector<tcp_fate>& fates, std::uint64_t reach) {

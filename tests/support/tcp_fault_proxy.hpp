@@ -55,6 +55,13 @@ public:
   /// One record for each connection that was accepted, in their order.
   [[nodiscard]] std::vector<tcp_fault_record> records() const;
 
+  /// Until `heal` nothing passes, not even an end, and on the connections that there are by then nothing ever after.
+  void silence();
+  void heal();
+
+  /// Resets the clients of those that were silenced. Their servers are told nothing.
+  void reset_silenced_clients();
+
 private:
   class line;
   std::unique_ptr<line> line_;

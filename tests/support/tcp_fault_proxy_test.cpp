@@ -89,6 +89,15 @@ void wait_for(const tcp_fault_proxy& proxy, const std::function<bool(const tcp_f
   }
 }
 
+/// Waits until so many connections have come.
+void wait_until_seen(const tcp_fault_proxy& proxy, std::size_t count) {
+  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (proxy.records().size() < count) {
+    REQUIRE(std::chrono::steady_clock::now() < give_up_at);
+    std::this_thread::yield();
+  }
+}
+
 } // namespace
 
 TEST_CASE("without faults the proxy carries connections both ways, each apart, and their ends one by one") {
@@ -232,6 +241,36 @@ TEST_CASE("the n-th connection meets with the n-th fault, and those after the la
       client.finish();
     CHECK(read_all(server).text.size() == arrives);
   }
+}
+
+TEST_CASE("nothing passes while the proxy is silent, and never on connections that came before it healed") {
+  connected line{{}};
+  line.client.send("heard");
+  CHECK(read(line.server, 5) == "heard");
+  line.proxy.silence();
+  line.client.send("not heard");
+  line.server.send("not heard");
+  const auto meanwhile = plain_socket::connect_to(line.proxy.port());
+  wait_until_seen(line.proxy, 2);
+  line.proxy.heal();
+  line.proxy.reset_silenced_clients();
+  const auto got = read_all(line.client);
+  CHECK(is_gone(got.error));
+  CHECK(got.text.empty());
+  CHECK(is_gone(read_all(meanwhile).error));
+  static_cast<void>(line.listener.accept());
+  // Had the server been told, it would have been so before the next client is served.
+  auto next = plain_socket::connect_to(line.proxy.port());
+  const auto to_next = line.listener.accept();
+  next.send("served");
+  CHECK(read(to_next, 6) == "served");
+  const auto heard = line.server.receive_now();
+  CHECK_FALSE(heard.ended);
+  CHECK(heard.error == 0);
+  CHECK(heard.text.empty());
+  line.proxy.reset_silenced_clients();
+  next.send("again");
+  CHECK(read(to_next, 5) == "again");
 }
 
 TEST_CASE("clients beyond the limit wait until one is gone") {

@@ -117,6 +117,14 @@ public:
     return clients_.empty() ? std::string{} : text_of(local_of(clients_.back().outside));
   }
 
+  void set_silent(bool is_silent) {
+    is_silent_ = is_silent;
+    for (auto& each : clients_)
+      each.to_live = 0;
+    to_server_.held.clear();
+    to_clients_.held.clear();
+  }
+
   /// Has the proxy's thread do something, and waits for it. *Errors:* rethrows what it throws.
   void call(std::function<void()> what) { door_.call(std::move(what)); }
 
@@ -125,6 +133,8 @@ private:
     sockaddr_in address;
     /// Where the server sees it.
     descriptor outside;
+    /// Datagrams.
+    std::uint64_t to_live;
   };
 
   struct held_back {
@@ -175,7 +185,8 @@ private:
       if (find(from) == nullptr) {
         if (clients_.size() == clients_max)
           clients_.erase(clients_.begin());
-        clients_.push_back({from, socket_at("127.0.0.1")});
+        const auto number = counts_.clients++;
+        clients_.push_back({from, socket_at("127.0.0.1"), is_silent_ ? 0 : life_of(number)});
       }
       carry(to_server_, from, std::move(bytes));
     });
@@ -212,6 +223,10 @@ private:
     const auto where = share(by.chance);
     ++counts_.arrived;
     counts_.retries += &by == &to_clients_ && is_retry(bytes) ? 1 : 0;
+    if (!lives(whose)) {
+      ++counts_.silenced;
+      return;
+    }
     if (bytes.size() + header_bytes > faults_.mtu) {
       ++counts_.too_long;
       return;
@@ -266,10 +281,23 @@ private:
       transmit(known->outside, server_, bytes);
   }
 
-  [[nodiscard]] const client* find(const sockaddr_in& address) const {
+  [[nodiscard]] client* find(const sockaddr_in& address) {
     const auto found =
         std::ranges::find_if(clients_, [&](const client& each) { return are_equal(each.address, address); });
     return found == clients_.end() ? nullptr : &*found;
+  }
+
+  [[nodiscard]] std::uint64_t life_of(std::uint64_t number) const {
+    return number < faults_.lives.size() ? faults_.lives[number] : ~std::uint64_t{0};
+  }
+
+  /// Counts one datagram of a client, unless that was the last.
+  bool lives(const sockaddr_in& whose) {
+    auto* known = find(whose);
+    if (known == nullptr || known->to_live == 0)
+      return false;
+    --known->to_live;
+    return true;
   }
 
   const udp_faults faults_;
@@ -282,6 +310,7 @@ private:
   lane to_clients_;
   udp_fault_counts counts_;
   std::array<char, 65'536> space_{};
+  bool is_silent_ = false;
   bool is_over_ = false;
   std::thread thread_;
 };
@@ -293,6 +322,14 @@ udp_fault_proxy::~udp_fault_proxy() = default;
 
 std::uint16_t udp_fault_proxy::port() const {
   return link_->port();
+}
+
+void udp_fault_proxy::silence() {
+  link_->call([this] { link_->set_silent(true); });
+}
+
+void udp_fault_proxy::heal() {
+  link_->call([this] { link_->set_silent(false); });
 }
 
 std::string udp_fault_proxy::rebind(const std::string& host) {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace actorwire::test {
 
@@ -21,6 +22,9 @@ struct udp_faults {
   std::chrono::milliseconds hold_max{5};
   /// Bytes of the longest IP packet that gets through, its headers of 28 bytes included.
   std::size_t mtu = 65'535;
+  /// The n-th client is carried for so many datagrams, of both directions together, and then for none; those after the last
+  /// for all.
+  std::vector<std::uint64_t> lives{};
 };
 
 /// What a proxy did so far, in both directions together.
@@ -32,6 +36,10 @@ struct udp_fault_counts {
   /// Those that others have really overtaken.
   std::uint64_t reordered = 0;
   std::uint64_t too_long = 0;
+  /// Those of clients that are carried no more.
+  std::uint64_t silenced = 0;
+  /// Clients that have come, where one at another port is another.
+  std::uint64_t clients = 0;
   /// Datagrams of the server by which it asks a client of QUIC to prove its address (Retry; RFC 9000, 17.2.5; RFC 9369, 3.2).
   std::uint64_t retries = 0;
 };
@@ -58,6 +66,10 @@ public:
   /// From now on the server sees each client at another port, of this address of the loopback network, and what it sends to
   /// the port before is lost. Returns the address of the client that came last, such as "127.0.0.1:40000".
   std::string rebind(const std::string& host = "127.0.0.1");
+
+  /// Until `heal` nothing passes, in either direction, and of the clients that there are by then nothing ever after.
+  void silence();
+  void heal();
 
   [[nodiscard]] udp_fault_counts counts() const;
 

@@ -17,6 +17,7 @@
 #include <random>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -183,6 +184,54 @@ TEST_CASE("after a rebinding the server sees the client elsewhere, and answers t
   server.send(before.from, "too late");
   server.send(after.from, "in time");
   CHECK(client.receive().text == "in time");
+}
+
+TEST_CASE("the n-th client is carried for so many datagrams, and those after the last for all") {
+  const plain_udp server;
+  const plain_udp first;
+  const plain_udp second;
+  const udp_fault_proxy proxy{server.port(), {.lives = {3}}, {}};
+  first.send(proxy.port(), "1");
+  const auto from_first = server.receive();
+  server.send(from_first.from, "2");
+  CHECK(first.receive().text == "2");
+  first.send(proxy.port(), "3");
+  CHECK(server.receive().text == "3");
+  first.send(proxy.port(), "4");
+  server.send(from_first.from, "5");
+  second.send(proxy.port(), "6");
+  CHECK(server.receive().text == "6");
+  while (proxy.counts().arrived < 6)
+    std::this_thread::yield();
+  CHECK(proxy.counts().silenced == 2);
+  CHECK(proxy.counts().clients == 2);
+}
+
+TEST_CASE("nothing passes while the proxy is silent, and never of the clients that came before it healed") {
+  const plain_udp server;
+  const plain_udp before;
+  const plain_udp meanwhile;
+  const plain_udp after;
+  udp_fault_proxy proxy{server.port(), {}, {}};
+  before.send(proxy.port(), "heard");
+  const auto seen = server.receive();
+  CHECK(seen.text == "heard");
+  proxy.silence();
+  before.send(proxy.port(), "not heard");
+  server.send(seen.from, "not heard");
+  meanwhile.send(proxy.port(), "not heard");
+  while (proxy.counts().silenced < 3)
+    std::this_thread::yield();
+  proxy.heal();
+  before.send(proxy.port(), "not heard");
+  meanwhile.send(proxy.port(), "not heard");
+  after.send(proxy.port(), "later");
+  const auto later = server.receive();
+  CHECK(later.text == "later");
+  server.send(later.from, "answer");
+  CHECK(after.receive().text == "answer");
+  while (proxy.counts().silenced < 5)
+    std::this_thread::yield();
 }
 
 TEST_CASE("what a server of QUIC asks its clients for by Retry is counted, by either version") {

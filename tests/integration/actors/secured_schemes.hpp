@@ -13,4 +13,11 @@ inline std::vector<std::string> secured_schemes() {
   return all;
 }
 
+/// Those, and the one that has none.
+inline std::vector<std::string> all_schemes() {
+  auto all = secured_schemes();
+  all.emplace_back("tcp");
+  return all;
+}
+
 } // namespace actorwire::test
