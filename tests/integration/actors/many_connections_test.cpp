@@ -4,21 +4,21 @@
 
 #include <sys/resource.h>
 
-#include <algorithm>
-#include <iostream>
+#include <cstdint>
 #include <vector>
 
 namespace actorwire::test {
 
-TEST_CASE("10,000 idle connections open, answer, close and leave nothing behind") {
+TEST_CASE("9,000 idle connections open, answer, close and leave nothing behind") {
   // Each takes a descriptor at both of its ends, which are in this process.
+  constexpr std::uint32_t count = 9'000;
+  constexpr rlim_t needed = 2 * count + 200;
   rlimit limit{};
   REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+  if (limit.rlim_max < needed)
+    SKIP("no more than " << limit.rlim_max << " open files are allowed (RLIMIT_NOFILE), and these take " << needed);
   limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
-  const auto count = static_cast<std::uint32_t>(std::min<rlim_t>(10'000, (limit.rlim_cur - 200) / 2));
-  std::cout << "connections: " << count << " (RLIMIT_NOFILE " << limit.rlim_cur << ")\n";
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &limit) == 0);
 
   auto options = program::two_shards();
   options.pool.max_connections = 1'000'000;
