@@ -151,11 +151,15 @@ private:
   std::shared_ptr<fault_ledger> books_ = std::make_shared<fault_ledger>();
 };
 
+/// Whose kernel acknowledges: that of a redis which lives on, and so reads all of it, or that of somebody between, or of a
+/// redis that is killed before it has read.
+enum class acknowledged_by : std::uint8_t { somebody, redis };
+
 /// Holds what the program was told against what the server has: each order has one outcome, and together they are what the
-/// peer says; a later connection carried later ones; of each connection the server has the first ones, whole and in order, and none of them twice; of what was
-/// not sent it has nothing; and each answer is true.
+/// peer says; a later connection carried later ones; of each connection the server has the first ones, whole and in order,
+/// and none of them twice; of what was not sent it has nothing, and all of what it has acknowledged; and each answer is true.
 inline void check_accounts(const fault_ledger& books, const close_report& report,
-                           const std::vector<std::string>& on_server) {
+                           const std::vector<std::string>& on_server, acknowledged_by who = acknowledged_by::somebody) {
   const auto& totals = report.delivery;
   std::map<outcome, std::uint64_t> became;
   std::map<std::uint64_t, std::vector<std::size_t>> carried;
@@ -190,6 +194,12 @@ inline void check_accounts(const fault_ledger& books, const close_report& report
     arrived[books.orders[number].generation].push_back(number);
     place_of[number] = place;
   }
+  if (who == acknowledged_by::redis)
+    for (std::size_t number = 0; number < books.orders.size(); ++number)
+      if (books.orders[number].outcomes == 1 && books.orders[number].became == outcome::acked) {
+        INFO("order " << number << " of connection " << books.orders[number].generation);
+        REQUIRE(times[number] == 1);
+      }
   std::optional<std::size_t> last;
   for (const auto& [generation, numbers] : carried) {
     INFO("connection " << generation);

@@ -6,6 +6,7 @@
 #include "persistent_peer.hpp"
 #include "redis_server.hpp"
 #include "seed.hpp"
+#include "time_to_notice.hpp"
 
 #include <atomic>
 #include <memory>
@@ -55,7 +56,7 @@ std::string refusal() {
 
 TEST_CASE(
     "a partition ends connections with sent bytes as unanswered, and redis has what the accounts say when it is over",
-    "[D1][D2][D3][D4][random]") {
+    "[D1][D2][D3][D4][H1][random]") {
   if (const auto reason = refusal(); !reason.empty())
     SKIP(reason);
   auto options = persistent();
@@ -70,8 +71,10 @@ TEST_CASE(
   wait_until("redis has answered",
              [&] { return me.must_ask<stats>(both.peer, get_stats{}).transport.bytes_received > 500; });
   me.listen_to(both.peer, event_mask::state);
+  const time_to_notice passed;
   both.link.part();
   const auto lost = me.await<state_changed>();
+  passed.check(options.transport.keepalive_timeout);
   CHECK(lost.from == connection_state::ready);
   CHECK(lost.to == connection_state::backoff);
   CHECK(lost.reason.code == error_code::keepalive_timeout);
@@ -82,7 +85,7 @@ TEST_CASE(
   static_cast<void>(me.await<opened>());
   *is_enough = true;
   const auto report = filler.finish();
-  check_accounts(filler.books(), report, both.list());
+  check_accounts(filler.books(), report, both.list(), acknowledged_by::redis);
 }
 
 TEST_CASE("an idle connection across a partition is found by keepalive, and no other is", "[H1]") {
@@ -101,8 +104,10 @@ TEST_CASE("an idle connection across a partition is found by keepalive, and no o
   me.listen_to(both.peer, event_mask::state);
   // As long as somebody answers the kernel's probes nothing is lost, though nobody says anything.
   CHECK_FALSE(me.await_or_nothing<state_changed>(report.half_open_bound + 1s));
+  const time_to_notice passed;
   both.link.part();
   const auto lost = me.await<state_changed>();
+  passed.check(report.half_open_bound);
   CHECK(lost.from == connection_state::ready);
   CHECK(lost.to == connection_state::backoff);
   CHECK(lost.reason.code == error_code::keepalive_timeout);
@@ -110,7 +115,7 @@ TEST_CASE("an idle connection across a partition is found by keepalive, and no o
   CHECK(me.await<opened>().info.generation == 2);
 }
 
-TEST_CASE("a link that loses packets costs time, and no message", "[D1][D3][D5][random]") {
+TEST_CASE("a link that loses packets costs time, and no message", "[D1][D3][D4][D5][random]") {
   if (const auto reason = refusal(); !reason.empty())
     SKIP(reason);
   two_networks both{either_protocol(), 0.03, persistent()};
@@ -118,7 +123,7 @@ TEST_CASE("a link that loses packets costs time, and no message", "[D1][D3][D5][
   const auto report = filler.finish();
   CHECK(filler.books().failures.empty());
   CHECK(both.link.counts().lost > 0);
-  check_accounts(filler.books(), report, both.list());
+  check_accounts(filler.books(), report, both.list(), acknowledged_by::redis);
 }
 
 } // namespace actorwire::test
