@@ -1,12 +1,12 @@
 // QUIC over real sockets that lose, double, hold back and damage datagrams, whose addresses change, and whose server dies.
 
 #include "digest.hpp"
+#include "message_record.hpp"
 #include "secured_program.hpp"
 #include "seed.hpp"
 #include "talking_process.hpp"
 #include "udp_fault_proxy.hpp"
 
-#include <fstream>
 #include <map>
 #include <variant>
 #include <vector>
@@ -163,8 +163,7 @@ TEST_CASE("all faults at once cost time, and no byte", "[random]") {
 
 namespace {
 
-/// Of one page, so that a server that is killed has written a message or not.
-constexpr std::size_t message_bytes = 4'096;
+constexpr auto message_bytes = message_record::message_bytes;
 /// More than a server that does not read takes.
 constexpr std::size_t message_count = 1'000;
 
@@ -189,39 +188,6 @@ void send_all(caf::event_based_actor* self, const connection_actor& peer, const 
         .then([self, listener](const sent& became) { tell(self, listener, became); });
 }
 
-/// What the server has written, by the number of each message.
-class record {
-public:
-  explicit record(std::string path) : path_(std::move(path)) {}
-
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
-
-  void await(std::size_t count) const {
-    wait_until("all is written", [&] {
-      std::error_code absent;
-      return std::filesystem::file_size(path_, absent) == count * message_bytes && !absent;
-    });
-  }
-
-  [[nodiscard]] std::vector<std::size_t> numbers() const {
-    std::vector<std::size_t> all;
-    for (const auto& each : messages())
-      all.push_back(std::stoul(each));
-    return all;
-  }
-
-  [[nodiscard]] std::vector<std::string> messages() const {
-    std::ifstream file{path_, std::ios::binary};
-    std::vector<std::string> all;
-    for (std::string each(message_bytes, '\0'); file.read(each.data(), message_bytes);)
-      all.push_back(each);
-    return all;
-  }
-
-private:
-  std::string path_;
-};
-
 std::string joined(const std::vector<std::string>& texts) {
   std::string whole;
   for (const auto& each : texts)
@@ -236,8 +202,8 @@ TEST_CASE(
     "[random]") {
   const test_seed seed;
   const temporary_directory folder;
-  const record kept{folder.path() + "/kept"};
-  talking_process first{{ACTORWIRE_QUIC_RECORDER, "0", kept.path(), "hangs"}};
+  const message_record kept{folder.path() + "/kept"};
+  talking_process first{{ACTORWIRE_QUIC_RECORDER, "127.0.0.1:0", kept.path(), "hangs"}};
   const auto port = first.await_number("listens on ");
   const udp_fault_proxy proxy{port, {}, seed.engine()};
   program here;
@@ -259,7 +225,7 @@ TEST_CASE(
              [&] { return me.must_ask<stats>(peer, get_stats{}).delivery.accepted.messages == message_count; });
   first.kill();
   const auto before = kept.numbers();
-  talking_process second{{ACTORWIRE_QUIC_RECORDER, std::to_string(port), kept.path(), "reads"}};
+  talking_process second{{ACTORWIRE_QUIC_RECORDER, "127.0.0.1:" + std::to_string(port), kept.path(), "reads"}};
   second.await("listens on ");
   // Where the first server had acknowledged all that it had room for, the client has nothing to say by itself.
   anonymous_tell(peer, send_datagram{payload::copy_of("is anybody there? ...")});

@@ -1,6 +1,6 @@
 // A server for tests that kill it: appends each message that it gets to a file.
 //
-// Usage: quic_recorder PORT FILE reads|hangs
+// Usage: quic_recorder HOST:PORT FILE reads|hangs
 //
 // "hangs" takes as much as a subscriber may owe, and says so: a program that does not get on, of which QUIC knows nothing.
 
@@ -44,7 +44,7 @@ caf::behavior record(caf::event_based_actor* self, int file, credit_mode credit)
   };
 }
 
-int run(const std::string& port, const char* path, std::string_view way) {
+int run(const std::string& where, const char* path, std::string_view way) {
   const auto file = ::open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (file < 0)
     complain(path);
@@ -59,7 +59,7 @@ int run(const std::string& port, const char* path, std::string_view way) {
   settings.transport.tls.certificate = own.certificate;
   settings.transport.tls.key = own.key;
   const auto recorder = system.spawn(record, file, way == "hangs" ? credit_mode::manual : credit_mode::automatic);
-  const auto server = net.listen("quic://127.0.0.1:" + port, recorder, settings);
+  const auto server = net.listen("quic://" + where, recorder, settings);
   if (!server) {
     std::puts(to_string(server.error()).c_str());
     return 1;
