@@ -276,10 +276,11 @@ void random_story::check_ready(std::size_t index) const {
 void random_story::send_proof() {
   send_options how{.policy = when_down::fail, .wanted = outcome::acked};
   std::vector<answer_to<sent>> answers;
+  std::vector<std::string> texts;
   for (auto& each : members_) {
-    const auto text = each.book.next_text(0);
+    texts.push_back(each.book.next_text(0));
     how.tag = each.book.next_number();
-    answers.push_back(each.user.send(each.peer, text, how));
+    answers.push_back(each.user.send(each.peer, texts.back(), how));
     each.book.note_send(how, answers.back());
   }
   world_.run_for(1s);
@@ -288,6 +289,8 @@ void random_story::send_proof() {
         !answer.value
         || answer.value->result != (members_[index].server != nullptr ? outcome::confirmed : outcome::acked))
       FAIL_CHECK("peer " << index << " is ready and carries nothing");
+    else if (!members_[index].has_back(texts[index]))
+      FAIL_CHECK("peer " << index << " is ready and brings nothing back");
 }
 
 void random_story::take_totals() {
