@@ -190,7 +190,10 @@ void random_story::go_wrong_somewhere() {
   const auto host = host_name(chance_() % host_count);
   const auto what = chance_() % 12;
   const auto kind = chance_();
-  const auto count = [this](fault happened) { ++own_faults_[place_of(happened)]; };
+  // What changes nothing, or nothing that anybody could notice, is no fault that happened.
+  auto is_used = false;
+  for_each_network([&](const network& hosts) { is_used = is_used || hosts.has_open(host); });
+  const auto count = [&](fault happened) { own_faults_[place_of(happened)] += is_used ? 1U : 0U; };
   if (what < 1) {
     count(fault::server_crash);
     crash(host, kind % 2 == 0 ? network::crash_kind::process : network::crash_kind::machine);
@@ -198,10 +201,10 @@ void random_story::go_wrong_somewhere() {
     for_each_network([&](network& hosts) { hosts.restart(host); });
   } else if (what < 6) {
     const auto is_cut = kind % 2 == 0;
+    const auto path = is_cut ? network::path_state::cut : network::path_state::stalled;
+    is_used = is_used && world_.hosts().path_to(host) != path;
     count(is_cut ? fault::partition : fault::delay);
-    for_each_network([&](network& hosts) {
-      hosts.set_path(host, is_cut ? network::path_state::cut : network::path_state::stalled);
-    });
+    for_each_network([&](network& hosts) { hosts.set_path(host, path); });
   } else if (what < 10) {
     for_each_network([&](network& hosts) { hosts.heal(host); });
   } else if (what < 11) {
