@@ -53,7 +53,7 @@ TEST_CASE(
     "in any random story of leases each checkout is answered once, no peer is lent twice, and all are to be had again",
     "[simulation][P1][P2][P3][D2]") {
   const test_seed seed;
-  const auto rounds = seed_count(40);
+  const auto rounds = seed_count(120);
   for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     auto engine = seed.engine(round);

@@ -107,7 +107,8 @@ TEST_CASE("a session whose connection is renewed takes what is not to wait for a
 TEST_CASE("whatever becomes of connections, each message of a session is delivered once and in order",
           "[simulation][D8]") {
   const test_seed seed;
-  for (std::uint64_t round = 0; round < 20; ++round) {
+  const auto rounds = seed_count(80);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     std::mt19937_64 random{seed.value() + round};
     const auto below = [&random](std::uint64_t bound) { return random() % bound; };
