@@ -25,6 +25,7 @@ refused '--from needs a number below 2^64' --from 18446744073709551616
 refused '--seed is one story; --seeds and --from tell several' --seed 1 --seeds 2
 refused '--seed is one story; --seeds and --from tell several' --from 1 --seed 2
 refused "unknown argument '--sede'" --sede 1
+refused "unknown argument '--sede'" --sanitize --sede 1
 refused "unknown argument '17'" 17
 
 exit $failures

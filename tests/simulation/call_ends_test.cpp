@@ -313,7 +313,9 @@ TEST_CASE("whatever the network and the other program do, each call is answered 
           "[simulation][random][D1][D2][D3][D4]") {
   test_seed seed;
   auto random = seed.engine();
-  for (int round = 0; round < 40; ++round) {
+  const auto rounds = seed_count(400);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
+    CAPTURE(round);
     auto options = numbered();
     options.transport.flow.open_calls = 1 + static_cast<std::uint32_t>(random() % 20);
     options.transport.flow.queue_messages = 1 + static_cast<std::uint32_t>(random() % 10);

@@ -27,19 +27,34 @@ constexpr std::array all_modes{close_mode::abort, close_mode::flush, close_mode:
 /// A peer with every kind of request open that can be open, however it ends.
 class busy_peer {
 public:
-  busy_peer(simulated_system& world, connection_actor what) : user(world.make_probe()), peer(std::move(what)) {
+  busy_peer(simulated_system& world, connection_actor what)
+    : user(world.make_probe()), peer(std::move(what)), pool(world.supervisor()) {
     user.subscribe(peer, event_mask::state | event_mask::loss | event_mask::backpressure);
     world.run_now();
-    for (int count = 0; count < 3; ++count) {
-      sends.push_back(user.send(peer, std::string(50'000, 'x')));
-      sends.push_back(user.send(peer, std::string(50'000, 'x'), {.wanted = outcome::acked}));
-      user.cast(peer, "nobody waits for this");
-    }
+    for (int count = 0; count < 3; ++count)
+      speak(0);
     connects.push_back(user.connect(peer));
     pulls.push_back(user.receive(peer));
+    ask();
+    world.run_for(10ms);
+    // Only an established connection of QUIC has another stream.
+    for (const auto& each : streams)
+      if (each->value) {
+        speak(each->value->stream);
+        pulls.push_back(user.receive(peer, {}, each->value->stream));
+        ++stream_count;
+      }
+    world.run_for(10ms);
+  }
+
+  /// What is answered at once, unless the peer ends meanwhile.
+  void ask() {
     figures.push_back(user.get_stats(peer));
     states.push_back(user.get_state(peer));
-    world.run_for(10ms);
+    health.push_back(user.get_health(peer));
+    totals.push_back(user.get_pool_totals(pool));
+    streams.push_back(user.open_stream(peer));
+    speak(0);
   }
 
   /// Requests that do not have exactly one answer.
@@ -55,18 +70,51 @@ public:
     check(figures);
     check(states);
     check(closes);
+    check(calls);
+    check(batches);
+    check(health);
+    check(totals);
+    check(streams);
     return bad;
   }
 
   probe user;
   connection_actor peer;
+  supervisor_actor pool;
+  std::size_t stream_count = 0;
   std::vector<answer_to<sent>> sends;
   std::vector<answer_to<connection_info>> connects;
   std::vector<answer_to<received>> pulls;
   std::vector<answer_to<stats>> figures;
   std::vector<answer_to<connection_status>> states;
   std::vector<answer_to<close_report>> closes;
+  std::vector<answer_to<answered>> calls;
+  std::vector<answer_to<batch_sent>> batches;
+  std::vector<answer_to<health_report>> health;
+  std::vector<answer_to<pool_totals>> totals;
+  std::vector<answer_to<stream_opened>> streams;
+
+private:
+  /// Says something on a stream in every way.
+  void speak(stream_id stream) {
+    const std::string text(30'000, 'x');
+    send_options how{.stream = stream};
+    user.cast(peer, "nobody waits for this", how);
+    calls.push_back(user.call(peer, text, how, 1h));
+    for (const auto wanted : {outcome::written, outcome::acked}) {
+      how.wanted = wanted;
+      sends.push_back(user.send(peer, text, how));
+      batches.push_back(user.send_batch(peer, {text, text}, how));
+    }
+  }
 };
+
+/// A connection with other streams than 0.
+void keep_streams_open(simulated_system& world, acquire_options& options) {
+  options.transport.protocol_settings = quic_config{};
+  options.transport.operation_timeout = 1h;
+  world.hosts().listen("quic://server:1", deaf_service(options.transport));
+}
 
 acquire_options roomy() {
   auto options = framed();
@@ -268,16 +316,22 @@ TEST_CASE("every request gets exactly one answer, whatever ends the peer", "[sim
          on.closes.push_back(on.user.close(on.peer, close_mode::abort));
        }},
   }};
-  for (const auto& way : ways_into_states)
+  std::vector all_ways(ways_into_states.begin(), ways_into_states.end());
+  all_ways.push_back({connection_state::ready, "quic://server:1", keep_streams_open, 1s});
+  for (const auto& way : all_ways)
     for (const auto& [name, end] : endings) {
-      CAPTURE(name_of(way.state), name);
+      CAPTURE(name_of(way.state), way.uri, name);
       simulated_system world{{.pool = one_attempt_at_a_time()}};
       auto user = world.make_probe();
       auto options = roomy();
+      options.transport.framing.mode = framing_mode::numbered;
       way.prepare(world, options);
       const auto peer = way.go(world, user, options);
       busy_peer busy{world, peer};
+      CHECK((busy.stream_count > 0) == (way.prepare == keep_streams_open));
+      busy.ask();
       end(world, busy);
+      busy.ask();
       world.run_for(2min);
       CHECK(busy.badly_answered() == 0);
     }

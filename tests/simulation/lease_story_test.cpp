@@ -30,22 +30,38 @@ actorwire::checkout wanted(std::string_view uri, std::chrono::milliseconds wait,
   return {parse_endpoint(uri).value(), framed(), {}, wait, hold};
 }
 
+/// Nobody has more than the limits allow: neither the pool, nor anyone of its endpoints, whose peers are all made to be lent.
+void check_limits(simulated_system& world, probe& asker, const pool_limits& limits) {
+  const auto now = figures(world, asker);
+  REQUIRE(now.peers <= limits.max_connections);
+  REQUIRE(now.leased + now.leasable <= now.peers);
+  const auto all = asker.list(world.supervisor());
+  world.run_now();
+  REQUIRE(all->value.value().size() == now.peers);
+  std::map<endpoint, std::uint32_t> peers_of;
+  for (const auto& each : *all->value)
+    REQUIRE(++peers_of[each.info.remote] <= limits.max_leased);
+  std::size_t open = 0;
+  for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard)
+    open += world.hosts(shard).open_count();
+  REQUIRE(open <= limits.max_connections);
+}
+
 } // namespace
 
 TEST_CASE(
     "in any random story of leases each checkout is answered once, no peer is lent twice, and all are to be had again",
     "[simulation][P1][P2][P3][D2]") {
   const test_seed seed;
-  const auto rounds = seed_count(40);
+  const auto rounds = seed_count(120);
   for (std::uint32_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     auto engine = seed.engine(round);
     const auto below = [&engine](std::uint64_t bound) { return engine() % bound; };
-    simulated_system world{{.seed = engine(),
-                            .pool = {.max_connections = static_cast<std::uint32_t>(2 + below(6)),
-                                     .max_leased = static_cast<std::uint32_t>(1 + below(3)),
-                                     .lease_idle_timeout = std::chrono::milliseconds{below(5'000)}},
-                            .shards = 1 + below(2)}};
+    const pool_limits limits{.max_connections = static_cast<std::uint32_t>(2 + below(6)),
+                             .max_leased = static_cast<std::uint32_t>(1 + below(3)),
+                             .lease_idle_timeout = std::chrono::milliseconds{below(5'000)}};
+    simulated_system world{{.seed = engine(), .pool = limits, .shards = 1 + below(2)}};
     const std::vector<std::string> names{"a", "b", "c"};
     const std::vector<std::string> uris{"tcp://a:1", "tcp://b:1", "tcp://c:1"};
     for (std::size_t shard = 0; shard < world.net().shard_count(); ++shard) {
@@ -129,9 +145,7 @@ TEST_CASE(
       }
       world.run_for(std::chrono::milliseconds{below(200)});
       check_grants();
-      const auto now = figures(world, users.front());
-      REQUIRE(now.peers <= 7);
-      REQUIRE(now.leased + now.leasable <= now.peers);
+      check_limits(world, users.front(), limits);
     }
     world.run_for(10s);
     check_grants();

@@ -115,6 +115,22 @@ void message_book::note_batch(std::size_t first, const answer_to<batch_sent>& an
   }
 }
 
+std::vector<std::string> message_book::batch_answers() const {
+  std::vector<std::string> lines;
+  for (std::size_t index = 0; index < entries_.size(); ++index) {
+    const auto& told = entries_[index].batch;
+    if (told == nullptr || entries_[index].batch_first != index + 1)
+      continue;
+    auto& line = lines.emplace_back("batch " + std::to_string(index + 1));
+    if (told->error)
+      line += " failed: " + to_string(*told->error);
+    if (told->value)
+      for (const auto each : told->value->results)
+        line.append(" ").append(name_of(each));
+  }
+  return lines;
+}
+
 std::optional<outcome> message_book::result_of(std::size_t number) const {
   const auto& found = entries_[number - 1];
   if (found.answer != nullptr)

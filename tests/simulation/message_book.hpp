@@ -73,6 +73,8 @@ public:
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   /// How that message was sent, from number 1 on.
   [[nodiscard]] const message_entry& at(std::size_t number) const { return entries_.at(number - 1); }
+  /// One line of a trace for each batch, by its answer.
+  [[nodiscard]] std::vector<std::string> batch_answers() const;
 
   /// Holds what `user` was told of every message, what its peer counted, and what arrived against each other; to be called
   /// when nothing is pending any more. `totals` are those of the peer, and all that it did was told to `user`.

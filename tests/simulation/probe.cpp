@@ -1,5 +1,7 @@
 #include "probe.hpp"
 
+#include "trace_digest.hpp"
+
 #include <actorwire/actors/errors.hpp>
 
 #include <caf/send.hpp>
@@ -40,7 +42,9 @@ struct line {
       out << ", attempt " << told.attempt << ", next in " << told.next_retry.count() << " ms";
   }
   void operator()(const received& told) const {
-    out << "received " << told.body.size() << " bytes of generation " << told.generation;
+    trace_digest bytes;
+    bytes.add(told.body.text());
+    out << "received " << told.body.size() << " bytes, " << bytes.text() << ", of generation " << told.generation;
     if (told.stream != 0)
       out << " on stream " << told.stream;
   }

@@ -190,7 +190,10 @@ void random_story::go_wrong_somewhere() {
   const auto host = host_name(chance_() % host_count);
   const auto what = chance_() % 12;
   const auto kind = chance_();
-  const auto count = [this](fault happened) { ++own_faults_[place_of(happened)]; };
+  // What changes nothing, or nothing that anybody could notice, is no fault that happened.
+  auto is_used = false;
+  for_each_network([&](const network& hosts) { is_used = is_used || hosts.has_open(host); });
+  const auto count = [&](fault happened) { own_faults_[place_of(happened)] += is_used ? 1U : 0U; };
   if (what < 1) {
     count(fault::server_crash);
     crash(host, kind % 2 == 0 ? network::crash_kind::process : network::crash_kind::machine);
@@ -198,10 +201,10 @@ void random_story::go_wrong_somewhere() {
     for_each_network([&](network& hosts) { hosts.restart(host); });
   } else if (what < 6) {
     const auto is_cut = kind % 2 == 0;
+    const auto path = is_cut ? network::path_state::cut : network::path_state::stalled;
+    is_used = is_used && world_.hosts().path_to(host) != path;
     count(is_cut ? fault::partition : fault::delay);
-    for_each_network([&](network& hosts) {
-      hosts.set_path(host, is_cut ? network::path_state::cut : network::path_state::stalled);
-    });
+    for_each_network([&](network& hosts) { hosts.set_path(host, path); });
   } else if (what < 10) {
     for_each_network([&](network& hosts) { hosts.heal(host); });
   } else if (what < 11) {
@@ -276,10 +279,11 @@ void random_story::check_ready(std::size_t index) const {
 void random_story::send_proof() {
   send_options how{.policy = when_down::fail, .wanted = outcome::acked};
   std::vector<answer_to<sent>> answers;
+  std::vector<std::string> texts;
   for (auto& each : members_) {
-    const auto text = each.book.next_text(0);
+    texts.push_back(each.book.next_text(0));
     how.tag = each.book.next_number();
-    answers.push_back(each.user.send(each.peer, text, how));
+    answers.push_back(each.user.send(each.peer, texts.back(), how));
     each.book.note_send(how, answers.back());
   }
   world_.run_for(1s);
@@ -288,6 +292,8 @@ void random_story::send_proof() {
         !answer.value
         || answer.value->result != (members_[index].server != nullptr ? outcome::confirmed : outcome::acked))
       FAIL_CHECK("peer " << index << " is ready and carries nothing");
+    else if (!members_[index].has_back(texts[index]))
+      FAIL_CHECK("peer " << index << " is ready and brings nothing back");
 }
 
 void random_story::take_totals() {
@@ -343,6 +349,8 @@ std::vector<std::string> random_story::trace() const {
     const auto name = "peer " + std::to_string(index);
     for (const auto& each : members_[index].user.notes())
       lines.push_back(name + ' ' + test::to_string(each));
+    for (const auto& each : members_[index].book.batch_answers())
+      lines.push_back(name + ' ' + each);
     lines.push_back(name + " has" + to_string(members_[index].totals));
     if (const auto& server = members_[index].server; server != nullptr) {
       for (const auto& each : endpoints_of(index))

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace actorwire::test {
@@ -92,12 +93,29 @@ struct session_ends {
     return told->count == 1 && told->value && told->value->result == outcome::confirmed;
   }
 
+  /// The other program says something by the newest connection, if there is one.
+  void say_back(std::string text) {
+    if (!clients.empty())
+      said_back.emplace_back(text, user.send(clients.back(), text));
+  }
+
+  /// Of what the other program has said so, all that is to be heard: what is confirmed, and what was not yet when its
+  /// connection ended, which the session says again on another.
+  [[nodiscard]] std::vector<std::string> accepted_back() const {
+    std::vector<std::string> texts;
+    for (const auto& [text, told] : said_back)
+      if (told->value && (told->value->result == outcome::confirmed || told->value->result == outcome::maybe_sent))
+        texts.push_back(text);
+    return texts;
+  }
+
   // Before the world, whose actors refer to them.
   std::vector<connection_actor> clients;
   std::vector<std::string> heard;
   std::vector<session_opened> opened_here;
   std::vector<session_lost> lost_here;
   std::vector<state_changed> changes;
+  std::vector<std::pair<std::string, answer_to<sent>>> said_back;
   simulated_system world;
   probe user;
   session_book_limits limits;

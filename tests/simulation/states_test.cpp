@@ -1,3 +1,4 @@
+#include "echoes.hpp"
 #include "questions.hpp"
 #include "simulated_system.hpp"
 #include "story.hpp"
@@ -106,15 +107,20 @@ TEST_CASE("each generation is told once, and nothing of an older one comes after
                                      .lateness = 300ms});
   world.hosts().listen(server, echo_service());
   watched_peer with{world};
-  for (int count = 0; count < 100; ++count) {
-    with.watcher.send(with.peer, "a message of thirty-two bytes...");
+  for (int count = 0; count < 200; ++count) {
+    auto text = std::to_string(count);
+    with.watcher.send(with.peer, std::string(3 - text.size(), '0') + text + ": a message of thirty-two bytes");
     world.run_for(100ms);
   }
   world.run_for(10s);
-  CHECK(with.watcher.count<opened>() > 3);
+  // The last connection is a sound one.
+  CHECK(with.watcher.count<opened>() == 6);
   CHECK(with.watcher.all<opened>().back().info.generation == with.watcher.count<opened>());
-  CHECK(with.watcher.count<receipt>() == 100);
+  CHECK(with.watcher.count<receipt>() == 200);
   check_story(with.watcher.notes(), with.snapshot);
+  // Nor does any come under the name of a newer one.
+  CHECK(with.watcher.count<received>() > 20);
+  check_echoes(with.watcher, world.hosts(), {parse_endpoint(server).value()});
 }
 
 TEST_CASE("a transport that was given up is not heard any more", "[simulation][S2]") {

@@ -1,11 +1,13 @@
 #include "story_member.hpp"
 
+#include "echoes.hpp"
 #include "session_check.hpp"
 #include "story.hpp"
 
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace actorwire::test {
@@ -60,10 +62,17 @@ void story_member::send_batch(std::mt19937_64& chance) {
 
 void story_member::check(const simulated_network& hosts, const std::vector<endpoint>& endpoints) const {
   check_story(user.notes(), snapshot);
-  if (server != nullptr)
+  if (server != nullptr) {
     check_session(book, user, totals, server->log());
-  else
+  } else {
     book.check(user, totals, read_log(hosts, endpoints));
+    check_echoes(user, hosts, endpoints);
+  }
+}
+
+bool story_member::has_back(std::string_view text) const {
+  const auto data = user.all<received>();
+  return server != nullptr || (!data.empty() && data.back().body.text() == text);
 }
 
 } // namespace actorwire::test

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <random>
+#include <string_view>
 
 namespace actorwire::test {
 
@@ -24,6 +25,9 @@ struct story_member {
   void send(std::mt19937_64& chance);
   void cast(std::mt19937_64& chance);
   void send_batch(std::mt19937_64& chance);
+
+  /// Whether `text` was the last thing that came back. The server of a session sends nothing back.
+  [[nodiscard]] bool has_back(std::string_view text) const;
 
   /// Holds what the user was told against what the peer counted and what its servers got, on the network of its shard.
   void check(const simulated_network& hosts, const std::vector<endpoint>& endpoints) const;

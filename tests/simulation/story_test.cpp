@@ -45,6 +45,17 @@ std::string summary_of(const random_story& told, const std::vector<std::string>&
   return text + ", ready in " + std::to_string(recovery.count()) + " ms, trace " + digest_of(trace);
 }
 
+/// What tells one story again, in a program like this one.
+std::string replay_of(std::uint64_t seed) {
+#if defined(__SANITIZE_ADDRESS__)
+  return "./dev sim --sanitize --seed " + std::to_string(seed);
+#elif defined(__SANITIZE_THREAD__)
+  return "ACTORWIRE_SEED=" + std::to_string(seed) + " ACTORWIRE_SEEDS=1 build/tsan/bin/simulation_test '[seeds]'";
+#else
+  return "./dev sim --seed " + std::to_string(seed);
+#endif
+}
+
 std::vector<std::string> tell(std::uint64_t seed, duration span) {
   random_story told{seed};
   told.go_wrong(span);
@@ -62,7 +73,7 @@ TEST_CASE("in any random story every message has one true outcome, every state i
   fault_counts all{};
   for (std::uint64_t number = 0; number < count; ++number) {
     const auto seed = first.value() + number;
-    const auto replay = "./dev sim --seed " + std::to_string(seed);
+    const auto replay = replay_of(seed);
     INFO("this one story again: " << replay);
     // Written before, so that a story that kills the program is the last one that was announced.
     std::cout << replay << std::endl;

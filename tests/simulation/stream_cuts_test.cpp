@@ -110,7 +110,8 @@ TEST_CASE("wherever a connection is cut, every message on every stream has one t
 TEST_CASE("in any random story with streams every message has one true outcome",
           "[simulation][streams][D1][D2][D3][D4]") {
   const test_seed seed;
-  for (std::uint64_t round = 0; round < 30; ++round) {
+  const auto rounds = seed_count(60);
+  for (std::uint64_t round = 0; round < rounds; ++round) {
     CAPTURE(round);
     std::mt19937_64 chance{seed.value() + round};
     stream_host host;

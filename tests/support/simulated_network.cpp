@@ -219,6 +219,19 @@ std::size_t simulated_network::open_count() const {
   }));
 }
 
+bool simulated_network::has_open(const std::string& host) const {
+  return std::ranges::any_of(connections_, [&](const auto& each) {
+    const auto* dialler = each->end_at(side::dialler);
+    return each->record.remote.host == host && dialler != nullptr && dialler->is_established()
+        && each->end_at(side::listener) != nullptr && !each->is_severed && !each->is_broken;
+  });
+}
+
+simulated_network::path_state simulated_network::path_to(const std::string& host) const {
+  const auto found = hosts_.find(host);
+  return found != hosts_.end() ? found->second.path : path_state::up;
+}
+
 bool simulated_network::has_half_open(const endpoint& remote) const {
   return std::ranges::any_of(connections_, [&](const auto& each) {
     const auto* holder = each->end_at(side::dialler);
@@ -413,8 +426,7 @@ bool simulated_network::reaches(const simulated_connection& connection) const {
 }
 
 simulated_network::path_state simulated_network::path_of(const simulated_connection& connection) const {
-  const auto found = hosts_.find(connection.record.remote.host);
-  return found != hosts_.end() ? found->second.path : path_state::up;
+  return path_to(connection.record.remote.host);
 }
 
 } // namespace actorwire::test

@@ -210,6 +210,9 @@ public:
   [[nodiscard]] std::string arrived_at(std::string_view uri) const;
   /// Connections of which both ends are alive.
   [[nodiscard]] std::size_t open_count() const;
+  /// Whether there is an established connection to `host` of which both ends are alive, and to which no fault has happened.
+  [[nodiscard]] bool has_open(const std::string& host) const;
+  [[nodiscard]] path_state path_to(const std::string& host) const;
   /// Whether somebody holds an established connection to `remote` on which nothing arrives any more.
   [[nodiscard]] bool has_half_open(const endpoint& remote) const;
   /// Depends on the instant of each thing that has happened in this network, and on nothing else.

@@ -103,7 +103,7 @@ struct faulty_line {
 } // namespace
 
 TEST_CASE("wherever a line to redis is cut or reset, redis has what the accounts say",
-          "[D1][D2][D3][D4][D5][H5][S3][random]") {
+          "[D1][D2][D3][D4][D5][H5][S2][S3][random]") {
   if (!is_installed("redis-server"))
     SKIP("redis-server is not installed");
   const test_seed seed;
@@ -336,7 +336,8 @@ struct direct_line {
 
 } // namespace
 
-TEST_CASE("redis is killed and restarted, and has all that it has answered and nothing twice", "[D1][D2][D3][D4][D5]") {
+TEST_CASE("redis is killed and restarted, and has all that it has answered and nothing twice",
+          "[D1][D2][D3][D4][D5][S2]") {
   if (!is_installed("redis-server"))
     SKIP("redis-server is not installed");
   direct_line line{either_protocol()};
