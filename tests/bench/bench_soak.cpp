@@ -72,7 +72,7 @@ plan parse(arguments words) {
       wanted.warm_up = 2s;
       wanted.length = 4s;
       wanted.interval = 2s;
-      wanted.rest = 3'500ms;
+      wanted.rest = 6s;
       wanted.workers = 4;
       wanted.is_smoke = true;
     } else

@@ -34,7 +34,8 @@ struct tolerance {
 
 constexpr tolerance tolerances[]{
     {"descriptors", &soak_figures::descriptors, 0, 0, false},
-    {"timers", &soak_figures::timers, 0, 0, false},
+    // Both shards have one, and the supervisor two, that are armed at times: for memory to give back, dials and leases.
+    {"timers", &soak_figures::timers, 0, 4, false},
     {"actors", &soak_figures::actors, 0, 0, false},
     {"threads", &soak_figures::threads, 0, 0, false},
     {"buffers, bytes", &soak_figures::buffers, 0, std::size_t{4} << 20U, true},
@@ -58,7 +59,7 @@ soak_figures least_of(const soak_figures& left, const soak_figures& right) {
 
 bool is_back(const soak_figures& before, const soak_figures& now) {
   return std::ranges::all_of(tolerances, [&](const tolerance& each) {
-    return each.is_memory || now.*each.figure <= before.*each.figure;
+    return each.is_memory || now.*each.figure <= before.*each.figure + each.more;
   });
 }
 
