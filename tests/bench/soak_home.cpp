@@ -22,8 +22,9 @@ void keep_sessions(transport_config& transport) {
 
 listening listen_at_home(network& net, protocol proto, listen_config settings) {
   settings.max_handshakes_per_address = settings.max_handshakes;
-  // So that none of a client that has ended is left at a rest.
+  // So that nothing of a client that has ended, or has come, is left at a rest.
   settings.session_keep = 1s;
+  settings.transport.attempt_timeout = 5s;
   auto got = net.listen(to_string(proto) + "://127.0.0.1:0", serve_soak, settings);
   if (!got)
     throw std::runtime_error("cannot listen: " + to_string(got.error()));
