@@ -59,7 +59,7 @@ plan parse(arguments words) {
     else
       wanted.take(*option, words);
   }
-  wanted.peers = static_cast<std::uint32_t>(affordable_connections(wanted.peers));
+  wanted.fit_into_limits();
   wanted.resets = std::min(wanted.resets, wanted.peers);
   return wanted;
 }
@@ -88,7 +88,7 @@ public:
     network net{system, options};
 
     connect_all(system, net);
-    const auto kept = reset_some(system, net);
+    const auto kept = reset_some(system, net) && plan_.judge_number();
     std::printf("noise: %s\n", noise.so_far().c_str());
     caf::scoped_actor self{system};
     ask(self.operator->(), net.supervisor(), std::chrono::seconds{30},

@@ -1,13 +1,15 @@
 #include "returning_peers.hpp"
 
 #include <algorithm>
+#include <cstdio>
 
 namespace actorwire::bench {
 
 void returning_peers::take(std::string_view option, arguments& words) {
-  if (option == "--peers")
+  if (option == "--peers") {
     peers = words.number(1U, 25'000U);
-  else if (option == "--base-delay")
+    is_number_given = true;
+  } else if (option == "--base-delay")
     base_delay = std::chrono::milliseconds{words.number(1, 30'000)};
   else if (option == "--rate")
     rate = words.number(0.001, 1e6);
@@ -15,6 +17,19 @@ void returning_peers::take(std::string_view option, arguments& words) {
     burst = words.number(1U, 1'000'000U);
   else
     words.refuse();
+}
+
+void returning_peers::fit_into_limits() {
+  needed = peers;
+  peers = static_cast<std::uint32_t>(affordable_connections(peers));
+}
+
+bool returning_peers::judge_number() const {
+  if (peers == needed || is_number_given)
+    return true;
+  std::printf("  promise SHORT    %u peers, where %u are needed: allow more open files, or say --peers %u\n", peers,
+              needed, peers);
+  return false;
 }
 
 pool_limits returning_peers::limits() const {

@@ -26,9 +26,19 @@ struct returning_peers {
   /// Takes an option of the command line, or throws `usage_error`.
   void take(std::string_view option, arguments& words);
 
+  /// Makes them as many as there may be open files.
+  void fit_into_limits();
+  /// Says so if these are fewer than there have to be. Returns whether they are enough: what holds for some is not shown for
+  /// all, unless the command line said how many.
+  [[nodiscard]] bool judge_number() const;
+
   /// The limits of a pool with room for all.
   [[nodiscard]] pool_limits limits() const;
   [[nodiscard]] reconnection_policy policy() const;
+
+  /// How many there have to be, and whether the command line said so.
+  std::uint32_t needed = 0;
+  bool is_number_given = false;
 };
 
 /// The greatest number of `times` in any window of one second.

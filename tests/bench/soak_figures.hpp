@@ -41,7 +41,20 @@ struct soak_figures {
   std::size_t actors = 0;
   /// Bytes of the buffers of the network, pooled ones included.
   std::size_t buffers = 0;
+  std::size_t threads = 0;
 };
+
+/// The least of each.
+[[nodiscard]] soak_figures least_of(const soak_figures& left, const soak_figures& right);
+
+/// Whether nothing that belongs to somebody, and so is there or not, is more than it was and may be: descriptors, timers, actors
+/// and threads.
+[[nodiscard]] bool is_back(const soak_figures& before, const soak_figures& now);
+
+/// Prints what was in use at two rests, and what may be: of descriptors, actors and threads no more than before, and of timers
+/// those few that shards and the supervisor have for themselves; memory is kept by allocators and pools, and may be some more.
+/// Returns whether all is well; memory counts only if `judges_memory`.
+[[nodiscard]] bool compare(const soak_figures& before, const soak_figures& after, bool judges_memory);
 
 /// Counts what is in use. It has an actor on each shard, which is among the actors that it counts.
 class soak_meter {

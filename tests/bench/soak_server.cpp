@@ -18,22 +18,30 @@
 
 namespace actorwire::bench {
 
-static caf::behavior serve(caf::event_based_actor* self, const connection_actor& client) {
+caf::behavior serve_soak(caf::event_based_actor* self, const connection_actor& client) {
   return {
       [self, client](received& data) {
         if (data.body.text() == "die")
           caf::anon_send_exit(client, caf::exit_reason::kill);
         else
-          tell(self, client, cast{std::move(data.body), {}});
+          tell(self, client, cast{std::move(data.body), {.stream = data.stream}});
       },
       [](const opened&) {},
       [](const state_changed&) {},
       [](const address_changed&) {},
       [](const data_lost&) {},
       [](const backpressure&) {},
-      [](const peer_closing&) {},
+      [self, client](const peer_closing& end) {
+        // The end of stream 0 is that of the connection.
+        if (end.stream != 0)
+          tell(self, client, finish_stream{end.stream});
+      },
       [](const stream_opened&) {},
       [](const stream_closed&) {},
+      [](const stream_reset&) {},
+      [](const streams_available&) {},
+      [](const session_opened&) {},
+      [](const session_lost&) {},
   };
 }
 
@@ -51,7 +59,7 @@ void run_soak_server(const std::string& scheme, std::uint16_t port, const std::s
     settings.transport.tls.certificate.text = identity.certificate;
     settings.transport.tls.key.text = secret{identity.key};
   }
-  const auto server = net.listen(scheme + "://127.0.0.1:" + std::to_string(port), serve, settings);
+  const auto server = net.listen(scheme + "://127.0.0.1:" + std::to_string(port), serve_soak, settings);
   if (!server)
     throw std::runtime_error("cannot listen: " + to_string(server.error()));
   std::printf("%u\n", unsigned{server->port});

@@ -2,7 +2,10 @@
 
 #include "child_process.hpp"
 
+#include <actorwire/actors/network.hpp>
 #include <actorwire/messages/endpoint.hpp>
+
+#include <caf/event_based_actor.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -11,8 +14,11 @@
 
 namespace actorwire::bench {
 
-/// What the child process of `soak_server` does: sends every frame back, and says first on which port. A client that
-/// says "die" has the actor of its connection killed. Ends when its standard input does.
+/// Serves one client: sends every message back on its stream, and ends the streams that the client ends. A client that says
+/// "die" has the actor of its connection killed.
+[[nodiscard]] caf::behavior serve_soak(caf::event_based_actor* self, const connection_actor& client);
+
+/// What the child process of `soak_server` does: listens, says on which port, and serves by `serve_soak`. Ends when its standard input does.
 void run_soak_server(const std::string& scheme, std::uint16_t port, const std::string& identity_path);
 
 /// An echo server of one protocol in a process of its own, which is killed, stopped and started again.

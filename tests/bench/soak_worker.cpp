@@ -9,6 +9,7 @@
 #include <chrono>
 #include <deque>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -52,6 +53,10 @@ public:
         [](const address_changed&) {},
         [](const peer_closing&) {},
         [](const connection_status&) {},
+        [](const stream_opened&) {},
+        [](const stream_reset&) {},
+        [](const stream_closed&) {},
+        [](const streams_available&) {},
     };
   }
 
@@ -145,7 +150,8 @@ private:
     is_waiting_for_peer_ = false;
     peer_ = peer;
     had_since_ = now_;
-    ask(self_, peer, caf::infinite, subscribe{event_mask::data | event_mask::state, credit_mode::automatic})
+    ask(self_, peer, caf::infinite,
+        subscribe{event_mask::data | event_mask::state | event_mask::streams, credit_mode::automatic})
         .then(
             [me = shared_from_this(), peer](const connection_status& status) {
               if (me->peer_ == peer)
@@ -191,15 +197,37 @@ private:
     auto text = std::to_string(number) + ' ';
     // Sizes as those of a cache: most are small, some are not.
     text.append(number % 16 == 0 ? 20'000 : 50 + number % 200, 'x');
+    const auto peer = peer_;
+    if (!job_.uses_streams)
+      return send_to(peer, 0, number, text);
     const auto me = shared_from_this();
-    ask(self_, peer_, caf::infinite,
-        send{payload::copy_of(text), {.wanted = number % 2 == 0 ? outcome::acked : outcome::written, .ttl = 5s}})
+    ask(self_, peer, caf::infinite, open_stream{})
+        .then(
+            [me, peer, number, text](const stream_opened& on) {
+              ++me->account_->streams;
+              me->send_to(peer, on.stream, number, text);
+              tell(me->self_, peer, finish_stream{on.stream});
+            },
+            [me, number](const caf::error&) { me->note_refusal(number); });
+  }
+
+  void send_to(const connection_actor& peer, stream_id stream, std::uint64_t number, const std::string& text) {
+    send_options options;
+    options.wanted = number % 2 == 0 ? outcome::acked : outcome::written;
+    options.stream = stream;
+    // What a session has taken does not expire.
+    if (job_.options.transport.session.mode == session_mode::off)
+      options.ttl = 5s;
+    const auto me = shared_from_this();
+    ask(self_, peer, caf::infinite, send{payload::copy_of(text), options})
         .then([me, number](const sent& what) { me->note_fate(number, what.result); },
-              [me, number](const caf::error&) {
-                ++me->account_->refused;
-                me->remember_unsent(number);
-                me->open_.erase(number);
-              });
+              [me, number](const caf::error&) { me->note_refusal(number); });
+  }
+
+  void note_refusal(std::uint64_t number) {
+    ++account_->refused;
+    remember_unsent(number);
+    open_.erase(number);
   }
 
   void note_fate(std::uint64_t number, outcome fate) {

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 
 namespace actorwire::bench {
 
@@ -38,6 +37,8 @@ struct soak_account {
   /// Peers and leases that were had.
   std::atomic<std::uint64_t> peers{0};
   std::atomic<std::uint64_t> leases{0};
+  /// Streams that were opened for a request each.
+  std::atomic<std::uint64_t> streams{0};
   /// What must not happen: a reply to a request that was not sent, a second reply, one to nothing.
   std::atomic<std::uint64_t> impossible{0};
 
@@ -50,6 +51,8 @@ struct soak_job {
   endpoint remote;
   acquire_options options;
   bool takes_leases = false;
+  /// Each request goes on a stream of its own.
+  bool uses_streams = false;
 };
 
 /// Makes an actor on that shard that asks an echo server and keeps the books.

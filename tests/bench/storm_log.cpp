@@ -11,20 +11,24 @@ void storm_log::begin() {
   const std::lock_guard guard{mutex_};
   must_be_lost_ = true;
   losses_ = 0;
+  failures_ = 0;
   most_failures_ = 0;
   attempts_.clear();
   drawn_delays_.clear();
   first_delays_.clear();
-  lost_at_.clear();
+  lateness_.clear();
+  for (auto& [id, mine] : records_)
+    mine = {};
   // So that none of them grows while others are measured.
-  attempts_.reserve(2 * peers_);
+  attempts_.reserve(4 * peers_);
   drawn_delays_.reserve(peers_);
   first_delays_.reserve(peers_);
-  lost_at_.reserve(peers_);
+  lateness_.reserve(4 * peers_);
 }
 
 void storm_log::note(const connection_status& found) {
   const std::lock_guard guard{mutex_};
+  records_.try_emplace(found.info.id);
   if (found.state == connection_state::ready)
     note_ready();
 }
@@ -41,6 +45,7 @@ void storm_log::note(const state_changed& change) {
   if (is_stopped_)
     return;
   const auto was_ready = change.from == connection_state::ready || change.from == connection_state::degraded;
+  auto& mine = records_[change.source];
   switch (change.to) {
     case connection_state::backoff:
       if (was_ready) {
@@ -48,16 +53,22 @@ void storm_log::note(const state_changed& change) {
         ++losses_;
         // One that came back so early that it found the old server in its last moments is lost again. By then it has not
         // proved healthy, and other delays hold.
-        if (lost_at_.emplace(change.source, now).second)
+        if (!std::exchange(mine.was_lost, true)) {
+          mine.lost_at = now;
           drawn_delays_.push_back(change.next_retry);
+        }
       } else {
+        ++failures_;
         most_failures_ = std::max(most_failures_, change.attempt);
       }
+      mine.due = now + change.next_retry;
       break;
     case connection_state::resolving:
       attempts_.push_back(now);
-      if (const auto lost = lost_at_.find(change.source); lost != lost_at_.end() && lost->second)
-        first_delays_.push_back(now - *std::exchange(lost->second, std::nullopt));
+      if (mine.lost_at)
+        first_delays_.push_back(now - *std::exchange(mine.lost_at, std::nullopt));
+      if (mine.due)
+        lateness_.push_back(now - *mine.due);
       break;
     case connection_state::ready:
       note_ready();
@@ -91,6 +102,11 @@ std::size_t storm_log::losses() const {
   return losses_;
 }
 
+std::size_t storm_log::failures() const {
+  const std::lock_guard guard{mutex_};
+  return failures_;
+}
+
 steady_clock::time_point storm_log::last_ready() const {
   const std::lock_guard guard{mutex_};
   return last_ready_;
@@ -109,6 +125,20 @@ std::vector<std::chrono::milliseconds> storm_log::drawn_delays() const {
 std::vector<steady_clock::duration> storm_log::first_delays() const {
   const std::lock_guard guard{mutex_};
   return first_delays_;
+}
+
+std::vector<steady_clock::duration> storm_log::lateness() const {
+  const std::lock_guard guard{mutex_};
+  return lateness_;
+}
+
+std::vector<steady_clock::time_point> storm_log::dues() const {
+  const std::lock_guard guard{mutex_};
+  std::vector<steady_clock::time_point> result;
+  for (const auto& [id, mine] : records_)
+    if (mine.due)
+      result.push_back(*mine.due);
+  return result;
 }
 
 double storm_log::most_failures() const {

@@ -17,7 +17,8 @@
 
 namespace actorwire::bench {
 
-/// What peers say of a storm. *Thread:* any thread.
+/// What peers say of a storm. It takes no memory from `begin` on, as long as no peer makes more than four attempts in the
+/// mean. *Thread:* any thread.
 class storm_log {
 public:
   explicit storm_log(std::size_t peers) : peers_(peers) {}
@@ -36,6 +37,8 @@ public:
   [[nodiscard]] std::size_t failed() const;
   /// How often one that was ready is not any more.
   [[nodiscard]] std::size_t losses() const;
+  /// How many attempts came to nothing.
+  [[nodiscard]] std::size_t failures() const;
   /// When the last of them became ready.
   [[nodiscard]] steady_clock::time_point last_ready() const;
   /// When attempts began, in no order.
@@ -44,6 +47,10 @@ public:
   [[nodiscard]] std::vector<std::chrono::milliseconds> drawn_delays() const;
   /// How long it was.
   [[nodiscard]] std::vector<steady_clock::duration> first_delays() const;
+  /// How much later than they were told attempts began, in no order.
+  [[nodiscard]] std::vector<steady_clock::duration> lateness() const;
+  /// When the attempts by which peers came back were to begin, as they were told, in no order.
+  [[nodiscard]] std::vector<steady_clock::time_point> dues() const;
   /// Attempts of one peer that failed in a row, at most.
   [[nodiscard]] double most_failures() const;
 
@@ -51,6 +58,14 @@ public:
   void stop();
 
 private:
+  struct record {
+    bool was_lost = false;
+    /// When it was lost first; nothing once its next attempt has begun.
+    std::optional<steady_clock::time_point> lost_at;
+    /// When its last attempt was to begin.
+    std::optional<steady_clock::time_point> due;
+  };
+
   void note_ready();
 
   mutable std::mutex mutex_;
@@ -59,6 +74,7 @@ private:
   std::size_t ready_ = 0;
   std::size_t failed_ = 0;
   std::size_t losses_ = 0;
+  std::size_t failures_ = 0;
   bool must_be_lost_ = false;
   bool is_stopped_ = false;
   std::uint32_t most_failures_ = 0;
@@ -66,8 +82,9 @@ private:
   std::vector<steady_clock::time_point> attempts_;
   std::vector<std::chrono::milliseconds> drawn_delays_;
   std::vector<steady_clock::duration> first_delays_;
-  /// When each was lost first; nothing once its next attempt has begun.
-  std::unordered_map<connection_id, std::optional<steady_clock::time_point>> lost_at_;
+  std::vector<steady_clock::duration> lateness_;
+  /// One for each peer, from its first sign of life on: a storm adds none.
+  std::unordered_map<connection_id, record> records_;
 };
 
 /// Makes an actor on that shard that subscribes to the states of `peers` and notes them.
