@@ -131,7 +131,14 @@ public:
 private:
   static caf::behavior listen_and_speak(caf::event_based_actor* self, session_side* side,
                                         const connection_actor& peer) {
-    tell(self, peer, subscribe{event_mask::all, credit_mode::automatic});
+    ask(self, peer, caf::infinite, subscribe{event_mask::all, credit_mode::automatic})
+        .then(
+            [side](const connection_status& now) {
+              // The first connection may be there before anybody listens, and a first one has nothing to resume.
+              if (now.state == connection_state::ready && now.info.generation == 1)
+                side->hear(session_opened{.source = now.info.id, .generation = 1});
+            },
+            [](const caf::error&) {});
     return minding([self, side](caf::ok_atom) { say_more(self, *side); },
                    [side](const received& data) { side->hear(data); },
                    [side](const session_opened& event) { side->hear(event); },
