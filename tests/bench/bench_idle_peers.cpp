@@ -88,7 +88,8 @@ public:
     network net{system, options};
 
     connect_all(system, net);
-    const auto kept = reset_some(system, net) && plan_.judge_number();
+    auto kept = plan_.judge_number();
+    kept = reset_some(system, net) && kept;
     std::printf("noise: %s\n", noise.so_far().c_str());
     caf::scoped_actor self{system};
     ask(self.operator->(), net.supervisor(), std::chrono::seconds{30},

@@ -6,10 +6,9 @@
 namespace actorwire::bench {
 
 void returning_peers::take(std::string_view option, arguments& words) {
-  if (option == "--peers") {
+  if (option == "--peers")
     peers = words.number(1U, 25'000U);
-    is_number_given = true;
-  } else if (option == "--base-delay")
+  else if (option == "--base-delay")
     base_delay = std::chrono::milliseconds{words.number(1, 30'000)};
   else if (option == "--rate")
     rate = words.number(0.001, 1e6);
@@ -25,7 +24,7 @@ void returning_peers::fit_into_limits() {
 }
 
 bool returning_peers::judge_number() const {
-  if (peers == needed || is_number_given)
+  if (peers == needed)
     return true;
   std::printf("  promise SHORT    %u peers, where %u are needed: allow more open files, or say --peers %u\n", peers,
               needed, peers);

@@ -29,16 +29,15 @@ struct returning_peers {
   /// Makes them as many as there may be open files.
   void fit_into_limits();
   /// Says so if these are fewer than there have to be. Returns whether they are enough: what holds for some is not shown for
-  /// all, unless the command line said how many.
+  /// all.
   [[nodiscard]] bool judge_number() const;
 
   /// The limits of a pool with room for all.
   [[nodiscard]] pool_limits limits() const;
   [[nodiscard]] reconnection_policy policy() const;
 
-  /// How many there have to be, and whether the command line said so.
+  /// How many there have to be.
   std::uint32_t needed = 0;
-  bool is_number_given = false;
 };
 
 /// The greatest number of `times` in any window of one second.

@@ -28,8 +28,30 @@ constexpr std::size_t window = 8;
 constexpr std::uint64_t patience = 250;
 constexpr std::uint64_t lease_length = 60;
 
-/// Fates that are remembered, so that a reply that comes late is recognised as a wrong one.
+/// Requests that are remembered when they are over, so that a reply that comes late or again is recognised as a wrong one.
 constexpr std::size_t remembered_max = 4'096;
+
+/// The latest numbers that were put in.
+class recent_numbers {
+public:
+  /// Returns whether it is new.
+  bool insert(std::uint64_t number) {
+    if (!numbers_.insert(number).second)
+      return false;
+    in_order_.push_back(number);
+    if (in_order_.size() > remembered_max) {
+      numbers_.erase(in_order_.front());
+      in_order_.pop_front();
+    }
+    return true;
+  }
+
+  [[nodiscard]] bool contains(std::uint64_t number) const { return numbers_.contains(number); }
+
+private:
+  std::unordered_set<std::uint64_t> numbers_;
+  std::deque<std::uint64_t> in_order_;
+};
 
 class worker : public std::enable_shared_from_this<worker> {
 public:
@@ -46,7 +68,7 @@ public:
             return;
           if (change.to == connection_state::closed)
             me->forget_peer();
-          else if (change.to == connection_state::backoff)
+          else if (change.to == connection_state::backoff && !me->has_session())
             me->expect_no_replies();
         },
         [](const opened&) {},
@@ -170,7 +192,9 @@ private:
     expect_no_replies();
   }
 
-  /// Replies come by the connection of their request or not at all.
+  [[nodiscard]] bool has_session() const { return job_.options.transport.session.mode == session_mode::on; }
+
+  /// Without a session replies come by the connection of their request or not at all.
   void expect_no_replies() {
     std::erase_if(open_, [](const auto& entry) { return entry.second.fate.has_value(); });
   }
@@ -216,7 +240,7 @@ private:
     options.wanted = number % 2 == 0 ? outcome::acked : outcome::written;
     options.stream = stream;
     // What a session has taken does not expire.
-    if (job_.options.transport.session.mode == session_mode::off)
+    if (!has_session())
       options.ttl = 5s;
     const auto me = shared_from_this();
     ask(self_, peer, caf::infinite, send{payload::copy_of(text), options})
@@ -226,7 +250,7 @@ private:
 
   void note_refusal(std::uint64_t number) {
     ++account_->refused;
-    remember_unsent(number);
+    unsent_.insert(number);
     open_.erase(number);
   }
 
@@ -234,7 +258,7 @@ private:
     switch (fate) {
       case outcome::not_sent:
         ++account_->not_sent;
-        remember_unsent(number);
+        unsent_.insert(number);
         break;
       case outcome::maybe_sent:
         ++account_->maybe_sent;
@@ -264,23 +288,18 @@ private:
       ++account_->impossible;
       return;
     }
+    if (!replied_.insert(number)) {
+      // Nothing is replied to twice.
+      ++account_->impossible;
+      return;
+    }
     const auto found = open_.find(number);
     // One that nobody waits for any more.
     if (found == open_.end())
       return;
-    if (std::exchange(found->second.is_replied, true))
-      ++account_->impossible;
+    found->second.is_replied = true;
     if (found->second.fate)
       open_.erase(found);
-  }
-
-  void remember_unsent(std::uint64_t number) {
-    unsent_.insert(number);
-    unsent_in_order_.push_back(number);
-    if (unsent_in_order_.size() > remembered_max) {
-      unsent_.erase(unsent_in_order_.front());
-      unsent_in_order_.pop_front();
-    }
   }
 
   /// What became known only after the connection was lost is not replied to either.
@@ -301,8 +320,8 @@ private:
   std::uint64_t now_ = 0;
   std::uint64_t last_number_ = 0;
   std::unordered_map<std::uint64_t, request> open_;
-  std::unordered_set<std::uint64_t> unsent_;
-  std::deque<std::uint64_t> unsent_in_order_;
+  recent_numbers unsent_;
+  recent_numbers replied_;
 };
 
 } // namespace

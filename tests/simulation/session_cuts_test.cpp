@@ -104,6 +104,26 @@ TEST_CASE("a session whose connection is renewed takes what is not to wait for a
   CHECK(with.user.all<state_changed>().back().generation == 1);
 }
 
+TEST_CASE("a session whose connection is renewed closes in order while the next one is greeted, too",
+          "[simulation][D8][P5]") {
+  const auto mode = GENERATE(close_mode::drain, close_mode::flush);
+  auto options = in_session();
+  options.max_lifetime = 2s;
+  session_ends with{options};
+  // The other side has greeted, and that is on its way.
+  REQUIRE(with.world.run_until([&] { return with.clients.size() == 2; }));
+  REQUIRE(with.user.count<session_opened>() == 1);
+  const auto told = with.user.close(with.peer, mode);
+  with.world.run_for(5s);
+  CHECK(told->value.value().complete);
+  CHECK(with.user.count<session_opened>() == 2);
+  std::vector<error_code> ends;
+  for (const auto& change : with.changes)
+    if (change.to == connection_state::closed)
+      ends.push_back(change.reason.code);
+  CHECK(ends == std::vector{error_code::peer_closed, error_code::peer_closed});
+}
+
 TEST_CASE("whatever becomes of connections, each message of a session is delivered once and in order",
           "[simulation][D8]") {
   const test_seed seed;

@@ -26,7 +26,7 @@ struct story_member {
   void cast(std::mt19937_64& chance);
   void send_batch(std::mt19937_64& chance);
 
-  /// Whether `text` was the last thing that came back. The server of a session sends nothing back.
+  /// Whether `text` was the last thing that came back.
   [[nodiscard]] bool has_back(std::string_view text) const;
 
   /// Holds what the user was told against what the peer counted and what its servers got, on the network of its shard.

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <chrono>
 #include <cstdint>
 #include <random>
 #include <string>
@@ -100,6 +101,18 @@ std::vector<std::string> carried(const udp_faults& faults, const std::vector<std
   } while (arrived.back() != "end");
   arrived.pop_back();
   return arrived;
+}
+
+/// Fails the test if the proxy does not come to count so in the end.
+template <class Condition>
+void wait_until(const udp_fault_proxy& proxy, Condition reached) {
+  const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+  while (!reached(proxy.counts())) {
+    const auto now = proxy.counts();
+    CAPTURE(now.arrived, now.silenced, now.clients);
+    REQUIRE(std::chrono::steady_clock::now() < give_up_at);
+    std::this_thread::yield();
+  }
 }
 
 } // namespace
@@ -201,8 +214,7 @@ TEST_CASE("the n-th client is carried for so many datagrams, and those after the
   server.send(from_first.from, "5");
   second.send(proxy.port(), "6");
   CHECK(server.receive().text == "6");
-  while (proxy.counts().arrived < 6)
-    std::this_thread::yield();
+  wait_until(proxy, [](const auto& counts) { return counts.arrived == 6; });
   CHECK(proxy.counts().silenced == 2);
   CHECK(proxy.counts().clients == 2);
 }
@@ -220,8 +232,7 @@ TEST_CASE("nothing passes while the proxy is silent, and never of the clients th
   before.send(proxy.port(), "not heard");
   server.send(seen.from, "not heard");
   meanwhile.send(proxy.port(), "not heard");
-  while (proxy.counts().silenced < 3)
-    std::this_thread::yield();
+  wait_until(proxy, [](const auto& counts) { return counts.silenced == 3; });
   proxy.heal();
   before.send(proxy.port(), "not heard");
   meanwhile.send(proxy.port(), "not heard");
@@ -230,8 +241,7 @@ TEST_CASE("nothing passes while the proxy is silent, and never of the clients th
   CHECK(later.text == "later");
   server.send(later.from, "answer");
   CHECK(after.receive().text == "answer");
-  while (proxy.counts().silenced < 5)
-    std::this_thread::yield();
+  wait_until(proxy, [](const auto& counts) { return counts.silenced == 5; });
 }
 
 TEST_CASE("what a server of QUIC asks its clients for by Retry is counted, by either version") {

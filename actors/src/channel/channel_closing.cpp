@@ -46,13 +46,14 @@ void channel_actor::begin_close(const close& request) {
     cut_and_end(closed_error());
     return;
   }
+  const auto is_between = is_between_connections();
   transition(state_event::drain, closed_error());
   if (state() == connection_state::closed) {
     end(closed_error());
     return;
   }
-  // An attempt would only bring a connection that is closed again.
-  if (wire_ == nullptr && sending_.is_flushed(0)) {
+  // An attempt would only bring a connection that is closed again; one that is greeted is there, and says goodbye.
+  if (wire_ == nullptr && !is_between && sending_.is_flushed(0)) {
     cut_and_end(closed_error());
     return;
   }

@@ -198,7 +198,7 @@ acquire_options soon_missed() {
   transport.framing.mode = framing_mode::length_prefixed;
   transport.flow.queue_age = 60s;
   transport.keepalive_interval = 0ms;
-  transport.keepalive_timeout = 500ms;
+  transport.keepalive_timeout = 2s;
   transport.attempt_timeout = transport.connect_timeout = 500ms;
   auto options = to_acquire(transport);
   options.reconnection.base_delay = 5ms;

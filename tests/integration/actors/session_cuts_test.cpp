@@ -104,7 +104,8 @@ TEST_CASE("a newer connection takes the session from an older one whose client i
   // Both are on their way when the client goes.
   server.say(10);
   client.say(10);
-  of_server.await("the older connection has taken it", [](const session_account& now) { return now.asked == 20; });
+  for (const auto* side : {&of_client, &of_server})
+    side->await("the older connection has taken it", [](const session_account& now) { return now.asked == 20; });
   line.heal();
   line.end_silenced_clients();
   of_client.await_settled(20);

@@ -39,6 +39,7 @@ TEST_CASE("what both sides of a session say is confirmed over every transport, a
   server.say(count);
   of_client.await_settled(count);
   of_server.await_settled(count);
+  of_client.await_heard(count);
   // Those of a batch too, behind what was said before.
   const std::vector batch{payload::copy_of("first of a batch"), payload::copy_of("last of a batch")};
   const auto of_batch = client.me().must_ask<batch_sent>(client.peer(), send_batch{batch, {.wanted = outcome::acked}});
