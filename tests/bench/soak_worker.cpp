@@ -28,18 +28,22 @@ constexpr std::size_t window = 8;
 constexpr std::uint64_t patience = 250;
 constexpr std::uint64_t lease_length = 60;
 
-/// Requests that are remembered when they are over, so that a reply that comes late or again is recognised as a wrong one.
-constexpr std::size_t remembered_max = 4'096;
+/// Requests that are remembered when they are over, so that a reply that comes late or again is recognised as a wrong one: few
+/// are not sent, and so many of the others that all workers have them at the first rest, and add nothing after it.
+constexpr std::size_t unsent_max = 4'096;
+constexpr std::size_t replied_max = 512;
 
 /// The latest numbers that were put in.
 class recent_numbers {
 public:
+  explicit recent_numbers(std::size_t max) : max_(max) {}
+
   /// Returns whether it is new.
   bool insert(std::uint64_t number) {
     if (!numbers_.insert(number).second)
       return false;
     in_order_.push_back(number);
-    if (in_order_.size() > remembered_max) {
+    if (in_order_.size() > max_) {
       numbers_.erase(in_order_.front());
       in_order_.pop_front();
     }
@@ -49,6 +53,7 @@ public:
   [[nodiscard]] bool contains(std::uint64_t number) const { return numbers_.contains(number); }
 
 private:
+  std::size_t max_;
   std::unordered_set<std::uint64_t> numbers_;
   std::deque<std::uint64_t> in_order_;
 };
@@ -320,8 +325,8 @@ private:
   std::uint64_t now_ = 0;
   std::uint64_t last_number_ = 0;
   std::unordered_map<std::uint64_t, request> open_;
-  recent_numbers unsent_;
-  recent_numbers replied_;
+  recent_numbers unsent_{unsent_max};
+  recent_numbers replied_{replied_max};
 };
 
 } // namespace
