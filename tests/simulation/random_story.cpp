@@ -350,7 +350,7 @@ std::vector<std::string> random_story::trace() const {
     for (const auto& each : members_[index].user.notes())
       lines.push_back(name + ' ' + test::to_string(each));
     for (const auto& each : members_[index].book.batch_answers())
-      lines.push_back(name + ' ' + each);
+      lines.push_back((name + ' ').append(each));
     lines.push_back(name + " has" + to_string(members_[index].totals));
     if (const auto& server = members_[index].server; server != nullptr) {
       for (const auto& each : endpoints_of(index))
