@@ -98,6 +98,26 @@ void wait_until_seen(const tcp_fault_proxy& proxy, std::size_t count) {
   }
 }
 
+/// A client that comes later, and is carried.
+struct next_client {
+  plain_socket client;
+  plain_socket server;
+};
+
+/// Holds that the server has heard nothing, not even an end: had it been told, it would have been so before another client
+/// is served. Returns that one.
+next_client check_untold(connected& line) {
+  auto client = plain_socket::connect_to(line.proxy.port());
+  auto server = line.listener.accept();
+  client.send("served");
+  CHECK(read(server, 6) == "served");
+  const auto heard = line.server.receive_now();
+  CHECK_FALSE(heard.ended);
+  CHECK(heard.error == 0);
+  CHECK(heard.text.empty());
+  return {std::move(client), std::move(server)};
+}
+
 } // namespace
 
 TEST_CASE("without faults the proxy carries connections both ways, each apart, and their ends one by one") {
@@ -162,15 +182,7 @@ TEST_CASE("what a half-open connection swallows is taken, and nobody hears of it
   line.server.send("answer");
   CHECK(read(line.client, 6) == "answer");
   line.client.close();
-  // Had the server been told, it would have been so before the second client is served.
-  auto next = plain_socket::connect_to(line.proxy.port());
-  const auto to_next = line.listener.accept();
-  next.send("served");
-  CHECK(read(to_next, 6) == "served");
-  const auto heard = line.server.receive_now();
-  CHECK_FALSE(heard.ended);
-  CHECK(heard.error == 0);
-  CHECK(heard.text.empty());
+  check_untold(line);
 }
 
 TEST_CASE("a stalled connection takes no more than its buffers hold, and stays") {
@@ -259,18 +271,10 @@ TEST_CASE("nothing passes while the proxy is silent, and never on connections th
   CHECK(got.text.empty());
   CHECK(is_gone(read_all(meanwhile).error));
   static_cast<void>(line.listener.accept());
-  // Had the server been told, it would have been so before the next client is served.
-  auto next = plain_socket::connect_to(line.proxy.port());
-  const auto to_next = line.listener.accept();
-  next.send("served");
-  CHECK(read(to_next, 6) == "served");
-  const auto heard = line.server.receive_now();
-  CHECK_FALSE(heard.ended);
-  CHECK(heard.error == 0);
-  CHECK(heard.text.empty());
+  auto next = check_untold(line);
   line.proxy.reset_silenced_clients();
-  next.send("again");
-  CHECK(read(to_next, 5) == "again");
+  next.client.send("again");
+  CHECK(read(next.server, 5) == "again");
 }
 
 TEST_CASE("clients beyond the limit wait until one is gone") {
