@@ -11,6 +11,10 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
 
 # These reach this directory and those below, so neither CAF, nor Boost, nor a parent project sees them.
 add_compile_options(-Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+# Whatever nothing refers to is left out when something is linked: in a program what it does not use of a static library.
+set(optimised "$<CONFIG:Release,RelWithDebInfo,MinSizeRel>")
+add_compile_options("$<${optimised}:-ffunction-sections>" "$<${optimised}:-fdata-sections>")
+add_link_options("$<${optimised}:-Wl,--gc-sections>")
 if(ACTORWIRE_WERROR)
   add_compile_options(-Werror)
 endif()

@@ -5,6 +5,7 @@
 #   - Relative links lead to files that exist, and so do paths of files in back quotes.
 #   - Every message type has a row in docs/reference.md, and every row of a table as many cells as its head.
 #   - Every test that docs/answers.md names is in the file that it names.
+#   - The table of sizes in docs/performance.md is that of tests/size/budget.txt.
 #   - The table of states in docs/architecture.md is that of tests/unit/actors/state_table.txt.
 set -eu
 cd "$1"
@@ -98,6 +99,10 @@ awk '{ rest = $0; file = ""
 while IFS='	' read -r file test; do
   grep -qF "$test" "$file" || complain "docs/answers.md: no $test in $file"
 done <"$folder/tests"
+
+awk '/^<!-- sizes -->/ { inside = 1; next } inside && !/^[|]/ { inside = 0 } inside' docs/performance.md >"$folder/shown"
+tests/size/size_table.sh tests/size/budget.txt >"$folder/original"
+diff -u "$folder/original" "$folder/shown" >&2 || complain 'docs/performance.md: the table of sizes differs'
 
 # Rows of the table of states: | `event` | from, from, ... | to |
 awk -F ' *[|] *' '/^<!-- states -->/ { inside = 1 } inside && /^$/ { if (rows) inside = 0 }
