@@ -1,0 +1,271 @@
+// What does one message take on its way from an actor to another that sends it back, what does a lost connection take until
+// it is there again, and what do figures that are told? Both sides run on one thread, in a time of their own, so that the
+// number of instructions is the same in each run, however busy the machine is: instructions.sh has them counted, and compares
+// them with those that were kept. By itself this prints the time that they take.
+
+#include "arguments.hpp"
+#include "machine.hpp"
+#include "program.hpp"
+#include "stepped_program.hpp"
+
+#include <actorwire/messages/endpoint.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/requests.hpp>
+#include <actorwire/transports/transport_factory.hpp>
+
+#include <caf/event_based_actor.hpp>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace actorwire::bench {
+
+namespace {
+
+constexpr std::string_view usage = R"(usage: bench_paths [options]
+  --path NAME     only that path
+  --times N       how often it is gone, after a warm-up (2000)
+  --list          prints the names of all paths
+  --toolchain     prints what figures depend on
+  --smoke         a quick run that proves that everything works
+)";
+
+/// What an actor is to do, and has done.
+struct task {
+  std::uint64_t left = 0;
+  bool is_done = false;
+
+  /// One time is over; returns whether another is wanted.
+  bool go_on() {
+    if (--left > 0)
+      return true;
+    is_done = true;
+    return false;
+  }
+};
+
+caf::behavior echo(caf::event_based_actor* self, const connection_actor& connection) {
+  return {
+      [self, connection](received& data) {
+        tell(self, connection, cast{std::move(data.body), {}});
+      },
+      [](const state_changed&) {},
+      [](const data_lost&) {},
+      [](const connection_status&) {},
+      [](const opened&) {},
+      [](const peer_closing&) {},
+      [](const backpressure&) {},
+  };
+}
+
+/// Resets whoever says something.
+caf::behavior reset_it(caf::event_based_actor* self, const connection_actor& connection) {
+  return {
+      [self, connection](const received&) {
+        tell(self, connection, actorwire::close{close_mode::abort, std::chrono::seconds{1}});
+      },
+      [](const state_changed&) {},
+      [](const data_lost&) {},
+      [](const connection_status&) {},
+      [](const opened&) {},
+      [](const peer_closing&) {},
+      [](const backpressure&) {},
+  };
+}
+
+/// The next message leaves when the last is back.
+caf::behavior ping_pong(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
+                        const std::shared_ptr<task>& wanted, test::virtual_clock* time) {
+  tell(self, peer, subscribe{event_mask::data, credit_mode::automatic});
+  return {
+      [=, missing = std::size_t{message.size()}](const received& data) mutable {
+        missing -= std::min<std::size_t>(missing, data.body.size());
+        if (missing > 0)
+          return;
+        missing = message.size();
+        // A round trip takes time, or what is sent at a pace would never leave.
+        time->advance(std::chrono::microseconds{100});
+        if (wanted->go_on())
+          tell(self, peer, cast{message, {}});
+      },
+      [](const connection_status&) {},
+      [](const peer_closing&) {},
+  };
+}
+
+/// As soon as the connection is ready, it is lost again.
+caf::behavior lose(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
+                   const std::shared_ptr<task>& wanted) {
+  tell(self, peer, subscribe{event_mask::state, credit_mode::automatic});
+  return {
+      [=](const state_changed& change) {
+        if (change.to == connection_state::ready && wanted->go_on())
+          tell(self, peer, cast{message, {}});
+      },
+      // It may have been ready before anybody asked.
+      [=](const connection_status& now) {
+        if (now.state == connection_state::ready)
+          tell(self, peer, cast{message, {}});
+      },
+      [](const opened&) {},
+  };
+}
+
+caf::behavior watch(caf::event_based_actor* self, const connection_actor& peer, const std::shared_ptr<task>& wanted) {
+  tell(self, peer, stream_stats{std::chrono::milliseconds{10}});
+  return {
+      [=](const stats&) { wanted->go_on(); },
+      [](const connection_status&) {},
+  };
+}
+
+enum class kind : std::uint8_t { round_trips, losses, figures };
+
+struct path {
+  std::string_view name;
+  protocol proto;
+  kind what;
+  /// Bytes.
+  std::size_t message_size;
+  /// Other connections of the same program, which are idle.
+  std::size_t idle;
+};
+
+constexpr std::size_t small = 64;
+constexpr std::size_t large = 65'536;
+
+constexpr std::array paths{
+    path{"tcp", protocol::tcp, kind::round_trips, small, 0},
+    path{"tls", protocol::tls, kind::round_trips, small, 0},
+    path{"quic", protocol::quic, kind::round_trips, small, 0},
+    path{"tcp_64k", protocol::tcp, kind::round_trips, large, 0},
+    path{"tls_64k", protocol::tls, kind::round_trips, large, 0},
+    path{"quic_64k", protocol::quic, kind::round_trips, large, 0},
+    path{"tcp_among_500", protocol::tcp, kind::round_trips, small, 500},
+    path{"tcp_reconnect", protocol::tcp, kind::losses, small, 0},
+    path{"tcp_stats", protocol::tcp, kind::figures, small, 0},
+};
+
+class trial {
+public:
+  explicit trial(const path& chosen)
+    : chosen_(chosen), program_(to_string(chosen.proto), chosen.what == kind::losses ? reset_it : echo) {
+    for (std::size_t index = 0; index < chosen.idle; ++index)
+      idle_.push_back(play(program_.acquire(), 1));
+  }
+
+  /// Goes the path so many times, once it is warm. Returns how long that took.
+  std::chrono::nanoseconds run(std::uint64_t times) {
+    constexpr std::uint64_t warm_up = 50;
+    const auto peer = chosen_.what == kind::round_trips ? play(program_.acquire(), warm_up) : program_.acquire();
+    auto& wanted = *task_;
+    switch (chosen_.what) {
+      case kind::round_trips:
+        break;
+      case kind::losses:
+        spawn_beside(peer, lose, peer, message_, task_);
+        break;
+      case kind::figures:
+        spawn_beside(peer, watch, peer, task_);
+        break;
+    }
+    if (chosen_.what != kind::round_trips)
+      await(warm_up);
+    wanted = {times, false};
+    if (chosen_.what != kind::figures)
+      anonymous_tell(peer, cast{message_, {}});
+    const auto start = steady_clock::now();
+    actorwire_bench_counted(program_, wanted.is_done);
+    return steady_clock::now() - start;
+  }
+
+private:
+  /// Has it send so many messages, one after the other; the player goes on with the next.
+  connection_actor play(connection_actor peer, std::uint64_t times) {
+    spawn_beside(peer, ping_pong, peer, message_, task_, &program_.time());
+    anonymous_tell(peer, cast{message_, {}});
+    await(times);
+    return peer;
+  }
+
+  void await(std::uint64_t times) {
+    *task_ = {times, false};
+    program_.run_until(task_->is_done, grace_);
+  }
+
+  const path& chosen_;
+  /// Losses and figures take virtual time, and need no other thread.
+  std::chrono::milliseconds grace_{chosen_.what == kind::round_trips ? 50 : 0};
+  payload message_ = payload::copy_of(std::string(chosen_.message_size, 'x'));
+  std::shared_ptr<task> task_ = std::make_shared<task>();
+  stepped_program program_;
+  std::vector<connection_actor> idle_;
+};
+
+struct plan {
+  std::vector<path> chosen{paths.begin(), paths.end()};
+  std::uint64_t times = 2'000;
+  bool only_names = false;
+  bool only_toolchain = false;
+};
+
+plan parse(arguments words) {
+  plan wanted;
+  while (const auto option = words.next()) {
+    if (*option == "--path") {
+      const auto name = words.value();
+      const auto* const found = std::ranges::find(paths, name, &path::name);
+      if (found == paths.end())
+        throw usage_error("unknown path '" + std::string{name} + "'");
+      wanted.chosen = {*found};
+    } else if (*option == "--times")
+      wanted.times = words.number(std::uint64_t{1}, std::uint64_t{10'000'000});
+    else if (*option == "--list")
+      wanted.only_names = true;
+    else if (*option == "--toolchain")
+      wanted.only_toolchain = true;
+    else if (*option == "--smoke")
+      wanted.times = 5;
+    else
+      words.refuse();
+  }
+  std::erase_if(wanted.chosen, [](const path& one) { return !is_supported(one.proto); });
+  return wanted;
+}
+
+int run(arguments words) {
+  const auto wanted = parse(words);
+  if (wanted.only_toolchain) {
+    for (const auto& [name, value] : describe_machine())
+      if (name == "compiler" || name == "versions")
+        std::printf("%s: %s\n", name.c_str(), value.c_str());
+    return 0;
+  }
+  for (const auto& one : wanted.chosen) {
+    std::printf("%s", std::string{one.name}.c_str());
+    if (!wanted.only_names) {
+      const auto took = std::chrono::duration<double, std::micro>(trial{one}.run(wanted.times));
+      std::printf(" %.2f us", took.count() / static_cast<double>(wanted.times));
+    }
+    std::printf("\n");
+  }
+  return 0;
+}
+
+} // namespace
+
+} // namespace actorwire::bench
+
+int main(int count, char** words) {
+  using namespace actorwire::bench;
+  return run_program("bench_paths", usage, [&] { return run({count, words}); });
+}
