@@ -22,11 +22,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <optional>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -140,8 +138,7 @@ public:
     about_.emplace_back("noise", noise.so_far());
     report_.print(std::cout);
     std::cout << "\nnoise: " << about_.back().second << '\n';
-    if (!plan_.json_file.empty())
-      write_json();
+    report_.save(plan_.json_file, about_);
     return judge();
   }
 
@@ -257,13 +254,6 @@ private:
     about_.emplace_back("congestion control", congestion_control());
     about_.emplace_back("rounds", std::to_string(plan_.rounds) + " x " + std::to_string(plan_.seconds) + " s");
     print(about_);
-  }
-
-  void write_json() const {
-    std::ofstream file{plan_.json_file};
-    report_.write_json(file, about_);
-    if (!file.flush())
-      throw std::runtime_error("cannot write " + plan_.json_file);
   }
 
   [[nodiscard]] const std::string& congestion_control() const noexcept { return plan_.flood.congestion_control; }

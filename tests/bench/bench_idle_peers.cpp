@@ -8,6 +8,7 @@
 #include "machine.hpp"
 #include "posix.hpp"
 #include "program.hpp"
+#include "report.hpp"
 #include "returning_peers.hpp"
 
 #include <actorwire/actors/errors.hpp>
@@ -26,6 +27,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 namespace actorwire::bench {
 
@@ -38,6 +40,7 @@ constexpr std::string_view usage = R"(usage: bench_idle_peers [options]
   --burst N       reconnect_burst of the pool (100)
   --connecting N  max_connecting of the pool (64)
   --base-delay MS base_delay of the reconnection policy (1000)
+  --json FILE     writes the figures to FILE too
   --smoke         a quick run that proves that everything works
 Exit status: 0 if the promises were kept, 1 if not.
 )";
@@ -45,6 +48,7 @@ Exit status: 0 if the promises were kept, 1 if not.
 struct plan : returning_peers {
   std::uint32_t resets = 1'000;
   std::uint32_t connecting = 64;
+  std::string json_file{};
 };
 
 plan parse(arguments words) {
@@ -55,7 +59,9 @@ plan parse(arguments words) {
     else if (*option == "--connecting")
       wanted.connecting = words.number(1U, 1'000'000U);
     else if (*option == "--smoke")
-      wanted = {{200, std::chrono::milliseconds{50}, 100, 20}, 60, 16};
+      wanted = {{200, std::chrono::milliseconds{50}, 100, 20}, 60, 16, std::move(wanted.json_file)};
+    else if (*option == "--json")
+      wanted.json_file = words.value();
     else
       wanted.take(*option, words);
   }
@@ -76,7 +82,8 @@ public:
 
   /// Returns whether all promises were kept.
   bool run() {
-    print(describe_machine());
+    auto about = describe_machine();
+    print(about);
     std::printf("pool: %u attempts at once, %.0f reconnects per second, burst %u; base delay %lld ms, jitter %.1f\n",
                 plan_.connecting, plan_.rate, plan_.burst, static_cast<long long>(plan_.base_delay.count()),
                 plan_.policy().jitter);
@@ -90,7 +97,9 @@ public:
     connect_all(system, net);
     auto kept = plan_.judge_number();
     kept = reset_some(system, net) && kept;
-    std::printf("noise: %s\n", noise.so_far().c_str());
+    about.emplace_back("noise", noise.so_far());
+    std::printf("noise: %s\n", about.back().second.c_str());
+    figures_.save(plan_.json_file, about);
     caf::scoped_actor self{system};
     ask(self.operator->(), net.supervisor(), std::chrono::seconds{30},
         close{close_mode::abort, std::chrono::seconds{20}})
@@ -114,11 +123,14 @@ private:
       if (auto peer = net.acquire(uri_of(index, server_.port()), options); !peer)
         throw std::runtime_error("acquire: " + to_string(peer.error()));
     await(system, net, std::chrono::seconds{60}, [this](const pool_stats& now) { return now.ready == plan_.peers; });
-    std::printf("\n%u peers ready after %.2f s\n", plan_.peers, seconds_since(start));
+    const auto took = seconds_since(start);
+    std::printf("\n%u peers ready after %.2f s\n", plan_.peers, took);
+    note(std::to_string(plan_.peers) + " peers connected", "s", took);
 
     const auto after = settled_resident_bytes(::getpid());
-    std::printf("memory for each: %.0f B resident\n",
-                (static_cast<double>(after) - static_cast<double>(before)) / plan_.peers);
+    const auto each = (static_cast<double>(after) - static_cast<double>(before)) / plan_.peers;
+    std::printf("memory for each: %.0f B resident\n", each);
+    note("memory for each peer", "B", each);
   }
 
   bool reset_some(caf::actor_system& system, network& net) {
@@ -145,6 +157,8 @@ private:
     std::printf("connects in the busiest second: %zu, bound %.0f\n", most, rate_bound);
     std::printf("reconnects: %zu for %llu losses, %u peers failed\n", times.size(),
                 static_cast<unsigned long long>(last.losses), last.failed);
+    note(std::to_string(plan_.resets) + " reset at once, all ready again", "s", took);
+    note("connects in the busiest second", "1/s", static_cast<double>(most));
     const auto kept = took <= time_bound && static_cast<double>(most) <= rate_bound && last.failed == 0;
     std::printf("%s\n", kept ? "promises kept" : "PROMISES BROKEN");
     return kept;
@@ -169,12 +183,17 @@ private:
     }
   }
 
+  void note(std::string what, std::string unit, double value) {
+    figures_.record(figures_.add_question(std::move(what), std::move(unit), better::lower), 0, value);
+  }
+
   static double seconds_since(steady_clock::time_point start) {
     return std::chrono::duration<double>(steady_clock::now() - start).count();
   }
 
   plan plan_;
   accepting_process server_;
+  report figures_{{"actorwire"}, {}};
 };
 
 int run(arguments words) {

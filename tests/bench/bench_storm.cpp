@@ -7,6 +7,7 @@
 #include "machine.hpp"
 #include "posix.hpp"
 #include "program.hpp"
+#include "report.hpp"
 #include "returning_peers.hpp"
 #include "storm_checks.hpp"
 #include "storm_log.hpp"
@@ -31,6 +32,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace actorwire::bench {
@@ -45,6 +47,7 @@ constexpr std::string_view usage = R"(usage: bench_storm [options]
   --burst N         reconnect_burst of the second run (50)
   --seed N          of the network (1)
   --only open|gated one of the two runs
+  --json FILE       writes the figures to FILE too
   --smoke           a quick run that proves that everything works: what a busy machine breaks is an aim then
 Exit status: 0 if the promises were kept, 1 if not. Aims that are not met do not count.
 )";
@@ -56,6 +59,7 @@ struct plan : returning_peers {
   bool runs_gated = true;
   /// A busy machine breaks promises of time that a quiet one keeps.
   bool is_smoke = false;
+  std::string json_file{};
 };
 
 plan parse(arguments words) {
@@ -73,7 +77,9 @@ plan parse(arguments words) {
         throw usage_error("--only: 'open' or 'gated'");
       wanted.runs_open = which == "open";
       wanted.runs_gated = !wanted.runs_open;
-    } else if (*option == "--smoke") {
+    } else if (*option == "--json")
+      wanted.json_file = words.value();
+    else if (*option == "--smoke") {
       wanted.peers = 300;
       wanted.base_delay = std::chrono::milliseconds{200};
       wanted.reset_after = std::chrono::milliseconds{100};
@@ -119,7 +125,7 @@ public:
 
 class trial {
 public:
-  trial(const plan& wanted, bool is_open) : plan_(wanted), is_open_(is_open) {}
+  trial(const plan& wanted, bool is_open, report& figures) : plan_(wanted), is_open_(is_open), figures_(figures) {}
 
   /// Returns whether all promises were kept.
   bool run() {
@@ -148,6 +154,12 @@ public:
   }
 
 private:
+  /// Of two storms in one run the second is another round.
+  void note(std::string_view what, std::string unit, double value) const {
+    const auto text = std::string{is_open_ ? "gate wide open: " : "gate: "}.append(what);
+    figures_.record(figures_.find_or_add_question(text, std::move(unit), better::lower), 0, value);
+  }
+
   /// What is said of times, processors and memory.
   [[nodiscard]] std::string_view measured() const { return plan_.is_smoke ? "aim" : "promise"; }
 
@@ -193,6 +205,12 @@ private:
     std::printf("memory: %.1f MiB resident before, %.1f at its peak, %.1f after; heap in use %.1f and %.1f MiB\n\n",
                 mebibytes(resident_before), mebibytes(resident_peak), mebibytes(resident_after), mebibytes(heap_before),
                 mebibytes(heap_after));
+    note("all ready again", "s", std::chrono::duration<double>(log.last_ready() - what.killed_at).count());
+    note("CPU time of the program", "s", cpu);
+    note("resident memory at its peak", "MiB", mebibytes(resident_peak));
+    note("resident memory afterwards, against before", "%",
+         100 * mebibytes(resident_after) / mebibytes(resident_before));
+    note("attempts in the busiest second", "1/s", static_cast<double>(most_in_a_second(log.attempts())));
     auto kept = storm_checks{what, log}.run();
     kept = judge(cpu < 2.0, measured(), text_of("%.2f core-seconds of this process, below 2", cpu)) && kept;
     kept = judge(mebibytes(resident_after) <= mebibytes(resident_before) * 1.05 + 1, measured(),
@@ -267,6 +285,7 @@ private:
 
   plan plan_;
   bool is_open_;
+  report& figures_;
 };
 
 int run(int count, char** words) {
@@ -276,16 +295,20 @@ int run(int count, char** words) {
     return 0;
   }
   const auto wanted = parse(arguments{count, words});
-  print(describe_machine());
+  auto about = describe_machine();
+  print(about);
+  report figures{{"actorwire"}, {}};
   std::printf("base delay %lld ms, jitter %.1f, seed %llu\n", static_cast<long long>(wanted.base_delay.count()),
               reconnection_policy{}.jitter, static_cast<unsigned long long>(wanted.seed));
   const noise_meter noise;
   auto kept = wanted.judge_number();
   if (wanted.runs_open)
-    kept = trial{wanted, true}.run() && kept;
+    kept = trial{wanted, true, figures}.run() && kept;
   if (wanted.runs_gated)
-    kept = trial{wanted, false}.run() && kept;
-  std::printf("\nnoise: %s\n%s\n", noise.so_far().c_str(), kept ? "promises kept" : "PROMISES BROKEN");
+    kept = trial{wanted, false, figures}.run() && kept;
+  about.emplace_back("noise", noise.so_far());
+  figures.save(wanted.json_file, about);
+  std::printf("\nnoise: %s\n%s\n", about.back().second.c_str(), kept ? "promises kept" : "PROMISES BROKEN");
   return kept ? 0 : 1;
 }
 

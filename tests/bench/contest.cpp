@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstdio>
 #include <exception>
-#include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <utility>
@@ -36,8 +35,7 @@ void contest::run(const std::function<void()>& measure_round) {
   }
   about_.emplace_back("noise", noise.so_far());
   print();
-  if (!options_.json_file.empty())
-    write_json();
+  report_.save(options_.json_file, about_);
 }
 
 void contest::with_server(std::size_t index, int client_on, const std::vector<std::string>& arguments,
@@ -84,13 +82,6 @@ void contest::print() const {
     std::printf("  %-32s%16llu, checksum %016llx\n", std::string{contestants_[index].title}.c_str(),
                 static_cast<unsigned long long>(echoed_[index].bytes),
                 static_cast<unsigned long long>(echoed_[index].checksum));
-}
-
-void contest::write_json() const {
-  std::ofstream file{options_.json_file};
-  report_.write_json(file, about_);
-  if (!file.flush())
-    throw std::runtime_error("cannot write " + options_.json_file);
 }
 
 } // namespace actorwire::bench

@@ -60,7 +60,6 @@ public:
 private:
   void describe();
   void print() const;
-  void write_json() const;
 
   contest_options options_;
   std::vector<int> cpus_;
