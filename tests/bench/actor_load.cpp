@@ -1,5 +1,8 @@
 #include "actor_load.hpp"
 
+#include "actor_dialler.hpp"
+#include "actor_outcome.hpp"
+
 #include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/network.hpp>
 #include <actorwire/actors/system_config.hpp>
@@ -27,12 +30,14 @@ constexpr std::chrono::seconds patience{10};
 
 /// Bytes that are on their way at most while uploading.
 constexpr std::size_t window = std::size_t{4} << 20U;
+constexpr std::size_t messages_in_window = 1'000;
 
 network_options one_shard() {
   network_options options;
   options.shards = 1;
   options.drain_timeout = std::chrono::seconds{2};
   // A pool would spread so many connects to one endpoint over time, which is not what is measured.
+  options.pool.max_connections = 65'536;
   options.pool.reconnects_per_second = 1e6;
   options.pool.reconnect_burst = 1'000'000;
   return options;
@@ -47,26 +52,11 @@ double seconds_of_cpu() {
   return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
-double seconds_between(steady_clock::time_point from, steady_clock::time_point until) {
-  return std::chrono::duration<double>(until - from).count();
-}
-
 payload message_of(std::size_t size) {
   return payload::made_by(size, [](std::span<std::byte> room) {
     for (std::size_t index = 0; index < room.size(); ++index)
       room[index] = static_cast<std::byte>(index * 31);
   });
-}
-
-/// What an actor has come to, once it has.
-template <class Result>
-using outcome_of = std::shared_ptr<std::promise<Result>>;
-
-template <class Result>
-Result await(std::future<Result> told, std::chrono::nanoseconds limit) {
-  if (told.wait_for(limit) != std::future_status::ready)
-    throw std::runtime_error("the connection has stalled");
-  return told.get();
 }
 
 struct round_trips {
@@ -171,7 +161,8 @@ caf::behavior upload(caf::event_based_actor* self, const connection_actor& peer,
               self->quit();
             });
   };
-  for (std::size_t ahead = 0; ahead < std::max(streams.size(), window / message.size()); ++ahead)
+  const auto in_window = std::min(window / message.size(), messages_in_window);
+  for (std::size_t ahead = 0; ahead < std::max(streams.size(), in_window); ++ahead)
     (*push)(streams[ahead % streams.size()]);
   return {[](const connection_status&) {}};
 }
@@ -215,85 +206,6 @@ caf::behavior send_datagrams(caf::event_based_actor* self, const connection_acto
   return {[](const connection_status&) {}};
 }
 
-/// Connects and closes, again and again, until the time is over. Each is a peer of its own in the pool.
-class dialler : public std::enable_shared_from_this<dialler> {
-public:
-  dialler(caf::event_based_actor* self, supervisor_actor pool, const actor_load::settings& wanted,
-          outcome_of<double> told)
-    : self_(self),
-      pool_(std::move(pool)),
-      told_(std::move(told)),
-      duration_(wanted.duration),
-      remote_(parse_endpoint(wanted.uri).value()),
-      expects_sessions_(remote_.proto != protocol::tcp && wanted.transport.tls.session_resumption) {
-    options_.transport = wanted.transport;
-  }
-
-  void acquire_next() {
-    options_.reconnection.base_delay = std::chrono::milliseconds{1'000 + count_ % 1'000};
-    ask(self_, pool_, caf::infinite, acquire{remote_, options_})
-        .then([me = shared_from_this()](connection_actor& peer) { me->connect(peer); }, fails());
-  }
-
-private:
-  void connect(const connection_actor& peer) {
-    ask(self_, peer, caf::infinite, actorwire::connect{})
-        .then(
-            [me = shared_from_this(), peer](const connection_info& info) {
-              me->resumed_ += info.tls.resumed ? 1 : 0;
-              me->go_round(peer);
-            },
-            fails());
-  }
-
-  /// Sessions come with the first answer.
-  void go_round(const connection_actor& peer) {
-    tell(self_, peer, cast{payload::copy_of("hello"), {}});
-    ask(self_, peer, caf::infinite, actorwire::receive{})
-        .then([me = shared_from_this(), peer](const received&) { me->close(peer); }, fails());
-  }
-
-  void close(const connection_actor& peer) {
-    ask(self_, peer, caf::infinite, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
-        .then([me = shared_from_this()](const close_report&) { me->note_closed(); }, fails());
-  }
-
-  /// The first makes a session, and does not count.
-  void note_closed() {
-    const auto now = steady_clock::now();
-    if (count_++ == 0)
-      began_ = now;
-    if (now < began_ + duration_)
-      return acquire_next();
-    // The first makes a session.
-    const auto wanted = expects_sessions_ ? count_ - 1 : 0;
-    if (resumed_ != wanted)
-      return fail(std::to_string(resumed_) + " of " + std::to_string(count_) + " sessions were resumed");
-    told_->set_value(static_cast<double>(count_ - 1) / seconds_between(began_, now));
-    self_->quit();
-  }
-
-  std::function<void(const caf::error&)> fails() {
-    return [me = shared_from_this()](const caf::error& reason) { me->fail(to_string(to_transport_error(reason))); };
-  }
-
-  void fail(const std::string& why) {
-    told_->set_exception(std::make_exception_ptr(std::runtime_error{why}));
-    self_->quit();
-  }
-
-  caf::event_based_actor* self_;
-  supervisor_actor pool_;
-  outcome_of<double> told_;
-  std::chrono::nanoseconds duration_;
-  endpoint remote_;
-  acquire_options options_;
-  std::uint64_t count_ = 0;
-  std::uint64_t resumed_ = 0;
-  bool expects_sessions_;
-  steady_clock::time_point began_;
-};
-
 } // namespace
 
 class actor_load::parts {
@@ -308,7 +220,9 @@ public:
     options.transport = wanted.transport;
     options.transport.flow.write_limit = 2 * window;
     // A pool has one peer for equal options.
-    options.reconnection.base_delay = std::chrono::milliseconds{1'000 + ++peers};
+    ++peers;
+    options.reconnection.base_delay = std::chrono::milliseconds{1'000 + peers % 20'000};
+    options.reconnection.reset_after = std::chrono::milliseconds{10'000 + peers / 20'000};
     auto peer = net.acquire(wanted.uri, options);
     if (!peer)
       throw std::runtime_error(to_string(peer.error()));
@@ -380,7 +294,23 @@ actor_load::latency actor_load::measure_round_trips(std::size_t message_size) {
     return static_cast<double>(
         seen.micros.at(static_cast<std::size_t>(share * static_cast<double>(seen.micros.size() - 1))));
   };
-  return {at(0.5), at(0.99), seen.bytes};
+  return {at(0.5), at(0.99), quantiles_of(seen.micros, 1), seen.bytes};
+}
+
+double actor_load::measure_round_trips(std::size_t message_size, std::size_t connections) {
+  std::vector<connection_actor> peers;
+  while (peers.size() < connections)
+    peers.push_back(parts_->connect(wanted_));
+  std::vector<std::future<round_trips>> games;
+  for (const auto& peer : peers) {
+    auto told = std::make_shared<std::promise<round_trips>>();
+    games.push_back(told->get_future());
+    spawn_beside(peer, ping_pong, peer, message_of(message_size), wanted_.warm_up, wanted_.duration, told);
+  }
+  std::size_t count = 0;
+  for (auto& game : games)
+    count += await(std::move(game), wanted_.warm_up + wanted_.duration + patience).micros.size();
+  return static_cast<double>(count) / std::chrono::duration<double>(wanted_.duration).count();
 }
 
 actor_load::throughput actor_load::measure_upload(std::size_t message_size, std::size_t streams) {

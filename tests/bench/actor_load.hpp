@@ -1,6 +1,7 @@
 #pragma once
 
 #include "posix.hpp"
+#include "quantiles.hpp"
 #include "tls_identity.hpp"
 
 #include <actorwire/messages/transport_config.hpp>
@@ -32,10 +33,14 @@ public:
   struct latency {
     double p50_us = 0;
     double p99_us = 0;
+    quantiles spread_us;
     std::uint64_t bytes = 0;
   };
   /// Sends a message to a server that sends it back, waits for it, and sends the next.
   [[nodiscard]] latency measure_round_trips(std::size_t message_size);
+
+  /// The same over so many connections at once; round trips for each second.
+  [[nodiscard]] double measure_round_trips(std::size_t message_size, std::size_t connections);
 
   struct throughput {
     double megabytes_per_second = 0;

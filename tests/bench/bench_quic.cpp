@@ -7,6 +7,7 @@
 #include "contest.hpp"
 #include "contest_plan.hpp"
 #include "contest_questions.hpp"
+#include "count_questions.hpp"
 #include "identity_file.hpp"
 #include "load_client.hpp"
 #include "program.hpp"
@@ -21,6 +22,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,14 +33,16 @@ namespace actorwire::bench {
 namespace {
 
 constexpr std::string_view own_options = R"(  --idle N           idle connections (1000); 0 leaves that part out
-  --part PART        only that part: ping-pong, upload, streams, datagrams, handshakes, idle
+  --part PART        only that part: ping-pong, upload, streams, datagrams, handshakes, curves,
+                     counts, idle
   --rival RIVAL      only that rival: quic, tls, tcp, raw, udp
 )";
 constexpr std::string_view sides = R"(  --serve RIVAL --identity FILE [--cpu N] [--sink]
                      FILE holds a certificate for localhost and its key; prints its port, and ends with its standard input
 )";
 
-constexpr std::array<std::string_view, 6> parts{"ping-pong", "upload", "streams", "datagrams", "handshakes", "idle"};
+constexpr std::array<std::string_view, 8> parts{"ping-pong",  "upload", "streams", "datagrams",
+                                                "handshakes", "curves", "counts",  "idle"};
 
 struct plan : contest_plan {
   /// The only ones that are wanted; empty and null: all.
@@ -87,7 +91,23 @@ public:
   explicit comparison(plan wanted)
     : plan_(std::move(wanted)),
       contest_(plan_.contest, contestants(), {raw_tcp, over_tcp}),
-      report_(contest_.results()) {}
+      report_(contest_.results()) {
+    if (plan_.has_counts && call_counts::is_built())
+      counts_.emplace(contest_, "an upload");
+    std::erase_if(plan_.curve_connections, [](std::size_t count) { return count > connections_max; });
+    if (!plan_.has_curves)
+      return;
+    for (const auto count : plan_.curve_connections)
+      over_connections_.push_back(report_.add_question(std::to_string(plan_.contest.message_size) + " B round trips",
+                                                       "1/s", better::higher,
+                                                       curve_point{"connections", static_cast<double>(count)}));
+    for (const auto size : plan_.curve_sizes) {
+      const curve_point point{"bytes in a message", static_cast<double>(size)};
+      over_sizes_.push_back(report_.add_question("upload", "MB/s", better::higher, point));
+      sender_over_sizes_.push_back(
+          report_.add_question("upload, sender's CPU time for each GB", "s", better::lower, point));
+    }
+  }
 
   void run() {
     if (plan_.idle > 0)
@@ -109,6 +129,10 @@ private:
       for_each_rival([this](std::size_t index) { measure_datagrams(index); });
     if (is_wanted("handshakes"))
       for_each_rival([this](std::size_t index) { measure_handshakes(index); });
+    if (is_wanted("curves") && plan_.has_curves)
+      measure_curves();
+    if (is_wanted("counts") && counts_)
+      for_each_rival([this](std::size_t index) { measure_counts(index); });
     if (is_wanted("idle") && plan_.idle > 0)
       for_each_rival([this](std::size_t index) { measure_idle(index); });
   }
@@ -122,18 +146,23 @@ private:
     return words;
   }
 
+  [[nodiscard]] quic_contestant kind(std::size_t index) const {
+    return static_cast<quic_contestant>(find_rival(quic_rivals, contest_.contestants()[index].option)
+                                        - quic_rivals.data());
+  }
+
   template <class Body>
   void for_each_rival(Body body) {
     for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
-      if (plan_.rival == nullptr || plan_.rival == &quic_rivals[index])
+      if (plan_.rival == nullptr || plan_.rival == &quic_rivals[kind(index)])
         body(index);
   }
 
   void measure_ping_pong(std::size_t index, const latency_questions& asked, int client_on) {
-    if (index == raw_udp)
+    if (kind(index) == raw_udp)
       return;
     contest_.with_server(index, client_on, as_server(), [&](const load& wanted, const child_process&) {
-      if (index == raw_tcp) {
+      if (kind(index) == raw_tcp) {
         const auto figures = measure_round_trips(wanted);
         asked.record(index, figures);
         return contest_.add(index, figures.echoed);
@@ -143,11 +172,11 @@ private:
   }
 
   void measure_upload(std::size_t index) {
-    if (index == raw_tcp)
+    if (kind(index) == raw_tcp)
       return;
     contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
                          [&](const load& wanted, const child_process& server) {
-                           if (index == raw_udp) {
+                           if (kind(index) == raw_udp) {
                              const auto figures = measure_blast(wanted.port, wanted.duration);
                              report_.record(upload_, index, figures.megabytes_per_second);
                              return;
@@ -163,7 +192,7 @@ private:
 
   /// TCP and TLS have one stream, and no datagrams.
   void measure_many_streams(std::size_t index) {
-    if (index != over_quic)
+    if (kind(index) != over_quic)
       return;
     contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
                          [&](const load& wanted, const child_process&) {
@@ -173,7 +202,7 @@ private:
   }
 
   void measure_datagrams(std::size_t index) {
-    if (index != over_quic)
+    if (kind(index) != over_quic)
       return;
     contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
                          [&](const load& wanted, const child_process&) {
@@ -184,7 +213,7 @@ private:
   }
 
   void measure_handshakes(std::size_t index) {
-    if (index == raw_udp || index == raw_tcp)
+    if (kind(index) == raw_udp || kind(index) == raw_tcp)
       return;
     for (const auto is_resumed : {false, true})
       contest_.with_server(index, contest_.client_cpu(), as_server(), [&](const load& wanted, const child_process&) {
@@ -194,8 +223,64 @@ private:
       });
   }
 
+  void measure_counts(std::size_t index) {
+    if (kind(index) == raw_udp || kind(index) == raw_tcp)
+      return;
+    const call_counts counts;
+    const auto for_a_time = [&](const load& wanted, int quarters) {
+      auto settings = settings_for(index, wanted);
+      settings.duration = wanted.duration * quarters / 4;
+      return settings;
+    };
+    contest_.with_server(
+        index, contest_.client_cpu(), as_server(),
+        [&](const load& wanted, const child_process& server) {
+          const auto exchange = [&](int quarters) {
+            const auto bytes = actor_load{for_a_time(wanted, quarters)}.measure_round_trips(wanted.message_size).bytes;
+            return static_cast<double>(bytes) / static_cast<double>(wanted.message_size);
+          };
+          counts_->measure_round_trips(
+              index, server, counts, [&] { return exchange(1); }, [&] { return exchange(4); });
+        },
+        counts.environment());
+    contest_.with_server(
+        index, contest_.client_cpu(), as_server("--sink"),
+        [&](const load& wanted, const child_process&) {
+          const auto upload = [&](int quarters) {
+            return static_cast<double>(actor_load{for_a_time(wanted, quarters)}.measure_upload(plan_.chunk_size).bytes);
+          };
+          counts_->measure_stream(
+              index, counts, [&] { return upload(1); }, [&] { return upload(4); });
+        },
+        counts.environment());
+  }
+
+  void measure_curves() {
+    for (std::size_t point = 0; point < over_connections_.size(); ++point)
+      for_each_rival([&](std::size_t index) {
+        if (kind(index) == raw_udp || kind(index) == raw_tcp)
+          return;
+        contest_.with_server(index, contest_.client_cpu(), as_server(), [&](const load& wanted, const child_process&) {
+          report_
+              .record(over_connections_[point], index,
+                      loader(index, wanted).measure_round_trips(wanted.message_size, plan_.curve_connections[point]));
+        });
+      });
+    for (std::size_t point = 0; point < over_sizes_.size(); ++point)
+      for_each_rival([&](std::size_t index) {
+        if (kind(index) == raw_udp || kind(index) == raw_tcp)
+          return;
+        contest_.with_server(index, contest_.client_cpu(), as_server("--sink"),
+                             [&](const load& wanted, const child_process&) {
+                               const auto figures = loader(index, wanted).measure_upload(plan_.curve_sizes[point]);
+                               report_.record(over_sizes_[point], index, figures.megabytes_per_second);
+                               report_.record(sender_over_sizes_[point], index, figures.cpu_seconds_per_gigabyte);
+                             });
+      });
+  }
+
   void measure_idle(std::size_t index) {
-    if (index == raw_udp || index == raw_tcp)
+    if (kind(index) == raw_udp || kind(index) == raw_tcp)
       return;
     contest_.with_server(index, contest_.client_cpu(), as_server(),
                          [&](const load& wanted, const child_process& server) {
@@ -214,7 +299,7 @@ private:
 
   [[nodiscard]] actor_load::settings settings_for(std::size_t index, const load& wanted) const {
     actor_load::settings settings;
-    settings.uri = std::string{quic_rivals[index].option} + "://127.0.0.1:" + std::to_string(wanted.port);
+    settings.uri = std::string{contest_.contestants()[index].option} + "://127.0.0.1:" + std::to_string(wanted.port);
     settings.transport.tls.trust.text = identity_.certificate();
     settings.transport.tls.server_name = "localhost";
     settings.warm_up = wanted.warm_up;
@@ -228,9 +313,12 @@ private:
   static std::vector<contestant> contestants() {
     std::vector<contestant> all;
     for (const auto& each : quic_rivals)
-      all.push_back({each.option, each.title});
+      all.push_back({each.option, std::string{each.title}});
     return all;
   }
+
+  /// A handshake each; more would take longer than what is measured.
+  static constexpr std::size_t connections_max = 1'000;
 
   plan plan_;
   identity_file identity_;
@@ -250,6 +338,11 @@ private:
   std::size_t resumed_ =
       report_.add_question("connections one after the other, resumed handshakes", "1/s", better::higher);
   std::size_t server_idle_ = report_.add_question("server's memory for each idle connection", "B", better::lower);
+  std::optional<count_questions> counts_;
+  /// Points of curves, as in the plan.
+  std::vector<std::size_t> over_connections_;
+  std::vector<std::size_t> over_sizes_;
+  std::vector<std::size_t> sender_over_sizes_;
 };
 
 std::unique_ptr<echo_server> make_server(const plan& wanted) {

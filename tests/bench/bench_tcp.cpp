@@ -7,16 +7,20 @@
 #include "contest.hpp"
 #include "contest_plan.hpp"
 #include "contest_questions.hpp"
+#include "count_questions.hpp"
 #include "posix.hpp"
 #include "program.hpp"
+#include "setup_load.hpp"
 #include "tcp_rivals.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -31,8 +35,8 @@ constexpr std::string_view own_options = R"(  --connections N    connections tha
   --buffer BYTES     what raw Boost.Asio and caf::io read at once, when streaming (65536) and else (16384): both
 )";
 constexpr std::string_view sides =
-    R"(  --serve RIVAL [--cpu N]               raw, caf_io, actorwire_shard, actorwire_scheduler, actorwire_shared; prints its
-                                        port, and ends with its standard input
+    R"(  --serve RIVAL [--cpu N]               raw, caf_io, actorwire_shard, actorwire_scheduler, actorwire_shared,
+                                        actorwire_watched; prints its port, and ends with its standard input
   --load PORT [--cpu N] [--connections N] [--seconds S]
 )";
 
@@ -73,7 +77,16 @@ plan parse(arguments words) {
 class comparison {
 public:
   explicit comparison(plan wanted)
-    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), baselines()), report_(contest_.results()) {}
+    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), baselines()), report_(contest_.results()) {
+    for (auto& count : plan_.curve_connections)
+      count = affordable_connections(count);
+    auto& counts = plan_.curve_connections;
+    counts.erase(std::unique(counts.begin(), counts.end()), counts.end());
+    if (plan_.has_curves)
+      curves_.emplace(contest_, plan_.contest.message_size, plan_.curve_connections, plan_.curve_sizes);
+    if (plan_.has_counts && call_counts::is_built())
+      counts_.emplace(contest_, "an echoed stream");
+  }
 
   void run() {
     if (!is_built(rival::caf_io))
@@ -88,17 +101,25 @@ private:
     for_each_rival([this](std::size_t index) { measure_ping_pong(index, contest_.server_cpu(), same_core_); });
     if (contest_.has_two_cpus())
       for_each_rival([this](std::size_t index) { measure_ping_pong(index, contest_.client_cpu(), two_cores_); });
-    for_each_rival([this](std::size_t index) { measure_many(index); });
-    for_each_rival([this](std::size_t index) { measure_stream(index); });
+    for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
+      if (contest_.contestants()[index].option != shared_option)
+        measure_many(index);
+    for_each_rival([this](std::size_t index) { measure_stream(index, stream_); });
+    for_each_rival([this](std::size_t index) { measure_setups(index); });
+    if (curves_)
+      measure_curves();
+    if (counts_)
+      for_each_rival([this](std::size_t index) { measure_counts(index); });
     if (plan_.idle > 0)
       for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
-        measure_idle(index);
+        if (contest_.contestants()[index].option != watched_option)
+          measure_idle(index);
   }
 
   template <class Body>
   void for_each_rival(Body body) {
     for (std::size_t index = 0; index < contest_.contestants().size(); ++index)
-      if (contest_.contestants()[index].option != shared_option)
+      if (const auto option = contest_.contestants()[index].option; option != shared_option && option != watched_option)
         body(index);
   }
 
@@ -124,9 +145,42 @@ private:
     });
   }
 
-  void measure_stream(std::size_t index) {
+  void measure_stream(std::size_t index, const stream_questions& asked) {
     with_server(index, plan_.stream_buffer, contest_.client_cpu(),
-                [&](const load& wanted, const child_process& server) { stream_.measure(index, wanted, server); });
+                [&](const load& wanted, const child_process& server) { asked.measure(index, wanted, server); });
+  }
+
+  void measure_setups(std::size_t index) {
+    with_server(index, plan_.message_buffer, contest_.client_cpu(), [&](load wanted, const child_process& server) {
+      wanted.connections = setups_at_once;
+      setups_.measure(index, server, [&wanted] { return bench::measure_setups(wanted); });
+    });
+  }
+
+  void measure_counts(std::size_t index) {
+    const call_counts counts;
+    const auto messages = plan_.counted_messages;
+    contest_.with_server(
+        index, contest_.client_cpu(), {"--buffer", std::to_string(plan_.stream_buffer)},
+        [&](const load& wanted, const child_process& server) {
+          counts_->measure_round_trips(
+              index, server, counts, [&] { return exchange_messages(wanted, messages); },
+              [&] { return exchange_messages(wanted, 4 * messages); });
+          counts_->measure_stream(
+              index, counts, [&] { return stream_messages(wanted, plan_.chunk_size, messages); },
+              [&] { return stream_messages(wanted, plan_.chunk_size, 4 * messages); });
+        },
+        counts.environment());
+  }
+
+  void measure_curves() {
+    for (const auto& asked : curves_->round_trips)
+      for_each_rival([&](std::size_t index) {
+        with_server(index, plan_.message_buffer, contest_.client_cpu(),
+                    [&](const load& wanted, const child_process& server) { asked.measure(index, wanted, server); });
+      });
+    for (const auto& asked : curves_->streams)
+      for_each_rival([&](std::size_t index) { measure_stream(index, asked); });
   }
 
   void measure_idle(std::size_t index) {
@@ -145,7 +199,7 @@ private:
     std::vector<contestant> built;
     for (const auto& each : rival_names)
       if (is_built(each.which))
-        built.push_back({each.option, each.title});
+        built.push_back({each.option, std::string{each.title}});
     return built;
   }
 
@@ -156,6 +210,9 @@ private:
 
   /// Only its memory is of interest: it answers as actorwire_shard does.
   static constexpr std::string_view shared_option = "actorwire_shared";
+  /// Only what it does with many connections is of interest.
+  static constexpr std::string_view watched_option = "actorwire_watched";
+  static constexpr std::size_t setups_at_once = 16;
 
   plan plan_;
   contest contest_;
@@ -169,7 +226,10 @@ private:
   /// Tells costs apart that the client hides, and suffers less than all others when the machine has more to do.
   std::size_t cpu_time_ = report_.add_question(many_text_ + ", server's CPU time for each", "us", better::lower);
   stream_questions stream_{contest_, plan_.chunk_size};
+  setup_questions setups_{contest_, "connections"};
   idle_question idle_{contest_, plan_.idle};
+  std::optional<curve_questions> curves_;
+  std::optional<count_questions> counts_;
 };
 
 void load_alone(const plan& wanted) {

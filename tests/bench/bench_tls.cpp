@@ -7,6 +7,7 @@
 #include "contest.hpp"
 #include "contest_plan.hpp"
 #include "contest_questions.hpp"
+#include "count_questions.hpp"
 #include "handshake_load.hpp"
 #include "posix.hpp"
 #include "program.hpp"
@@ -16,8 +17,9 @@
 #include <gnutls/gnutls.h>
 #include <openssl/crypto.h>
 
-#include <chrono>
+#include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,7 +66,13 @@ plan parse(arguments words) {
 class comparison {
 public:
   explicit comparison(plan wanted)
-    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), {0, 1}), report_(contest_.results()) {}
+    : plan_(std::move(wanted)), contest_(plan_.contest, contestants(), {0, 1}), report_(contest_.results()) {
+    std::erase_if(plan_.curve_connections, [](std::size_t count) { return count > connections_max; });
+    if (plan_.has_curves)
+      curves_.emplace(contest_, plan_.contest.message_size, plan_.curve_connections, plan_.curve_sizes);
+    if (plan_.has_counts && call_counts::is_built())
+      counts_.emplace(contest_, "an echoed stream");
+  }
 
   void run() {
     if (plan_.idle > 0)
@@ -74,10 +82,16 @@ public:
 
 private:
   void measure_round() {
-    for_each_rival([this](std::size_t index) { measure_ping_pong(index); });
-    for_each_rival([this](std::size_t index) { measure_stream(index); });
+    for_each_rival([this](std::size_t index) { measure_ping_pong(index, contest_.server_cpu(), together_); });
+    if (contest_.has_two_cpus())
+      for_each_rival([this](std::size_t index) { measure_ping_pong(index, contest_.client_cpu(), apart_); });
+    for_each_rival([this](std::size_t index) { measure_stream(index, stream_); });
     for_each_rival([this](std::size_t index) { measure_handshakes(index, handshake_kind::full, full_); });
     for_each_rival([this](std::size_t index) { measure_handshakes(index, handshake_kind::resumed, resumed_); });
+    if (curves_)
+      measure_curves();
+    if (counts_)
+      for_each_rival([this](std::size_t index) { measure_counts(index); });
     if (plan_.idle > 0)
       for_each_rival([this](std::size_t index) { measure_idle(index); });
   }
@@ -88,34 +102,49 @@ private:
       body(index);
   }
 
-  void measure_ping_pong(std::size_t index) {
-    with_server(index, [&](const load& wanted, const child_process&) {
+  void measure_ping_pong(std::size_t index, int client, const latency_questions& asked) {
+    with_server(index, client, [&](const load& wanted, const child_process&) {
       const auto figures = measure_round_trips(wanted);
-      ping_pong_.record(index, figures);
+      asked.record(index, figures);
       contest_.add(index, figures.echoed);
     });
   }
 
-  void measure_stream(std::size_t index) {
-    with_server(index,
-                [&](const load& wanted, const child_process& server) { stream_.measure(index, wanted, server); });
+  void measure_stream(std::size_t index, const stream_questions& asked) {
+    with_server(index, [&](const load& wanted, const child_process& server) { asked.measure(index, wanted, server); });
   }
 
-  struct handshake_questions {
-    std::size_t rate = 0;
-    std::size_t cpu_time = 0;
-  };
-
-  void measure_handshakes(std::size_t index, handshake_kind kind, const handshake_questions& asked) {
+  void measure_handshakes(std::size_t index, handshake_kind kind, const setup_questions& asked) {
     with_server(index, [&](load wanted, const child_process& server) {
       wanted.connections = plan_.handshakes;
-      const auto before = server.cpu_time();
-      const auto figures = bench::measure_handshakes(wanted, client_, kind);
-      const auto used = std::chrono::duration<double, std::micro>(server.cpu_time() - before).count();
-      report_.record(asked.rate, index, figures.per_second);
-      report_.record(asked.cpu_time, index, used / static_cast<double>(figures.count));
-      contest_.add(index, figures.echoed);
+      asked.measure(index, server, [&] { return bench::measure_handshakes(wanted, client_, kind); });
     });
+  }
+
+  void measure_counts(std::size_t index) {
+    const call_counts counts;
+    const auto messages = plan_.counted_messages;
+    with_server(
+        index, contest_.client_cpu(),
+        [&](const load& wanted, const child_process& server) {
+          counts_->measure_round_trips(
+              index, server, counts, [&] { return exchange_messages(wanted, messages); },
+              [&] { return exchange_messages(wanted, 4 * messages); });
+          counts_->measure_stream(
+              index, counts, [&] { return stream_messages(wanted, plan_.chunk_size, messages / 4); },
+              [&] { return stream_messages(wanted, plan_.chunk_size, messages); });
+        },
+        counts.environment());
+  }
+
+  void measure_curves() {
+    for (const auto& asked : curves_->round_trips)
+      for_each_rival([&](std::size_t index) {
+        with_server(index,
+                    [&](const load& wanted, const child_process& server) { asked.measure(index, wanted, server); });
+      });
+    for (const auto& asked : curves_->streams)
+      for_each_rival([&](std::size_t index) { measure_stream(index, asked); });
   }
 
   void measure_idle(std::size_t index) {
@@ -126,33 +155,43 @@ private:
   }
 
   void with_server(std::size_t index, const std::function<void(load, const child_process&)>& body) {
-    contest_.with_server(index, contest_.client_cpu(), {}, [&](load wanted, const child_process& server) {
-      wanted.speak = [this](unique_fd socket) { return client_.open(std::move(socket)); };
-      body(std::move(wanted), server);
-    });
+    with_server(index, contest_.client_cpu(), body);
+  }
+
+  void with_server(std::size_t index, int client, const std::function<void(load, const child_process&)>& body,
+                   const std::vector<std::string>& environment = {}) {
+    contest_.with_server(
+        index, client, {},
+        [&](load wanted, const child_process& server) {
+          wanted.speak = [this](unique_fd socket) { return client_.open(std::move(socket)); };
+          body(std::move(wanted), server);
+        },
+        environment);
   }
 
   static std::vector<contestant> contestants() {
     std::vector<contestant> all;
     for (const auto& each : tls_rivals)
-      all.push_back({each.option, each.title});
+      all.push_back({each.option, std::string{each.title}});
     return all;
   }
 
-  static handshake_questions ask_handshakes(report& answers, const std::string& kind) {
-    return {answers.add_question(kind + " handshakes with a round trip", "1/s", better::higher),
-            answers.add_question(kind + " handshakes, server's CPU time for each", "us", better::lower)};
-  }
+  /// A handshake each; more would take longer than what is measured.
+  static constexpr std::size_t connections_max = 1'000;
 
   plan plan_;
   tls_client client_;
   contest contest_;
   report& report_;
-  latency_questions ping_pong_{report_, std::to_string(plan_.contest.message_size) + " B ping-pong, a core for each"};
+  const std::string ping_pong_ = std::to_string(plan_.contest.message_size) + " B ping-pong, ";
+  latency_questions together_{report_, ping_pong_ + "client and server on one core"};
+  latency_questions apart_{report_, ping_pong_ + "a core for each"};
   stream_questions stream_{contest_, plan_.chunk_size};
-  handshake_questions full_ = ask_handshakes(report_, "full");
-  handshake_questions resumed_ = ask_handshakes(report_, "resumed");
+  setup_questions full_{contest_, "full handshakes"};
+  setup_questions resumed_{contest_, "resumed handshakes"};
   idle_question idle_{contest_, plan_.idle};
+  std::optional<curve_questions> curves_;
+  std::optional<count_questions> counts_;
 };
 
 int run(arguments words) {

@@ -21,7 +21,8 @@ static std::array<unique_fd, 2> make_pipe() {
   return {unique_fd{ends[0]}, unique_fd{ends[1]}};
 }
 
-child_process::child_process(const std::vector<std::string>& arguments) {
+child_process::child_process(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
+                             const std::string& program) {
   auto input = make_pipe();
   auto output = make_pipe();
   std::vector<char*> words;
@@ -30,13 +31,19 @@ child_process::child_process(const std::vector<std::string>& arguments) {
   for (const auto& argument : arguments)
     words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
+  std::vector<char*> settings;
+  for (const auto& setting : environment)
+    settings.push_back(const_cast<char*>(setting.c_str()));
+  for (auto* inherited = ::environ; *inherited != nullptr; ++inherited)
+    settings.push_back(*inherited);
+  settings.push_back(nullptr);
 
   id_ = checked(::fork(), "fork");
   if (id_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(input[0].get(), STDIN_FILENO);
     ::dup2(output[1].get(), STDOUT_FILENO);
-    ::execv("/proc/self/exe", words.data());
+    ::execve(program.empty() ? "/proc/self/exe" : program.c_str(), words.data(), settings.data());
     ::_exit(127);
   }
   input_ = std::move(input[1]);
@@ -88,6 +95,11 @@ std::string child_process::read_line(std::chrono::milliseconds timeout) {
     if (read_more(deadline) == 0)
       throw std::runtime_error("process " + std::to_string(id_) + " ended too early");
   }
+}
+
+void child_process::write(std::string_view text) const {
+  while (!text.empty())
+    text.remove_prefix(static_cast<std::size_t>(checked(::write(input_.get(), text.data(), text.size()), "write")));
 }
 
 void child_process::finish() {

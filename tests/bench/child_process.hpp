@@ -6,14 +6,17 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace actorwire::bench {
 
-/// This program, started once more with other arguments. It ends when its standard input does, and dies with its parent.
+/// This program, started once more with other arguments, or another one. It ends when its standard input does, and dies with its parent.
 class child_process {
 public:
-  explicit child_process(const std::vector<std::string>& arguments);
+  /// Its environment is ours, with `environment` (NAME=VALUE) before it.
+  explicit child_process(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
+                         const std::string& program = {});
   child_process(const child_process&) = delete;
   child_process& operator=(const child_process&) = delete;
   /// Ends the process, by force if need be.
@@ -26,6 +29,9 @@ public:
 
   /// The next line that the process prints. *Errors:* throws after `timeout`, and when it ended.
   [[nodiscard]] std::string read_line(std::chrono::milliseconds timeout);
+
+  /// Writes to its standard input. *Errors:* throws when it has ended.
+  void write(std::string_view text) const;
 
   /// Asks the process to end. *Errors:* throws if it does not within 10 s, or reports a failure.
   void finish();

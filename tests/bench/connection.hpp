@@ -22,6 +22,9 @@ public:
 
   [[nodiscard]] virtual int fd() const noexcept = 0;
 
+  /// Goes on with what comes before the first byte, as far as it can; returns whether it is complete.
+  virtual bool handshake() { return true; }
+
   /// Reads what is there, up to the size of `into`; 0 if nothing is.
   virtual std::size_t read_some(std::span<std::byte> into) = 0;
   /// Whether `read_some` would find something, although the socket may not say so.

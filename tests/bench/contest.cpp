@@ -19,11 +19,29 @@ static std::vector<std::string> titles_of(const std::vector<contestant>& contest
   return titles;
 }
 
+/// And ours as another build has them, if there is one.
+static std::vector<contestant> with_earlier(std::vector<contestant> contestants, const std::string& before) {
+  if (!before.empty())
+    for (std::size_t index = 0, count = contestants.size(); index < count; ++index)
+      if (const auto& now = contestants[index]; now.title.starts_with("actorwire"))
+        contestants.push_back({now.option, "before: " + now.title, before});
+  return contestants;
+}
+
+/// And the first of those that are from before.
+static std::vector<std::size_t> with_first_earlier(std::vector<std::size_t> baselines,
+                                                   const std::vector<contestant>& contestants) {
+  const auto first = std::ranges::find_if(contestants, [](const contestant& one) { return !one.program.empty(); });
+  if (first != contestants.end())
+    baselines.push_back(static_cast<std::size_t>(first - contestants.begin()));
+  return baselines;
+}
+
 contest::contest(contest_options options, std::vector<contestant> contestants, std::vector<std::size_t> baselines)
   : options_(std::move(options)),
     cpus_(allowed_cpus()),
-    contestants_(std::move(contestants)),
-    report_(titles_of(contestants_), std::move(baselines)),
+    contestants_(with_earlier(std::move(contestants), options_.before)),
+    report_(titles_of(contestants_), with_first_earlier(std::move(baselines), contestants_)),
     echoed_(contestants_.size()) {}
 
 void contest::run(const std::function<void()>& measure_round) {
@@ -39,12 +57,13 @@ void contest::run(const std::function<void()>& measure_round) {
 }
 
 void contest::with_server(std::size_t index, int client_on, const std::vector<std::string>& arguments,
-                          const std::function<void(load, const child_process&)>& body) const {
+                          const std::function<void(load, const child_process&)>& body,
+                          const std::vector<std::string>& environment) const {
   std::vector<std::string> words{"--serve",      std::string{contestants_[index].option},
                                  "--cpu",        std::to_string(server_cpu()),
                                  "--congestion", options_.congestion_control};
   words.insert(words.end(), arguments.begin(), arguments.end());
-  child_process server{words};
+  child_process server{words, environment, contestants_[index].program};
   load wanted;
   wanted.port = static_cast<std::uint16_t>(std::stoul(server.read_line(std::chrono::seconds{10})));
   wanted.congestion_control = options_.congestion_control;
@@ -55,7 +74,7 @@ void contest::with_server(std::size_t index, int client_on, const std::vector<st
   try {
     body(wanted, server);
   } catch (const std::exception& failure) {
-    throw std::runtime_error(std::string{contestants_[index].title} + ": " + failure.what());
+    throw std::runtime_error(contestants_[index].title + ": " + failure.what());
   }
   server.finish();
 }
@@ -79,7 +98,7 @@ void contest::print() const {
   report_.print(std::cout);
   std::cout << "\nnoise: " << about_.back().second << "\nechoed bytes, each of them checked:\n";
   for (std::size_t index = 0; index < contestants_.size(); ++index)
-    std::printf("  %-32s%16llu, checksum %016llx\n", std::string{contestants_[index].title}.c_str(),
+    std::printf("  %-32s%16llu, checksum %016llx\n", contestants_[index].title.c_str(),
                 static_cast<unsigned long long>(echoed_[index].bytes),
                 static_cast<unsigned long long>(echoed_[index].checksum));
 }

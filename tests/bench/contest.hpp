@@ -17,7 +17,9 @@ namespace actorwire::bench {
 /// A server that is measured: what this program is told to `--serve`, and its name in the report.
 struct contestant {
   std::string_view option;
-  std::string_view title;
+  std::string title;
+  /// Which program it is served by; empty: this one.
+  std::string program{};
 };
 
 struct contest_options {
@@ -31,6 +33,9 @@ struct contest_options {
   facts about;
   /// Where every single value goes too; empty: nowhere.
   std::string json_file;
+  /// This benchmark as another build has it, a program: its servers that are ours run beside those of this one, so that a change is
+  /// measured against what was before it; empty: none.
+  std::string before;
 };
 
 /// Rivals side by side: each a process of its own on one core, loaded by this process on another. Rounds go over all of
@@ -44,9 +49,10 @@ public:
   void run(const std::function<void()>& measure_round);
 
   /// Has a rival serve while `body` loads it from the CPU `client_on`. A new process for each measurement: none inherits
-  /// the memory or the threads of another. `arguments` are for that process.
+  /// the memory or the threads of another. `arguments` and `environment` are for that process.
   void with_server(std::size_t index, int client_on, const std::vector<std::string>& arguments,
-                   const std::function<void(load, const child_process&)>& body) const;
+                   const std::function<void(load, const child_process&)>& body,
+                   const std::vector<std::string>& environment = {}) const;
 
   /// Adds to what the rival has echoed.
   void add(std::size_t index, const verified& echoed);

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace actorwire::bench {
 
@@ -17,6 +19,13 @@ struct contest_plan {
   std::size_t chunk_size = 65'536;
   /// Where the one side runs that profilers want alone; -1: anywhere.
   int cpu = -1;
+  /// Whether curves over connections and sizes are wanted, which take long.
+  bool has_curves = false;
+  /// Whether calls are to be counted, and in how many messages.
+  bool has_counts = false;
+  std::uint64_t counted_messages = 4'000;
+  std::vector<std::size_t> curve_connections{1, 10, 100, 1'000, 10'000};
+  std::vector<std::size_t> curve_sizes{64, 1'024, 16'384, 65'536, 262'144, 1'048'576};
 
   /// Takes an option that all contests share, or throws `usage_error`.
   void take(std::string_view option, arguments& words);

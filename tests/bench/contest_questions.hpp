@@ -5,7 +5,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace actorwire::bench {
 
@@ -17,11 +20,12 @@ public:
       p50_(answers.add_question(text + ", p50", "us", better::lower)),
       p99_(answers.add_question(text + ", p99", "us", better::lower)) {}
 
-  /// `Figures` are those of a client: with `p50_us` and `p99_us`.
+  /// `Figures` are those of a client: with `p50_us`, `p99_us` and `spread_us`.
   template <class Figures>
   void record(std::size_t rival, const Figures& figures) const {
     answers_.record(p50_, rival, figures.p50_us);
     answers_.record(p99_, rival, figures.p99_us);
+    answers_.record_quantiles(p50_, rival, figures.spread_us);
   }
 
 private:
@@ -35,10 +39,16 @@ private:
 class stream_questions {
 public:
   stream_questions(contest& all, std::size_t chunk_size)
+    : stream_questions(all, chunk_size, "echoed stream, chunks of " + std::to_string(chunk_size / 1'024) + " KiB", {}) {
+  }
+
+  /// One of several chunk sizes.
+  stream_questions(contest& all, std::size_t chunk_size, const std::string& text, std::optional<curve_point> point)
     : all_(all),
       chunk_size_(chunk_size),
-      rate_(all.results().add_question(text(), "MB/s", better::higher)),
-      cpu_time_(all.results().add_question(text() + ", server's CPU time for each GB", "ms", better::lower)) {}
+      rate_(all.results().add_question(text, "MB/s", better::higher, point)),
+      cpu_time_(all.results().add_question(text + ", server's CPU time for each GB", "ms", better::lower,
+                                           std::move(point))) {}
 
   void measure(std::size_t rival, load wanted, const child_process& server) const {
     wanted.message_size = chunk_size_;
@@ -51,14 +61,81 @@ public:
   }
 
 private:
-  [[nodiscard]] std::string text() const {
-    return "echoed stream, chunks of " + std::to_string(chunk_size_ / 1'024) + " KiB";
-  }
-
   contest& all_;
   std::size_t chunk_size_;
   std::size_t rate_;
   std::size_t cpu_time_;
+};
+
+/// How many connections a rival sets up, each with a round trip, and what time of its CPU each takes.
+class setup_questions {
+public:
+  setup_questions(contest& all, const std::string& what)
+    : all_(all),
+      rate_(all.results().add_question(what + " with a round trip", "1/s", better::higher)),
+      cpu_time_(all.results().add_question(what + ", server's CPU time for each", "us", better::lower)) {}
+
+  /// `Measure` returns `setup_figures`.
+  template <class Measure>
+  void measure(std::size_t rival, const child_process& server, Measure measure) const {
+    const auto before = server.cpu_time();
+    const auto figures = measure();
+    const auto used = std::chrono::duration<double, std::micro>(server.cpu_time() - before).count();
+    all_.results().record(rate_, rival, figures.per_second);
+    all_.results().record(cpu_time_, rival, used / static_cast<double>(figures.count));
+    all_.add(rival, figures.echoed);
+  }
+
+private:
+  contest& all_;
+  std::size_t rate_;
+  std::size_t cpu_time_;
+};
+
+/// Round trips a second over so many connections, and what time of a rival's CPU each takes: a point of two curves.
+class connections_questions {
+public:
+  connections_questions(contest& all, std::size_t message_size, std::size_t connections)
+    : all_(all),
+      connections_(connections),
+      rate_(add(message_size, "", "1/s", better::higher)),
+      cpu_time_(add(message_size, ", server's CPU time for each", "us", better::lower)) {}
+
+  void measure(std::size_t rival, load wanted, const child_process& server) const {
+    wanted.connections = connections_;
+    const auto before = server.cpu_time();
+    const auto figures = measure_round_trips(wanted);
+    const auto used = std::chrono::duration<double, std::micro>(server.cpu_time() - before).count();
+    all_.results().record(rate_, rival, figures.per_second);
+    all_.results().record(cpu_time_, rival,
+                          used * static_cast<double>(wanted.message_size) / static_cast<double>(figures.echoed.bytes));
+    all_.add(rival, figures.echoed);
+  }
+
+private:
+  [[nodiscard]] std::size_t add(std::size_t message_size, const char* what, const char* unit, better direction) const {
+    return all_.results().add_question(std::to_string(message_size) + " B round trips" + what, unit, direction,
+                                       curve_point{"connections", static_cast<double>(connections_)});
+  }
+
+  contest& all_;
+  std::size_t connections_;
+  std::size_t rate_;
+  std::size_t cpu_time_;
+};
+
+/// The points of the curves, where curves are wanted.
+struct curve_questions {
+  curve_questions(contest& all, std::size_t message_size, const std::vector<std::size_t>& connections,
+                  const std::vector<std::size_t>& chunk_sizes) {
+    for (const auto count : connections)
+      round_trips.emplace_back(all, message_size, count);
+    for (const auto size : chunk_sizes)
+      streams.emplace_back(all, size, "echoed stream", curve_point{"bytes in a chunk", static_cast<double>(size)});
+  }
+
+  std::vector<connections_questions> round_trips;
+  std::vector<stream_questions> streams;
 };
 
 /// What memory a rival takes for each connection that says nothing.

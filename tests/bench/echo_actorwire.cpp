@@ -13,6 +13,7 @@
 #include <caf/event_based_actor.hpp>
 #include <caf/send.hpp>
 
+#include <chrono>
 #include <iostream>
 #include <memory>
 #include <stdexcept>
@@ -43,7 +44,13 @@ caf::behavior echo(caf::event_based_actor* self, const connection_actor& connect
       [](const opened&) {},
       [](const peer_closing&) {},
       [](const backpressure&) {},
+      [](const stats&) {},
   };
+}
+
+caf::behavior echo_watched(caf::event_based_actor* self, const connection_actor& connection) {
+  tell(self, connection, stream_stats{std::chrono::milliseconds{10}});
+  return echo(self, connection);
 }
 
 /// Throws away what comes, and counts the datagrams: whoever says "count" on stream 0 is told how many there were.
@@ -119,6 +126,8 @@ private:
   result<listening> listen(rival variant, const std::string& uri, const listen_config& config) {
     if (variant == rival::actorwire_shard)
       return network_.listen(uri, echo, config);
+    if (variant == rival::actorwire_watched)
+      return network_.listen(uri, echo_watched, config);
     receiver_ =
         variant == rival::actorwire_shared ? network_.spawn_on_shard(0, echo_to_all) : system_.spawn(spawn_for_each);
     return network_.listen(uri, receiver_, config);

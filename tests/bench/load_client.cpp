@@ -102,13 +102,13 @@ private:
     const auto seconds = std::chrono::duration<double>(end - start_).count();
     if (latencies_.empty() || seconds <= 0)
       throw std::runtime_error("no round trip was measured; the duration is too short");
+    std::ranges::sort(latencies_);
     const auto quantile_us = [this](double share) {
-      const auto at =
-          latencies_.begin() + static_cast<std::ptrdiff_t>(share * static_cast<double>(latencies_.size() - 1));
-      std::ranges::nth_element(latencies_, at);
-      return static_cast<double>(*at) / 1e3;
+      const auto at = static_cast<std::size_t>(share * static_cast<double>(latencies_.size() - 1));
+      return static_cast<double>(latencies_[at]) / 1e3;
     };
-    return {static_cast<double>(latencies_.size()) / seconds, quantile_us(0.5), quantile_us(0.99), echoed_};
+    return {static_cast<double>(latencies_.size()) / seconds, quantile_us(0.5), quantile_us(0.99),
+            quantiles_of(latencies_, 1e3), echoed_};
   }
 
   const load& wanted_;
@@ -125,7 +125,10 @@ private:
 class stream_load {
 public:
   explicit stream_load(const load& wanted)
-    : wanted_(wanted), to_(open(wanted)), outgoing_(wanted.message_size), incoming_(wanted.message_size * 4) {
+    : wanted_(wanted),
+      to_(open(wanted)),
+      outgoing_(wanted.message_size),
+      incoming_(wanted.message_size * std::max(least_messages, read_ahead / wanted.message_size)) {
     fill_pattern(outgoing_);
     events_.add(to_->fd(), interest_, 0);
   }
@@ -167,6 +170,10 @@ private:
 
   /// Enough to keep two processes busy, and so little that no server needs back-pressure to survive.
   static constexpr std::uint64_t window = 2U << 20U;
+
+  /// What is read at once: so many bytes, but so many messages at least.
+  static constexpr std::size_t read_ahead = 262'144;
+  static constexpr std::size_t least_messages = 4;
 
   /// The message that is begun is always finished.
   [[nodiscard]] bool may_send(bool ending) const noexcept {

@@ -2,6 +2,7 @@
 
 #include "connection.hpp"
 #include "posix.hpp"
+#include "quantiles.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -40,6 +41,7 @@ struct round_trip_figures {
   double per_second = 0;
   double p50_us = 0;
   double p99_us = 0;
+  quantiles spread_us;
   verified echoed;
 };
 

@@ -42,9 +42,14 @@ std::vector<int> allowed_cpus() {
 }
 
 void pin_to_cpu(int cpu) {
+  allow_cpus({cpu});
+}
+
+void allow_cpus(const std::vector<int>& cpus) {
   cpu_set_t set;
   CPU_ZERO(&set);
-  CPU_SET(static_cast<std::size_t>(cpu), &set);
+  for (const auto cpu : cpus)
+    CPU_SET(static_cast<std::size_t>(cpu), &set);
   checked(::sched_setaffinity(0, sizeof set, &set), "sched_setaffinity");
 }
 

@@ -47,6 +47,8 @@ Number checked(Number value, const char* what) {
 
 /// Lets the calling thread, and the threads and processes that it makes from now on, run on one CPU only.
 void pin_to_cpu(int cpu);
+/// The same for several.
+void allow_cpus(const std::vector<int>& cpus);
 
 /// Allows as many open files as the hard limit does, and returns that number.
 std::size_t raise_file_limit();

@@ -21,6 +21,7 @@ std::unique_ptr<echo_server> make_tcp_server(rival which, std::size_t buffer_siz
     case rival::actorwire_shard:
     case rival::actorwire_scheduler:
     case rival::actorwire_shared:
+    case rival::actorwire_watched:
       return make_actorwire_server(which);
   }
   throw std::invalid_argument("this build does not have that server");

@@ -22,6 +22,8 @@ enum class rival : std::uint8_t {
   actorwire_scheduler,
   /// One actor beside the connections serves all of them. Only for the memory that a connection takes by itself.
   actorwire_shared,
+  /// Like `actorwire_shard`, and each actor is sent the figures of its connection every 10 ms. Only for what that costs.
+  actorwire_watched,
 };
 
 struct rival_name {
@@ -30,12 +32,13 @@ struct rival_name {
   std::string_view title;
 };
 
-inline constexpr std::array<rival_name, 5> rival_names{{
+inline constexpr std::array<rival_name, 6> rival_names{{
     {rival::raw, "raw", "raw Boost.Asio"},
     {rival::caf_io, "caf_io", "caf::io broker"},
     {rival::actorwire_shard, "actorwire_shard", "actorwire, actor on its shard"},
     {rival::actorwire_scheduler, "actorwire_scheduler", "actorwire, actor on scheduler"},
     {rival::actorwire_shared, "actorwire_shared", "actorwire, one actor for all"},
+    {rival::actorwire_watched, "actorwire_watched", "actorwire, figures every 10 ms"},
 }};
 
 /// Whether this build has the rival: caf::io is optional.

@@ -23,7 +23,7 @@ public:
 
   /// Goes on with the handshake as far as it can; returns whether it is complete.
   /// *Errors:* throws when it fails, and when it did not agree on TLS 1.3 with AES-128-GCM.
-  bool handshake();
+  bool handshake() override;
   [[nodiscard]] bool is_resumed() const;
   /// The newest ticket; it comes some time after the handshake, before the server's first bytes.
   [[nodiscard]] tls_ticket ticket() const;
