@@ -1,0 +1,63 @@
+"""What is made of figures, tried on figures that everybody can check by heart."""
+
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+sys.dont_write_bytecode = True
+
+import chart
+import figures
+
+
+def entry(rival, rounds, better="higher", question="speed", **more):
+    return {"question": question, "unit": "1/s", "better": better, "rival": rival, "rounds": rounds, **more}
+
+
+class FiguresTest(unittest.TestCase):
+    def test_rounds_of_several_runs_stand_behind_each_other(self):
+        joined = figures.join(
+            [
+                {"noise": "none", "results": [entry("a", [1]), entry("a", [5], question="memory")]},
+                {"noise": "some", "results": [entry("a", [2]), entry("b", [3])]},
+            ]
+        )
+        rounds = {(one["question"], one["rival"]): one["rounds"] for one in joined["results"]}
+        self.assertEqual(rounds, {("speed", "a"): [1, 2], ("memory", "a"): [5], ("speed", "b"): [3]})
+        self.assertEqual(joined["noise"], "none; some")
+
+    def test_points_of_a_curve_are_not_joined(self):
+        run = {"results": [entry("a", [1], at=1, axis="connections"), entry("a", [2], at=10, axis="connections")]}
+        joined = figures.Figures(figures.join([run, run]))
+        self.assertEqual([(one.at, one.rounds) for one in joined.points_of("speed")], [(1, [1, 1]), (10, [2, 2])])
+        self.assertEqual(joined.questions, [])
+
+    def test_an_advantage_is_that_within_a_round(self):
+        ours = figures.Series(entry("a", [10, 100, 30]))
+        theirs = figures.Series(entry("b", [5, 50, 10]))
+        self.assertEqual(figures.advantage(ours, theirs), 2)
+
+    def test_less_is_an_advantage_where_less_is_better(self):
+        ours = figures.Series(entry("a", [2, 2], better="lower"))
+        theirs = figures.Series(entry("b", [3, 3], better="lower"))
+        self.assertEqual(figures.advantage(ours, theirs), 1.5)
+
+    def test_a_run_that_was_too_short_for_a_figure_counts_as_none(self):
+        told = figures.Figures({"results": [entry("a", [None, 4]), entry("b", [None])]})
+        self.assertEqual([(one.rival, one.rounds) for one in told.series], [("a", [4])])
+
+    def test_numbers_have_three_digits(self):
+        shown = [figures.number(value) for value in (0.123, 12.34, 123.4, 1234.5)]
+        self.assertEqual(shown, ["0.12", "12.3", "123", "1,234"])
+
+    def test_pictures_escape_what_they_are_told(self):
+        series = [figures.Series(entry("a<b", [1, 2]))]
+        self.assertIn("a&lt;b", chart.bars([("x & y", series)], chart.colours_of(["a<b"]), figures.number))
+
+    def test_a_curve_of_one_point_is_drawn(self):
+        series = [figures.Series(entry("a", [3], at=7, axis="connections"))]
+        self.assertIn("<polyline", chart.curves("speed", "connections", series, chart.colours_of(["a"]), figures.number))
+
+
+unittest.main()
