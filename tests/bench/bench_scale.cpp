@@ -108,7 +108,6 @@ plan parse(arguments words) {
     else
       words.refuse();
   }
-  wanted.most_tcp = affordable_connections(wanted.most_tcp + busy_connections) - busy_connections;
   return wanted;
 }
 
@@ -181,6 +180,10 @@ struct questions {
 class trial {
 public:
   explicit trial(plan wanted) : plan_(std::move(wanted)) {
+    if (plan_.only != "quic") {
+      const auto room = affordable_connections(plan_.most_tcp + busy_connections);
+      plan_.most_tcp = room > busy_connections ? room - busy_connections : 1;
+    }
     for (std::size_t count = 1; count < std::max(plan_.most_tcp, plan_.most_quic); count *= 10)
       add_point(count);
     add_point(std::min(plan_.most_tcp, plan_.most_quic));

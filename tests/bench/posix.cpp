@@ -67,7 +67,8 @@ std::size_t affordable_connections(std::size_t wanted) {
   if (limit >= wanted + reserve)
     return wanted;
   const auto count = limit > reserve ? limit - reserve : 1;
-  std::printf("note: the limit of open files (%zu) has room for %zu of %zu connections\n", limit, count, wanted);
+  // Standard output may be what a parent reads.
+  std::fprintf(stderr, "note: the limit of open files (%zu) has room for %zu of %zu connections\n", limit, count, wanted);
   return count;
 }
 

@@ -53,7 +53,7 @@ void allow_cpus(const std::vector<int>& cpus);
 /// Allows as many open files as the hard limit does, and returns that number.
 std::size_t raise_file_limit();
 
-/// How many of `wanted` connections the limit of open files has room for; prints a message if these are fewer.
+/// How many of `wanted` connections the limit of open files has room for; says on standard error if these are fewer.
 [[nodiscard]] std::size_t affordable_connections(std::size_t wanted);
 
 /// Resident memory of a process, bytes, once it has stopped to change; waits 3 s for that at most.
