@@ -4,6 +4,7 @@
 // them with those that were kept. By itself this prints the time that they take.
 
 #include "arguments.hpp"
+#include "loaded_libraries.hpp"
 #include "machine.hpp"
 #include "program.hpp"
 #include "stepped_program.hpp"
@@ -242,12 +243,29 @@ plan parse(arguments words) {
   return wanted;
 }
 
+void print_libraries(const char* title, const std::vector<std::string_view>& beginnings) {
+  std::string names;
+  for (const auto& name : loaded_libraries(beginnings))
+    names.append(names.empty() ? "" : ", ").append(name);
+  std::printf("%s: %s\n", title, names.c_str());
+}
+
+/// What instructions depend on, besides what is counted: not the version of actorwire.
+void print_toolchain() {
+  for (const auto& [name, value] : describe_machine())
+    if (name == "compiler" || name == "versions")
+      std::printf("%s: %s\n", name.c_str(), value.c_str());
+  print_libraries("TLS", {"libgnutls.", "libnettle.", "libhogweed."});
+  if (is_supported(protocol::quic))
+    print_libraries("QUIC", {"libngtcp2"});
+  else
+    std::printf("QUIC: none\n");
+}
+
 int run(arguments words) {
   const auto wanted = parse(words);
   if (wanted.only_toolchain) {
-    for (const auto& [name, value] : describe_machine())
-      if (name == "compiler" || name == "versions")
-        std::printf("%s: %s\n", name.c_str(), value.c_str());
+    print_toolchain();
     return 0;
   }
   for (const auto& one : wanted.chosen) {

@@ -46,8 +46,9 @@ facts describe_machine() {
       {"machine", cpu_model() + ", CPUs " + cpus},
       {"kernel", std::string{system.sysname} + " " + system.release + " " + system.machine},
       {"compiler", compiler() + ", " ACTORWIRE_BENCH_BUILD_TYPE},
-      {"versions", std::string{"actorwire " ACTORWIRE_VERSION_STRING ", CAF " ACTORWIRE_BENCH_CAF_VERSION ", Boost "}
-                       + boost + ", glibc " + ::gnu_get_libc_version()},
+      {"actorwire", ACTORWIRE_VERSION_STRING},
+      {"versions",
+       std::string{"CAF " ACTORWIRE_BENCH_CAF_VERSION ", Boost "} + boost + ", glibc " + ::gnu_get_libc_version()},
   };
 }
 
