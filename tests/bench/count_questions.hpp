@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 
 namespace actorwire::bench {
@@ -68,10 +69,10 @@ public:
   }
 
 private:
-  /// Work that ends with a time may have been too little to tell anything.
+  /// Work that ends with a time may have been too little to tell anything: no figure, then, but a round all the same.
   void record(std::size_t question, std::size_t rival, double counted, double done) const {
-    if (done > 0 && counted >= 0)
-      all_.results().record(question, rival, counted / done);
+    all_.results().record(question, rival,
+                          done > 0 && counted >= 0 ? counted / done : std::numeric_limits<double>::quiet_NaN());
   }
 
   /// What many took beyond what few did.

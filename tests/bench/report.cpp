@@ -12,6 +12,12 @@
 
 namespace actorwire::bench {
 
+/// Without those of rounds that were too short for a figure.
+static std::vector<double> measured(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return !std::isfinite(value); });
+  return values;
+}
+
 static double median(std::vector<double> values) {
   if (values.empty())
     return std::numeric_limits<double>::quiet_NaN();
@@ -55,7 +61,7 @@ double report::advantage(const question& asked, std::size_t rival, std::size_t b
   std::vector<double> ratios;
   for (std::size_t round = 0; round < std::min(ours.size(), theirs.size()); ++round)
     ratios.push_back(asked.direction == better::higher ? ours[round] / theirs[round] : theirs[round] / ours[round]);
-  return median(std::move(ratios));
+  return median(measured(std::move(ratios)));
 }
 
 void report::print(std::ostream& out) const {
@@ -64,7 +70,7 @@ void report::print(std::ostream& out) const {
   const auto title_of = [this](std::size_t baseline) { return "   x " + rivals_[baseline]; };
   out << std::fixed;
   for (const auto& asked : questions_) {
-    if (std::ranges::all_of(asked.values, &std::vector<double>::empty))
+    if (std::ranges::all_of(asked.values, [](const auto& values) { return measured(values).empty(); }))
       continue;
     out << '\n' << asked.text;
     if (asked.point)
@@ -76,7 +82,7 @@ void report::print(std::ostream& out) const {
       out << title_of(baseline);
     out << '\n';
     for (std::size_t rival = 0; rival < rivals_.size(); ++rival) {
-      const auto& values = asked.values[rival];
+      const auto values = measured(asked.values[rival]);
       if (values.empty())
         continue;
       const auto middle = median(values);

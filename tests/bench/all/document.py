@@ -101,7 +101,7 @@ def _table(head, rows):
 
 
 def _spread(one):
-    return number(one.median) if len(one.rounds) == 1 else f"{number(one.median)} ({number(one.least)}-{number(one.greatest)})"
+    return number(one.median) if len(one.values) == 1 else f"{number(one.median)} ({number(one.least)}-{number(one.greatest)})"
 
 
 def _chapter(name, figures, pictures):

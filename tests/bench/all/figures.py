@@ -13,7 +13,9 @@ class Series:
         self.unit = entry["unit"]
         self.more_is_better = entry["better"] == "higher"
         self.rival = entry["rival"]
-        self.rounds = [value for value in entry["rounds"] if value is not None]
+        # One for each round, so that rounds of rivals are of the same time; None where there is no figure.
+        self.rounds = entry["rounds"]
+        self.values = [value for value in self.rounds if value is not None]
         # Of a curve: what is varied, and where on it this is.
         self.axis = entry.get("axis", "")
         self.at = entry.get("at")
@@ -22,15 +24,15 @@ class Series:
 
     @property
     def median(self):
-        return statistics.median(self.rounds)
+        return statistics.median(self.values)
 
     @property
     def least(self):
-        return min(self.rounds)
+        return min(self.values)
 
     @property
     def greatest(self):
-        return max(self.rounds)
+        return max(self.values)
 
 
 class Figures:
@@ -38,7 +40,7 @@ class Figures:
 
     def __init__(self, data):
         self.facts = {name: value for name, value in data.items() if name != "results"}
-        self.series = [one for one in map(Series, data["results"]) if one.rounds]
+        self.series = [one for one in map(Series, data["results"]) if one.values]
 
     @property
     def rivals(self):
@@ -72,22 +74,30 @@ def load(path):
 
 
 def join(runs):
-    """One run of all: rounds behind each other. What was found out once stays; of facts the last word counts, noise is listed."""
+    """One run of all: rounds behind each other, None where a run has no figure. Of facts the last word counts, noise and failures are
+    listed."""
     joined = {name: value for run in runs for name, value in run.items() if name != "results"}
-    noise = [run["noise"] for run in runs if "noise" in run]
-    if len(noise) > 1:
-        joined["noise"] = "; ".join(noise)
+    for name in ("noise", "failure"):
+        said = [run[name] for run in runs if name in run]
+        if len(said) > 1:
+            joined[name] = "; ".join(said)
     entries = {}
+    before = 0
     for run in runs:
+        length = max((len(entry["rounds"]) for entry in run["results"]), default=0)
         for entry in run["results"]:
             key = (entry["question"], entry.get("at"), entry["rival"])
-            if key in entries:
-                entries[key]["rounds"] += entry["rounds"]
+            if key not in entries:
+                entries[key] = {**entry, "rounds": [None] * before}
                 if "quantiles" in entry:
-                    entries[key].setdefault("quantiles", []).extend(entry["quantiles"])
-            else:
-                entries[key] = json.loads(json.dumps(entry))
-    joined["results"] = [entry for entry in entries.values() if entry["rounds"]]
+                    entries[key]["quantiles"] = []
+            entries[key]["rounds"] += entry["rounds"]
+            if "quantiles" in entry:
+                entries[key].setdefault("quantiles", []).extend(entry["quantiles"])
+        before += length
+        for entry in entries.values():
+            entry["rounds"] += [None] * (before - len(entry["rounds"]))
+    joined["results"] = [entry for entry in entries.values() if any(value is not None for value in entry["rounds"])]
     return joined
 
 

@@ -24,7 +24,7 @@ class FiguresTest(unittest.TestCase):
             ]
         )
         rounds = {(one["question"], one["rival"]): one["rounds"] for one in joined["results"]}
-        self.assertEqual(rounds, {("speed", "a"): [1, 2], ("memory", "a"): [5], ("speed", "b"): [3]})
+        self.assertEqual(rounds, {("speed", "a"): [1, 2], ("memory", "a"): [5, None], ("speed", "b"): [None, 3]})
         self.assertEqual(joined["noise"], "none; some")
 
     def test_points_of_a_curve_are_not_joined(self):
@@ -38,6 +38,29 @@ class FiguresTest(unittest.TestCase):
         theirs = figures.Series(entry("b", [5, 50, 10]))
         self.assertEqual(figures.advantage(ours, theirs), 2)
 
+    def test_a_round_without_a_figure_does_not_pair_the_others_with_those_of_other_rounds(self):
+        ours = figures.Series(entry("a", [None, 10, 30]))
+        theirs = figures.Series(entry("b", [1, 10, 30]))
+        self.assertEqual(figures.advantage(ours, theirs), 1)
+        self.assertEqual((ours.least, ours.median, ours.greatest), (10, 20, 30))
+
+    def test_what_a_run_has_left_out_does_not_pair_rounds_of_other_runs(self):
+        runs = [
+            {"results": [entry("a", [1, 2]), entry("b", [])]},
+            {"results": [entry("b", [30]), entry("c", [5])]},
+            {"results": [entry("a", [40]), entry("b", [40])]},
+        ]
+        joined = figures.Figures(figures.join(runs))
+        rounds = {one.rival: one.rounds for one in joined.series}
+        self.assertEqual(rounds, {"a": [1, 2, None, 40], "b": [None, None, 30, 40], "c": [None, None, 5, None]})
+        self.assertEqual(figures.advantage(joined.find("speed", "a"), joined.find("speed", "b")), 1)
+        self.assertEqual([run["results"][0]["rounds"] for run in runs], [[1, 2], [30], [40]])
+
+    def test_what_never_was_there_has_no_advantage(self):
+        ours = figures.Series(entry("a", [1, None]))
+        theirs = figures.Series(entry("b", [None, 1]))
+        self.assertIsNone(figures.advantage(ours, theirs))
+
     def test_less_is_an_advantage_where_less_is_better(self):
         ours = figures.Series(entry("a", [2, 2], better="lower"))
         theirs = figures.Series(entry("b", [3, 3], better="lower"))
@@ -45,7 +68,7 @@ class FiguresTest(unittest.TestCase):
 
     def test_a_run_that_was_too_short_for_a_figure_counts_as_none(self):
         told = figures.Figures({"results": [entry("a", [None, 4]), entry("b", [None])]})
-        self.assertEqual([(one.rival, one.rounds) for one in told.series], [("a", [4])])
+        self.assertEqual([(one.rival, one.rounds) for one in told.series], [("a", [None, 4])])
 
     def test_numbers_have_three_digits(self):
         shown = [figures.number(value) for value in (0.123, 12.34, 123.4, 1234.5)]
