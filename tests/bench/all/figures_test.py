@@ -1,5 +1,6 @@
 """What is made of figures, tried on figures that everybody can check by heart."""
 
+import itertools
 import pathlib
 import sys
 import unittest
@@ -7,6 +8,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 sys.dont_write_bytecode = True
 
+import aims
 import chart
 import figures
 
@@ -69,6 +71,24 @@ class FiguresTest(unittest.TestCase):
     def test_a_run_that_was_too_short_for_a_figure_counts_as_none(self):
         told = figures.Figures({"results": [entry("a", [None, 4]), entry("b", [None])]})
         self.assertEqual([(one.rival, one.rounds) for one in told.series], [("a", [None, 4])])
+
+    def test_an_aim_at_most_is_met_by_nothing(self):
+        aim = aims.Aim("memory", "tcp", "memory", "a", 100)
+        chapters = {"tcp": figures.Figures({"results": [entry("a", [0, 0], better="lower", question="memory")]})}
+        self.assertEqual(aims.judge(aim, chapters), ("0.00 1/s", "met"))
+
+    def test_an_aim_is_a_factor_within_a_round_or_a_value(self):
+        results = [entry("a", [9, None, 30]), entry("b", [10, 20, 20])]
+        chapters = {"tcp": figures.Figures({"results": results})}
+        self.assertEqual(aims.judge(aims.Aim("", "tcp", "speed", "a", 1.2, "b"), chapters), ("1.20 x", "met"))
+        self.assertEqual(aims.judge(aims.Aim("", "tcp", "speed", "a", 26), chapters), ("19.5 1/s", "falls short by 25 %"))
+        self.assertEqual(aims.judge(aims.Aim("", "tcp", "speed", "a", 1, "c"), chapters), ("-", "not measured"))
+        self.assertEqual(aims.judge(aims.Aim("", "tls", "speed", "a", 1), chapters), ("-", "not measured"))
+
+    def test_the_documentation_has_these_aims(self):
+        lines = (pathlib.Path(__file__).parents[3] / "docs" / "performance.md").read_text(encoding="utf-8").splitlines()
+        rows = itertools.takewhile(lambda line: line.startswith("|"), lines[lines.index("<!-- aims -->") + 3 :])
+        self.assertEqual([row.split("|")[1].strip() for row in rows], [aim.text for aim in aims.AIMS])
 
     def test_numbers_have_three_digits(self):
         shown = [figures.number(value) for value in (0.123, 12.34, 123.4, 1234.5)]
