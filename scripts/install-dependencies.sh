@@ -15,10 +15,10 @@ build_packages="$build_packages libngtcp2-dev libngtcp2-crypto-gnutls-dev"
 # certtool is in it.
 demo_packages='gnutls-bin'
 # libssl-dev is for the benchmark's rival alone: the library has nothing of OpenSSL. ngtcp2-client and ngtcp2-server hold
-# gtlsclient and gtlsserver, which QUIC is tried against. The client that the documents show is in Python.
-test_packages='catch2 librapidcheck-dev ncat redis-server nginx gnutls-bin openssl libssl-dev ngtcp2-client ngtcp2-server iproute2 python3'
-# These count instructions and system calls for the benchmarks.
-test_packages="$test_packages valgrind strace"
+# gtlsclient and gtlsserver, which QUIC is tried against. The client that the documents show is in Python. valgrind counts
+# instructions for the benchmarks, strace system calls.
+test_packages='catch2 librapidcheck-dev ncat redis-server nginx gnutls-bin openssl libssl-dev ngtcp2-client ngtcp2-server iproute2'
+test_packages="$test_packages python3 valgrind strace"
 lint_packages='clang clang-format clang-tidy shellcheck'
 # The second holds libFuzzer.
 fuzz_packages='clang libclang-rt-dev'

@@ -200,6 +200,14 @@ run test
 expect 'tests meet programs of both' \
   'apt-get install -y --no-install-recommends gnutls-bin openssl libssl-dev' "$(printf '%s' "$apt_calls" | tail -n1)"
 
+bookworm_machine nothing_counts
+fake dpkg-query 'for last; do :; done; case $last in valgrind | strace) exit 1 ;; *) echo "installed 99.0" ;; esac'
+run build
+expect 'a build counts nothing' '' "$apt_calls"
+run test
+expect 'tests count instructions and system calls' \
+  'apt-get install -y --no-install-recommends valgrind strace' "$(printf '%s' "$apt_calls" | tail -n1)"
+
 bookworm_machine update_fails
 fake dpkg-query 'exit 1'
 fake apt-get '[ "$1" != update ]'
