@@ -1,6 +1,6 @@
 #pragma once
 
-#include "posix.hpp"
+#include "temporary_file.hpp"
 
 #include <cstdint>
 #include <string>
@@ -32,8 +32,11 @@ public:
   [[nodiscard]] std::vector<std::string> environment() const;
   [[nodiscard]] call_figures now() const noexcept;
 
+  /// *Errors:* throws if nothing was counted yet: no process begins without the heap, so the library was not loaded.
+  void require_some() const;
+
 private:
-  std::string path_;
+  temporary_file file_{"bench_counts"};
   const void* page_ = nullptr;
 };
 

@@ -21,6 +21,12 @@ static std::array<unique_fd, 2> make_pipe() {
   return {unique_fd{ends[0]}, unique_fd{ends[1]}};
 }
 
+/// Whether `environment` sets what the inherited NAME=VALUE sets. The dynamic linker would take the last of two.
+static bool is_replaced(std::string_view inherited, const std::vector<std::string>& environment) {
+  const auto name = inherited.substr(0, inherited.find('=') + 1);
+  return std::ranges::any_of(environment, [name](const std::string& setting) { return setting.starts_with(name); });
+}
+
 child_process::child_process(const std::vector<std::string>& arguments, const std::vector<std::string>& environment,
                              const std::string& program) {
   auto input = make_pipe();
@@ -35,7 +41,8 @@ child_process::child_process(const std::vector<std::string>& arguments, const st
   for (const auto& setting : environment)
     settings.push_back(const_cast<char*>(setting.c_str()));
   for (auto* inherited = ::environ; *inherited != nullptr; ++inherited)
-    settings.push_back(*inherited);
+    if (!is_replaced(*inherited, environment))
+      settings.push_back(*inherited);
   settings.push_back(nullptr);
 
   id_ = checked(::fork(), "fork");
@@ -93,7 +100,7 @@ std::string child_process::read_line(std::chrono::milliseconds timeout) {
       return line;
     }
     if (read_more(deadline) == 0)
-      throw std::runtime_error("process " + std::to_string(id_) + " ended too early");
+      throw process_ended("process " + std::to_string(id_) + " ended too early");
   }
 }
 

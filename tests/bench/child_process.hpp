@@ -5,16 +5,23 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace actorwire::bench {
 
-/// This program, started once more with other arguments, or another one. It ends when its standard input does, and dies with its parent.
+/// A process has ended that was to say something.
+struct process_ended : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// This program, started once more with other arguments, or another one. It ends when its standard input does, and dies with
+/// its parent.
 class child_process {
 public:
-  /// Its environment is ours, with `environment` (NAME=VALUE) before it.
+  /// Its environment is ours, but for what `environment` (NAME=VALUE) sets.
   explicit child_process(const std::vector<std::string>& arguments, const std::vector<std::string>& environment = {},
                          const std::string& program = {});
   child_process(const child_process&) = delete;
@@ -27,7 +34,7 @@ public:
   /// CPU time that the process used so far, in user space and in the kernel.
   [[nodiscard]] std::chrono::nanoseconds cpu_time() const;
 
-  /// The next line that the process prints. *Errors:* throws after `timeout`, and when it ended.
+  /// The next line that the process prints. *Errors:* throws after `timeout`, and `process_ended` when it ended.
   [[nodiscard]] std::string read_line(std::chrono::milliseconds timeout);
 
   /// Writes to its standard input. *Errors:* throws when it has ended.

@@ -41,6 +41,7 @@ contest::contest(contest_options options, std::vector<contestant> contestants, s
   : options_(std::move(options)),
     cpus_(allowed_cpus()),
     contestants_(with_earlier(std::move(contestants), options_.before)),
+    is_left_out_(contestants_.size()),
     report_(titles_of(contestants_), with_first_earlier(std::move(baselines), contestants_)),
     echoed_(contestants_.size()) {}
 
@@ -58,14 +59,23 @@ void contest::run(const std::function<void()>& measure_round) {
 
 void contest::with_server(std::size_t index, int client_on, const std::vector<std::string>& arguments,
                           const std::function<void(load, const child_process&)>& body,
-                          const std::vector<std::string>& environment) const {
+                          const std::vector<std::string>& environment) {
+  if (is_left_out_[index])
+    return;
   std::vector<std::string> words{"--serve",      std::string{contestants_[index].option},
                                  "--cpu",        std::to_string(server_cpu()),
                                  "--congestion", options_.congestion_control};
   words.insert(words.end(), arguments.begin(), arguments.end());
   child_process server{words, environment, contestants_[index].program};
   load wanted;
-  wanted.port = static_cast<std::uint16_t>(std::stoul(server.read_line(std::chrono::seconds{10})));
+  try {
+    wanted.port = static_cast<std::uint16_t>(std::stoul(server.read_line(std::chrono::seconds{10})));
+  } catch (const process_ended&) {
+    if (contestants_[index].program.empty())
+      throw;
+    is_left_out_[index] = true;
+    return tell(contestants_[index].title, "not measured, that build does not serve it");
+  }
   wanted.congestion_control = options_.congestion_control;
   wanted.message_size = options_.message_size;
   wanted.duration = std::chrono::nanoseconds{static_cast<std::int64_t>(options_.seconds * 1e9)};
@@ -77,6 +87,13 @@ void contest::with_server(std::size_t index, int client_on, const std::vector<st
     throw std::runtime_error(contestants_[index].title + ": " + failure.what());
   }
   server.finish();
+}
+
+void contest::tell(const std::string& name, const std::string& value) {
+  if (std::ranges::find(about_, name, &facts::value_type::first) != about_.end())
+    return;
+  about_.emplace_back(name, value);
+  bench::print(facts{about_.back()});
 }
 
 void contest::add(std::size_t index, const verified& echoed) {

@@ -33,8 +33,8 @@ struct contest_options {
   facts about;
   /// Where every single value goes too; empty: nowhere.
   std::string json_file;
-  /// This benchmark as another build has it, a program: its servers that are ours run beside those of this one, so that a change is
-  /// measured against what was before it; empty: none.
+  /// This benchmark as another build has it, a program: its servers that are ours run beside those of this one, so that a
+  /// change is measured against what was before it; empty: none.
   std::string before;
 };
 
@@ -49,10 +49,14 @@ public:
   void run(const std::function<void()>& measure_round);
 
   /// Has a rival serve while `body` loads it from the CPU `client_on`. A new process for each measurement: none inherits
-  /// the memory or the threads of another. `arguments` and `environment` are for that process.
+  /// the memory or the threads of another. `arguments` and `environment` are for that process. A rival of another build
+  /// that ends before it serves is left out from then on: that build does not have it, or knows less.
   void with_server(std::size_t index, int client_on, const std::vector<std::string>& arguments,
                    const std::function<void(load, const child_process&)>& body,
-                   const std::vector<std::string>& environment = {}) const;
+                   const std::vector<std::string>& environment = {});
+
+  /// Prints a fact that was found out while measuring, and keeps it with the figures; once.
+  void tell(const std::string& name, const std::string& value);
 
   /// Adds to what the rival has echoed.
   void add(std::size_t index, const verified& echoed);
@@ -70,6 +74,8 @@ private:
   contest_options options_;
   std::vector<int> cpus_;
   std::vector<contestant> contestants_;
+  /// By contestant.
+  std::vector<bool> is_left_out_;
   report report_;
   facts about_;
   std::vector<verified> echoed_;

@@ -1,6 +1,6 @@
 #include "contest_plan.hpp"
 
-#include "posix.hpp"
+#include <unistd.h>
 
 namespace actorwire::bench {
 
@@ -15,9 +15,11 @@ void contest_plan::take(std::string_view option, arguments& words) {
     has_curves = true;
   else if (option == "--counts")
     has_counts = true;
-  else if (option == "--before")
+  else if (option == "--before") {
     contest.before = words.value();
-  else if (option == "--cpu")
+    if (::access(contest.before.c_str(), X_OK) != 0)
+      throw usage_error("--before: there is no program '" + contest.before + "'");
+  } else if (option == "--cpu")
     cpu = words.number(0, 1'023);
   else if (option == "--congestion")
     contest.congestion_control = words.value();
@@ -43,7 +45,8 @@ std::string contest_usage(std::string_view name, std::string_view options, std::
 )");
   text.append(options).append(R"(  --curves           also curves over connections and sizes of messages
   --counts           also counts system calls, blocks from the heap, and copies
-  --before PROGRAM   this benchmark as another build has it: its servers run beside those of this one, named "before"
+  --before PROGRAM   this benchmark as another build has it: its servers run beside those of this one, named "before"; what that
+                     build does not serve is left out
   --json FILE        writes every single value to FILE too
   --smoke            a quick run that proves that everything works, and measures nothing
 

@@ -32,6 +32,7 @@ public:
   /// `few` and `many` are the same but for how much they are: what begins and ends a connection is in both, and so in neither.
   void measure_round_trips(std::size_t rival, const child_process& server, const call_counts& counts, const work& few,
                            const work& many) const {
+    counts.require_some();
     // Whatever happens once has happened then.
     few();
     const auto start = counts.now();
@@ -52,11 +53,14 @@ public:
     const auto calls_of_few = calls_of(few, few_called);
     const auto calls_of_many = calls_of(many, many_called);
     if (calls_of_few && calls_of_many)
-      record(calls_, rival, static_cast<double>(*calls_of_many) - static_cast<double>(*calls_of_few),
-             many_called - few_called);
+      return record(calls_, rival, static_cast<double>(*calls_of_many) - static_cast<double>(*calls_of_few),
+                    many_called - few_called);
+    all_.tell("system calls", "not counted, strace may not attach");
+    record(calls_, rival, 0, 0);
   }
 
   void measure_stream(std::size_t rival, const call_counts& counts, const work& few, const work& many) const {
+    counts.require_some();
     few();
     const auto start = counts.now();
     const auto few_done = few();

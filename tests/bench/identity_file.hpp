@@ -1,12 +1,12 @@
 #pragma once
 
 #include "posix.hpp"
+#include "temporary_file.hpp"
 #include "tls_identity.hpp"
 
+#include <sys/types.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -17,17 +17,12 @@ namespace actorwire::bench {
 class identity_file {
 public:
   identity_file() : made_(make_tls_identity()) {
-    path_ = (std::filesystem::temp_directory_path() / "bench_identity_XXXXXX").string();
-    const unique_fd file{checked(::mkstemp(path_.data()), "mkstemp")};
     const auto text = made_.certificate + made_.key;
-    if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+    if (::write(file_.fd(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
       throw_errno("write");
   }
-  ~identity_file() { ::unlink(path_.c_str()); }
-  identity_file(const identity_file&) = delete;
-  identity_file& operator=(const identity_file&) = delete;
 
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] const std::string& certificate() const noexcept { return made_.certificate; }
 
   static tls_identity read(const std::string& path) {
@@ -38,7 +33,7 @@ public:
 
 private:
   tls_identity made_;
-  std::string path_;
+  temporary_file file_{"bench_identity"};
 };
 
 } // namespace actorwire::bench

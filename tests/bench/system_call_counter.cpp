@@ -7,17 +7,14 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <string>
 #include <utility>
 
 namespace actorwire::bench {
 
-system_call_counter::system_call_counter(pid_t process)
-  : path_((std::filesystem::temp_directory_path() / "bench_calls_XXXXXX").string()) {
-  const unique_fd file{checked(::mkstemp(path_.data()), "mkstemp")};
+system_call_counter::system_call_counter(pid_t process) {
   std::array<int, 2> ends{};
   checked(::pipe2(ends.data(), O_CLOEXEC), "pipe2");
   messages_ = unique_fd{ends[0]};
@@ -26,7 +23,7 @@ system_call_counter::system_call_counter(pid_t process)
   tracer_ = checked(::fork(), "fork");
   if (tracer_ == 0) {
     ::dup2(written.get(), STDERR_FILENO);
-    ::execlp("strace", "strace", "-f", "-c", "-o", path_.c_str(), "-p", id.c_str(), nullptr);
+    ::execlp("strace", "strace", "-f", "-c", "-o", file_.path().c_str(), "-p", id.c_str(), nullptr);
     ::_exit(127);
   }
   // The process that writes must be the only one: else the end of what it writes is none.
@@ -46,7 +43,6 @@ system_call_counter::system_call_counter(pid_t process)
 
 system_call_counter::~system_call_counter() {
   end(SIGKILL);
-  ::unlink(path_.c_str());
 }
 
 std::optional<std::uint64_t> system_call_counter::stop() {
@@ -54,7 +50,7 @@ std::optional<std::uint64_t> system_call_counter::stop() {
   if (!is_attached_)
     return {};
   // The last line: % time, seconds, usecs/call, calls, perhaps errors, "total".
-  std::ifstream file{path_};
+  std::ifstream file{file_.path()};
   for (std::string line; std::getline(file, line);) {
     if (!line.ends_with(" total"))
       continue;

@@ -1,12 +1,12 @@
 #pragma once
 
 #include "posix.hpp"
+#include "temporary_file.hpp"
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <optional>
-#include <string>
 
 namespace actorwire::bench {
 
@@ -25,7 +25,7 @@ public:
 private:
   void end(int signal) noexcept;
 
-  std::string path_;
+  temporary_file file_{"bench_calls"};
   unique_fd messages_;
   pid_t tracer_ = -1;
   bool is_attached_ = false;
