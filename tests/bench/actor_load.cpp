@@ -272,6 +272,21 @@ public:
     return count;
   }
 
+  /// Has a message sent back.
+  void go_round(const connection_actor& peer, const payload& message) {
+    caf::scoped_actor self{system};
+    anonymous_tell(peer, cast{message, {}});
+    for (std::size_t missing = message.size(); missing > 0;) {
+      std::size_t size = 0;
+      ask(self.operator->(), peer, patience, actorwire::receive{})
+          .receive([&](const received& answer) { size = answer.body.size(); },
+                   [](const caf::error& reason) { throw std::runtime_error(to_string(to_transport_error(reason))); });
+      if (size == 0)
+        throw std::runtime_error("a message does not come back");
+      missing -= std::min(missing, size);
+    }
+  }
+
   void close(const connection_actor& peer) {
     caf::scoped_actor self{system};
     ask(self.operator->(), peer, patience, actorwire::close{close_mode::flush, std::chrono::seconds{2}})
@@ -347,9 +362,12 @@ double actor_load::measure_handshakes() {
   return await(told->get_future(), wanted_.duration + 2 * patience);
 }
 
-void actor_load::hold_idle(std::size_t count) {
-  for (std::size_t index = 0; index < count; ++index)
-    static_cast<void>(parts_->connect(wanted_));
+void actor_load::hold_idle(std::size_t count, std::size_t message_size) {
+  for (std::size_t index = 0; index < count; ++index) {
+    const auto peer = parts_->connect(wanted_);
+    if (message_size > 0)
+      parts_->go_round(peer, message_of(message_size));
+  }
 }
 
 } // namespace actorwire::bench

@@ -187,10 +187,6 @@ private:
     figures_.record(figures_.add_question(std::move(what), std::move(unit), better::lower), 0, value);
   }
 
-  static double seconds_since(steady_clock::time_point start) {
-    return std::chrono::duration<double>(steady_clock::now() - start).count();
-  }
-
   plan plan_;
   accepting_process server_;
   report figures_{{"actorwire"}, {}};

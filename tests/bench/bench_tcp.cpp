@@ -132,17 +132,10 @@ private:
   }
 
   void measure_many(std::size_t index) {
-    with_server(index, plan_.message_buffer, contest_.client_cpu(), [&](load wanted, const child_process& server) {
-      wanted.connections = plan_.connections;
-      const auto before = server.cpu_time();
-      const auto figures = measure_round_trips(wanted);
-      const auto used = std::chrono::duration<double, std::micro>(server.cpu_time() - before).count();
-      report_.record(rate_, index, figures.per_second);
-      many_.record(index, figures);
-      report_.record(cpu_time_, index,
-                     used * static_cast<double>(wanted.message_size) / static_cast<double>(figures.echoed.bytes));
-      contest_.add(index, figures.echoed);
-    });
+    with_server(index, plan_.message_buffer, contest_.client_cpu(),
+                [&](const load& wanted, const child_process& server) {
+                  many_latency_.record(index, many_.measure(index, wanted, server));
+                });
   }
 
   void measure_stream(std::size_t index, const stream_questions& asked) {
@@ -221,10 +214,8 @@ private:
   latency_questions same_core_{report_, bytes_ + " ping-pong, client and server on one core"};
   latency_questions two_cores_{report_, bytes_ + " ping-pong, a core for each"};
   const std::string many_text_ = bytes_ + " round trips, " + std::to_string(plan_.connections) + " connections";
-  std::size_t rate_ = report_.add_question(many_text_, "1/s", better::higher);
-  latency_questions many_{report_, many_text_};
-  /// Tells costs apart that the client hides, and suffers less than all others when the machine has more to do.
-  std::size_t cpu_time_ = report_.add_question(many_text_ + ", server's CPU time for each", "us", better::lower);
+  connections_questions many_{contest_, plan_.connections, many_text_};
+  latency_questions many_latency_{report_, many_text_};
   stream_questions stream_{contest_, plan_.chunk_size};
   setup_questions setups_{contest_, "connections"};
   idle_question idle_{contest_, plan_.idle};

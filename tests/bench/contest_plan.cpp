@@ -45,8 +45,8 @@ std::string contest_usage(std::string_view name, std::string_view options, std::
 )");
   text.append(options).append(R"(  --curves           also curves over connections and sizes of messages
   --counts           also counts system calls, blocks from the heap, and copies
-  --before PROGRAM   this benchmark as another build has it: its servers run beside those of this one, named "before"; what that
-                     build does not serve is left out
+  --before PROGRAM   this benchmark as another build has it: its servers run beside those of this one, named "before";
+                     what that build does not serve is left out
   --json FILE        writes every single value to FILE too
   --smoke            a quick run that proves that everything works, and measures nothing
 

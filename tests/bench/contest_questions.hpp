@@ -92,32 +92,29 @@ private:
   std::size_t cpu_time_;
 };
 
-/// Round trips a second over so many connections, and what time of a rival's CPU each takes: a point of two curves.
+/// Round trips a second over so many connections, and what time of a rival's CPU each takes. The latter tells costs apart that
+/// the client hides, and suffers less than all others when the machine has more to do.
 class connections_questions {
 public:
-  connections_questions(contest& all, std::size_t message_size, std::size_t connections)
+  connections_questions(contest& all, std::size_t connections, const std::string& text,
+                        const std::optional<curve_point>& point = {})
     : all_(all),
       connections_(connections),
-      rate_(add(message_size, "", "1/s", better::higher)),
-      cpu_time_(add(message_size, ", server's CPU time for each", "us", better::lower)) {}
+      rate_(all.results().add_question(text, "1/s", better::higher, point)),
+      cpu_time_(all.results().add_question(text + ", server's CPU time for each", "us", better::lower, point)) {}
 
-  void measure(std::size_t rival, load wanted, const child_process& server) const {
+  /// Returns what else came out.
+  round_trip_figures measure(std::size_t rival, load wanted, const child_process& server) const {
     wanted.connections = connections_;
-    const auto before = server.cpu_time();
-    const auto figures = measure_round_trips(wanted);
-    const auto used = std::chrono::duration<double, std::micro>(server.cpu_time() - before).count();
+    wanted.server_cpu_time = [&server] { return server.cpu_time(); };
+    auto figures = measure_round_trips(wanted);
     all_.results().record(rate_, rival, figures.per_second);
-    all_.results().record(cpu_time_, rival,
-                          used * static_cast<double>(wanted.message_size) / static_cast<double>(figures.echoed.bytes));
+    all_.results().record(cpu_time_, rival, figures.server_cpu_us);
     all_.add(rival, figures.echoed);
+    return figures;
   }
 
 private:
-  [[nodiscard]] std::size_t add(std::size_t message_size, const char* what, const char* unit, better direction) const {
-    return all_.results().add_question(std::to_string(message_size) + " B round trips" + what, unit, direction,
-                                       curve_point{"connections", static_cast<double>(connections_)});
-  }
-
   contest& all_;
   std::size_t connections_;
   std::size_t rate_;
@@ -129,7 +126,8 @@ struct curve_questions {
   curve_questions(contest& all, std::size_t message_size, const std::vector<std::size_t>& connections,
                   const std::vector<std::size_t>& chunk_sizes) {
     for (const auto count : connections)
-      round_trips.emplace_back(all, message_size, count);
+      round_trips.emplace_back(all, count, std::to_string(message_size) + " B round trips",
+                               curve_point{"connections", static_cast<double>(count)});
     for (const auto size : chunk_sizes)
       streams.emplace_back(all, size, "echoed stream", curve_point{"bytes in a chunk", static_cast<double>(size)});
   }

@@ -49,8 +49,7 @@ public:
   }
 
   round_trip_figures run() {
-    start_ = steady_clock::now() + wanted_.warm_up;
-    const auto end = start_ + wanted_.duration;
+    const auto warm_at = steady_clock::now() + wanted_.warm_up;
     for (auto& one : sessions_)
       send_next(one);
     auto now = steady_clock::now();
@@ -63,7 +62,10 @@ public:
           if (!stopping_)
             send_next(one);
         }
-      if (!stopping_ && (now >= end || sequence_ >= wanted_.max_messages)) {
+      if (!is_warm_ && now >= warm_at && completed_ >= sessions_.size())
+        begin_measuring(now);
+      const auto is_over = is_warm_ && now >= start_ + wanted_.duration;
+      if (!stopping_ && (is_over || sequence_ >= wanted_.max_messages)) {
         stopping_ = true;
         stopped_at = now;
       }
@@ -80,6 +82,14 @@ private:
     ++in_flight_;
   }
 
+  void begin_measuring(steady_clock::time_point now) {
+    is_warm_ = true;
+    start_ = now;
+    completed_before_ = completed_;
+    if (wanted_.server_cpu_time)
+      server_cpu_before_ = wanted_.server_cpu_time();
+  }
+
   /// Returns whether the reply is complete.
   static bool receive(session& one) {
     one.reply_size += one.to->read_some(std::span{one.reply}.subspan(one.reply_size));
@@ -91,10 +101,11 @@ private:
       throw std::runtime_error("a message came back changed");
     one.reply_size = 0;
     --in_flight_;
+    ++completed_;
     echoed_.bytes += one.reply.size();
     // Replies of many connections come in any order, so their sums are added.
     echoed_.checksum += one.expected;
-    if (!stopping_ && now >= start_)
+    if (!stopping_ && is_warm_)
       latencies_.push_back(nanoseconds{now - one.sent_at}.count());
   }
 
@@ -107,8 +118,20 @@ private:
       const auto at = static_cast<std::size_t>(share * static_cast<double>(latencies_.size() - 1));
       return static_cast<double>(latencies_[at]) / 1e3;
     };
-    return {static_cast<double>(latencies_.size()) / seconds, quantile_us(0.5), quantile_us(0.99),
-            quantiles_of(latencies_, 1e3), echoed_};
+    return {static_cast<double>(latencies_.size()) / seconds,
+            quantile_us(0.5),
+            quantile_us(0.99),
+            quantiles_of(latencies_, 1e3),
+            echoed_,
+            server_cpu_us()};
+  }
+
+  /// All that are under way in the end were waited for, and the connections are still open.
+  [[nodiscard]] double server_cpu_us() const {
+    if (!wanted_.server_cpu_time)
+      return 0;
+    const auto used = std::chrono::duration<double, std::micro>(wanted_.server_cpu_time() - server_cpu_before_);
+    return used.count() / static_cast<double>(completed_ - completed_before_);
   }
 
   const load& wanted_;
@@ -116,8 +139,12 @@ private:
   event_queue events_;
   std::vector<std::int64_t> latencies_;
   steady_clock::time_point start_;
+  bool is_warm_ = false;
+  nanoseconds server_cpu_before_{};
   std::uint64_t sequence_ = 0;
   std::size_t in_flight_ = 0;
+  std::uint64_t completed_ = 0;
+  std::uint64_t completed_before_ = 0;
   bool stopping_ = false;
   verified echoed_;
 };

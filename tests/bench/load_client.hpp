@@ -29,6 +29,8 @@ struct load {
   std::function<std::unique_ptr<connection>(unique_fd)> speak;
   /// Ends the load early, so that a fast machine does not fill its memory with latencies.
   std::uint64_t max_messages = 20'000'000;
+  /// What the server's CPU has spent so far, for what a round trip takes of it; empty: nobody asks.
+  std::function<std::chrono::nanoseconds()> server_cpu_time;
 };
 
 /// What was sent and came back, the warm-up included.
@@ -43,9 +45,12 @@ struct round_trip_figures {
   double p99_us = 0;
   quantiles spread_us;
   verified echoed;
+  /// Of the server's CPU for each, without the warm-up; 0 if nobody asks.
+  double server_cpu_us = 0;
 };
 
-/// Each connection sends a message, waits until it is back, and sends the next.
+/// Each connection sends a message, waits until it is back, and sends the next. The warm-up lasts until there were as many round
+/// trips as there are connections, at least: what it takes to open them is none of a round trip's.
 [[nodiscard]] round_trip_figures measure_round_trips(const load& wanted);
 
 struct stream_figures {

@@ -21,6 +21,10 @@
 
 namespace actorwire::bench {
 
+double seconds_since(steady_clock::time_point start) {
+  return std::chrono::duration<double>(steady_clock::now() - start).count();
+}
+
 unique_fd::~unique_fd() {
   if (fd_ >= 0)
     ::close(fd_);
@@ -68,7 +72,8 @@ std::size_t affordable_connections(std::size_t wanted) {
     return wanted;
   const auto count = limit > reserve ? limit - reserve : 1;
   // Standard output may be what a parent reads.
-  std::fprintf(stderr, "note: the limit of open files (%zu) has room for %zu of %zu connections\n", limit, count, wanted);
+  std::fprintf(stderr, "note: the limit of open files (%zu) has room for %zu of %zu connections\n", limit, count,
+               wanted);
   return count;
 }
 

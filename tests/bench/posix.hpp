@@ -13,6 +13,8 @@ namespace actorwire::bench {
 
 using steady_clock = std::chrono::steady_clock;
 
+[[nodiscard]] double seconds_since(steady_clock::time_point start);
+
 /// Owns a file descriptor.
 class unique_fd {
 public:
