@@ -65,8 +65,8 @@ public:
   /// session, if sessions are resumed, and is not counted.
   [[nodiscard]] double measure_handshakes();
 
-  /// Connects so many times; the connections live as long as this does. Each has a message of that size sent back first, unless
-  /// it is 0.
+  /// Connects so many times; the connections live as long as this does. Each has a message of that size sent back first,
+  /// unless it is 0.
   void hold_idle(std::size_t count, std::size_t message_size = 0);
 
 private:

@@ -17,8 +17,8 @@ struct process_ended : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// This program, started once more with other arguments, or another one. It ends when its standard input does, and dies with
-/// its parent.
+/// This program, started once more with other arguments, or another one. It ends when its standard input does, and dies
+/// with its parent.
 class child_process {
 public:
   /// Its environment is ours, but for what `environment` (NAME=VALUE) sets.

@@ -1,3 +1,4 @@
+#include "echo_actor.hpp"
 #include "quic_rivals.hpp"
 #include "tcp_rivals.hpp"
 #include "tls_rivals.hpp"
@@ -14,7 +15,6 @@
 #include <caf/send.hpp>
 
 #include <chrono>
-#include <iostream>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -22,31 +22,6 @@
 namespace actorwire::bench {
 
 namespace {
-
-/// The client keeps so little on its way that nothing may be lost; it will notice, this says why.
-void report_loss(const data_lost& loss) {
-  const auto messages = loss.not_sent.messages + loss.maybe_sent.messages;
-  std::cerr << "bench: the echo server lost " << messages << " messages: " << to_string(loss.why) << '\n';
-}
-
-/// What an actor does that serves one connection, wherever it lives.
-caf::behavior echo(caf::event_based_actor* self, const connection_actor& connection) {
-  return {
-      [self, connection](received& data) {
-        tell(self, connection, cast{std::move(data.body), {}});
-      },
-      [self](const state_changed& change) {
-        if (change.to == connection_state::closed)
-          self->quit();
-      },
-      report_loss,
-      [](const connection_status&) {},
-      [](const opened&) {},
-      [](const peer_closing&) {},
-      [](const backpressure&) {},
-      [](const stats&) {},
-  };
-}
 
 caf::behavior echo_watched(caf::event_based_actor* self, const connection_actor& connection) {
   tell(self, connection, stream_stats{std::chrono::milliseconds{10}});

@@ -49,8 +49,8 @@ struct round_trip_figures {
   double server_cpu_us = 0;
 };
 
-/// Each connection sends a message, waits until it is back, and sends the next. The warm-up lasts until there were as many round
-/// trips as there are connections, at least: what it takes to open them is none of a round trip's.
+/// Each connection sends a message, waits until it is back, and sends the next. The warm-up lasts until there were as many
+/// round trips as there are connections, at least: what it takes to open them is none of a round trip's.
 [[nodiscard]] round_trip_figures measure_round_trips(const load& wanted);
 
 struct stream_figures {

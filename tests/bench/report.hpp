@@ -32,8 +32,8 @@ public:
   /// The same, unless there is one with that text.
   std::size_t find_or_add_question(const std::string& text, std::string unit, better direction);
 
-  /// Notes what a rival reached in the round that is going on; not a number where it was too short for a figure. Rounds must be
-  /// noted for all rivals in the same order.
+  /// Notes what a rival reached in the round that is going on; not a number where it was too short for a figure. Rounds
+  /// must be noted for all rivals in the same order.
   void record(std::size_t question_index, std::size_t rival_index, double value);
 
   /// Notes how the values are spread whose quantile was recorded.

@@ -1,17 +1,15 @@
 #include "scale_server.hpp"
 
+#include "echo_actor.hpp"
 #include "identity_file.hpp"
 
-#include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/network.hpp>
 #include <actorwire/actors/system_config.hpp>
-#include <actorwire/messages/events.hpp>
 #include <actorwire/messages/listen_config.hpp>
 #include <actorwire/messages/requests.hpp>
 #include <actorwire/messages/statistics.hpp>
 
 #include <caf/actor_system.hpp>
-#include <caf/event_based_actor.hpp>
 #include <caf/scoped_actor.hpp>
 #include <unistd.h>
 
@@ -19,7 +17,7 @@
 #include <cstdio>
 #include <iostream>
 #include <stdexcept>
-#include <utility>
+#include <string>
 
 namespace actorwire::bench {
 
@@ -31,20 +29,6 @@ scale_server::scale_server(const std::string& scheme, std::size_t shards, const 
 std::size_t scale_server::open() {
   process_.write("\n");
   return std::stoul(process_.read_line(std::chrono::seconds{30}));
-}
-
-static caf::behavior echo(caf::event_based_actor* self, const connection_actor& connection) {
-  return {
-      [self, connection](received& data) {
-        tell(self, connection, cast{std::move(data.body), {}});
-      },
-      [](const opened&) {},
-      [](const state_changed&) {},
-      [](const data_lost&) {},
-      [](const backpressure&) {},
-      [](const peer_closing&) {},
-      [](const connection_status&) {},
-  };
 }
 
 void run_scale_server(const scale_server_plan& wanted) {

@@ -28,8 +28,9 @@ public:
   /// Dials the server. Each peer is one of its own.
   [[nodiscard]] connection_actor acquire();
 
-  /// Runs until `done`. Where nothing is left to do it is time for the next deadline, but for `grace`, real time, in which other
-  /// threads may be done with what they do for connections that are made: they read certificates. *Errors:* throws after a minute.
+  /// Runs until `done`. Where nothing is left to do it is time for the next deadline, but only after `grace`, real time, in
+  /// which other threads may be done with what they do for connections that are made: they read certificates.
+  /// *Errors:* throws after a minute.
   void run_until(const bool& done, std::chrono::milliseconds grace = {});
 
   [[nodiscard]] network& net() noexcept { return network_; }
