@@ -16,7 +16,7 @@ namespace {
 constexpr auto trim_delay = std::chrono::seconds{1};
 
 /// The shard whose thread this is.
-thread_local const shard* current_shard = nullptr;
+[[gnu::tls_model("initial-exec")]] thread_local const shard* current_shard = nullptr;
 
 /// Marks the calling thread as the shard's for as long as it lives.
 class current_scope {

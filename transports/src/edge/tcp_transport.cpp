@@ -214,10 +214,8 @@ void tcp_transport::arm() {
     return;
   const auto wants_data = !peer_finished_ && !pause_ && (allowance_ > 0 || !data_waits_);
   if (wants_data) {
-    if (awaits_data_)
-      return;
-    awaits_data_ = true;
-    socket_.async_wait(tcp_socket::wait_read, handler<&tcp_transport::handle_readable>());
+    if (!data_wait_.is_pending())
+      data_wait_.start(socket_, is_drained_);
   } else if (!awaits_loss_ && !loss_wait_is_futile_) {
     awaits_loss_ = true;
     socket_.async_wait(tcp_socket::wait_error, handler<&tcp_transport::handle_loss>());
@@ -254,7 +252,6 @@ bool tcp_transport::can_read() const noexcept {
 }
 
 void tcp_transport::handle_readable() {
-  awaits_data_ = false;
   // After a failed send its own event reads what is left.
   if (stage_ != stage::connected || send_failed_)
     return;
@@ -267,6 +264,7 @@ void tcp_transport::handle_readable() {
 
 void tcp_transport::read(int reads_max) {
   reading_ = true;
+  is_drained_ = false;
   const auto received_before = bytes_received_;
   for (int reads = 0; reads < reads_max && can_read(); ++reads) {
     auto is_shared = false;
@@ -285,10 +283,13 @@ void tcp_transport::read(int reads_max) {
     else
       space.memory->release();
     if (count == 0) {
+      is_drained_ = error == EAGAIN || error == EWOULDBLOCK;
+      if (is_drained_ || error == EINTR)
+        break;
       reading_ = false;
       if (got == 0)
         handle_peer_end();
-      else if (error != EAGAIN && error != EWOULDBLOCK && error != EINTR)
+      else
         lose(error, "receive");
       return;
     }
@@ -296,10 +297,9 @@ void tcp_transport::read(int reads_max) {
     bytes_received_ += count;
     loss_wait_is_futile_ = false;
     adapt(count == space.size);
+    // Less than there was room for means that the kernel has no more data, but not whether there is an end behind it. To ask
+    // for that costs less than to wait for what may be there already.
     observer_->on_received(std::move(bytes));
-    // Less than there was room for means that the kernel has no more.
-    if (count < wanted)
-      break;
   }
   reading_ = false;
   if (bytes_received_ - received_before < buffer_pool::slab_sizes[0])

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "readable_wait.hpp"
 #include "tcp_dialer.hpp"
 #include "tcp_socket.hpp"
 
@@ -64,6 +65,8 @@ public:
   [[nodiscard]] std::uint64_t bytes_acked() const override;
 
 private:
+  friend class readable_wait<tcp_transport>;
+
   /// created -> initialized -> dialing -> connected -> lingering -> ended
   ///            initialized (adopted) --> connected
   ///            every stage -----------------------------------> ended
@@ -101,6 +104,8 @@ private:
   template <void (tcp_transport::*Handle)()>
   void post();
 
+  [[nodiscard]] shard& where() const noexcept { return shard_; }
+
   // -- actions ---------------------------------------------------------------------------------------------------------
 
   [[nodiscard]] result<void> open_adopted(const transport_config& config);
@@ -130,7 +135,8 @@ private:
   std::uint8_t acked_before_ = 0;
   std::uint8_t full_reads_ = 0;
   bool reading_ : 1 = false;
-  bool awaits_data_ : 1 = false;
+  /// The last read has found nothing.
+  bool is_drained_ : 1 = false;
   bool awaits_loss_ : 1 = false;
   bool awaits_room_ : 1 = false;
   /// Data is known to lie in the kernel while the allowance is zero.
@@ -150,6 +156,7 @@ private:
   transport_observer* observer_ = nullptr;
   receive_slab* shared_slab_ = nullptr;
   tcp_socket socket_;
+  readable_wait<tcp_transport> data_wait_{*this};
   std::size_t allowance_ = 0;
   std::uint64_t bytes_sent_ = 0;
   std::uint64_t bytes_received_ = 0;

@@ -70,6 +70,9 @@ public:
     return mode_ == framing_mode::numbered ? next_numbered_kind() : std::optional{frame_kind::data};
   }
 
+  /// Whether `next` has nothing to say for sure. Without framing that is as soon as all was passed on.
+  [[nodiscard]] bool is_empty() const noexcept { return mode_ == framing_mode::none && unread_.empty(); }
+
   /// Whether a message has begun and is not complete, as of the last `next`. A caller that limits how long this may
   /// last starts its timer when it turns true after a message, and stops it when it turns false.
   [[nodiscard]] bool has_partial() const noexcept {
