@@ -165,7 +165,7 @@ private:
 
   /// Bytes of the heap that a peer may keep once it has lost a connection: its figures by state and by reason, those of the
   /// connection that is over, and why it ended.
-  static constexpr std::size_t kept_of_a_loss = 704;
+  static constexpr std::size_t kept_of_a_loss = 768;
 
   /// The server is killed and started again. `more` is what each peer may have more on the heap afterwards, bytes. Returns
   /// whether all promises were kept.

@@ -58,9 +58,10 @@ channel_actor::behavior_type channel_actor::make_behavior() {
   // CAF keeps a table of handlers, here of more than half a kilobyte, for each behavior. All channels share one, whose
   // handlers ask who is at work.
   static const behavior_type shared{
-      [](connect request) { return at_work().handle(request); },
-      [](actorwire::send& request) { return at_work().handle(request); },
+      // CAF looks for the handler from the first one on.
       [](cast& request) { at_work().handle(request); },
+      [](actorwire::send& request) { return at_work().handle(request); },
+      [](connect request) { return at_work().handle(request); },
       [](send_batch& request) { return at_work().handle(request); },
       [](const receive& request) { return at_work().handle(request); },
       [](const subscribe& request) { return at_work().handle(request); },
@@ -100,7 +101,7 @@ void channel_actor::note_progress(connection_state where) {
 }
 
 void channel_actor::note_failed_attempt(const transport_error& reason) {
-  status_.last_error = reason;
+  note_error(reason);
   figures_.note_failed_attempt(reason.code);
   if (!has_ended_)
     wire_lost(reason);
@@ -117,8 +118,7 @@ void channel_actor::attach_wire(wire& carrier, const transport_opening& opening)
   peer_has_finished_ = false;
   has_received_all_ = false;
   ++status_.generation;
-  status_.local_address = opening.local;
-  status_.remote_address = opening.remote;
+  status_.names = {opening.local, opening.remote};
   status_.stale_addresses = opening.stale_addresses;
   status_.carried_by = opening.carried_by && *opening.carried_by != status_.remote
                          ? std::make_unique<const endpoint>(*opening.carried_by)
@@ -151,7 +151,7 @@ void channel_actor::detach_wire(wire& carrier, const transport_error& reason) {
     successor_lost(carrier, reason);
     return;
   }
-  status_.last_error = reason;
+  note_error(reason);
   if (early_wire_ == &carrier) {
     early_wire_ = nullptr;
     sending_.early_lost();
@@ -203,10 +203,8 @@ std::size_t channel_actor::credit(stream_id stream, std::optional<frame_kind> ne
   // Behind the greeting the session may be open, and the wire is not attached.
   if (stream == 0 && greeting_ != nullptr)
     return awaits_greeting() ? pull_credit : 0;
-  std::size_t left = 0;
-  if (audience_.wants_data(stream))
-    left = audience_.credit_left(stream);
-  else if (waiting_.want_data(stream) || drops_data(stream))
+  auto left = audience_.credit_left(stream);
+  if (left == 0 && !audience_.wants_data(stream) && (waiting_.want_data(stream) || drops_data(stream)))
     left = pull_credit;
   if (left > 0 || next == frame_kind::data || next == frame_kind::call)
     return left;
@@ -275,7 +273,7 @@ void channel_actor::transition(state_event event, const transport_error& reason,
     return;
   const auto from = std::exchange(status_.state, *target);
   if (reason.code != error_code::none)
-    status_.last_error = reason;
+    note_error(reason);
   status_.attempt = attempt.value_or(status_.attempt);
   status_.next_retry = next_retry;
   const auto now = where().now();
@@ -439,8 +437,8 @@ connection_info channel_actor::info() const {
           status_.generation,
           status_.remote,
           status_.generation != 0 ? carrying : endpoint{},
-          status_.remote_address,
-          status_.local_address,
+          status_.names.remote(),
+          status_.names.local(),
           status_.stale_addresses,
           status_.tls != nullptr ? *status_.tls : tls_info{}};
 }
@@ -453,7 +451,7 @@ connection_status channel_actor::announced_status() const {
           status_.sequence,
           status_.attempt,
           std::max(left, std::chrono::milliseconds{0}),
-          status_.last_error,
+          last_error(),
           status_.is_held_back};
 }
 
@@ -504,8 +502,8 @@ void channel_actor::dismiss(const transport_error& reason) {
 }
 
 transport_error channel_actor::why_not_ready() const {
-  if (status_.last_error.code != error_code::none)
-    return status_.last_error;
+  if (status_.last_error != nullptr && status_.last_error->code != error_code::none)
+    return *status_.last_error;
   return make_error(error_code::not_connected, phase::connect, origin::local, "not connected yet");
 }
 

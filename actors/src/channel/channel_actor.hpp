@@ -4,6 +4,7 @@
 #include "channel/figures.hpp"
 #include "channel/health.hpp"
 #include "channel/outbound.hpp"
+#include "channel/socket_names.hpp"
 #include "channel/streams.hpp"
 #include "channel/waiting_requests.hpp"
 #include "seam/shard_actor.hpp"
@@ -301,13 +302,14 @@ protected:
 
   void on_down(const caf::actor_addr& whom, const caf::error& reason) override;
 
+  bool handle_often(caf::mailbox_element& message) override;
+
   /// What `connection_status` is made of. Most connections are not encrypted, and idle ones are to be small.
   struct situation {
     connection_id id = 0;
     std::uint64_t generation = 0;
     endpoint remote;
-    std::string remote_address;
-    std::string local_address;
+    socket_names names;
     /// Null where that is `remote`.
     std::unique_ptr<const endpoint> carried_by;
     /// Null where nothing is encrypted.
@@ -318,8 +320,17 @@ protected:
     std::uint64_t sequence = 0;
     std::uint32_t attempt = 0;
     std::chrono::milliseconds next_retry{0};
-    transport_error last_error;
+    /// Null while there was none.
+    std::unique_ptr<const transport_error> last_error;
   };
+
+  /// `none` while there was none.
+  [[nodiscard]] transport_error last_error() const {
+    return status_.last_error != nullptr ? *status_.last_error : transport_error{};
+  }
+  void note_error(const transport_error& reason) {
+    status_.last_error = std::make_unique<const transport_error>(reason);
+  }
 
   situation status_;
   wire* wire_ = nullptr;

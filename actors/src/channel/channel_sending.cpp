@@ -9,6 +9,17 @@
 
 namespace actorwire {
 
+bool channel_actor::handle_often(caf::mailbox_element& message) {
+  // Whoever asks is answered by CAF.
+  if (!message.mid.is_async())
+    return false;
+  if (auto* told = detail::value_of<cast>(message))
+    return handle_directly(message, [this, told] { handle(*told); });
+  if (auto* told = detail::value_of<actorwire::send>(message))
+    return handle_directly(message, [this, told] { take(told->body, told->options); });
+  return false;
+}
+
 outbound::reply channel_actor::handle(actorwire::send& message) {
   // A `send` that is not a request has nobody to answer, so it is like a `cast`.
   if (!is_request()) {

@@ -38,8 +38,7 @@ transport_error it_ends_with(stream_id stream) {
 // -- for the wire -------------------------------------------------------------------------------------------------------
 
 void channel_actor::note_address_changed(const std::string& local, const std::string& remote) {
-  status_.local_address = local;
-  status_.remote_address = remote;
+  status_.names = {local, remote};
   publish(event_mask::state, address_changed{status_.id, status_.generation, local, remote});
 }
 

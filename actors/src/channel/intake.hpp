@@ -40,7 +40,7 @@ public:
     const auto waited = decoder_.waits_for_memory();
     auto any = false;
     frame_label label;
-    while (wanted(decoder_.next_kind()) > 0) {
+    while (!decoder_.is_empty() && wanted(decoder_.next_kind()) > 0) {
       auto next = decoder_.next(label, &budget);
       if (!next)
         return next.error();

@@ -24,8 +24,7 @@ public:
 protected:
   /// Connects a new transport with its user, the channel. *Errors:* those of `transport::init`.
   result<void> carry(local_ref<transport> bearer, channel_actor& user) {
-    wire_.emplace(this->where(), bearer, user, static_cast<flushable&>(*this),
-                  [this] { handle([this] { wire_->handle_timeout(); }); });
+    wire_.emplace(this->where(), bearer, user, static_cast<flushable&>(*this));
     auto ready = bearer->init(user.config(), *this);
     if (ready)
       wire_->multiplex(*this);

@@ -15,20 +15,21 @@ namespace {
 /// Pieces gathered into one call of the transport; more only make the array longer (Linux takes 1,024).
 constexpr std::size_t pieces_per_send = 64;
 
+/// Pieces of a message, and those of a little one behind it: what most turns have to send.
+constexpr std::size_t few_pieces = 4;
+
 /// How long an acknowledgement is waited for before the transport is asked again.
 constexpr auto shortest_acknowledgement_wait = std::chrono::milliseconds{1};
 constexpr auto longest_acknowledgement_wait = std::chrono::milliseconds{50};
 
 } // namespace
 
-wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
-           std::function<void()> wake_me)
+wire::wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher)
   : where_(where),
     bearer_(std::move(bearer)),
     user_(&user),
     flusher_(flusher),
-    intake_(user.config().framing, user.config().session.mode),
-    timer_(std::move(wake_me)) {}
+    intake_(user.config().framing, user.config().session.mode) {}
 
 wire::~wire() {
   intake_.release(where_.buffers().budget());
@@ -127,7 +128,7 @@ void wire::handle_address_changed(const std::string& local, const std::string& r
 void wire::handle_closed(const transport_error& reason) {
   catch_up();
   is_connected_ = takes_early_data_ = false;
-  timer_.cancel();
+  timer_ = nullptr;
   deadlines_.clear();
   if (streams_ != nullptr)
     streams_->detach_transport();
@@ -206,7 +207,7 @@ void wire::handle_timeout() {
     return;
   }
   if (const auto next = deadlines_.earliest(); next != never)
-    where_.arm(timer_, next - now);
+    arm_timer(next - now);
 }
 
 // -- from the channel ---------------------------------------------------------------------------------------------------
@@ -216,6 +217,8 @@ void wire::flush() {
     abort(*reason);
     return;
   }
+  if (std::exchange(is_late_, false))
+    handle_timeout();
   if (is_greeting() && reserve_->is_greeted)
     end_greeting();
   catch_up();
@@ -226,12 +229,19 @@ void wire::flush() {
     send_early();
   if (!is_connected_ || is_blocked_ || user_ == nullptr)
     return;
-  std::array<outgoing, pieces_per_send> pieces;
-  while (const auto count = gather(pieces)) {
+  // The room for many is made for those only who have as many: to make it takes longer than to gather a few.
+  std::array<outgoing, few_pieces> few;
+  std::optional<std::array<outgoing, pieces_per_send>> many;
+  std::span<outgoing> pieces{few};
+  while (auto count = gather(pieces)) {
+    if (count == few.size() && !many) {
+      pieces = many.emplace();
+      count = gather(pieces);
+    }
     std::size_t offered = 0;
     for (std::size_t index = 0; index < count; ++index)
       offered += pieces[index].size;
-    const auto taken = bearer_->send({pieces.data(), count});
+    const auto taken = bearer_->send(pieces.first(count));
     // Without an answer the transport is about to report its end.
     if (!taken)
       return;
@@ -246,6 +256,9 @@ void wire::flush() {
         set(deadline::progress, where_.lived() + user_->config().operation_timeout);
       break;
     }
+    // Without a session there was nothing else.
+    if (count < pieces.size() && !user_->has_session())
+      break;
   }
   if (!is_blocked_)
     set(deadline::progress, never);
@@ -362,8 +375,17 @@ void wire::set(deadline which, time_point when) {
     return;
   deadlines_.set(which, when);
   // A timer that goes off too early finds nothing due and sets itself anew; only an earlier deadline must move it.
-  if (when != never && (!timer_.is_armed() || when + where_.stalled() < timer_.deadline()))
-    where_.arm(timer_, when - where_.lived());
+  if (when != never && (timer_ == nullptr || !timer_->is_armed() || when + where_.stalled() < timer_->deadline()))
+    arm_timer(when - where_.lived());
+}
+
+void wire::arm_timer(duration delay) {
+  if (timer_ == nullptr)
+    timer_ = std::make_unique<timer>([this] {
+      is_late_ = true;
+      where_.flush_later(flusher_);
+    });
+  where_.arm(*timer_, delay);
 }
 
 // -- other streams ------------------------------------------------------------------------------------------------------

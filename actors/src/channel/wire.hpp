@@ -40,9 +40,8 @@ public:
   /// Bytes of a stream that are read where the channel reads ahead, though nobody wants them.
   static constexpr std::size_t read_ahead_max = std::size_t{16} << 10U;
 
-  /// `flusher` is to call `flush`, and `wake_me` to call `handle_timeout`, both within the owner's message handling.
-  wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher,
-       std::function<void()> wake_me);
+  /// `flusher` is to call `flush` within the owner's message handling.
+  wire(shard& where, local_ref<transport> bearer, channel_actor& user, flushable& flusher);
 
   /// Ends the transport without a word, if it has not ended.
   ~wire();
@@ -60,7 +59,6 @@ public:
   void handle_writable();
   /// The transport has ended; tells the channel, as soon as that has what arrived before.
   void handle_closed(const transport_error& reason);
-  void handle_timeout();
 
   /// Has `told` hear of streams other than 0, if the transport has such. To be called before it is connected, and once more
   /// then: of several endpoints it is not known before which one carries.
@@ -233,9 +231,11 @@ private:
   bool give_up_streams();
 
   void pump();
+  void handle_timeout();
   void note_end();
   void send_early();
   void set(deadline which, time_point when);
+  void arm_timer(duration delay);
   void settle_acknowledged();
   [[nodiscard]] std::chrono::milliseconds acknowledgement_wait() const;
   void end_if_done();
@@ -258,7 +258,8 @@ private:
   multiplexer* multiplexer_ = nullptr;
   /// The streams other than 0. Most connections never have any.
   std::unique_ptr<streams> streams_;
-  timer timer_;
+  /// Null while there was no deadline.
+  std::unique_ptr<timer> timer_;
   wire_deadlines deadlines_;
   /// Null unless the channel has another wire, or this one is being greeted.
   std::unique_ptr<reserve> reserve_;
@@ -275,6 +276,8 @@ private:
   bool takes_early_data_ = false;
   bool is_connected_ = false;
   bool is_blocked_ = false;
+  /// A deadline has passed, and was not looked at.
+  bool is_late_ = false;
   bool pump_wanted_ = false;
   bool end_is_wanted_ = false;
   bool finish_wanted_ = false;

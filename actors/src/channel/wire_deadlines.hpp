@@ -6,6 +6,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 namespace actorwire {
 
@@ -32,28 +33,42 @@ enum class wire_deadline : std::uint8_t {
   session,
 };
 
-/// When a wire has waited long enough, for each thing that it may wait for.
+/// When a wire has waited long enough, for each thing that it may wait for. Most connections never wait for any, and take no
+/// memory for it.
 /// *Thread:* shard only.
 class wire_deadlines {
 public:
   static constexpr time_point never = time_point::max();
 
-  wire_deadlines() noexcept { clear(); }
-
-  [[nodiscard]] time_point of(wire_deadline which) const noexcept { return all_[index_of(which)]; }
+  [[nodiscard]] time_point of(wire_deadline which) const noexcept {
+    return all_ != nullptr ? (*all_)[index_of(which)] : never;
+  }
   [[nodiscard]] bool is_set(wire_deadline which) const noexcept { return of(which) != never; }
   [[nodiscard]] bool is_due(wire_deadline which, time_point now) const noexcept { return of(which) <= now; }
   /// `never` if there is none.
-  [[nodiscard]] time_point earliest() const noexcept { return *std::min_element(all_.begin(), all_.end()); }
+  [[nodiscard]] time_point earliest() const noexcept {
+    return all_ != nullptr ? *std::min_element(all_->begin(), all_->end()) : never;
+  }
 
-  void set(wire_deadline which, time_point when) noexcept { all_[index_of(which)] = when; }
-  void clear() noexcept { all_.fill(never); }
+  void set(wire_deadline which, time_point when) {
+    if (all_ == nullptr) {
+      if (when == never)
+        return;
+      all_ = std::make_unique<times>();
+      all_->fill(never);
+    }
+    (*all_)[index_of(which)] = when;
+  }
+  void clear() noexcept { all_ = nullptr; }
 
 private:
   static constexpr std::size_t index_of(wire_deadline which) noexcept { return static_cast<std::size_t>(which); }
   static constexpr std::size_t count = static_cast<std::size_t>(wire_deadline::session) + 1;
 
-  std::array<time_point, count> all_;
+  using times = std::array<time_point, count>;
+
+  /// Null while none was ever set.
+  std::unique_ptr<times> all_;
 };
 
 } // namespace actorwire

@@ -181,7 +181,7 @@ void wire::give_up(const transport_error& reason) {
     cause.where = phase::handshake;
   // `reason` may be the one that was waited with.
   const auto waited_with = std::move(ending_);
-  timer_.cancel();
+  timer_ = nullptr;
   if (auto* user = std::exchange(user_, nullptr)) {
     // What is not the channel's wire has been given nothing.
     if (reserve_ == nullptr)

@@ -81,6 +81,17 @@ public:
     ++size_;
   }
 
+  /// Appends an element that is made in its place, of what is no element of this queue, and returns it.
+  template <class... Args>
+  T& emplace_back(Args&&... args) {
+    static_assert(std::is_nothrow_constructible_v<T, Args...>);
+    if (size_ == capacity_)
+      grow();
+    auto* made = std::construct_at(slot(size_), std::forward<Args>(args)...);
+    ++size_;
+    return *made;
+  }
+
   /// Adds `value` in front of the element `index` places behind the front; those before it move.
   void insert(std::size_t index, T value) {
     static_assert(std::is_nothrow_move_assignable_v<T>);

@@ -107,9 +107,7 @@ public:
   Message& add(Message&& added, bool is_found_by_key) {
     if (added.priority != usual_send_priority || (is_found_by_key && added.key != 0))
       make_more();
-    auto& lane = lane_of(added.priority);
-    lane.push_back(std::move(added));
-    auto& last = lane.back();
+    auto& last = lane_of(added.priority).emplace_back(std::move(added));
     if (more_ != nullptr && is_found_by_key) {
       if (last.key != 0)
         more_->by_key.insert_or_assign(last.key, where{++more_->last_place, last.priority});

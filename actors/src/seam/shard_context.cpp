@@ -18,7 +18,7 @@ constexpr std::size_t messages_per_run = 64;
 /// Messages that are handled before sockets have their turn again, and a few more.
 constexpr std::size_t messages_per_turn = 1'024;
 
-thread_local caf::resumable* now_running = nullptr;
+[[gnu::tls_model("initial-exec")]] thread_local caf::resumable* now_running = nullptr;
 
 } // namespace
 
@@ -115,11 +115,12 @@ void shard_context::route(caf::resumable* what) {
     shard_.post([] {});
 }
 
-bool shard_context::take_over(caf::scheduled_actor& receiver, caf::mailbox_element_ptr& message) {
+bool shard_context::take_over(caf::scheduled_actor& receiver, detail::direct_handler by,
+                              caf::mailbox_element_ptr& message) {
   if (!shard_.is_current() || !message->mid.is_normal_message() || !detail::is_idle(receiver))
     return false;
   caf::intrusive_ptr_add_ref(receiver.ctrl());
-  ready_.push_back({&receiver, std::move(message)});
+  ready_.push_back({&receiver, std::move(message), by});
   shard_.wake_if_idle();
   return true;
 }
@@ -159,8 +160,9 @@ bool shard_context::run_actors() {
     now_running = next.who;
     if (next.message) {
       auto& receiver = static_cast<caf::scheduled_actor&>(*next.who);
-      if (auto skipped = detail::handle_now(receiver, std::move(next.message), this))
-        put_by(receiver, std::move(skipped));
+      if (!next.by(receiver, *next.message))
+        if (auto skipped = detail::handle_now(receiver, std::move(next.message), this))
+          put_by(receiver, std::move(skipped));
     } else if (next.who->resume(this, messages_per_run) == caf::resumable::resume_later) {
       ready_.push_back({std::exchange(next.who, nullptr), nullptr});
       budget -= std::min(budget - 1, messages_per_run - 1);

@@ -46,7 +46,7 @@ public:
 
   /// Takes a message between two actors of this shard out of the hands of CAF, if nothing is in the receiver's mailbox
   /// that it could overtake. *Thread:* any thread.
-  bool take_over(caf::scheduled_actor& receiver, caf::mailbox_element_ptr& message) override;
+  bool take_over(caf::scheduled_actor& receiver, detail::direct_handler by, caf::mailbox_element_ptr& message) override;
 
   /// The actor that handles a message on the calling thread just now.
   [[nodiscard]] static caf::resumable& running() noexcept;
@@ -59,6 +59,8 @@ private:
   struct run {
     caf::resumable* who;
     caf::mailbox_element_ptr message;
+    /// Tried first; only with a message.
+    detail::direct_handler by = nullptr;
   };
 
   /// Runs the actors that have messages; returns whether some are left for the next turn.

@@ -100,6 +100,20 @@ template <class Result>
 
 // -- execution: what an actor runs on ------------------------------------------------------------------------------------
 
+/// Has an actor handle a message without a look into its behavior; returns false, and has done nothing, if that is not for
+/// this message. *Thread:* the one that runs the actor.
+using direct_handler = bool (*)(caf::scheduled_actor& who, caf::mailbox_element& message);
+
+/// The value of type `T` that a message consists of; null if it is another, or if others share it.
+template <class T>
+[[nodiscard]] T* value_of([[maybe_unused]] caf::mailbox_element& message) {
+#if ACTORWIRE_CAF_0_17
+  if (auto& values = message.content(); values.match_elements<T>() && !values.shared())
+    return &values.get_mutable_as<T>(0);
+#endif
+  return nullptr;
+}
+
 #if ACTORWIRE_CAF_0_17
 
 using execution_context = caf::execution_unit;
@@ -114,7 +128,7 @@ public:
   virtual void route(caf::resumable* what) = 0;
 
   /// Offers a message that is on its way to the mailbox of `receiver`. Takes it and returns true, or leaves it.
-  virtual bool take_over(caf::scheduled_actor& receiver, caf::mailbox_element_ptr& message) = 0;
+  virtual bool take_over(caf::scheduled_actor& receiver, direct_handler by, caf::mailbox_element_ptr& message) = 0;
 };
 
 inline void run_on_main_scheduler(caf::actor_system& system, caf::resumable* what) {
@@ -170,7 +184,7 @@ public:
   virtual void route(caf::resumable* what) = 0;
 
   /// Offers a message that is on its way to the mailbox of `receiver`. Takes it and returns true, or leaves it.
-  virtual bool take_over(caf::scheduled_actor& receiver, caf::mailbox_element_ptr& message) = 0;
+  virtual bool take_over(caf::scheduled_actor& receiver, direct_handler by, caf::mailbox_element_ptr& message) = 0;
 };
 
 inline void run_on_main_scheduler(caf::actor_system& system, caf::resumable* what) {
@@ -302,7 +316,7 @@ public:
 
 #if ACTORWIRE_CAF_0_17
   void enqueue(caf::mailbox_element_ptr what, caf::execution_unit*) override {
-    if (!can_pass_by_mailbox || !host()->take_over(*this, what))
+    if (!can_pass_by_mailbox || !host()->take_over(*this, &handle_message_directly, what))
       Base::enqueue(std::move(what), host());
   }
 
@@ -320,7 +334,8 @@ public:
   }
 #else
   bool enqueue(caf::mailbox_element_ptr what, caf::scheduler*) override {
-    return (can_pass_by_mailbox && host()->take_over(*this, what)) || Base::enqueue(std::move(what), host());
+    return (can_pass_by_mailbox && host()->take_over(*this, &handle_message_directly, what))
+        || Base::enqueue(std::move(what), host());
   }
 
   void launch(caf::scheduler*, bool lazy, bool hide) override {
@@ -343,6 +358,30 @@ protected:
 
   /// The actor ends: the last call on it. May come more than once, and, for an actor that never ran, on any thread.
   virtual void leave(const caf::error& reason) noexcept = 0;
+
+  /// Handles one of the messages that come most often, by `handle_directly`; returns false if it is another.
+  virtual bool handle_often(caf::mailbox_element&) {
+    return false;
+  }
+
+  /// Has `body` handle `message` as a handler of the actor's behavior would; not one that has not begun, or is about to end.
+  template <class Body>
+  bool handle_directly(caf::mailbox_element& message, Body&& body) {
+    if (!this->getf(caf::abstract_actor::is_initialized_flag) || !this->alive() || has_ended())
+      return false;
+    this->current_element_ = &message;
+    this->context(host());
+    try {
+      body();
+    } catch (...) {
+      auto failure = std::current_exception();
+      this->quit(this->call_handler(this->exception_handler_, this, failure));
+    }
+    this->current_element_ = nullptr;
+    this->bhvr_stack_.cleanup();
+    this->finalize();
+    return true;
+  }
 
   /// A watched actor has ended.
   virtual void on_down(const caf::actor_addr& whom, const caf::error& reason) = 0;
@@ -411,6 +450,10 @@ protected:
   }
 
 private:
+  static bool handle_message_directly(caf::scheduled_actor& who, caf::mailbox_element& message) {
+    return static_cast<hosted_actor&>(who).handle_often(message);
+  }
+
   bool handles_down_ = false;
 };
 
