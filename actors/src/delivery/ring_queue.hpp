@@ -1,5 +1,7 @@
 #pragma once
 
+#include "delivery/spare_block.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <cstddef>
@@ -13,7 +15,8 @@ namespace actorwire {
 
 /// A first-in-first-out queue in a single block of memory, used as a ring. It is made for queues that are empty most of
 /// the time and deep now and then: empty it holds no memory at all, where `std::deque` holds 576 bytes, and a block that
-/// a burst has blown up is given back while the queue drains.
+/// a burst has blown up is given back while the queue drains. The smallest block is passed on from one queue to another,
+/// see `spare_block`.
 ///
 /// Both ends are amortised constant time. The capacity is a power of two; it doubles when full and drops to a quarter
 /// when an eighth of it is used, so that no sequence of calls makes it swing. References stay valid until the next call
@@ -154,12 +157,15 @@ public:
   void clear() noexcept { truncate(0); }
 
 private:
+  using smallest_block = spare_block<capacity_min * sizeof(T)>;
+
   [[nodiscard]] T* slot(std::uint32_t index) const noexcept { return slots_ + ((head_ + index) & (capacity_ - 1)); }
 
   void grow() {
     const auto capacity = capacity_ == 0 ? capacity_min : capacity_ * 2;
     assert(capacity > capacity_);
-    move_to(static_cast<T*>(::operator new(capacity * sizeof(T))), capacity);
+    move_to(static_cast<T*>(capacity == capacity_min ? smallest_block::take() : ::operator new(capacity * sizeof(T))),
+            capacity);
   }
 
   void shrink() noexcept {
@@ -168,7 +174,9 @@ private:
     } else if (capacity_ > capacity_min && size_ <= capacity_ / 8) {
       const auto capacity = std::max(capacity_ / 4, capacity_min);
       // Without memory for a smaller block the larger one serves as well: removing must not fail.
-      if (void* memory = ::operator new(capacity * sizeof(T), std::nothrow))
+      void* memory = capacity == capacity_min ? smallest_block::take(std::nothrow)
+                                              : ::operator new(capacity * sizeof(T), std::nothrow);
+      if (memory != nullptr)
         move_to(static_cast<T*>(memory), capacity);
     }
   }
@@ -187,7 +195,10 @@ private:
 
   /// Forgets the block, whose elements are gone already.
   void release() noexcept {
-    ::operator delete(slots_);
+    if (capacity_ == capacity_min)
+      smallest_block::give_back(slots_);
+    else
+      ::operator delete(slots_);
     slots_ = nullptr;
     capacity_ = 0;
     head_ = 0;
