@@ -23,9 +23,10 @@ namespace actorwire {
 struct accept_settings {
   endpoint local;
   listen_config config;
-  /// One of the two is set: who hears of connections, or what serves them.
+  /// One of the three is set: who hears of connections, or what makes what serves them.
   caf::actor receiver;
   accept_function serve;
+  handler_factory handle;
   std::shared_ptr<const transport_config> transport;
   /// Who the listener is, if it speaks TLS, and where that comes from.
   std::shared_ptr<tls_identity> identity;

@@ -35,6 +35,8 @@ void connection::becomes_ready(const transport_opening& opening) {
   // there to hear of the transition and of all that follows.
   else if (origin->serve)
     engage_server(origin->serve);
+  else if (origin->handle)
+    static_cast<void>(add_handler(origin->handle));
 }
 
 void connection::completes_handshake() {

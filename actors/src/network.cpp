@@ -1,3 +1,4 @@
+#include "channel/channel_actor.hpp"
 #include "edge/acceptors.hpp"
 #include "edge/tls_store.hpp"
 #include "listener.hpp"
@@ -116,6 +117,27 @@ public:
                                   outcome = to_transport_error(reason);
                               });
     return outcome;
+  }
+
+  result<connection_actor> acquire(std::string_view uris, acquire_options options, handler_factory make) {
+    auto made = acquire(uris, std::move(options));
+    if (!made)
+      return made;
+    const auto added = std::make_shared<std::promise<result<void>>>();
+    auto answer = added->get_future();
+    // What a supervisor hands out is a peer of this network.
+    auto& peer = dynamic_cast<channel_actor&>(*caf::actor_cast<caf::abstract_actor*>(*made));
+    peer.where().post([&peer, kept = *made, make = std::move(make), added] {
+      result<void> outcome = already_gone("the peer");
+      peer.in_actor([&] { outcome = peer.add_handler(make); });
+      added->set_value(std::move(outcome));
+    });
+    if (options_.run == shard::mode::stepped)
+      run_ready();
+    const auto outcome = answer.get();
+    if (!outcome)
+      return outcome.error();
+    return made;
   }
 
   result<listening> listen(std::string_view uri, accept_settings settings) {
@@ -248,6 +270,12 @@ result<connection_actor> network::acquire(std::string_view uris, acquire_options
   return impl_->acquire(uris, std::move(options));
 }
 
+result<connection_actor> network::acquire(std::string_view uris, acquire_options options, handler_factory make) {
+  if (!make)
+    return make_invalid_value("acquire.make", "no function", "a function that makes the handler of the peer");
+  return impl_->acquire(uris, std::move(options), std::move(make));
+}
+
 result<listening> network::listen(std::string_view uri, const caf::actor& receiver, listen_config config) {
   if (!receiver)
     return make_invalid_value("listen.receiver", "no actor", "an actor that understands `accepted`");
@@ -262,6 +290,15 @@ result<listening> network::listen(std::string_view uri, accept_function serve, l
     return make_invalid_value("listen.serve", "no function", "a function that makes the behavior of a client's actor");
   accept_settings settings;
   settings.serve = std::move(serve);
+  settings.config = std::move(config);
+  return impl_->listen(uri, std::move(settings));
+}
+
+result<listening> network::listen(std::string_view uri, handler_factory make, listen_config config) {
+  if (!make)
+    return make_invalid_value("listen.make", "no function", "a function that makes the handler of a client");
+  accept_settings settings;
+  settings.handle = std::move(make);
   settings.config = std::move(config);
   return impl_->listen(uri, std::move(settings));
 }

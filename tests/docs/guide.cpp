@@ -1,5 +1,6 @@
 // The snippets of docs/guide.md as one program. The parts between marks are quoted there word for word.
 
+#include <actorwire/actors/connection_handler.hpp>
 #include <actorwire/actors/errors.hpp>
 #include <actorwire/actors/network.hpp>
 #include <actorwire/actors/system_config.hpp>
@@ -259,6 +260,66 @@ void show_receiver(actorwire::network& net, caf::actor_system& system) {
   ask(&*self, peer, 5s, actorwire::connect{})
       .receive([&](const actorwire::connection_info&) { is_connected = true; }, [](const caf::error&) {});
   check(is_connected, "the receiver's connection is there");
+}
+
+// [handler]
+class echo_handler final : public actorwire::connection_handler {
+public:
+  using connection_handler::connection_handler;
+
+  void on_received(actorwire::received&& data) override {
+    // Refused when more waits for the client than `write_limit`, and when the connection ends.
+    if (!here().send(std::move(data.body)))
+      here().close(actorwire::close_mode::abort);
+  }
+
+  // A client that does not read gets no further answers, and so is not read either.
+  void on_backpressure(const actorwire::backpressure& event) override {
+    if (event.on)
+      here().pause_reading();
+    else
+      here().resume_reading();
+  }
+};
+// [/handler]
+
+/// Says something on each of its connections, and keeps the last word that it hears.
+class greeter final : public actorwire::connection_handler {
+public:
+  explicit greeter(actorwire::local_connection server, std::promise<std::string>& heard)
+    : connection_handler(server), heard_(heard) {}
+
+  void on_opened(const actorwire::opened&) override {
+    if (!here().send(actorwire::payload::copy_of("hello")))
+      here().close();
+  }
+  void on_received(actorwire::received&& data) override {
+    text_ += data.body.text();
+    if (text_ == "hello")
+      heard_.set_value(text_);
+  }
+
+private:
+  std::promise<std::string>& heard_;
+  std::string text_;
+};
+
+void show_handlers(actorwire::network& net) {
+  // [listen-handler]
+  const auto server = net.listen("tcp://127.0.0.1:0", [](actorwire::local_connection client) {
+    return std::make_unique<echo_handler>(client);
+  });
+  // [/listen-handler]
+  const auto uri = "tcp://127.0.0.1:" + std::to_string(server.value().port);
+  std::promise<std::string> heard;
+  // [acquire-handler]
+  const auto peer = net.acquire(uri, {}, [&heard](actorwire::local_connection there) {
+    return std::make_unique<greeter>(there, heard);
+  });
+  // [/acquire-handler]
+  auto answer = heard.get_future();
+  check(peer && answer.wait_for(5s) == std::future_status::ready && answer.get() == "hello", "handlers talk");
+  actorwire::anonymous_tell(*peer, actorwire::close{actorwire::close_mode::abort});
 }
 
 // [streams]
@@ -603,6 +664,7 @@ int main() {
   show_policy(net, system);
   show_lease(net, system, server->port);
   show_receiver(net, system);
+  show_handlers(net);
   show_tls(net, system);
   show_statistics(system, peer);
   show_health(system, peer);

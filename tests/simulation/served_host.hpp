@@ -42,15 +42,14 @@ private:
   endpoint local_;
 };
 
-/// Listens at `uris`, all of them one listener, and serves each client by an actor of the library, as `network::listen` does.
+/// Listens at `uris`, all of them one listener, and has each client served as `settings` say, as `network::listen` does.
 /// It lives on the shard of `neighbour`, which is number `shard_number`.
-inline listener_actor serve_at(simulated_system& world, const probe& neighbour, std::string_view uris,
-                               accept_function serve, transport_config transport,
-                               const session_book_limits& sessions = {}, std::size_t shard_number = 0) {
+inline listener_actor listen_at(simulated_system& world, const probe& neighbour, std::string_view uris,
+                                accept_settings settings, transport_config transport,
+                                const session_book_limits& sessions = {}, std::size_t shard_number = 0) {
   const auto home =
       dynamic_cast<const shard_resident&>(*caf::actor_cast<caf::abstract_actor*>(neighbour.handle())).home();
   const auto places = parse_endpoints(uris).value();
-  accept_settings settings;
   settings.local = places.back();
   settings.config.transport = std::move(transport);
   settings.transport = std::make_shared<const transport_config>(settings.config.transport);
@@ -58,7 +57,6 @@ inline listener_actor serve_at(simulated_system& world, const probe& neighbour, 
   if (settings.config.transport.session.mode == session_mode::on)
     settings.sessions = std::make_shared<session_desk>(sessions, limits_of(settings.config.transport.session));
   settings.config.session_keep = std::chrono::duration_cast<std::chrono::milliseconds>(sessions.keep);
-  settings.serve = std::move(serve);
   settings.next_id = [next = std::make_shared<connection_id>(1'000)] { return (*next)++; };
   settings.shards = {home};
   settings.make_acceptor = [&hosts = world.hosts(shard_number), places](shard&) {
@@ -67,6 +65,24 @@ inline listener_actor serve_at(simulated_system& world, const probe& neighbour, 
   auto made = spawn_on<listener>(home, std::move(settings), [](const result<endpoint>& where) { REQUIRE(where); });
   world.run_now();
   return made;
+}
+
+/// The same by an actor of the library for each client.
+inline listener_actor serve_at(simulated_system& world, const probe& neighbour, std::string_view uris,
+                               accept_function serve, transport_config transport,
+                               const session_book_limits& sessions = {}, std::size_t shard_number = 0) {
+  accept_settings settings;
+  settings.serve = std::move(serve);
+  return listen_at(world, neighbour, uris, std::move(settings), std::move(transport), sessions, shard_number);
+}
+
+/// The same by a handler in the shard.
+inline listener_actor handle_at(simulated_system& world, const probe& neighbour, std::string_view uris,
+                                handler_factory make, transport_config transport,
+                                const session_book_limits& sessions = {}) {
+  accept_settings settings;
+  settings.handle = std::move(make);
+  return listen_at(world, neighbour, uris, std::move(settings), std::move(transport), sessions);
 }
 
 } // namespace actorwire::test

@@ -41,24 +41,45 @@ bool audience::includes(const caf::actor_addr& who) const noexcept {
   return std::any_of(members_.begin(), members_.end(), [&who](const member& entry) { return entry.who == who; });
 }
 
+handler_seat& audience::make_seat(channel_actor& owner) {
+  if (seat_ == nullptr)
+    seat_ = std::make_unique<handler_seat>(owner);
+  return *seat_;
+}
+
 void audience::deliver(received&& data) {
   const auto stream = data.stream;
-  deliver_to_all(std::move(data), stream, [stream](const member& entry) { return entry.wants(stream); });
+  deliver_to_all(std::move(data), stream);
 }
 
 void audience::deliver(called&& question) {
   const auto stream = question.stream;
-  deliver_to_all(std::move(question), stream, [stream](const member& entry) { return entry.wants(stream); });
+  deliver_to_all(std::move(question), stream);
 }
 
 bool audience::deliver(datagram_received&& datagram) {
-  return deliver_to_all(std::move(datagram), datagrams, [this](const member& entry) {
-    return entry.wants(datagrams) && room_of(entry, datagrams) > 0;
-  });
+  const auto has_room = [this](const member& entry) { return entry.wants(datagrams) && room_of(entry, datagrams) > 0; };
+  if (!is_handled(event_mask::datagrams))
+    return send_to_all(std::move(datagram), datagrams, has_room);
+  send_to_all(datagram_received{datagram}, datagrams, has_room);
+  seat_->deliver(std::move(datagram));
+  return true;
+}
+
+template <class Data>
+void audience::deliver_to_all(Data&& data, stream_id stream) {
+  const auto wants_it = [stream](const member& entry) { return entry.wants(stream); };
+  if (!is_handled(topic_of(stream))) {
+    send_to_all(std::forward<Data>(data), stream, wants_it);
+    return;
+  }
+  if (!members_.empty())
+    send_to_all(Data{data}, stream, wants_it);
+  seat_->deliver(std::forward<Data>(data));
 }
 
 template <class Data, class Chosen>
-bool audience::deliver_to_all(Data&& data, stream_id stream, Chosen&& chosen) {
+bool audience::send_to_all(Data&& data, stream_id stream, Chosen&& chosen) {
   // All but the last get a copy of the reference, the last one the reference itself.
   member* last = nullptr;
   for (auto& entry : members_) {
@@ -98,6 +119,10 @@ void audience::deliver_to(member& entry, Data&& data, stream_id stream) {
 }
 
 void audience::await_handling(const peer_closing& last, std::function<void()> handled) {
+  if (is_handled(topic_of(last.stream))) {
+    seat_->put(last);
+    handled = [this, handled = std::move(handled)] { seat_->when_told(handled); };
+  }
   const auto is_listener = [&last](const member& entry) { return entry.wants(last.stream); };
   const auto open_answers =
       std::make_shared<std::ptrdiff_t>(std::count_if(members_.begin(), members_.end(), is_listener));
@@ -181,9 +206,9 @@ void audience::note_answer(std::uint64_t number, stream_id stream, std::uint64_t
   }
 }
 
-std::size_t audience::credit_left(stream_id stream) const noexcept {
+std::size_t audience::credit_left_to_all(stream_id stream, bool is_for_handler) const noexcept {
   auto left = credit_;
-  auto anyone = false;
+  auto anyone = is_for_handler;
   for (const auto& entry : members_) {
     if (!entry.wants(stream))
       continue;
@@ -194,6 +219,8 @@ std::size_t audience::credit_left(stream_id stream) const noexcept {
 }
 
 bool audience::is_out_of_credit() const noexcept {
+  if (seat_ != nullptr && seat_->is_taken() && seat_->is_paused())
+    return true;
   return std::any_of(members_.begin(), members_.end(), [this](const member& entry) {
     if (entry.wants(0) && room_of(entry, 0) == 0)
       return true;
@@ -201,10 +228,6 @@ bool audience::is_out_of_credit() const noexcept {
              return owed.first != datagrams && entry.wants(owed.first) && room_of(entry, owed.first) == 0;
            });
   });
-}
-
-bool audience::wants_data(stream_id stream) const noexcept {
-  return std::any_of(members_.begin(), members_.end(), [stream](const member& entry) { return entry.wants(stream); });
 }
 
 void audience::forget_stream(stream_id stream) noexcept {

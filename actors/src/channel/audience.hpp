@@ -1,5 +1,6 @@
 #pragma once
 
+#include "channel/handler_seat.hpp"
 #include "event_account.hpp"
 
 #include <actorwire/actors/type_ids.hpp>
@@ -32,6 +33,8 @@ using channel_interface = connection_actor::extend<sig<void(peer_directive)>>;
 ///
 /// Events have an account beside the credit, which knows of each subscriber how many it has not handled. Without room it misses
 /// some.
+///
+/// Beside them there may be a handler in the shard. What it has returned from is handled, so it owes nothing.
 /// *Thread:* shard only.
 class audience {
 public:
@@ -57,6 +60,11 @@ public:
   /// Tells `who` what it has missed, if there is anything, whether it has room or not.
   void tell_missed(connection_id source, const caf::actor_addr& who);
 
+  /// Where the handler sits that there may be; null while there never was one.
+  [[nodiscard]] handler_seat* seat() const noexcept { return seat_.get(); }
+  /// The same, made if need be.
+  [[nodiscard]] handler_seat& make_seat(channel_actor& owner);
+
   template <class Visit>
   void for_each(Visit&& visit) const {
     for (const auto& entry : members_)
@@ -69,6 +77,8 @@ public:
     for (auto& entry : members_)
       if (actorwire::includes(entry.mask, topic))
         entry.events.tell(self_, entry.who, event, note_of(entry, event_source(event)));
+    if (is_handled(topic))
+      seat_->put(event);
   }
 
   /// Whether all who want to hear of streams other than 0 have room to hear of another one. If not, `every_stream` is paid for
@@ -82,8 +92,8 @@ public:
   /// Sends a datagram to all who want such and have room for it; returns whether anybody had.
   bool deliver(datagram_received&& datagram);
 
-  /// Asks all who want data to say when they have handled what they got; `handled` is called when the last has, at once
-  /// if nobody wants data.
+  /// Asks all who want data to say when they have handled what they got; `handled` is called when the last has, and the handler
+  /// has too; at once if nobody wants data.
   void await_handling(const peer_closing& last, std::function<void()> handled);
 
   /// Takes back credit from a subscriber that pays by hand.
@@ -91,13 +101,20 @@ public:
 
   /// Bytes of a stream that may be delivered now: what the most indebted of those who want them may still owe. 0 if
   /// nobody does.
-  [[nodiscard]] std::size_t credit_left(stream_id stream) const noexcept;
+  [[nodiscard]] std::size_t credit_left(stream_id stream) const noexcept {
+    const auto is_for_handler = is_handled(topic_of(stream));
+    if (is_for_handler && !seat_->takes_data())
+      return 0;
+    return members_.empty() ? (is_for_handler ? credit_ : 0) : credit_left_to_all(stream, is_for_handler);
+  }
 
   /// Whether anybody has no credit left for a stream, so that it is not read.
   [[nodiscard]] bool is_out_of_credit() const noexcept;
 
   /// Whether anybody wants what comes on this stream.
-  [[nodiscard]] bool wants_data(stream_id stream) const noexcept;
+  [[nodiscard]] bool wants_data(stream_id stream) const noexcept {
+    return is_handled(topic_of(stream)) || is_wanted(stream);
+  }
 
   /// The stream is over, and what is owed for it with it.
   void forget_stream(stream_id stream) noexcept;
@@ -164,13 +181,29 @@ private:
     return stream == 0 ? event_mask::data : event_mask::streams;
   }
 
+  /// Whether there is a handler that wants to hear of it.
+  [[nodiscard]] bool is_handled(event_mask topic) const noexcept { return seat_ != nullptr && seat_->wants(topic); }
+
+  /// Whether any subscriber wants what comes on this stream.
+  [[nodiscard]] bool is_wanted(stream_id stream) const noexcept {
+    for (const auto& entry : members_)
+      if (entry.wants(stream))
+        return true;
+    return false;
+  }
+  /// The same as `credit_left` where there are subscribers.
+  [[nodiscard]] std::size_t credit_left_to_all(stream_id stream, bool is_for_handler) const noexcept;
+
   [[nodiscard]] member* find(const caf::actor_addr& who) noexcept;
   [[nodiscard]] debt& debt_of(member& entry, stream_id stream);
   /// Returns what `entry` may still be sent.
   [[nodiscard]] std::size_t room_of(const member& entry, stream_id stream) const noexcept;
+  /// Passes it on to all who want it, the handler last.
+  template <class Data>
+  void deliver_to_all(Data&& data, stream_id stream);
   /// Sends to all that `chosen` picks.
   template <class Data, class Chosen>
-  bool deliver_to_all(Data&& data, stream_id stream, Chosen&& chosen);
+  bool send_to_all(Data&& data, stream_id stream, Chosen&& chosen);
   template <class Data>
   void deliver_to(member& entry, Data&& data, stream_id stream);
   void note_answer(std::uint64_t number, stream_id stream, std::uint64_t up_to);
@@ -189,6 +222,7 @@ private:
   std::size_t credit_;
   paid_function paid_;
   std::vector<member> members_;
+  std::unique_ptr<handler_seat> seat_;
   std::uint64_t debts_begun_ = 0;
   bool holds_back_streams_ = false;
 };

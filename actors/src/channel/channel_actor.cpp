@@ -300,9 +300,11 @@ void channel_actor::end(const transport_error& reason) {
   sending_.stop();
   if (calls_ != nullptr)
     calls_->stop();
-  dismiss_all();
+  const auto failure = dismiss_all(reason);
   has_left();
-  if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
+  if (failure)
+    quit(to_caf_error(*failure));
+  else if (reason.code == error_code::closed || reason.code == error_code::peer_closed)
     quit();
   else
     quit(to_caf_error(reason));
@@ -394,6 +396,10 @@ void channel_actor::add_subscriber(const caf::strong_actor_ptr& who, subscribe r
   sending_.tell_drops();
   watch_if_new(who);
   audience_.add(who, request.mask, request.credit);
+  note_new_reader();
+}
+
+void channel_actor::note_new_reader() {
   if (audience_.wants_data(0))
     waiting_.fail_receives(0, somebody_subscribes());
   if (wants_streams())
@@ -416,10 +422,10 @@ void channel_actor::handle(const grant& credit) {
     audience_.grant(caf::actor_cast<caf::actor_addr>(who), credit.bytes, credit.stream);
 }
 
-void channel_actor::handle(const finish_stream& request) {
-  if (request.stream != 0) {
+void channel_actor::finish(stream_id stream) {
+  if (stream != 0) {
     if (const auto present = present_streams())
-      (*present)->finish(request.stream);
+      (*present)->finish(stream);
     return;
   }
   if (!std::exchange(is_finishing_, true)) {
@@ -483,7 +489,7 @@ void channel_actor::unwatch_if_gone(const caf::actor_addr& who) {
     unwatch(who);
 }
 
-void channel_actor::dismiss_all() {
+std::optional<transport_error> channel_actor::dismiss_all(const transport_error& reason) {
   // Subscribers often keep a handle of this actor; keeping theirs any longer would hold both in memory for ever.
   dismiss_prober();
   for (const auto& who : figures_.stop_streams())
@@ -491,13 +497,15 @@ void channel_actor::dismiss_all() {
       unwatch(who);
   audience_.for_each([this](const caf::strong_actor_ptr& who) { unwatch(caf::actor_cast<caf::actor_addr>(who)); });
   audience_.clear(status_.id);
+  auto* seat = audience_.seat();
+  return seat != nullptr ? seat->end(reason) : std::nullopt;
 }
 
 void channel_actor::dismiss(const transport_error& reason) {
   sending_.tell_drops();
   waiting_.fail_connects(reason);
   waiting_.fail_receives(reason);
-  dismiss_all();
+  static_cast<void>(dismiss_all(reason));
   pump_later();
 }
 

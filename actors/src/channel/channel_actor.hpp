@@ -123,6 +123,22 @@ public:
   /// Whether a call that has left can still be answered by the present connection, on any stream.
   [[nodiscard]] bool awaits_answers() const noexcept;
 
+  // -- for its handler in the shard: see channel_handler.cpp
+
+  /// Has a handler made. *Errors:* `conflicting_values` if there is one; `closed` when the channel has ended.
+  [[nodiscard]] result<void> add_handler(const handler_factory& make);
+  /// The handler has failed with `reason`: the channel ends.
+  void note_failed_handler(const transport_error& reason);
+  /// The handler takes data again.
+  void note_reading_again();
+  /// Takes a message for sending that is not asked about, or says why not. `body` is left as it was then.
+  [[nodiscard]] result<std::uint64_t> send_unasked(payload& body, const send_options& options);
+  void finish(stream_id stream);
+  /// Asks itself to close, so that it does not end within a call from its wire.
+  void close_soon(const close& request);
+  /// What is so now. Between the loss of a wire and what the supervisor makes of it nothing is announced yet.
+  [[nodiscard]] connection_status present_status() const;
+
   /// What is told of this channel at this moment.
   [[nodiscard]] stats statistics() const;
 
@@ -366,7 +382,7 @@ private:
   connection_status handle(subscribe request);
   void handle(const unsubscribe&);
   void handle(const grant& credit);
-  void handle(const finish_stream& request);
+  void handle(const finish_stream& request) { finish(request.stream); }
   streams::open_promise handle(const open_stream& request);
   caf::result<void> handle(const reset_stream& request);
   caf::result<void> handle(const stop_stream& request);
@@ -374,8 +390,6 @@ private:
   streams::datagram_promise handle(send_datagram& request);
   /// What the last transition announced, with the time that is left now: what a subscriber's events continue.
   [[nodiscard]] connection_status announced_status() const;
-  /// What is so now. Between the loss of a wire and what the supervisor makes of it nothing is announced yet.
-  [[nodiscard]] connection_status present_status() const;
   [[nodiscard]] connection_state present_state() const noexcept;
   void handle(const stream_stats& request);
   health_report report_health();
@@ -441,8 +455,10 @@ private:
   [[nodiscard]] bool serves(const caf::actor_addr& who) const noexcept;
   void watch_if_new(const caf::strong_actor_ptr& who);
   void unwatch_if_gone(const caf::actor_addr& who);
-  /// Forgets whoever is served.
-  void dismiss_all();
+  /// Somebody subscribes, or reads in another way, to whom others give way that pull.
+  void note_new_reader();
+  /// Forgets whoever is served. Returns what the handler in the shard has made of that, if it has failed.
+  std::optional<transport_error> dismiss_all(const transport_error& reason);
   void dismiss_prober();
   /// What is known of how the connection is doing, made if need be.
   [[nodiscard]] health& watched_health();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <actorwire/actors/connection_handler.hpp>
 #include <actorwire/actors/type_ids.hpp>
 #include <actorwire/export.hpp>
 #include <actorwire/messages/endpoint.hpp>
@@ -99,6 +100,12 @@ public:
   /// once and for ever; see `acquire` and `parse_endpoints`.
   [[nodiscard]] ACTORWIRE_EXPORT result<connection_actor> acquire(std::string_view uris, acquire_options options = {});
 
+  /// The same, and has a handler made in the shard of the peer, which serves it through all of its connections. Others may
+  /// subscribe as well. *Errors:* also `conflicting_values` if the peer has a handler already, because somebody else asked for
+  /// the same endpoints with the same options.
+  [[nodiscard]] ACTORWIRE_EXPORT result<connection_actor> acquire(std::string_view uris, acquire_options options,
+                                                                  handler_factory make);
+
   /// Listens, and sends `accepted` to `receiver` for each connection. When the receiver ends, so do the connections that
   /// it was not told of, and no more are accepted; those that it passed on stay.
   /// Returns when every shard listens. For `tls://` and `quic://` it reads the files of `transport_config::tls` first, on this thread.
@@ -110,6 +117,11 @@ public:
   /// Listens, and makes an actor by `serve` on the shard of each accepted connection. It is subscribed to all events,
   /// ends when the connection does, and ends the connection when it ends.
   [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, accept_function serve,
+                                                          listen_config config = {});
+
+  /// Listens, and has a handler made in the shard of each accepted connection: the shortest way, without an actor that serves it,
+  /// and without a message.
+  [[nodiscard]] ACTORWIRE_EXPORT result<listening> listen(std::string_view uri, handler_factory make,
                                                           listen_config config = {});
 
   /// Makes an actor on shard `index`. *Errors:* throws `std::out_of_range` unless `index` is less than `shard_count()`,

@@ -1,0 +1,229 @@
+#include "channel/handler_seat.hpp"
+
+#include "channel/channel_actor.hpp"
+
+#include <exception>
+#include <string>
+#include <utility>
+
+namespace actorwire {
+
+namespace {
+
+void tell(connection_handler& whom, const opened& event) {
+  whom.on_opened(event);
+}
+void tell(connection_handler& whom, const state_changed& event) {
+  whom.on_state_changed(event);
+}
+void tell(connection_handler& whom, const address_changed& event) {
+  whom.on_address_changed(event);
+}
+void tell(connection_handler& whom, const peer_closing& event) {
+  whom.on_peer_closing(event);
+}
+void tell(connection_handler& whom, const data_lost& event) {
+  whom.on_data_lost(event);
+}
+void tell(connection_handler& whom, const backpressure& event) {
+  whom.on_backpressure(event);
+}
+void tell(connection_handler& whom, const stream_opened& event) {
+  whom.on_stream_opened(event);
+}
+void tell(connection_handler& whom, const stream_reset& event) {
+  whom.on_stream_reset(event);
+}
+void tell(connection_handler& whom, const stream_closed& event) {
+  whom.on_stream_closed(event);
+}
+void tell(connection_handler& whom, const streams_available& event) {
+  whom.on_streams_available(event);
+}
+void tell(connection_handler& whom, const health_changed& event) {
+  whom.on_health_changed(event);
+}
+void tell(connection_handler& whom, const session_opened& event) {
+  whom.on_session_opened(event);
+}
+void tell(connection_handler& whom, const session_lost& event) {
+  whom.on_session_lost(event);
+}
+
+} // namespace
+
+handler_seat::~handler_seat() = default;
+
+// -- from the channel ---------------------------------------------------------------------------------------------------
+
+void handler_seat::take(const handler_factory& make) {
+  is_paused_ = false;
+  try {
+    handler_ = make(local_connection{*this});
+    if (handler_ == nullptr)
+      fail("there is none");
+  } catch (const std::exception& thrown) {
+    fail(thrown.what());
+  } catch (...) {
+    fail("what is no std::exception");
+  }
+}
+
+template <class Body>
+void handler_seat::call(Body&& body) {
+  if (failure_ != nullptr)
+    return;
+  try {
+    body(*handler_);
+  } catch (const std::exception& thrown) {
+    fail(thrown.what());
+  } catch (...) {
+    fail("what is no std::exception");
+  }
+}
+
+void handler_seat::fail(const char* what) {
+  failure_ = std::make_unique<const transport_error>(
+      make_error(error_code::crashed, phase::established, origin::local,
+                 "the handler of the connection has failed: " + std::string{what}));
+  flush_soon();
+}
+
+void handler_seat::deliver(received&& data) {
+  call([&data](connection_handler& whom) { whom.on_received(std::move(data)); });
+  // What it has led to is told before the next comes: it may want to read no more.
+  tell_all();
+}
+
+void handler_seat::deliver(called&& question) {
+  call([&question](connection_handler& whom) { whom.on_called(std::move(question)); });
+  tell_all();
+}
+
+void handler_seat::deliver(datagram_received&& datagram) {
+  tell_all();
+  call([&datagram](connection_handler& whom) { whom.on_datagram_received(std::move(datagram)); });
+  tell_all();
+}
+
+void handler_seat::when_told(std::function<void()> then) {
+  if (put_off_.empty())
+    then();
+  else
+    then_ = std::move(then);
+}
+
+std::optional<transport_error> handler_seat::end(const transport_error& reason) noexcept {
+  // Why it had failed before is the reason already.
+  const auto had_failed = failure_ != nullptr;
+  std::optional<transport_error> failure;
+  if (handler_ != nullptr) {
+    tell_all();
+    if (failure_ != nullptr)
+      failure = *std::exchange(failure_, nullptr);
+    call([&reason](connection_handler& whom) { whom.on_ended(reason); });
+    if (failure_ != nullptr && !failure)
+      failure = *failure_;
+    handler_ = nullptr;
+  }
+  put_off_ = {};
+  failure_ = nullptr;
+  // Whoever destroys this may be on another thread.
+  forget_flush();
+  if (const auto then = std::exchange(then_, nullptr))
+    then();
+  return had_failed ? std::nullopt : failure;
+}
+
+void handler_seat::flush() {
+  owner_.in_actor([this] {
+    tell_all();
+    if (failure_ != nullptr) {
+      const auto reason = *failure_;
+      owner_.note_failed_handler(reason);
+      return;
+    }
+    if (!put_off_.empty())
+      return;
+    if (const auto then = std::exchange(then_, nullptr))
+      then();
+    owner_.pump_later();
+  });
+}
+
+void handler_seat::flush_soon() {
+  owner_.where().flush_later(*this);
+}
+
+void handler_seat::tell_all() {
+  if (put_off_.empty())
+    return;
+  // What comes meanwhile has its turn later.
+  for (const auto& each : std::exchange(put_off_, {}))
+    call([&each](connection_handler& whom) { std::visit([&whom](const auto& event) { tell(whom, event); }, each); });
+}
+
+// -- from the handler ---------------------------------------------------------------------------------------------------
+
+void handler_seat::pause() {
+  is_paused_ = true;
+}
+
+void handler_seat::resume() {
+  if (std::exchange(is_paused_, false))
+    owner_.note_reading_again();
+}
+
+// -- what the handler sees of it ----------------------------------------------------------------------------------------
+
+result<std::uint64_t> local_connection::send(payload&& body, const send_options& options) {
+  return seat_->owner().send_unasked(body, options);
+}
+
+void local_connection::finish(stream_id stream) {
+  if (!seat_->owner().is_over())
+    seat_->owner().finish(stream);
+}
+
+void local_connection::close(close_mode mode, std::chrono::milliseconds timeout) {
+  seat_->owner().close_soon({mode, timeout});
+}
+
+void local_connection::pause_reading() {
+  seat_->pause();
+}
+
+void local_connection::resume_reading() {
+  seat_->resume();
+}
+
+connection_status local_connection::status() const {
+  return seat_->owner().present_status();
+}
+
+connection_actor local_connection::actor() const {
+  return connection_actor{&seat_->owner()};
+}
+
+// -- handlers -----------------------------------------------------------------------------------------------------------
+
+connection_handler::~connection_handler() = default;
+
+void connection_handler::on_opened(const opened&) {}
+void connection_handler::on_state_changed(const state_changed&) {}
+void connection_handler::on_address_changed(const address_changed&) {}
+void connection_handler::on_peer_closing(const peer_closing&) {}
+void connection_handler::on_data_lost(const data_lost&) {}
+void connection_handler::on_backpressure(const backpressure&) {}
+void connection_handler::on_called(called&&) {}
+void connection_handler::on_stream_opened(const stream_opened&) {}
+void connection_handler::on_stream_reset(const stream_reset&) {}
+void connection_handler::on_stream_closed(const stream_closed&) {}
+void connection_handler::on_streams_available(const streams_available&) {}
+void connection_handler::on_datagram_received(datagram_received&&) {}
+void connection_handler::on_health_changed(const health_changed&) {}
+void connection_handler::on_session_opened(const session_opened&) {}
+void connection_handler::on_session_lost(const session_lost&) {}
+void connection_handler::on_ended(const transport_error&) {}
+
+} // namespace actorwire

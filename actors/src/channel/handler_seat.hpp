@@ -1,0 +1,99 @@
+#pragma once
+
+#include <actorwire/actors/connection_handler.hpp>
+#include <actorwire/messages/calls.hpp>
+#include <actorwire/messages/error.hpp>
+#include <actorwire/messages/events.hpp>
+#include <actorwire/messages/health.hpp>
+#include <actorwire/messages/sessions.hpp>
+#include <actorwire/transports/shard.hpp>
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <variant>
+#include <vector>
+
+namespace actorwire {
+
+class channel_actor;
+
+/// Where the user's handler of a channel sits, and what stands between the two: what the channel tells is put off until no
+/// function of the channel is at work that a callback could disturb; what the handler asks for is done at once where that is
+/// harmless, and otherwise by a message. Data is passed on at once: it comes from `wire::pump`, which is made for that.
+///
+/// What is put off is told at the end of the turn, so it is no more than a turn brings. Until then no data is passed on, so that
+/// all comes in the order in which it happened. A failure of the handler ends the channel at the end of the turn, too.
+/// *Thread:* shard only.
+class handler_seat final : private flushable {
+public:
+  explicit handler_seat(channel_actor& owner) noexcept : owner_(owner) {}
+  ~handler_seat();
+
+  handler_seat(const handler_seat&) = delete;
+  handler_seat& operator=(const handler_seat&) = delete;
+
+  // -- from the channel ---------------------------------------------------------------------------------------------------
+
+  /// Has the handler made. Allowed only while there is none.
+  void take(const handler_factory& make);
+
+  [[nodiscard]] bool is_taken() const noexcept { return handler_ != nullptr; }
+
+  [[nodiscard]] bool wants(event_mask topic) const noexcept {
+    return handler_ != nullptr && includes(handler_->events(), topic);
+  }
+
+  /// Whether data may be passed on now.
+  [[nodiscard]] bool takes_data() const noexcept { return !is_paused_ && put_off_.empty() && failure_ == nullptr; }
+  [[nodiscard]] bool is_paused() const noexcept { return is_paused_; }
+
+  // Passed on at once.
+  void deliver(received&& data);
+  void deliver(called&& question);
+  void deliver(datagram_received&& datagram);
+
+  /// Puts an event off.
+  template <class Event>
+  void put(const Event& event) {
+    put_off_.emplace_back(event);
+    flush_soon();
+  }
+
+  /// Calls `then` when all events were told that were put off; at once if there are none.
+  void when_told(std::function<void()> then);
+
+  /// Tells what was put off, and `reason` as the last, and lets the handler go. Returns what the handler has thrown meanwhile.
+  [[nodiscard]] std::optional<transport_error> end(const transport_error& reason) noexcept;
+
+  // -- from the handler: see `local_connection` ---------------------------------------------------------------------------
+
+  [[nodiscard]] channel_actor& owner() noexcept { return owner_; }
+  void pause();
+  void resume();
+
+private:
+  using kept =
+      std::variant<opened, state_changed, address_changed, peer_closing, data_lost, backpressure, stream_opened,
+                   stream_reset, stream_closed, streams_available, health_changed, session_opened, session_lost>;
+
+  void flush() override;
+  void flush_soon();
+  /// Tells what was put off before this was called.
+  void tell_all();
+  /// Calls the handler by `body`, unless it has failed.
+  template <class Body>
+  void call(Body&& body);
+  void fail(const char* what);
+
+  channel_actor& owner_;
+  std::unique_ptr<connection_handler> handler_;
+  std::vector<kept> put_off_;
+  /// Empty if nobody waits.
+  std::function<void()> then_;
+  /// What the handler has thrown; null while it has not.
+  std::unique_ptr<const transport_error> failure_;
+  bool is_paused_ = false;
+};
+
+} // namespace actorwire
