@@ -1,10 +1,11 @@
-// What does one message take on its way from an actor to another that sends it back, what does a lost connection take until
+// What does one message take on its way from an actor, or a handler in the shard, to another that sends it back, what does a lost connection take until
 // it is there again, and what do figures that are told? Both sides run on one thread, in a time of their own, so that the
 // number of instructions is the same in each run, however busy the machine is: instructions.sh has them counted, and compares
 // them with those that were kept. By itself this prints the time that they take.
 
 #include "arguments.hpp"
 #include "echo_actor.hpp"
+#include "echo_handler.hpp"
 #include "loaded_libraries.hpp"
 #include "machine.hpp"
 #include "program.hpp"
@@ -90,6 +91,30 @@ caf::behavior ping_pong(caf::event_based_actor* self, const connection_actor& pe
   };
 }
 
+/// The same by a handler.
+class ping_pong_handler final : public connection_handler {
+public:
+  ping_pong_handler(local_connection here, const payload& message, const std::shared_ptr<task>& wanted,
+                    test::virtual_clock& time)
+    : connection_handler(here, event_mask::data), message_(message), wanted_(wanted), time_(time) {}
+
+  void on_received(received&& data) override {
+    missing_ -= std::min<std::size_t>(missing_, data.body.size());
+    if (missing_ > 0)
+      return;
+    missing_ = message_.size();
+    time_.advance(std::chrono::microseconds{100});
+    if (wanted_->go_on() && !here().send(payload{message_}))
+      here().close(close_mode::abort);
+  }
+
+private:
+  const payload message_;
+  std::size_t missing_ = message_.size();
+  std::shared_ptr<task> wanted_;
+  test::virtual_clock& time_;
+};
+
 /// As soon as the connection is ready, it is lost again.
 caf::behavior lose(caf::event_based_actor* self, const connection_actor& peer, const payload& message,
                    const std::shared_ptr<task>& wanted) {
@@ -116,7 +141,8 @@ caf::behavior watch(caf::event_based_actor* self, const connection_actor& peer, 
   };
 }
 
-enum class kind : std::uint8_t { round_trips, losses, figures };
+/// `handled` are round trips between handlers in the shard.
+enum class kind : std::uint8_t { round_trips, handled, losses, figures };
 
 struct path {
   std::string_view name;
@@ -138,6 +164,7 @@ constexpr std::array paths{
     path{"tcp_64k", protocol::tcp, kind::round_trips, large, 0},
     path{"tls_64k", protocol::tls, kind::round_trips, large, 0},
     path{"quic_64k", protocol::quic, kind::round_trips, large, 0},
+    path{"tcp_callback", protocol::tcp, kind::handled, small, 0},
     path{"tcp_among_500", protocol::tcp, kind::round_trips, small, 500},
     path{"tcp_reconnect", protocol::tcp, kind::losses, small, 0},
     path{"tcp_stats", protocol::tcp, kind::figures, small, 0},
@@ -146,7 +173,10 @@ constexpr std::array paths{
 class trial {
 public:
   explicit trial(const path& chosen)
-    : chosen_(chosen), program_(to_string(chosen.proto), chosen.what == kind::losses ? reset_it : echo) {
+    : chosen_(chosen),
+      program_(chosen.what == kind::handled
+                   ? stepped_program{to_string(chosen.proto), make_echo_handler}
+                   : stepped_program{to_string(chosen.proto), chosen.what == kind::losses ? reset_it : echo}) {
     for (std::size_t index = 0; index < chosen.idle; ++index)
       idle_.push_back(play(program_.acquire(), 1));
   }
@@ -154,9 +184,12 @@ public:
   /// Goes the path so many times, once it is warm. Returns how long that took.
   std::chrono::nanoseconds run(std::uint64_t times) {
     constexpr std::uint64_t warm_up = 50;
-    const auto peer = chosen_.what == kind::round_trips ? play(program_.acquire(), warm_up) : program_.acquire();
+    const auto peer = chosen_.what == kind::round_trips ? play(program_.acquire(), warm_up)
+                    : chosen_.what == kind::handled     ? play_handled(warm_up)
+                                                        : program_.acquire();
     switch (chosen_.what) {
       case kind::round_trips:
+      case kind::handled:
         break;
       case kind::losses:
         spawn_beside(peer, lose, peer, message_, task_);
@@ -165,7 +198,7 @@ public:
         spawn_beside(peer, watch, peer, task_);
         break;
     }
-    if (chosen_.what != kind::round_trips)
+    if (chosen_.what == kind::losses || chosen_.what == kind::figures)
       await(warm_up);
     *task_ = {times, false};
     if (chosen_.what != kind::figures)
@@ -187,6 +220,15 @@ private:
       anonymous_tell(peer, cast{message_, {}});
       await(times - 1);
     }
+    return peer;
+  }
+
+  connection_actor play_handled(std::uint64_t times) {
+    auto peer = program_.acquire([this](local_connection here) {
+      return std::make_unique<ping_pong_handler>(here, message_, task_, program_.time());
+    });
+    anonymous_tell(peer, cast{message_, {}});
+    await(times, std::chrono::seconds{2});
     return peer;
   }
 

@@ -1,5 +1,5 @@
 // What does it cost that a TCP connection is an actor? Echo servers on loopback: actorwire, with the user's actor on the
-// connection's shard and on CAF's scheduler, against raw Boost.Asio (no actors: the floor) and a caf::io broker for each
+// connection's shard and on CAF's scheduler, and with a handler in the shard and no actor of the user's, against raw Boost.Asio (no actors: the floor) and a caf::io broker for each
 // connection (what CAF's users have today). Each has one core and one thread that does I/O. The same client loads them
 // all, and checks every byte.
 
@@ -35,8 +35,8 @@ constexpr std::string_view own_options = R"(  --connections N    connections tha
   --buffer BYTES     what raw Boost.Asio and caf::io read at once, when streaming (65536) and else (16384): both
 )";
 constexpr std::string_view sides =
-    R"(  --serve RIVAL [--cpu N]               raw, caf_io, actorwire_shard, actorwire_scheduler, actorwire_shared,
-                                        actorwire_watched; prints its port, and ends with its standard input
+    R"(  --serve RIVAL [--cpu N]               raw, caf_io, actorwire_shard, actorwire_callback,
+                                        actorwire_scheduler, actorwire_shared, actorwire_watched; prints its port, and ends with its standard input
   --load PORT [--cpu N] [--connections N] [--seconds S]
 )";
 

@@ -1,4 +1,5 @@
 #include "echo_actor.hpp"
+#include "echo_handler.hpp"
 #include "quic_rivals.hpp"
 #include "tcp_rivals.hpp"
 #include "tls_rivals.hpp"
@@ -101,6 +102,8 @@ private:
   result<listening> listen(rival variant, const std::string& uri, const listen_config& config) {
     if (variant == rival::actorwire_shard)
       return network_.listen(uri, echo, config);
+    if (variant == rival::actorwire_callback)
+      return network_.listen(uri, make_echo_handler, config);
     if (variant == rival::actorwire_watched)
       return network_.listen(uri, echo_watched, config);
     receiver_ =

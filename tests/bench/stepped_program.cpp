@@ -13,6 +13,15 @@
 namespace actorwire::bench {
 
 stepped_program::stepped_program(std::string_view scheme, accept_function serve) {
+  listen(scheme, std::move(serve));
+}
+
+stepped_program::stepped_program(std::string_view scheme, handler_factory make) {
+  listen(scheme, std::move(make));
+}
+
+template <class Serve>
+void stepped_program::listen(std::string_view scheme, Serve serve) {
   const auto identity = identity_file::read(identity_.path());
   listen_config config;
   config.transport.tls.certificate.text = identity.certificate;
@@ -28,15 +37,20 @@ stepped_program::~stepped_program() {
 }
 
 connection_actor stepped_program::acquire() {
+  return network_.acquire(uri_, next_options()).value();
+}
+
+connection_actor stepped_program::acquire(handler_factory make) {
+  return network_.acquire(uri_, next_options(), std::move(make)).value();
+}
+
+acquire_options stepped_program::next_options() {
   acquire_options options;
   options.transport.tls.trust.text = identity_.certificate();
   options.transport.tls.server_name = "localhost";
   // A pool has one peer for equal options.
   options.transport.operation_timeout = std::chrono::milliseconds{10'000 + ++peers_};
-  auto peer = network_.acquire(uri_, options);
-  if (!peer)
-    throw std::runtime_error("acquire: " + to_string(peer.error()));
-  return std::move(*peer);
+  return options;
 }
 
 void stepped_program::run_until(const bool& done, std::chrono::milliseconds grace) {

@@ -21,12 +21,16 @@ class stepped_program {
 public:
   /// Listens for `scheme://`, and has `serve` make whoever serves a client.
   stepped_program(std::string_view scheme, accept_function serve);
+  /// The same by handlers in the shard.
+  stepped_program(std::string_view scheme, handler_factory make);
   ~stepped_program();
   stepped_program(const stepped_program&) = delete;
   stepped_program& operator=(const stepped_program&) = delete;
 
   /// Dials the server. Each peer is one of its own.
   [[nodiscard]] connection_actor acquire();
+  /// The same, and a handler serves it.
+  [[nodiscard]] connection_actor acquire(handler_factory make);
 
   /// Runs until `done`. Where nothing is left to do it is time for the next deadline, but only after `grace`, real time, in
   /// which other threads may be done with what they do for connections that are made: they read certificates.
@@ -38,6 +42,9 @@ public:
 
 private:
   static network_options options(const test::virtual_clock& time);
+  template <class Serve>
+  void listen(std::string_view scheme, Serve serve);
+  [[nodiscard]] acquire_options next_options();
 
   test::virtual_clock time_;
   identity_file identity_;

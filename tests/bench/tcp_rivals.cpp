@@ -19,6 +19,7 @@ std::unique_ptr<echo_server> make_tcp_server(rival which, std::size_t buffer_siz
       break;
 #endif
     case rival::actorwire_shard:
+    case rival::actorwire_callback:
     case rival::actorwire_scheduler:
     case rival::actorwire_shared:
     case rival::actorwire_watched:

@@ -18,6 +18,8 @@ enum class rival : std::uint8_t {
   caf_io,
   /// An actor for each connection, beside it on the only shard.
   actorwire_shard,
+  /// A handler for each connection, in its shard, and no actor that serves it.
+  actorwire_callback,
   /// An actor for each connection, on CAF's scheduler with one worker, tuned by `system_config`.
   actorwire_scheduler,
   /// One actor beside the connections serves all of them. Only for the memory that a connection takes by itself.
@@ -32,10 +34,11 @@ struct rival_name {
   std::string_view title;
 };
 
-inline constexpr std::array<rival_name, 6> rival_names{{
+inline constexpr std::array<rival_name, 7> rival_names{{
     {rival::raw, "raw", "raw Boost.Asio"},
     {rival::caf_io, "caf_io", "caf::io broker"},
     {rival::actorwire_shard, "actorwire_shard", "actorwire, actor on its shard"},
+    {rival::actorwire_callback, "actorwire_callback", "actorwire, callback"},
     {rival::actorwire_scheduler, "actorwire_scheduler", "actorwire, actor on scheduler"},
     {rival::actorwire_shared, "actorwire_shared", "actorwire, one actor for all"},
     {rival::actorwire_watched, "actorwire_watched", "actorwire, figures every 10 ms"},
