@@ -142,6 +142,8 @@ private:
       introduce(mine, status.info.generation);
     else if (status.state == actorwire::connection_state::backoff)
       note_waiting(mine, status.last_error, status.next_retry);
+    else if (status.state == actorwire::connection_state::failed)
+      fail(to_string(status.last_error));
   }
 
   void introduce(lane& opened, std::uint64_t generation) {
