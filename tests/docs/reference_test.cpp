@@ -11,11 +11,13 @@
 #include "channel/wire.hpp"
 #include "edge/tls_store.hpp"
 #include "engine/name_memory.hpp"
-#include "engine/tls_engine.hpp"
 #include "pool_census.hpp"
 #include "supervision/endpoint_book.hpp"
 #include "supervision/lease_book.hpp"
 #include "supervision/winner_memory.hpp"
+#if ACTORWIRE_WITH_TLS
+#  include "engine/tls_engine.hpp"
+#endif
 #if ACTORWIRE_WITH_QUIC
 #  include "edge/quic/qlog_file.hpp"
 #  include "edge/quic/quic_group.hpp"
@@ -226,7 +228,9 @@ void check_constants(limits_table& table) {
   row("pool_census::waiting_max", std::to_string(pool_census::waiting_max));
   row("wire::events_max", std::to_string(wire::events_max));
   row("wire::read_ahead_max", size(wire::read_ahead_max));
+#if ACTORWIRE_WITH_TLS
   row("tls_engine::handshake_bytes_max", size(tls_engine::handshake_bytes_max));
+#endif
   row("tls_store::unused_max", std::to_string(tls_store::unused_max));
   row("resolver::waiting_max", std::to_string(resolver::waiting_max));
   row("resolver::lookup_timeout", time(resolver::lookup_timeout));

@@ -321,6 +321,7 @@ TEST_CASE("when an outage ends, every peer is ready within its longest delay and
   }
 }
 
+#if ACTORWIRE_TLS
 TEST_CASE("a peer that shakes hands while credentials are renewed is dialled again once it has succeeded",
           "[simulation]") {
   constexpr std::string_view encrypted = "tls://server:1";
@@ -347,5 +348,6 @@ TEST_CASE("a peer that shakes hands while credentials are renewed is dialled aga
   CHECK(world.hosts().attempt_count(encrypted) == 2);
   CHECK(world.hosts().open_count() == 1);
 }
+#endif
 
 } // namespace actorwire::test

@@ -41,17 +41,6 @@ bool is_served(plain_socket& client) {
   return ::send(client.descriptor(), &byte, 1, MSG_NOSIGNAL) == 1 && ::recv(client.descriptor(), &byte, 1, 0) == 1;
 }
 
-/// Peers of the same endpoint that are not one peer.
-std::vector<connection_actor> acquire_apart(program& here, const std::string& where, int count) {
-  std::vector<connection_actor> all;
-  for (int number = 0; number < count; ++number) {
-    auto options = to_acquire();
-    options.transport.operation_timeout += std::chrono::milliseconds{number};
-    all.push_back(here.net->acquire(where, options).value());
-  }
-  return all;
-}
-
 } // namespace
 
 TEST_CASE("a client over the share of its address is turned away, and others are served", "[F4][P7]") {
@@ -106,6 +95,22 @@ TEST_CASE("clients of one address that come and go wait for a busy receiver in n
   const auto next = connect_from("127.0.0.1", server.port);
   static_cast<void>(busy.await<accepted>());
 }
+
+#if ACTORWIRE_TLS
+namespace {
+
+/// Peers of the same endpoint that are not one peer.
+std::vector<connection_actor> acquire_apart(program& here, const std::string& where, int count) {
+  std::vector<connection_actor> all;
+  for (int number = 0; number < count; ++number) {
+    auto options = to_acquire();
+    options.transport.operation_timeout += std::chrono::milliseconds{number};
+    all.push_back(here.net->acquire(where, options).value());
+  }
+  return all;
+}
+
+} // namespace
 
 TEST_CASE("peers of one address share its places by TLS and by QUIC, and those without one come when another goes",
           "[P7]") {
@@ -199,5 +204,6 @@ TEST_CASE("half of a listener's places is half of those that it has now") {
   CHECK(stats_of(me, server).handshaking == 4);
   CHECK(stats_of(me, server).handshakes_evicted == 3);
 }
+#endif
 
 } // namespace actorwire::test

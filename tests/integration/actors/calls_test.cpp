@@ -3,6 +3,7 @@
 #include "frame_vectors.hpp"
 #include "hex.hpp"
 #include "secured_program.hpp"
+#include "secured_schemes.hpp"
 #include "talking_process.hpp"
 
 #include <catch2/generators/catch_generators_range.hpp>
@@ -13,7 +14,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 namespace actorwire::test {
 
@@ -55,14 +55,6 @@ caf::behavior obliging(caf::event_based_actor* self, const connection_actor& cli
   };
 }
 
-std::vector<std::string> schemes() {
-  std::vector<std::string> all{"tcp", "tls"};
-#ifdef ACTORWIRE_TEST_QUIC
-  all.emplace_back("quic");
-#endif
-  return all;
-}
-
 actorwire::call with_text(std::string_view text, send_options options = {}, std::chrono::milliseconds timeout = {}) {
   return {payload::copy_of(text), options, timeout};
 }
@@ -81,7 +73,7 @@ const auto refusal_frame = bytes_of_hex(frame_vectors[4].hex);
 } // namespace
 
 TEST_CASE("one program calls another over every transport", "[D2]") {
-  const auto scheme = GENERATE(from_range(schemes()));
+  const auto scheme = GENERATE(from_range(all_schemes()));
   CAPTURE(scheme);
   program there;
   program here;
@@ -117,7 +109,7 @@ TEST_CASE("one program calls another over every transport", "[D2]") {
 }
 
 TEST_CASE("a thousand calls at once are answered, each with its own", "[D2]") {
-  const auto scheme = GENERATE(from_range(schemes()));
+  const auto scheme = GENERATE(from_range(all_schemes()));
   CAPTURE(scheme);
   program there;
   program here;
@@ -141,7 +133,7 @@ TEST_CASE("a thousand calls at once are answered, each with its own", "[D2]") {
   CHECK(right == 1'000);
 }
 
-#ifdef ACTORWIRE_TEST_QUIC
+#if ACTORWIRE_QUIC
 TEST_CASE("calls go over streams of their own", "[D2]") {
   program there;
   program here;

@@ -3,6 +3,7 @@
 
 #include "descriptor.hpp"
 #include "secured_program.hpp"
+#include "secured_schemes.hpp"
 
 #include <actorwire/transports/transport_factory.hpp>
 
@@ -27,13 +28,6 @@
 namespace actorwire::test {
 
 namespace {
-
-std::vector<std::string> schemes() {
-  std::vector<std::string> all{"tcp", "tls"};
-  if (ACTORWIRE_QUIC)
-    all.emplace_back("quic");
-  return all;
-}
 
 /// A name service that answers nothing as long as this lives.
 class hung_names {
@@ -226,7 +220,7 @@ private:
 } // namespace
 
 TEST_CASE("a peer that is closed in any state gives back each descriptor while its network lives on", "[B10]") {
-  const auto scheme = GENERATE(from_range(schemes()));
+  const auto scheme = GENERATE(from_range(all_schemes()));
   const auto state = GENERATE(connection_state::resolving, connection_state::connecting, connection_state::handshaking,
                               connection_state::ready, connection_state::degraded, connection_state::backoff,
                               connection_state::draining, connection_state::failed);

@@ -3,6 +3,7 @@
 
 #include "listener_program.hpp"
 #include "secured_program.hpp"
+#include "secured_schemes.hpp"
 
 #include <catch2/generators/catch_generators_range.hpp>
 #include <poll.h>
@@ -36,11 +37,9 @@ transport_config framed_settings() {
   return config;
 }
 
-std::vector<std::string> schemes() {
-  std::vector<std::string> all{"tcp://127.0.0.1:", "tls://127.0.0.1:"};
-  if (ACTORWIRE_QUIC)
-    all.emplace_back("quic://127.0.0.1:");
-  return all;
+/// Any free port, of which the number is to follow.
+std::string base_of(const std::string& scheme) {
+  return scheme + "://127.0.0.1:";
 }
 
 /// Everything was sent, and nothing else became of it.
@@ -102,7 +101,7 @@ void cast_many(const connection_actor& peer, std::uint64_t count, std::size_t si
 
 TEST_CASE("a drain of a connection, a peer, a supervisor and a listener sends what was accepted before it", "[B10]") {
   constexpr static std::uint64_t count = 200;
-  const auto scheme = GENERATE(from_range(schemes()));
+  const auto scheme = GENERATE(from_range(all_schemes()));
   CAPTURE(scheme);
   std::atomic<std::uint64_t> arrived{0};
   program near;
@@ -110,10 +109,10 @@ TEST_CASE("a drain of a connection, a peer, a supervisor and a listener sends wh
   witness me{near.system};
   witness other{far.system};
   // The far side hands its connections out, and sends by them.
-  const auto server = far.net->listen(scheme + "0", other.handle(), to_listen(framed_settings())).value();
+  const auto server = far.net->listen(base_of(scheme) + "0", other.handle(), to_listen(framed_settings())).value();
   const auto pool = near.net->make_supervisor({}).value();
   const auto peer =
-      me.must_ask<connection_actor>(pool, acquire{parse_endpoint(scheme + std::to_string(server.port)).value(),
+      me.must_ask<connection_actor>(pool, acquire{parse_endpoint(base_of(scheme) + std::to_string(server.port)).value(),
                                                   to_acquire(framed_settings())});
   // Who reads nothing never sees the end of the other side.
   spawn_beside(peer, [&arrived, peer](caf::event_based_actor* self) {
@@ -152,14 +151,14 @@ TEST_CASE("a drain of a connection, a peer, a supervisor and a listener sends wh
 TEST_CASE("a drain of a network ends listeners, supervisors and all their connections, and reports every message",
           "[B10]") {
   constexpr std::uint64_t count = 300;
-  for (const auto& scheme : schemes()) {
+  for (const auto& scheme : all_schemes()) {
     CAPTURE(scheme);
     std::atomic<std::uint64_t> arrived{0};
     program far;
-    const auto server = far.net->listen(scheme + "0", counting(arrived), to_listen(framed_settings())).value();
+    const auto server = far.net->listen(base_of(scheme) + "0", counting(arrived), to_listen(framed_settings())).value();
     program near;
     witness me{near.system};
-    const auto where = scheme + std::to_string(server.port);
+    const auto where = base_of(scheme) + std::to_string(server.port);
     const auto pool = near.net->make_supervisor({}).value();
     const auto first = near.net->acquire(where, to_acquire(framed_settings())).value();
     const auto second =

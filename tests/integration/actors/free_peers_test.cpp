@@ -1,6 +1,7 @@
 // Peers that nobody has, and servers that speak or hang up meanwhile, over real sockets.
 
 #include "secured_program.hpp"
+#include "secured_schemes.hpp"
 
 #include <catch2/generators/catch_generators_range.hpp>
 
@@ -14,14 +15,6 @@
 namespace actorwire::test {
 
 namespace {
-
-std::vector<std::string> schemes() {
-  std::vector<std::string> all{"tcp", "tls"};
-#ifdef ACTORWIRE_TEST_QUIC
-  all.emplace_back("quic");
-#endif
-  return all;
-}
 
 /// A server that answers, and says more when it is told to.
 class talkative_server {
@@ -80,7 +73,7 @@ pool_event await_removal(witness& me) {
 
 TEST_CASE("a server that speaks or hangs up while nobody has its peer is not lent again, over every transport",
           "[P2]") {
-  const auto scheme = GENERATE(from_range(schemes()));
+  const auto scheme = GENERATE(from_range(all_schemes()));
   const auto speaks = GENERATE(true, false);
   const auto hangs_up = GENERATE(true, false);
   if (!speaks && !hangs_up)
@@ -111,7 +104,7 @@ TEST_CASE("a server that speaks or hangs up while nobody has its peer is not len
 }
 
 TEST_CASE("what a server says first is for the first who gets its peer, over every transport", "[P2]") {
-  const auto scheme = GENERATE(from_range(schemes()));
+  const auto scheme = GENERATE(from_range(all_schemes()));
   CAPTURE(scheme);
   talkative_server server{scheme, "hello"};
   auto options = program::two_shards();

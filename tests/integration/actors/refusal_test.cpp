@@ -200,7 +200,8 @@ TEST_CASE("an address that cannot be dialled or listened on is refused with its 
   REQUIRE_FALSE(nowhere);
   check_names(nowhere.error(), "endpoint.port", "0", "1..65535");
   // Nobody is believed to be anybody without a certificate.
-  CHECK(here.net->listen("tls://127.0.0.1:0", echo).error().code == error_code::invalid_credentials);
+  CHECK(here.net->listen("tls://127.0.0.1:0", echo).error().code
+        == (ACTORWIRE_TLS ? error_code::invalid_credentials : error_code::unsupported));
   // Without a certificate nobody can be a server of QUIC.
   CHECK(here.net->listen("quic://127.0.0.1:0", echo).error().code
         == (ACTORWIRE_QUIC ? error_code::invalid_credentials : error_code::unsupported));
@@ -320,5 +321,51 @@ TEST_CASE("settings of one protocol are refused where another is dialled") {
   REQUIRE_FALSE(refused);
   CHECK(refused.error().kind == error_kind::configuration);
 }
+
+#if !ACTORWIRE_QUIC
+TEST_CASE("a protocol that the build has not is refused with the option that left it out, and nobody goes on trying") {
+  program here;
+  witness me{here.system};
+  std::vector<std::string> schemes{"quic"};
+  if (!ACTORWIRE_TLS)
+    schemes.emplace_back("tls");
+  for (const auto& scheme : schemes) {
+    CAPTURE(scheme);
+    const std::string option = ACTORWIRE_TLS ? "ACTORWIRE_QUIC=OFF" : "ACTORWIRE_TLS=OFF";
+    const auto server = here.net->listen(scheme + "://127.0.0.1:0", echo);
+    REQUIRE_FALSE(server);
+    CHECK(server.error().code == error_code::unsupported);
+    check_names(server.error(), scheme, "this build", option);
+    // Which protocols there are is known to those who make transports.
+    const auto peer = here.net->acquire(scheme + "://127.0.0.1:1").value();
+    const auto refused = me.try_to_ask<connection_info>(peer, connect{});
+    REQUIRE_FALSE(refused);
+    check_names(refused.error(), scheme, "this build", option);
+  }
+}
+#endif
+
+#if !ACTORWIRE_TLS
+TEST_CASE("settings of TLS do not keep TCP from working in a build without, and nobody believes that they are in use") {
+  program here;
+  witness me{here.system};
+  listen_config config;
+  config.transport.tls.certificate.text = "of a site";
+  config.transport.tls.key.text = secret{"of its own"};
+  const auto server = here.net->listen("tcp://127.0.0.1:0", echo, config).value();
+  acquire_options options;
+  options.transport.tls.server_name = "example.org";
+  const auto peer = here.net->acquire(uri(server.port), options).value();
+  CHECK(me.must_ask<connection_info>(peer, connect{}).tls == tls_info{});
+  const auto by_server = me.try_to_ask<void>(server.listener, reload_tls{});
+  REQUIRE_FALSE(by_server);
+  CHECK(by_server.error().code == error_code::unsupported);
+  // A peer that would need them is told why it has none.
+  static_cast<void>(here.net->acquire("tls://127.0.0.1:1", options).value());
+  const auto by_peers = me.try_to_ask<void>(here.net->supervisor(), reload_tls{});
+  REQUIRE_FALSE(by_peers);
+  check_names(by_peers.error(), "tls", "this build", "ACTORWIRE_TLS=OFF");
+}
+#endif
 
 } // namespace actorwire::test

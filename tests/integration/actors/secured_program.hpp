@@ -9,9 +9,11 @@
 
 namespace actorwire::test {
 
-/// With these, a listener shows the certificate of localhost, and a peer trusts it.
+/// With these, a listener shows the certificate of localhost, and a peer trusts it. There is none in a build without TLS.
 inline transport_config settings() {
   transport_config config;
+  if (!ACTORWIRE_TLS)
+    return config;
   const auto own = identity_in_memory("server-ec");
   config.tls.trust.text = certificate_text("root.pem");
   config.tls.certificate = own.certificate;

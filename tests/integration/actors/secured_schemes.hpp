@@ -5,9 +5,11 @@
 
 namespace actorwire::test {
 
-/// The protocols that have certificates and keys, as URIs name them.
+/// The protocols of this build that have certificates and keys, as URIs name them.
 inline std::vector<std::string> secured_schemes() {
-  std::vector<std::string> all{"tls"};
+  std::vector<std::string> all;
+  if (ACTORWIRE_TLS)
+    all.emplace_back("tls");
   if (ACTORWIRE_QUIC)
     all.emplace_back("quic");
   return all;

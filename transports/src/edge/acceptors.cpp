@@ -1,5 +1,6 @@
 #include "acceptors.hpp"
 
+#include "left_out.hpp"
 #include "tls_store.hpp"
 
 #include <utility>
@@ -10,12 +11,9 @@
 
 namespace actorwire {
 
-result<void> can_listen_for([[maybe_unused]] protocol proto) {
-#if !ACTORWIRE_QUIC
-  if (proto == protocol::quic)
-    return make_error(error_code::unsupported, phase::setup, origin::local,
-                      "listen: this build listens on tcp:// and tls:// only, not on quic://");
-#endif
+result<void> can_listen_for(protocol proto) {
+  if (!left_out_by(proto).empty())
+    return make_left_out(proto);
   return {};
 }
 

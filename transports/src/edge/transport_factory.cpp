@@ -1,19 +1,22 @@
+#include "left_out.hpp"
 #include "tcp_transport.hpp"
-#include "tls_transport.hpp"
+#include "tls_store.hpp"
 
 #include <actorwire/transports/transport_factory.hpp>
 
+#if ACTORWIRE_TLS
+#  include "tls_transport.hpp"
+#endif
 #if ACTORWIRE_QUIC
 #  include "quic/quic_transport.hpp"
 #endif
 
-#include <string>
 #include <utility>
 
 namespace actorwire {
 
 bool is_supported(protocol proto) noexcept {
-  return proto != protocol::quic || ACTORWIRE_QUIC;
+  return left_out_by(proto).empty();
 }
 
 socket_transport_factory::socket_transport_factory(std::shared_ptr<resolver> names,
@@ -29,20 +32,17 @@ void socket_transport_factory::use(const std::shared_ptr<tls_store>& identities)
 }
 
 result<local_ref<transport>> socket_transport_factory::create_transport(protocol proto, shard& where) {
-  switch (proto) {
-    case protocol::tcp:
-      return make_tcp_transport(where, names_);
-    case protocol::tls:
-      return make_tls_transport(where, make_tcp_transport(where, names_, stream_end::marked_within), identities_);
-    case protocol::quic:
-#if ACTORWIRE_QUIC
-      return make_quic_transport(where, names_, identities_);
-#else
-      break;
+  if (proto == protocol::tcp)
+    return make_tcp_transport(where, names_);
+#if ACTORWIRE_TLS
+  if (proto == protocol::tls)
+    return make_tls_transport(where, make_tcp_transport(where, names_, stream_end::marked_within), identities_);
 #endif
-  }
-  return make_error(error_code::unsupported, phase::setup, origin::local,
-                    "protocol " + to_string(proto) + ": this build has tcp and tls only");
+#if ACTORWIRE_QUIC
+  if (proto == protocol::quic)
+    return make_quic_transport(where, names_, identities_);
+#endif
+  return make_left_out(proto);
 }
 
 } // namespace actorwire

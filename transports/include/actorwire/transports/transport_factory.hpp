@@ -31,7 +31,7 @@ public:
   virtual void use(const std::shared_ptr<tls_store>&) {}
 };
 
-/// Whether this build of the library has a transport for `proto`: `tcp` and `tls` always, `quic` unless it was built without.
+/// Whether this build of the library has a transport for `proto`: `tcp` always, `tls` and `quic` unless it was built without.
 /// *Thread:* any thread.
 [[nodiscard]] ACTORWIRE_EXPORT bool is_supported(protocol proto) noexcept;
 
