@@ -43,11 +43,16 @@ std::shared_ptr<const std::vector<endpoint>> pool::alternatives(connection_id id
 }
 
 std::vector<connection_status> pool::list(time_point now) const {
-  std::vector<connection_status> all;
-  all.reserve(entries_.size());
+  // What is sorted is moved several times, so it is their ids and not all that is told of them.
+  std::vector<connection_id> ids;
+  ids.reserve(entries_.size());
   for (const auto& [id, peer] : entries_)
-    all.push_back(status_of(peer, now));
-  std::sort(all.begin(), all.end(), [](const auto& left, const auto& right) { return left.info.id < right.info.id; });
+    ids.push_back(id);
+  std::sort(ids.begin(), ids.end());
+  std::vector<connection_status> all;
+  all.reserve(ids.size());
+  for (const auto id : ids)
+    all.push_back(status_of(entries_.at(id), now));
   return all;
 }
 
