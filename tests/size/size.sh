@@ -33,6 +33,7 @@ caf=$(ldd build/size/bin/echo_client | sed -n 's/^[[:space:]]*libcaf_core\.so\.\
 toolchain="$version, CAF $caf, $(uname -m)"
 
 {
+  measure client_tcp build/size-tcp/bin/echo_client
   measure client_tls build/size-tls/bin/echo_client
   measure client_quic build/size/bin/echo_client
   measure libraries build/size-shared/*/libactorwire_*.so
