@@ -2,6 +2,8 @@
 
 #include "seam/shard_actor.hpp"
 
+#include <actorwire/actors/detail/caf_workers.hpp>
+
 #include <caf/send.hpp>
 
 #include <algorithm>
@@ -23,7 +25,12 @@ constexpr std::size_t messages_per_turn = 1'024;
 } // namespace
 
 shard_context::shard_context(caf::actor_system& system, shard::options settings)
-  : routing_context(system), system_(system), shard_(std::move(settings)) {
+  : routing_context(system),
+    system_(system),
+    shard_(std::move(settings)),
+    outside_work_(shard_, [&system](std::vector<caf::resumable*> actors) {
+      detail::run_on_workers(system, std::move(actors));
+    }) {
   shard_.set_turn_work([this] { return run_actors(); });
 }
 
@@ -33,6 +40,7 @@ void shard_context::launch() {
 
 void shard_context::join() {
   shard_.stop();
+  outside_work_.hand_over();
   // Every actor of the shard has ended. What still comes in is a sender that was on its way: between the moment in
   // which its message reached the mailbox and the call of `route`, the actor ended.
   std::vector<caf::resumable*> late;
@@ -90,7 +98,10 @@ void shard_context::route(caf::resumable* what) {
   // CAF passes the sender's context along when it wakes the receiver, so actors that live elsewhere turn up here too.
   // They must not run on a shard: they are allowed to block.
   if (what->subtype() != caf::resumable::io_actor) {
-    detail::run_on_main_scheduler(system_, what);
+    if (shard_.is_current())
+      outside_work_.add(what);
+    else
+      detail::run_on_main_scheduler(system_, what);
     return;
   }
   if (shard_.is_current()) {
@@ -147,6 +158,7 @@ void shard_context::put_by(caf::scheduled_actor& receiver, caf::mailbox_element_
 }
 
 bool shard_context::run_actors() {
+  outside_work_.begin_round();
   if (has_mail_.load(std::memory_order_acquire)) {
     const std::lock_guard guard{mutex_};
     for (auto* what : inbox_)
@@ -171,6 +183,7 @@ bool shard_context::run_actors() {
     if (next.who != nullptr)
       caf::intrusive_ptr_release(next.who);
   }
+  outside_work_.end_round();
   return !ready_.empty();
 }
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "seam/outside_work.hpp"
+
 #include <actorwire/actors/detail/caf_execution.hpp>
 #include <actorwire/transports/shard.hpp>
 
@@ -73,6 +75,7 @@ private:
 
   // -- shard only
   std::deque<run> ready_;
+  outside_work outside_work_;
 
   // -- the seam: the only state that other threads touch
   std::mutex mutex_;
