@@ -82,7 +82,7 @@ public:
 
   void route(caf::resumable* what) override { kept.push_back(what); }
 
-  bool take_over(caf::scheduled_actor&, caf::mailbox_element_ptr&) override { return false; }
+  bool take_over(caf::scheduled_actor&, detail::direct_handler, caf::mailbox_element_ptr&) override { return false; }
 
   std::vector<caf::resumable*> kept;
 };
