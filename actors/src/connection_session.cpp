@@ -39,8 +39,9 @@ void connection::leaves_session(const transport_error& reason) {
     return;
   // Who ends on purpose is not to be gone on with, nor what a failure has broken off in the middle. One that was never ready has
   // done nothing with it.
+  const auto is_broken = is_crashing_ || has_failed_handler();
   auto subject =
-      sending().part_with_session(reason, (wants_to_end() && generation() > 0 && !is_turned_away_) || is_crashing_);
+      sending().part_with_session(reason, (wants_to_end() && generation() > 0 && !is_turned_away_) || is_broken);
   carry_out(desk->leave(source(), std::move(subject), where().now()));
 }
 

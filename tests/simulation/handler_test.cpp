@@ -377,6 +377,24 @@ TEST_CASE("an echo whose client does not read holds no more than its limits, and
   CHECK(user.text() == all);
 }
 
+TEST_CASE("a handler of a session that throws confirms nothing of what it was given then, and ends the session",
+          "[simulation][handler][D8]") {
+  handled_client with{in_session()};
+  with.book->act = [](local_connection&, std::string_view line) {
+    if (line == "c2")
+      throw std::runtime_error{"no good"};
+  };
+  const auto first = with.user.send(with.peer, "c1");
+  with.world.run_for(1s);
+  const auto second = with.user.send(with.peer, "c2");
+  with.world.run_for(1min);
+  CHECK(first->value.value().result == outcome::confirmed);
+  CHECK(with.count("c1") == 1);
+  CHECK(with.count("c2") == 1);
+  CHECK(second->count == 1);
+  CHECK((!second->value || second->value->result == outcome::maybe_sent));
+}
+
 TEST_CASE("a handler of a session is given each message once, and confirms it by returning",
           "[simulation][handler][D8]") {
   handled_client with{in_session()};

@@ -62,6 +62,7 @@ public:
 
   /// Where the handler sits that there may be; null while there never was one.
   [[nodiscard]] handler_seat* seat() const noexcept { return seat_.get(); }
+  [[nodiscard]] bool has_failed_handler() const noexcept { return seat_ != nullptr && seat_->has_failed(); }
   /// The same, made if need be.
   [[nodiscard]] handler_seat& make_seat(channel_actor& owner);
 

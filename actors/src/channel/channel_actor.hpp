@@ -267,6 +267,9 @@ protected:
     return greeting_ != nullptr && (state() == connection_state::ready || state() == connection_state::degraded);
   }
 
+  /// Whether the handler has thrown, for which the channel is about to end.
+  [[nodiscard]] bool has_failed_handler() const noexcept { return audience_.has_failed_handler(); }
+
   /// Whether anything is still to come or to go by the present connection.
   [[nodiscard]] bool is_in_use() const noexcept;
   /// How the wire was connected that is being greeted.

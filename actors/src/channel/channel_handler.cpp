@@ -44,7 +44,10 @@ void channel_actor::note_reading_again() {
 
 result<std::uint64_t> channel_actor::send_unasked(payload& body, const send_options& options) {
   outbound::recipient nobody;
-  auto accepted = accept(body, options, nobody);
+  auto how = options;
+  how.wanted = outcome::written;
+  how.report = message_report::none;
+  auto accepted = accept(body, how, nobody);
   if (!accepted && is_unwanted_now(options))
     return sending_.refuse(body.size(), accepted.error(), {});
   return accepted;

@@ -49,6 +49,9 @@ void channel_actor::deliver_in_session(payload body, const frame_label& label) {
       audience_.deliver(std::move(data));
     else
       waiting_.deliver(std::move(data));
+    // What nobody is done with is not confirmed.
+    if (has_failed_handler())
+      return;
     lane.note_passed_on(where().lived());
   }
   if (lane.is_over() && !lane.is_concluded()) {

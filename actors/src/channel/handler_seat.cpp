@@ -61,7 +61,7 @@ void handler_seat::take(const handler_factory& make) {
   try {
     handler_ = make(local_connection{*this});
     if (handler_ == nullptr)
-      fail("there is none");
+      fail("its factory has returned none");
   } catch (const std::exception& thrown) {
     fail(thrown.what());
   } catch (...) {

@@ -48,6 +48,9 @@ public:
   [[nodiscard]] bool takes_data() const noexcept { return !is_paused_ && put_off_.empty() && failure_ == nullptr; }
   [[nodiscard]] bool is_paused() const noexcept { return is_paused_; }
 
+  /// Whether the handler has thrown, and the channel is about to end for it.
+  [[nodiscard]] bool has_failed() const noexcept { return failure_ != nullptr; }
+
   // Passed on at once.
   void deliver(received&& data);
   void deliver(called&& question);

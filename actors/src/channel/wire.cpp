@@ -217,7 +217,7 @@ void wire::flush() {
     abort(*reason);
     return;
   }
-  if (std::exchange(is_late_, false))
+  if (std::exchange(timeout_is_due_, false))
     handle_timeout();
   if (is_greeting() && reserve_->is_greeted)
     end_greeting();
@@ -382,7 +382,7 @@ void wire::set(deadline which, time_point when) {
 void wire::arm_timer(duration delay) {
   if (timer_ == nullptr)
     timer_ = std::make_unique<timer>([this] {
-      is_late_ = true;
+      timeout_is_due_ = true;
       where_.flush_later(flusher_);
     });
   where_.arm(*timer_, delay);

@@ -276,8 +276,8 @@ private:
   bool takes_early_data_ = false;
   bool is_connected_ = false;
   bool is_blocked_ = false;
-  /// A deadline has passed, and was not looked at.
-  bool is_late_ = false;
+  /// The timer has gone off, for `flush` to look at.
+  bool timeout_is_due_ = false;
   bool pump_wanted_ = false;
   bool end_is_wanted_ = false;
   bool finish_wanted_ = false;

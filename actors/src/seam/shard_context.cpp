@@ -98,10 +98,12 @@ void shard_context::route(caf::resumable* what) {
   // CAF passes the sender's context along when it wakes the receiver, so actors that live elsewhere turn up here too.
   // They must not run on a shard: they are allowed to block.
   if (what->subtype() != caf::resumable::io_actor) {
-    if (shard_.is_current())
-      outside_work_.add(what);
-    else
+    if (!shard_.is_current()) {
       detail::run_on_main_scheduler(system_, what);
+      return;
+    }
+    outside_work_.add(what);
+    shard_.wake_if_idle();
     return;
   }
   if (shard_.is_current()) {

@@ -214,6 +214,7 @@ void tcp_transport::arm() {
     return;
   const auto wants_data = !peer_finished_ && !pause_ && (allowance_ > 0 || !data_waits_);
   if (wants_data) {
+    assert(!is_drained_ || allowance_ > 0);
     if (!data_wait_.is_pending())
       data_wait_.start(socket_, is_drained_);
   } else if (!awaits_loss_ && !loss_wait_is_futile_) {
@@ -266,6 +267,8 @@ void tcp_transport::read(int reads_max) {
   reading_ = true;
   is_drained_ = false;
   const auto received_before = bytes_received_;
+  // Until nothing is left: a read that was not filled says that there are no more data, but not whether there is an end behind
+  // them, and to ask for that costs less than to wait for what may be there already.
   for (int reads = 0; reads < reads_max && can_read(); ++reads) {
     auto is_shared = false;
     const auto space = find_space(is_shared);
@@ -297,8 +300,6 @@ void tcp_transport::read(int reads_max) {
     bytes_received_ += count;
     loss_wait_is_futile_ = false;
     adapt(count == space.size);
-    // Less than there was room for means that the kernel has no more data, but not whether there is an end behind it. To ask
-    // for that costs less than to wait for what may be there already.
     observer_->on_received(std::move(bytes));
   }
   reading_ = false;
@@ -322,6 +323,9 @@ void tcp_transport::adapt(bool was_full) noexcept {
 }
 
 void tcp_transport::look_for_end() {
+  // A wait for loss that was over at the same time has found it.
+  if (peer_finished_)
+    return;
   std::byte first;
   const auto got = ::recv(descriptor(), &first, 1, MSG_PEEK | MSG_DONTWAIT);
   if (got > 0)

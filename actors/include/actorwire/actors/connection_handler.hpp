@@ -96,7 +96,7 @@ public:
   connection_handler(const connection_handler&) = delete;
   connection_handler& operator=(const connection_handler&) = delete;
 
-  /// On the shard, when the connection has ended, or the peer for good, or is given back that was leased.
+  /// On the shard, when the connection has ended, or the peer for good.
   virtual ~connection_handler();
 
   /// Data of stream 0, or of any, if `events` has `streams`.
@@ -137,7 +137,8 @@ private:
 };
 
 /// Makes the handler of one connection, on its shard: of several shards, several threads call it at once. The handler may begin
-/// to send while it is made. *Errors:* an exception, or null, ends the connection as an exception in a callback does.
+/// to send while it is made. *Errors:* an exception, or null, ends the connection as an exception in a callback does, soon after
+/// `network::acquire` has returned the peer.
 using handler_factory = std::function<std::unique_ptr<connection_handler>(local_connection)>;
 
 } // namespace actorwire

@@ -104,7 +104,8 @@ template <class Result>
 /// this message. *Thread:* the one that runs the actor.
 using direct_handler = bool (*)(caf::scheduled_actor& who, caf::mailbox_element& message);
 
-/// The value of type `T` that a message consists of; null if it is another, or if others share it.
+/// The value of type `T` that a message consists of; null if it is another, or if others share it. Null on CAF 1.x, where no
+/// message passes by the mailbox.
 template <class T>
 [[nodiscard]] T* value_of([[maybe_unused]] caf::mailbox_element& message) {
 #if ACTORWIRE_CAF_0_17
@@ -367,7 +368,9 @@ protected:
   /// Has `body` handle `message` as a handler of the actor's behavior would; not one that has not begun, or is about to end.
   template <class Body>
   bool handle_directly(caf::mailbox_element& message, Body&& body) {
-    if (!this->getf(caf::abstract_actor::is_initialized_flag) || !this->alive() || has_ended())
+    const auto is_at_work = this->getf(caf::abstract_actor::is_initialized_flag) && this->alive() && !has_ended();
+    // While an answer is awaited, all else is put by.
+    if (!is_at_work || !this->awaited_responses_.empty())
       return false;
     this->current_element_ = &message;
     this->context(host());
