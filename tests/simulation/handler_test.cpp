@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -190,6 +191,66 @@ TEST_CASE("a handler may abort its connection from within each callback, and no 
   CHECK(with.count("ended closed") == 1);
   CHECK(with.book->made == 2);
   CHECK(with.book->alive == 1);
+}
+
+TEST_CASE("behind an abort a handler gets no message more, not even of those that are here", "[simulation][handler]") {
+  handled_client with{once()};
+  with.book->act = [](local_connection& to, std::string_view line) {
+    if (line == "hello") {
+      to.close(close_mode::abort);
+      to.close(close_mode::abort);
+    }
+  };
+  with.user.cast(with.peer, "hello");
+  with.user.cast(with.peer, "more");
+  with.world.run_for(1min);
+  CHECK(with.count("hello") == 1);
+  CHECK(with.count("more") == 0);
+  CHECK(with.told().back().starts_with("ended"));
+  CHECK(with.book->alive == 0);
+}
+
+TEST_CASE("what happens while a handler is made is told to it, as far as it wants to hear of it",
+          "[simulation][handler]") {
+  const auto events = GENERATE(connection_handler::usual_events, event_mask::data);
+  auto options = framed();
+  options.transport.flow.low_water = 1;
+  options.transport.flow.high_water = 2;
+  auto book = std::make_shared<handler_book>();
+  book->begin = [](local_connection& to) { send_text(to, "from the beginning"); };
+  simulated_system world;
+  auto user = world.make_probe();
+  const auto listener = handle_at(world, user, here, writing_in(book, events), options.transport);
+  const auto peer = world.acquire(here, options);
+  user.subscribe(peer);
+  world.run_for(1s);
+  CHECK(user.text() == "from the beginning");
+  const auto wanted = events == event_mask::data ? 0 : 1;
+  CHECK(std::count(book->lines.begin(), book->lines.end(), "pressure") == wanted);
+  CHECK(std::count(book->lines.begin(), book->lines.end(), "no pressure") == wanted);
+  CHECK(std::count(book->lines.begin(), book->lines.end(), "opened 1") == wanted);
+}
+
+TEST_CASE("a handler to which a flood of small messages comes lets others have their turn", "[simulation][handler]") {
+  auto options = framed();
+  options.transport.flow.read_credit = std::size_t{64} << 10U;
+  handled_client with{options};
+  std::size_t seen = 0;
+  const auto other = spawn_beside(with.peer, [&](caf::event_based_actor*) -> caf::behavior {
+    return {[&](std::int32_t) { seen = with.told().size(); }};
+  });
+  with.book->lines.clear();
+  with.book->act = [&](local_connection&, std::string_view) {
+    if (with.told().size() == 1)
+      anonymous_tell(other, std::int32_t{1});
+  };
+  for (int count = 0; count < 2'000; ++count)
+    with.user.cast(with.peer, "m");
+  with.world.run_for(1s);
+  CHECK(with.count("m") == 2'000);
+  // 128 bytes for each beside its own.
+  CHECK(seen >= 1);
+  CHECK(seen <= 520);
 }
 
 TEST_CASE("an exception that leaves a callback ends its connection and says why, and nothing else",

@@ -18,6 +18,8 @@ namespace actorwire::test {
 struct handler_book {
   /// Called with each line as it is written, within the callback.
   std::function<void(local_connection&, std::string_view line)> act;
+  /// Called by each handler while it is made.
+  std::function<void(local_connection&)> begin;
   std::vector<std::string> lines;
   /// Data that was lost, and sessions.
   std::vector<data_lost> losses;
@@ -35,6 +37,8 @@ public:
     : connection_handler(here, events), book_(std::move(book)) {
     ++book_->made;
     ++book_->alive;
+    if (book_->begin)
+      book_->begin(this->here());
   }
 
   ~written_handler() override {

@@ -120,7 +120,7 @@ void audience::deliver_to(member& entry, Data&& data, stream_id stream) {
 
 void audience::await_handling(const peer_closing& last, std::function<void()> handled) {
   if (is_handled(topic_of(last.stream))) {
-    seat_->put(last);
+    seat_->put(event_mask::data, last);
     handled = [this, handled = std::move(handled)] { seat_->when_told(handled); };
   }
   const auto is_listener = [&last](const member& entry) { return entry.wants(last.stream); };
@@ -206,9 +206,9 @@ void audience::note_answer(std::uint64_t number, stream_id stream, std::uint64_t
   }
 }
 
-std::size_t audience::credit_left_to_all(stream_id stream, bool is_for_handler) const noexcept {
-  auto left = credit_;
-  auto anyone = is_for_handler;
+std::size_t audience::credit_left_to_all(stream_id stream, std::size_t handler_room) const noexcept {
+  auto anyone = handler_room > 0;
+  auto left = anyone ? std::min(credit_, handler_room) : credit_;
   for (const auto& entry : members_) {
     if (!entry.wants(stream))
       continue;

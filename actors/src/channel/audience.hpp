@@ -63,6 +63,7 @@ public:
   /// Where the handler sits that there may be; null while there never was one.
   [[nodiscard]] handler_seat* seat() const noexcept { return seat_.get(); }
   [[nodiscard]] bool has_failed_handler() const noexcept { return seat_ != nullptr && seat_->has_failed(); }
+  [[nodiscard]] bool has_failed_in_data() const noexcept { return seat_ != nullptr && seat_->has_failed_in_data(); }
   /// The same, made if need be.
   [[nodiscard]] handler_seat& make_seat(channel_actor& owner);
 
@@ -79,7 +80,7 @@ public:
       if (actorwire::includes(entry.mask, topic))
         entry.events.tell(self_, entry.who, event, note_of(entry, event_source(event)));
     if (is_handled(topic))
-      seat_->put(event);
+      seat_->put(topic, event);
   }
 
   /// Whether all who want to hear of streams other than 0 have room to hear of another one. If not, `every_stream` is paid for
@@ -103,10 +104,10 @@ public:
   /// Bytes of a stream that may be delivered now: what the most indebted of those who want them may still owe. 0 if
   /// nobody does.
   [[nodiscard]] std::size_t credit_left(stream_id stream) const noexcept {
-    const auto is_for_handler = is_handled(topic_of(stream));
-    if (is_for_handler && !seat_->takes_data())
-      return 0;
-    return members_.empty() ? (is_for_handler ? credit_ : 0) : credit_left_to_all(stream, is_for_handler);
+    if (!is_handled(topic_of(stream)))
+      return credit_left_to_all(stream, 0);
+    const auto room = seat_->room();
+    return members_.empty() || room == 0 ? room : credit_left_to_all(stream, room);
   }
 
   /// Whether anybody has no credit left for a stream, so that it is not read.
@@ -192,8 +193,8 @@ private:
         return true;
     return false;
   }
-  /// The same as `credit_left` where there are subscribers.
-  [[nodiscard]] std::size_t credit_left_to_all(stream_id stream, bool is_for_handler) const noexcept;
+  /// The same as `credit_left` for the subscribers, and a handler if that has room.
+  [[nodiscard]] std::size_t credit_left_to_all(stream_id stream, std::size_t handler_room) const noexcept;
 
   [[nodiscard]] member* find(const caf::actor_addr& who) noexcept;
   [[nodiscard]] debt& debt_of(member& entry, stream_id stream);

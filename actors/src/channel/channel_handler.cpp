@@ -26,7 +26,7 @@ result<void> channel_actor::add_handler(const handler_factory& make) {
   seat.take(make);
   // Of the generation that is announced in a moment it hears like all others.
   if (is_ready() && (state() == connection_state::ready || state() == connection_state::degraded))
-    seat.put(opened{info()});
+    seat.put(event_mask::state, opened{info()});
   note_new_reader();
   return {};
 }

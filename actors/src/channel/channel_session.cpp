@@ -50,7 +50,7 @@ void channel_actor::deliver_in_session(payload body, const frame_label& label) {
     else
       waiting_.deliver(std::move(data));
     // What nobody is done with is not confirmed.
-    if (has_failed_handler())
+    if (audience_.has_failed_in_data())
       return;
     lane.note_passed_on(where().lived());
   }

@@ -2,6 +2,7 @@
 
 #include "channel/channel_actor.hpp"
 
+#include <algorithm>
 #include <exception>
 #include <string>
 #include <utility>
@@ -9,6 +10,9 @@
 namespace actorwire {
 
 namespace {
+
+/// What a message takes of a turn's room beside its bytes, as it does of a subscriber's credit.
+constexpr std::size_t message_cost = 128;
 
 void tell(connection_handler& whom, const opened& event) {
   whom.on_opened(event);
@@ -52,12 +56,15 @@ void tell(connection_handler& whom, const session_lost& event) {
 
 } // namespace
 
+handler_seat::handler_seat(channel_actor& owner) noexcept : owner_(owner), room_(owner.config().flow.read_credit) {}
+
 handler_seat::~handler_seat() = default;
 
 // -- from the channel ---------------------------------------------------------------------------------------------------
 
 void handler_seat::take(const handler_factory& make) {
-  is_paused_ = false;
+  is_paused_ = is_leaving_ = is_over_ = false;
+  is_making_ = true;
   try {
     handler_ = make(local_connection{*this});
     if (handler_ == nullptr)
@@ -67,11 +74,12 @@ void handler_seat::take(const handler_factory& make) {
   } catch (...) {
     fail("what is no std::exception");
   }
+  is_making_ = false;
 }
 
 template <class Body>
 void handler_seat::call(Body&& body) {
-  if (failure_ != nullptr)
+  if (failure_ != nullptr || is_leaving_)
     return;
   try {
     body(*handler_);
@@ -90,12 +98,15 @@ void handler_seat::fail(const char* what) {
 }
 
 void handler_seat::deliver(received&& data) {
+  charge(data.body.size());
   call([&data](connection_handler& whom) { whom.on_received(std::move(data)); });
+  has_failed_in_data_ = has_failed();
   // What it has led to is told before the next comes: it may want to read no more.
   tell_all();
 }
 
 void handler_seat::deliver(called&& question) {
+  charge(question.body.size());
   call([&question](connection_handler& whom) { whom.on_called(std::move(question)); });
   tell_all();
 }
@@ -104,6 +115,23 @@ void handler_seat::deliver(datagram_received&& datagram) {
   tell_all();
   call([&datagram](connection_handler& whom) { whom.on_datagram_received(std::move(datagram)); });
   tell_all();
+}
+
+void handler_seat::charge(std::size_t size) {
+  const auto limit = owner_.config().flow.read_credit;
+  if (const auto turn = owner_.where().now(); std::exchange(charged_at_, turn) != turn)
+    room_ = limit;
+  room_ -= std::min(room_, size + message_cost);
+  if (room_ > 0)
+    return;
+  if (next_turn_ == nullptr)
+    next_turn_ = std::make_unique<timer>([this] {
+      owner_.in_actor([this] {
+        room_ = owner_.config().flow.read_credit;
+        owner_.pump_later();
+      });
+    });
+  owner_.where().arm(*next_turn_, duration{0});
 }
 
 void handler_seat::when_told(std::function<void()> then) {
@@ -119,6 +147,8 @@ std::optional<transport_error> handler_seat::end(const transport_error& reason) 
   std::optional<transport_error> failure;
   if (handler_ != nullptr) {
     tell_all();
+    is_over_ = true;
+    is_leaving_ = false;
     if (failure_ != nullptr)
       failure = *std::exchange(failure_, nullptr);
     call([&reason](connection_handler& whom) { whom.on_ended(reason); });
@@ -128,6 +158,7 @@ std::optional<transport_error> handler_seat::end(const transport_error& reason) 
   }
   put_off_ = {};
   failure_ = nullptr;
+  next_turn_ = nullptr;
   // Whoever destroys this may be on another thread.
   forget_flush();
   if (const auto then = std::exchange(then_, nullptr))
@@ -160,7 +191,10 @@ void handler_seat::tell_all() {
     return;
   // What comes meanwhile has its turn later.
   for (const auto& each : std::exchange(put_off_, {}))
-    call([&each](connection_handler& whom) { std::visit([&whom](const auto& event) { tell(whom, event); }, each); });
+    if (wants(each.topic))
+      call([&each](connection_handler& whom) {
+        std::visit([&whom](const auto& event) { tell(whom, event); }, each.event);
+      });
 }
 
 // -- from the handler ---------------------------------------------------------------------------------------------------
@@ -177,16 +211,20 @@ void handler_seat::resume() {
 // -- what the handler sees of it ----------------------------------------------------------------------------------------
 
 result<std::uint64_t> local_connection::send(payload&& body, const send_options& options) {
+  if (seat_->is_over())
+    return make_error(error_code::closed, phase::close, origin::local, "the connection has ended");
   return seat_->owner().send_unasked(body, options);
 }
 
 void local_connection::finish(stream_id stream) {
-  if (!seat_->owner().is_over())
+  if (!seat_->is_over() && !seat_->owner().is_over())
     seat_->owner().finish(stream);
 }
 
 void local_connection::close(close_mode mode, std::chrono::milliseconds timeout) {
-  seat_->owner().close_soon({mode, timeout});
+  // Once is enough, however many messages a handler has no use for.
+  if (!seat_->is_over() && (mode != close_mode::abort || seat_->leave()))
+    seat_->owner().close_soon({mode, timeout});
 }
 
 void local_connection::pause_reading() {

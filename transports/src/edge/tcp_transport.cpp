@@ -351,9 +351,10 @@ void tcp_transport::handle_loss() {
   awaits_loss_ = false;
   if (stage_ != stage::connected || send_failed_)
     return;
-  // What arrived before comes first; the last read meets the error itself.
+  // What arrived before a reset comes first; the last read meets the error itself. Urgent data ends this wait too, and behind it
+  // there may be no end.
   if (can_read())
-    read(std::numeric_limits<int>::max());
+    read(is_hung_up(descriptor()) ? std::numeric_limits<int>::max() : reads_per_event_max);
   if (stage_ != stage::connected)
     return;
   if (const auto error = take_socket_error(descriptor()); error != 0)

@@ -32,7 +32,8 @@ public:
   /// Ends our side of a stream behind what was sent; see `finish_stream`.
   ACTORWIRE_EXPORT void finish(stream_id stream = 0);
 
-  /// Closes the connection, or the peer for good, soon after the callback has returned; see `close`.
+  /// Closes the connection, or the peer for good, soon after the callback has returned; see `close`. Behind `close_mode::abort`
+  /// nothing comes but `on_ended`. A `drain` waits for the other side's end, so that who reads no more waits all the time.
   ACTORWIRE_EXPORT void close(close_mode mode = close_mode::drain,
                               std::chrono::milliseconds timeout = std::chrono::milliseconds{30'000});
 
@@ -72,8 +73,9 @@ private:
 ///
 /// Each callback is for one event, and has what a subscriber of `event_mask::all` is sent; what it has returned from is
 /// handled. They come one at a time, in the order of what happened, and never from within a call of `local_connection`. Data is
-/// passed on as it comes, all else at the end of the turn or before the data that follows it. Others may subscribe to the same
-/// connection.
+/// passed on as it comes, all else at the end of the turn or before the data that follows it. In one turn of the shard comes no
+/// more than `flow_limits::read_credit` of data, with 128 bytes for each message beside its own: then other connections have
+/// theirs. Others may subscribe to the same connection.
 ///
 /// An exception that leaves a callback ends the connection, or the peer for good, with the error `crashed`, which quotes it, and
 /// nothing else; there is no other callback but `on_ended` then. One that leaves `on_ended`, or comes after the connection has
@@ -102,7 +104,8 @@ public:
   /// Data of stream 0, or of any, if `events` has `streams`.
   virtual void on_received(received&& data) = 0;
 
-  /// Comes also when a handler is added to a peer that is connected already, as the first.
+  /// Comes also when a handler is added to a peer that is connected already, as the first. What state a peer is in that is not,
+  /// `local_connection::status` says in the constructor.
   virtual void on_opened(const opened&);
   virtual void on_state_changed(const state_changed&);
   virtual void on_address_changed(const address_changed&);
