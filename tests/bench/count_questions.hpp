@@ -32,16 +32,8 @@ public:
   /// `few` and `many` are the same but for how much they are: what begins and ends a connection is in both, and so in neither.
   void measure_round_trips(std::size_t rival, const child_process& server, const call_counts& counts, const work& few,
                            const work& many) const {
-    counts.require_some();
-    // Whatever happens once has happened then.
-    few();
-    const auto start = counts.now();
-    const auto few_done = few();
-    const auto middle = counts.now();
-    const auto many_done = many();
-    const auto end = counts.now();
-    const auto blocks = difference(start.blocks, middle.blocks, end.blocks);
-    record(blocks_, rival, blocks, many_done - few_done);
+    const auto seen = count(counts, few, many);
+    record(blocks_, rival, seen.blocks, seen.done);
 
     const auto calls_of = [&server](const work& some, double& done) {
       system_call_counter counter{server.id()};
@@ -60,19 +52,31 @@ public:
   }
 
   void measure_stream(std::size_t rival, const call_counts& counts, const work& few, const work& many) const {
+    const auto seen = count(counts, few, many);
+    record(copies_, rival, seen.copied, seen.done);
+    record(stream_blocks_, rival, seen.blocks, seen.done / 1e6);
+  }
+
+private:
+  /// What many took beyond what few did, and how much more they did.
+  struct counted_work {
+    double done;
+    double blocks;
+    double copied;
+  };
+  static counted_work count(const call_counts& counts, const work& few, const work& many) {
     counts.require_some();
+    // Whatever happens once has happened then.
     few();
     const auto start = counts.now();
     const auto few_done = few();
     const auto middle = counts.now();
     const auto many_done = many();
     const auto end = counts.now();
-    const auto bytes = many_done - few_done;
-    record(copies_, rival, difference(start.copied, middle.copied, end.copied), bytes);
-    record(stream_blocks_, rival, difference(start.blocks, middle.blocks, end.blocks), bytes / 1e6);
+    return {many_done - few_done, difference(start.blocks, middle.blocks, end.blocks),
+            difference(start.copied, middle.copied, end.copied)};
   }
 
-private:
   /// Work that ends with a time may have been too little to tell anything: no figure, then, but a round all the same.
   void record(std::size_t question, std::size_t rival, double counted, double done) const {
     all_.results().record(question, rival,

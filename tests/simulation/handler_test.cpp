@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -73,8 +74,25 @@ acquire_options numbered() {
   return options;
 }
 
+/// Whoever sends more than a byte is told of back-pressure.
+acquire_options soon_pressed(acquire_options options) {
+  options.transport.flow.low_water = 1;
+  options.transport.flow.high_water = 2;
+  return options;
+}
+
 void send_text(local_connection& to, std::string_view text) {
   CHECK(to.send(payload::copy_of(text)));
+}
+
+/// Has the handler do something in the callback that writes `when`. For that of back-pressure it answers what comes.
+void act_when(handled_client& with, std::string_view when, std::function<void(local_connection&)> what) {
+  with.book->act = [when, what = std::move(what)](local_connection& to, std::string_view line) {
+    if (line == "hello" && when == "pressure")
+      send_text(to, "some");
+    if (line == when)
+      what(to);
+  };
 }
 
 } // namespace
@@ -164,18 +182,11 @@ TEST_CASE("a handler may abort its connection from within each callback, and no 
           "[simulation][handler]") {
   const std::string_view when = GENERATE("opened 1", "state ready", "hello", "end of 0", "pressure");
   CAPTURE(when);
-  auto options = once();
-  options.transport.flow.low_water = 1;
-  options.transport.flow.high_water = 2;
+  const auto options = soon_pressed(once());
   handled_client with{options};
   // The listener of the fixture has served that client already: this is for the next.
   with.book->lines.clear();
-  with.book->act = [&](local_connection& to, std::string_view line) {
-    if (line == "hello" && when == "pressure")
-      send_text(to, "some");
-    if (line == when)
-      to.close(close_mode::abort);
-  };
+  act_when(with, when, [](local_connection& to) { to.close(close_mode::abort); });
   auto other = framed();
   other.reconnection.max_attempts = 1;
   other.transport.flow = options.transport.flow;
@@ -213,9 +224,7 @@ TEST_CASE("behind an abort a handler gets no message more, not even of those tha
 TEST_CASE("what happens while a handler is made is told to it, as far as it wants to hear of it",
           "[simulation][handler]") {
   const auto events = GENERATE(connection_handler::usual_events, event_mask::data);
-  auto options = framed();
-  options.transport.flow.low_water = 1;
-  options.transport.flow.high_water = 2;
+  const auto options = soon_pressed(framed());
   auto book = std::make_shared<handler_book>();
   book->begin = [](local_connection& to) { send_text(to, "from the beginning"); };
   simulated_system world;
@@ -257,17 +266,10 @@ TEST_CASE("an exception that leaves a callback ends its connection and says why,
           "[simulation][handler]") {
   const std::string_view when = GENERATE("opened 1", "state ready", "hello", "end of 0", "pressure");
   CAPTURE(when);
-  auto options = once();
-  options.transport.flow.low_water = 1;
-  options.transport.flow.high_water = 2;
+  const auto options = soon_pressed(once());
   handled_client with{options};
   with.book->lines.clear();
-  with.book->act = [&](local_connection& to, std::string_view line) {
-    if (line == "hello" && when == "pressure")
-      send_text(to, "some");
-    if (line == when)
-      throw std::runtime_error{"no good"};
-  };
+  act_when(with, when, [](local_connection&) { throw std::runtime_error{"no good"}; });
   auto other = options;
   other.transport.operation_timeout += 1ms;
   const auto second = with.world.acquire(here, other);

@@ -94,7 +94,7 @@ inline handler_factory writing_in(std::shared_ptr<handler_book> book,
 }
 
 /// Sends back what comes, and reads no more than the other side takes.
-class echoing_handler final : public connection_handler {
+class echoing_handler : public connection_handler {
 public:
   using connection_handler::connection_handler;
 

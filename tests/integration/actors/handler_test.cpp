@@ -197,18 +197,11 @@ TEST_CASE("an echo whose client writes and does not read holds little of it, and
   config.transport.operation_timeout = 1min;
   program here;
   std::atomic<int> pauses{0};
-  class careful final : public connection_handler {
+  class careful final : public echoing_handler {
   public:
-    careful(local_connection here, std::atomic<int>& pauses) : connection_handler(here), pauses_(pauses) {}
-    void on_received(received&& data) override {
-      if (!here().send(std::move(data.body)))
-        here().close(close_mode::abort);
-    }
+    careful(local_connection here, std::atomic<int>& pauses) : echoing_handler(here), pauses_(pauses) {}
     void on_backpressure(const backpressure& event) override {
-      if (event.on)
-        here().pause_reading();
-      else
-        here().resume_reading();
+      echoing_handler::on_backpressure(event);
       pauses_ += event.on ? 1 : 0;
     }
 

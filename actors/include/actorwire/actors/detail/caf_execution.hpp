@@ -373,15 +373,8 @@ protected:
     if (!is_at_work || !this->awaited_responses_.empty())
       return false;
     this->current_element_ = &message;
-    this->context(host());
-    try {
-      body();
-    } catch (...) {
-      auto failure = std::current_exception();
-      this->quit(this->call_handler(this->exception_handler_, this, failure));
-    }
+    run_guarded(std::forward<Body>(body));
     this->current_element_ = nullptr;
-    this->bhvr_stack_.cleanup();
     this->finalize();
     return true;
   }
@@ -439,6 +432,16 @@ protected:
       return;
     // What happens in here may drop the last reference to this actor.
     const caf::strong_actor_ptr self{this->ctrl()};
+    run_guarded(std::forward<Body>(body));
+    // An actor that has not begun has no behavior yet, which CAF would take for its end.
+    if (this->getf(caf::abstract_actor::is_initialized_flag))
+      this->finalize();
+  }
+
+private:
+  /// Runs `body` in the actor's context, with its exception handler.
+  template <class Body>
+  void run_guarded(Body&& body) {
     this->context(host());
     try {
       body();
@@ -447,12 +450,8 @@ protected:
       this->quit(this->call_handler(this->exception_handler_, this, failure));
     }
     this->bhvr_stack_.cleanup();
-    // An actor that has not begun has no behavior yet, which CAF would take for its end.
-    if (this->getf(caf::abstract_actor::is_initialized_flag))
-      this->finalize();
   }
 
-private:
   static bool handle_message_directly(caf::scheduled_actor& who, caf::mailbox_element& message) {
     return static_cast<hosted_actor&>(who).handle_often(message);
   }
